@@ -1,0 +1,174 @@
+//! Performs steps; decides nothing.
+//!
+//! A worker hands a step over and gets a [`Report`] back. On the way the cache is told what our calls changed,
+//! so that the next look sees it without waiting for a list. All workers share the limits kept here; the
+//! semaphores are fair, first come first served, and a worker asks for a bounded number at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, FutureExt, Shared};
+use tokio::sync::{Mutex, Semaphore};
+
+use crate::clock::Clock;
+use crate::engine::{Engine, Holder, NewContainer, Outcome, RefusalKind};
+use crate::history::Report;
+use crate::model::{Container, ContainerId, Health, Marks, Object, Pull, State};
+use crate::observed::Cache;
+use crate::planner::Action;
+
+/// Stops under way at once, over all objects. A stop mostly waits for the container's own grace period, which
+/// costs the engine nothing, so it does not take a place among the calls that make the engine work.
+const STOPS_AT_ONCE: usize = 64;
+/// Pulls under way at once, over all images: they share one line.
+const PULLS_AT_ONCE: usize = 4;
+/// What is waited for a stop where the object does not say: Docker's own grace period.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+type PullKey = (String, Pull);
+type SharedPull = Shared<BoxFuture<'static, Outcome<()>>>;
+
+/// Performs steps on one engine.
+pub struct Actuator {
+    engine: Arc<dyn Engine>,
+    cache: Arc<Cache>,
+    cluster: String,
+    clock: Clock,
+    calls: Semaphore,
+    stops: Semaphore,
+    pull_places: Arc<Semaphore>,
+    pulls: Mutex<BTreeMap<PullKey, SharedPull>>,
+}
+
+impl Actuator {
+    /// An actuator with `parallel` engine calls at once.
+    pub fn new(engine: Arc<dyn Engine>, cache: Arc<Cache>, cluster: String, parallel: usize, clock: Clock) -> Actuator {
+        Actuator {
+            engine,
+            cache,
+            cluster,
+            clock,
+            calls: Semaphore::new(parallel),
+            stops: Semaphore::new(STOPS_AT_ONCE),
+            pull_places: Arc::new(Semaphore::new(PULLS_AT_ONCE)),
+            pulls: Mutex::default(),
+        }
+    }
+
+    /// Performs one step of an object.
+    pub async fn perform(&self, object: &Object, action: &Action) -> Report {
+        match action {
+            Action::Pull { image, pull } => Report::Image(self.pull(image, *pull).await),
+            Action::Create { marks, .. } => self.create(object, marks).await,
+            Action::Start { id, .. } => Report::Started(self.start(id).await),
+            Action::Remove { id, .. } => Report::Removed(self.remove(object, id).await),
+        }
+    }
+
+    /// One pull an image at a time, whoever asks: the others wait for its outcome and share it.
+    async fn pull(&self, image: &str, pull: Pull) -> Outcome<()> {
+        let key = (image.to_owned(), pull);
+        let shared = {
+            let mut pulls = self.pulls.lock().await;
+            let begin = || {
+                let (engine, places, image) = (self.engine.clone(), self.pull_places.clone(), image.to_owned());
+                let whole = async move {
+                    let _place = places.acquire().await;
+                    engine.provide_image(&image, pull).await
+                };
+                whole.boxed().shared()
+            };
+            pulls.entry(key.clone()).or_insert_with(begin).clone()
+        };
+        let outcome = shared.clone().await;
+        let mut pulls = self.pulls.lock().await;
+        if pulls.get(&key).is_some_and(|current| current.ptr_eq(&shared)) {
+            pulls.remove(&key);
+        }
+        outcome
+    }
+
+    async fn create(&self, object: &Object, marks: &Marks) -> Report {
+        let _place = self.calls.acquire().await;
+        let template = &object.spec.template;
+        let made = match self.engine.create(NewContainer { marks, cluster: &self.cluster, template }).await {
+            Outcome::Refused(refusal) if refusal.kind == RefusalKind::NameTaken => {
+                match self.engine.holder(&self.cluster, &marks.container_name()).await {
+                    // An earlier create of this very container did happen.
+                    Ok(Holder::Ours(found)) if found.marks == *marks => {
+                        let id = found.id.clone();
+                        self.cache.wrote(*found);
+                        Outcome::Done(id)
+                    }
+                    Ok(Holder::Ours(_) | Holder::Foreign) => Outcome::Refused(refusal),
+                    Ok(Holder::Nobody) => Outcome::InDoubt(refusal.words),
+                    Err(error) => Outcome::InDoubt(format!("{}; who holds it is not known: {error}", refusal.words)),
+                }
+            }
+            Outcome::Done(id) => {
+                self.cache.wrote(self.as_created(&id, marks, &template.image));
+                Outcome::Done(id)
+            }
+            other => other,
+        };
+        let Outcome::Done(id) = made else { return Report::Created(made) };
+        match self.start_now(&id).await {
+            Outcome::Done(()) => Report::Created(Outcome::Done(id)),
+            other => Report::CreatedNotStarted(id, other),
+        }
+    }
+
+    fn as_created(&self, id: &ContainerId, marks: &Marks, image: &str) -> Container {
+        Container {
+            id: id.clone(),
+            name: marks.container_name(),
+            marks: marks.clone(),
+            node: None,
+            state: State::Created,
+            health: Health::None,
+            image: image.to_owned(),
+            created: self.clock.now(),
+            detail: None,
+        }
+    }
+
+    async fn start(&self, id: &ContainerId) -> Outcome<()> {
+        let _place = self.calls.acquire().await;
+        self.start_now(id).await
+    }
+
+    async fn start_now(&self, id: &ContainerId) -> Outcome<()> {
+        let outcome = self.engine.start(id).await;
+        if outcome == Outcome::Done(()) {
+            // Whether it has a health check, and whether it still runs, the next list says.
+            self.cache.changed(id, |container| {
+                if container.state == State::Created {
+                    container.state = State::Running;
+                }
+            });
+        }
+        outcome
+    }
+
+    async fn remove(&self, object: &Object, id: &ContainerId) -> Outcome<()> {
+        let grace = object.spec.template.body.stop_timeout.and_then(|s| u64::try_from(s).ok());
+        let grace = grace.map_or(DEFAULT_GRACE, Duration::from_secs);
+        let stopped = {
+            let _place = self.stops.acquire().await;
+            self.engine.stop(id, grace).await
+        };
+        match stopped {
+            // A container that cannot be stopped, such as one that was never started, is only to be removed.
+            Outcome::Done(()) | Outcome::Refused(_) => {}
+            // It may be stopping yet. Its removal would end it at once, so it waits until this is known.
+            other => return other,
+        }
+        let _place = self.calls.acquire().await;
+        let outcome = self.engine.remove(id).await;
+        if outcome == Outcome::Done(()) {
+            self.cache.removed(id);
+        }
+        outcome
+    }
+}

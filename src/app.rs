@@ -1,0 +1,295 @@
+//! Composition: what is started, in which order, who watches it, and how it ends.
+//!
+//! [`start`] does all that can fail for a reason the user has to mend: certificates, addresses, the data
+//! directory. [`App::run`] then lives until a signal or a death. Two runtimes share the process: the control
+//! runtime observes and reconciles, the serving runtime does TLS and HTTP; so that a flood of requests takes
+//! the threads of the second and never those of the first.
+//!
+//! The observer, the dispatcher and the server have no end of their own. When one of them ends all the same
+//! the process ends, with an error: there is never a live server over a dead loop.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use arc_swap::ArcSwap;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::actuator::Actuator;
+use crate::certificates::{Files, Identity, generate};
+use crate::cli::Settings;
+use crate::clock::Clock;
+use crate::engine::docker::DockerEngine;
+use crate::engine::docker::transport::{Address, Transport};
+use crate::engine::simulated::SimulatedEngine;
+use crate::engine::{Endpoint, Engine};
+use crate::http::accept::{self, Limits};
+use crate::http::tls::Tls;
+use crate::http::{self, Api};
+use crate::observed::Cache;
+use crate::observed::observer::Observer;
+use crate::pulse::Pulse;
+use crate::status::Sources;
+use crate::store::Store;
+use crate::store::memory::MemoryStore;
+use crate::worker::{self, Shop};
+
+/// Threads of each runtime. Control needs one, and a second for when that one decodes a long list.
+const THREADS: usize = 2;
+/// Steps that are under way when the signal comes may take this long to end. What does not is in doubt, and
+/// found by the next start.
+const FINISH_STEPS: Duration = Duration::from_secs(5);
+/// The end of the runtimes, with whatever still blocks in them; all in all a stop takes less than 8 s.
+const RUNTIME_END: Duration = Duration::from_millis(500);
+
+/// A daemon that is ready to run.
+pub struct App {
+    settings: Settings,
+    tls: Tls,
+    engine: Arc<dyn Engine>,
+    listeners: Vec<TcpListener>,
+    clock: Clock,
+    control: Runtime,
+    serving: Runtime,
+    client: ClientFiles,
+}
+
+/// What a client on this machine presents, for the banner.
+struct ClientFiles {
+    words: String,
+    /// Where the certificates are, and whether they are new.
+    note: String,
+}
+
+/// Prepares everything. An error here is for the user to mend.
+pub fn start(settings: Settings) -> anyhow::Result<App> {
+    let control = runtime("control")?;
+    let serving = runtime("serving")?;
+    let (files, client) = certificates(&settings)?;
+    let identity = Identity::load(&files)?;
+    let tls = Tls::new(&identity)?;
+    let clock = {
+        let _inside = control.enter();
+        Clock::start()
+    };
+    let engine = engine(&settings, &identity, clock)?;
+    let listeners = {
+        let _inside = serving.enter();
+        accept::bind(&settings.addresses)?
+    };
+    Ok(App { settings, tls, engine, listeners, clock, control, serving, client })
+}
+
+fn runtime(name: &str) -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .with_context(|| format!("the {name} runtime cannot be started"))
+}
+
+/// The files given, or the set of the data directory, made where there is none yet.
+fn certificates(settings: &Settings) -> anyhow::Result<(Files, ClientFiles)> {
+    match (&settings.files, &settings.data_dir) {
+        (Some(files), _) => {
+            let ca = files.ca.display();
+            let client = ClientFiles {
+                words: format!("--cacert {ca} --cert CLIENT-CERT.pem --key CLIENT-KEY.pem"),
+                note: format!("as given; clients need a certificate signed by {ca}, such as docker-machine's"),
+            };
+            Ok((files.clone(), client))
+        }
+        (None, Some(dir)) => {
+            let dir = absolute(dir)?.join("certs");
+            let hosts: Vec<ServerName<'static>> =
+                settings.addresses.iter().filter(|a| !a.ip().is_unspecified()).map(|a| a.ip().into()).collect();
+            let made = generate::ensure(&dir, &hosts)?;
+            let shown = made.client();
+            let client = ClientFiles {
+                words: format!(
+                    "--cacert {} --cert {} --key {}",
+                    quoted(&shown.ca.display().to_string()),
+                    quoted(&shown.cert.display().to_string()),
+                    quoted(&shown.key.display().to_string())
+                ),
+                note: format!("{} ({})", dir.display(), if made.made_now { "made now" } else { "made earlier" }),
+            };
+            Ok((made.server(), client))
+        }
+        (None, None) => bail!("neither certificates nor a data directory to make them in"),
+    }
+}
+
+fn absolute(dir: &std::path::Path) -> anyhow::Result<PathBuf> {
+    std::path::absolute(dir).with_context(|| format!("--data-dir={} is no path", dir.display()))
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    match word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+fn engine(settings: &Settings, own: &Identity, clock: Clock) -> anyhow::Result<Arc<dyn Engine>> {
+    let address = match &settings.endpoint {
+        Endpoint::Simulated(nodes) => {
+            warn!(nodes, "the engine is simulated: no container is really run");
+            return Ok(Arc::new(SimulatedEngine::new(*nodes, clock)));
+        }
+        Endpoint::Unix(path) => Address::Unix(path.clone()),
+        Endpoint::Tcp { host, port } => {
+            let tls = if settings.allow_plain_engine {
+                warn!(endpoint = %settings.endpoint, "speaking plain TCP with the engine: whoever can reach it is root there");
+                None
+            } else {
+                Some(match &settings.engine_files {
+                    Some(files) => Identity::load(files)?.client_config()?,
+                    None => own.client_config()?,
+                })
+            };
+            Address::Tcp { host: host.clone(), port: *port, tls }
+        }
+    };
+    Ok(Arc::new(DockerEngine::new(Transport::new(address))?))
+}
+
+impl App {
+    /// Runs until a signal asks to stop, or a part dies.
+    pub fn run(self) -> anyhow::Result<()> {
+        let App { settings, tls, engine, listeners, clock, control, serving, client } = self;
+        let endpoint: Arc<str> = settings.endpoint.to_string().into();
+        let cluster = settings.cluster.to_string();
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock));
+        let cache = Arc::new(Cache::new());
+        let board = watch::Sender::new(Arc::default());
+        let pulse = Pulse::new(clock.now());
+        let stop = CancellationToken::new();
+
+        let shop = Shop {
+            objects: store.objects(),
+            cache: cache.clone(),
+            actuator: Arc::new(Actuator::new(engine.clone(), cache.clone(), cluster.clone(), settings.parallel, clock)),
+            board: board.clone(),
+            endpoint: endpoint.clone(),
+            pulse: pulse.clone(),
+            stop: stop.clone(),
+            clock,
+        };
+        let observer =
+            Observer { engine, endpoint: endpoint.to_string(), cluster: cluster.clone(), cache: cache.clone(), resync: settings.resync, clock };
+        let sources = Sources {
+            objects: store.objects(),
+            board: board.subscribe(),
+            cache: cache.clone(),
+            endpoint: endpoint.clone(),
+            cluster: cluster.into(),
+            durability: store.durability(),
+            pulse,
+            clock,
+        };
+        info!(endpoint = %endpoint, state = store.durability(), resync = ?settings.resync, lost_after = ?settings.lost_after,
+              parallel = settings.parallel, cluster = %settings.cluster, "starting");
+        greet(&settings, &listeners, &client, store.durability())?;
+
+        let router = http::router(Api { store, sources, cache });
+        let server = serving.spawn(accept::serve(
+            listeners,
+            Arc::new(ArcSwap::from_pointee(tls)),
+            router,
+            Limits::default(),
+            stop.clone(),
+        ));
+        let result = control.block_on(supervise(observer, shop, server, stop));
+        serving.shutdown_timeout(RUNTIME_END);
+        control.shutdown_timeout(RUNTIME_END);
+        result
+    }
+}
+
+/// Watches the three loops and the signals.
+async fn supervise(
+    observer: Observer,
+    shop: Shop,
+    mut server: tokio::task::JoinHandle<Result<(), accept::ServeError>>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut observer = tokio::spawn(observer.run());
+    let mut dispatcher = tokio::spawn(worker::dispatch(shop));
+    tokio::select! {
+        _ = terminate.recv() => info!("SIGTERM: stopping; a second one ends at once"),
+        _ = interrupt.recv() => info!("SIGINT: stopping; a second one ends at once"),
+        ended = &mut observer => match ended {
+            Ok(()) => bail!("the observer ended"),
+            Err(error) => bail!("the observer died: {error}"),
+        },
+        ended = &mut dispatcher => return Err(match ended {
+            Ok(Ok(())) => anyhow!("the dispatcher ended"),
+            Ok(Err(error)) => error.into(),
+            Err(error) => anyhow!("the dispatcher died: {error}"),
+        }),
+        ended = &mut server => return Err(match ended {
+            Ok(Ok(())) => anyhow!("the server ended"),
+            Ok(Err(error)) => error.into(),
+            Err(error) => anyhow!("the server died: {error}"),
+        }),
+    }
+    stop.cancel();
+    let orderly = async {
+        let steps = timeout(FINISH_STEPS, &mut dispatcher).await;
+        if steps.is_err() {
+            warn!("steps were still under way after {}: the next start finds what became of them", humantime::format_duration(FINISH_STEPS));
+        }
+        server.await
+    };
+    tokio::select! {
+        ended = orderly => ended.context("the server died while stopping")?.context("the server failed while stopping")?,
+        _ = terminate.recv() => bail!("a second SIGTERM: ended at once"),
+        _ = interrupt.recv() => bail!("a second SIGINT: ended at once"),
+    }
+    observer.abort();
+    info!("stopped");
+    Ok(())
+}
+
+/// Says where everything is, with a command to paste.
+fn greet(settings: &Settings, listeners: &[TcpListener], client: &ClientFiles, durability: &str) -> anyhow::Result<()> {
+    let mut text = format!("swarm-cluster-state-manager {}\n", env!("CARGO_PKG_VERSION"));
+    let mut bound: Vec<SocketAddr> = Vec::new();
+    for listener in listeners {
+        let address = listener.local_addr().context("an address that was bound is not known")?;
+        text += &format!("  listening on  https://{address} (mutual TLS)\n");
+        bound.push(address);
+    }
+    let simulated = if matches!(settings.endpoint, Endpoint::Simulated(_)) { " (SIMULATED: no container is really run)" } else { "" };
+    text += &format!("  engine        {}{simulated}\n", settings.endpoint);
+    text += &format!("  certificates  {}\n", client.note);
+    text += &format!("  state         {durability}\n");
+    if let Some(first) = bound.first() {
+        let host = if first.ip().is_unspecified() { format!("127.0.0.1:{}", first.port()) } else { first.to_string() };
+        text += &format!(
+            "\nTry it:\n  curl https://{host}/submit {words} -d '{{\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}}'\n  \
+             curl https://{host}/status {words}\n",
+            words = client.words
+        );
+    }
+    let mut stdout = std::io::stdout().lock();
+    // Nobody has to be listening there.
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    Ok(())
+}

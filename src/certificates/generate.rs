@@ -1,0 +1,266 @@
+//! The set of certificates that the daemon makes for itself where nobody gave it any, with docker-machine's file
+//! names: `ca.pem`, `ca-key.pem`, `cert.pem`, `key.pem`, `cert.pfx` (the same client, password `swarm`),
+//! `server.pem`, `server-key.pem`.
+//!
+//! Runs once at start, blocks on the disk. A set is made whole in a directory beside and renamed into place, so
+//! that a crash leaves either a whole set or none. A set that is there is used as it is; only `server.pem` is
+//! made anew, with the same CA and key, when it lacks an address in use or is near its end. A part of a set is
+//! never filled up or overwritten: somebody has clients with the old files.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustls::client::verify_server_name;
+use rustls::pki_types::ServerName;
+use rustls::server::ParsedCertificate;
+
+use super::details::Details;
+use super::error::{CertificateError, Role};
+use super::identity::Files;
+use super::issue::{self, RENEW_BEFORE, Set};
+use super::pem;
+
+pub use super::issue::PFX_PASSWORD;
+
+const CA: &str = "ca.pem";
+const CA_KEY: &str = "ca-key.pem";
+const CLIENT: &str = "cert.pem";
+const CLIENT_KEY: &str = "key.pem";
+const CLIENT_PFX: &str = "cert.pfx";
+const SERVER: &str = "server.pem";
+const SERVER_KEY: &str = "server-key.pem";
+const NAMES: [&str; 7] = [CA, CA_KEY, CLIENT, CLIENT_KEY, CLIENT_PFX, SERVER, SERVER_KEY];
+
+/// The keys are for the user who runs the daemon; so is the directory.
+const PRIVATE_FILE: u32 = 0o600;
+const PUBLIC_FILE: u32 = 0o644;
+const DIRECTORY: u32 = 0o700;
+
+/// A complete set on disk.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// Where the set is.
+    pub directory: PathBuf,
+    /// The set was made by this call, not found.
+    pub made_now: bool,
+    /// `server.pem` of a set that was found has been made anew, and why, in words.
+    pub server_renewed: Option<String>,
+}
+
+impl Made {
+    /// The daemon's own files.
+    pub fn server(&self) -> Files {
+        self.files(SERVER, SERVER_KEY)
+    }
+
+    /// A client's files.
+    pub fn client(&self) -> Files {
+        self.files(CLIENT, CLIENT_KEY)
+    }
+
+    /// The client's certificate and key as PKCS#12, with the password [`PFX_PASSWORD`].
+    pub fn client_pfx(&self) -> PathBuf {
+        self.directory.join(CLIENT_PFX)
+    }
+
+    fn files(&self, cert: &str, key: &str) -> Files {
+        let path = |name| self.directory.join(name);
+        Files { ca: path(CA), cert: path(cert), key: path(key) }
+    }
+}
+
+/// Finds the set in `directory`, or makes it there if the directory is empty or does not exist.
+///
+/// The server certificate is for `localhost`, `127.0.0.1`, `::1`, this machine's host name, and `hosts`, where
+/// an unspecified address (`0.0.0.0`, `::`) stands for the address that this machine has towards its network.
+pub fn ensure(directory: &Path, hosts: &[ServerName<'static>]) -> Result<Made, CertificateError> {
+    // A link to an empty directory cannot be renamed over; what it leads to can.
+    let directory = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
+    let in_use = in_use(hosts);
+    let now = SystemTime::now();
+    let made_now = !complete(&directory)? && make(&directory, &names(&in_use), now)?;
+    let server_renewed = renew_server(&directory, &in_use, now)?;
+    Ok(Made { directory, made_now, server_renewed })
+}
+
+/// Whether the whole set is there; false if nothing is.
+fn complete(directory: &Path) -> Result<bool, CertificateError> {
+    let there = |name: &&&str| directory.join(name).exists();
+    let present = NAMES.iter().find(there);
+    let missing = NAMES.iter().find(|name| !there(name));
+    match (present, missing) {
+        (Some(_), None) => Ok(true),
+        (Some(present), Some(missing)) => {
+            Err(CertificateError::Partial { directory: directory.into(), missing, present })
+        }
+        (None, _) => match fs::read_dir(directory).ok().and_then(|mut names| names.next()) {
+            Some(Ok(other)) => Err(CertificateError::Occupied {
+                directory: directory.into(),
+                holds: other.file_name().to_string_lossy().into_owned(),
+            }),
+            _ => Ok(false),
+        },
+    }
+}
+
+/// Makes a set beside and renames it into place. False if somebody else was quicker.
+fn make(directory: &Path, names: &[ServerName<'static>], now: SystemTime) -> Result<bool, CertificateError> {
+    let set = Set::make(names, now)?;
+    let parent = match directory.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    DirBuilder::new().recursive(true).mode(DIRECTORY).create(parent).map_err(writing(parent))?;
+    let draft = draft(directory);
+    let done = write_set(&draft, &set).and_then(|()| match fs::rename(&draft, directory) {
+        Ok(()) => sync(parent).map(|()| true),
+        Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty && complete(directory)? => Ok(false),
+        Err(source) => Err(CertificateError::Write { path: directory.into(), source }),
+    });
+    if !matches!(done, Ok(true)) {
+        // Nothing refers to the draft; if it cannot be removed it is in nobody's way either.
+        let _ = fs::remove_dir_all(&draft);
+    }
+    done
+}
+
+fn write_set(directory: &Path, set: &Set) -> Result<(), CertificateError> {
+    DirBuilder::new().mode(DIRECTORY).create(directory).map_err(writing(directory))?;
+    let files: [(&str, &[u8], u32); 7] = [
+        (CA, set.ca.as_bytes(), PUBLIC_FILE),
+        (CA_KEY, set.ca_key.as_bytes(), PRIVATE_FILE),
+        (CLIENT, set.client.as_bytes(), PUBLIC_FILE),
+        (CLIENT_KEY, set.client_key.as_bytes(), PRIVATE_FILE),
+        (CLIENT_PFX, &set.client_pfx, PRIVATE_FILE),
+        (SERVER, set.server.as_bytes(), PUBLIC_FILE),
+        (SERVER_KEY, set.server_key.as_bytes(), PRIVATE_FILE),
+    ];
+    for (name, content, mode) in files {
+        write_new(&directory.join(name), content, mode)?;
+    }
+    sync(directory)
+}
+
+/// Makes `server.pem` anew if it has to be, and says why.
+fn renew_server(
+    directory: &Path,
+    in_use: &[ServerName<'static>],
+    now: SystemTime,
+) -> Result<Option<String>, CertificateError> {
+    let server = directory.join(SERVER);
+    let Some(reason) = outdated(&server, in_use, now)? else { return Ok(None) };
+    let read = |role, name: &str| {
+        let path = directory.join(name);
+        fs::read_to_string(&path).map_err(|source| CertificateError::Unreadable { role, path, source })
+    };
+    let content = issue::server_again(
+        &read(Role::Authority, CA)?,
+        &read(Role::Key, CA_KEY)?,
+        &read(Role::Key, SERVER_KEY)?,
+        &names(in_use),
+        now,
+    )?;
+    let draft = draft(&server);
+    write_new(&draft, content.as_bytes(), PUBLIC_FILE)?;
+    fs::rename(&draft, &server).map_err(writing(&server))?;
+    sync(directory)?;
+    Ok(Some(reason))
+}
+
+fn outdated(
+    server: &Path,
+    in_use: &[ServerName<'static>],
+    now: SystemTime,
+) -> Result<Option<String>, CertificateError> {
+    let bad =
+        |detail| CertificateError::BadCertificate { role: Role::Certificate, path: server.into(), detail };
+    let contents = pem::read(Role::Certificate, server)?;
+    let certificate = contents.certificates.first().ok_or_else(|| bad("no certificate in it".to_owned()))?;
+    let details = Details::read(certificate).map_err(bad)?;
+    if details.not_after < now + RENEW_BEFORE {
+        let date = humantime::format_rfc3339_seconds(details.not_after);
+        return Ok(Some(format!("it was valid only until {date}")));
+    }
+    let parsed = ParsedCertificate::try_from(certificate).map_err(|e| bad(e.to_string()))?;
+    let lacking = in_use.iter().find(|name| verify_server_name(&parsed, name).is_err());
+    Ok(lacking.map(|name| format!("it was not for {}", name.to_str())))
+}
+
+/// The names that the certificate must have: those asked for, with the machine's own address in the place of
+/// "any". The host name is not among them: in a container it changes with each start, and nobody uses it.
+fn in_use(hosts: &[ServerName<'static>]) -> Vec<ServerName<'static>> {
+    let resolve = |host: &ServerName<'static>| match host {
+        ServerName::IpAddress(ip) if IpAddr::from(*ip).is_unspecified() => match IpAddr::from(*ip) {
+            // Listening on `::` takes IPv4 as well.
+            IpAddr::V6(_) => {
+                vec![outward(Ipv6Addr::UNSPECIFIED.into()), outward(Ipv4Addr::UNSPECIFIED.into())]
+            }
+            any => vec![outward(any)],
+        }
+        .into_iter()
+        .flatten()
+        .map(ServerName::from)
+        .collect(),
+        other => vec![other.clone()],
+    };
+    hosts.iter().flat_map(resolve).collect()
+}
+
+/// All names of a new server certificate, each once.
+fn names(in_use: &[ServerName<'static>]) -> Vec<ServerName<'static>> {
+    let fixed = [
+        ServerName::try_from("localhost").ok(),
+        Some(ServerName::from(IpAddr::from(Ipv4Addr::LOCALHOST))),
+        Some(ServerName::from(IpAddr::from(Ipv6Addr::LOCALHOST))),
+        issue::host_name(),
+    ];
+    let mut seen = BTreeSet::new();
+    let all = fixed.into_iter().flatten().chain(in_use.iter().cloned());
+    all.filter(|name| seen.insert(name.to_str().into_owned())).collect()
+}
+
+/// The address that this machine has towards its network. Connecting a UDP socket to an address (here one that
+/// is reserved for documentation) looks up the route and sends nothing.
+fn outward(any: IpAddr) -> Option<IpAddr> {
+    let far: IpAddr = match any {
+        IpAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
+        IpAddr::V6(_) => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
+    };
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
+    socket.connect(SocketAddr::new(far, 9)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified())
+}
+
+/// A name beside `path` that nobody else uses: two daemons in two containers may have the same process id.
+fn draft(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+    path.with_file_name(format!(".{name}.new-{}-{nanos}", process::id()))
+}
+
+/// Writes a file that must not exist yet, with its mode from the first moment on, down to the disk.
+fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), CertificateError> {
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        file.write_all(content)?;
+        file.sync_all()
+    };
+    write().map_err(writing(path))
+}
+
+fn sync(directory: &Path) -> Result<(), CertificateError> {
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(writing(directory))
+}
+
+fn writing(path: &Path) -> impl Fn(io::Error) -> CertificateError + '_ {
+    move |source| CertificateError::Write { path: path.into(), source }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! An identity: the CA that is trusted, the own certificate with its chain, and the own key, checked to fit.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::pki_types::CertificateDer;
+use rustls::server::ParsedCertificate;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore};
+use tracing::warn;
+
+use super::details::Details;
+use super::error::{CertificateError, Role};
+use super::pem::{self, Contents};
+use super::pinned::Pinned;
+use super::provider;
+
+/// Where the three PEM files are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    /// The certificates of the CA that signs the other side.
+    pub ca: PathBuf,
+    /// The own certificate, followed by intermediate ones if there are any.
+    pub cert: PathBuf,
+    /// The own private key: PKCS#1, PKCS#8 or SEC1, not encrypted.
+    pub key: PathBuf,
+}
+
+/// Three files that were read and fit together.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    files: Files,
+    authorities: Arc<RootCertStore>,
+    pair: Arc<CertifiedKey>,
+    certificate: CertificateDer<'static>,
+    details: Details,
+}
+
+impl Identity {
+    /// Reads and checks the files. Blocks on the disk.
+    ///
+    /// An own certificate that has expired, or is not valid yet, is only warned of: clocks are wrong more often
+    /// than certificates, and a daemon that runs can still be looked at.
+    pub fn load(files: &Files) -> Result<Identity, CertificateError> {
+        let authorities = Arc::new(authorities(files)?);
+        let chain = chain(files)?;
+        let certificate = chain.first().cloned().unwrap_or_else(|| CertificateDer::from(Vec::new()));
+        let bad = |detail| CertificateError::BadCertificate {
+            role: Role::Certificate,
+            path: files.cert.clone(),
+            detail,
+        };
+        let details = Details::read(&certificate).map_err(bad)?;
+        ParsedCertificate::try_from(&certificate).map_err(|e| bad(e.to_string()))?;
+        let pair = pair(files, chain)?;
+        let identity = Identity { files: files.clone(), authorities, pair, certificate, details };
+        identity.warn_of_dates(SystemTime::now());
+        Ok(identity)
+    }
+
+    /// The files that this was read from.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// The certificates of the trusted CA.
+    pub fn authorities(&self) -> &Arc<RootCertStore> {
+        &self.authorities
+    }
+
+    /// The own certificate.
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// What the own certificate says.
+    pub fn details(&self) -> &Details {
+        &self.details
+    }
+
+    /// The last moment at which the own certificate is valid.
+    pub fn not_after(&self) -> SystemTime {
+        self.details.not_after
+    }
+
+    /// TLS towards a server that the CA vouches for by name or address, presenting the own certificate. The
+    /// system's trust store has no say.
+    pub fn client_config(&self) -> Result<Arc<ClientConfig>, CertificateError> {
+        let verifier = WebPkiServerVerifier::builder_with_provider(self.authorities.clone(), provider())
+            .build()
+            .map_err(|e| self.tls_error(e))?;
+        let config = self.client_builder()?.with_webpki_verifier(verifier);
+        Ok(Arc::new(config.with_client_cert_resolver(self.resolver())))
+    }
+
+    /// TLS towards this very daemon, whatever address it is reached at: presents the own certificate and accepts
+    /// as server only the holder of the same one. For the health check, which has no other files than the daemon.
+    pub fn pinned_client_config(&self) -> Result<Arc<ClientConfig>, CertificateError> {
+        let verifier = Arc::new(Pinned::new(self.certificate.clone()));
+        let config = self.client_builder()?.dangerous().with_custom_certificate_verifier(verifier);
+        Ok(Arc::new(config.with_client_cert_resolver(self.resolver())))
+    }
+
+    /// What presents the own certificate, as a server or as a client.
+    pub(crate) fn resolver(&self) -> Arc<SingleCertAndKey> {
+        Arc::new(SingleCertAndKey::from(self.pair.clone()))
+    }
+
+    /// The TLS library's complaint about this identity.
+    pub(crate) fn tls_error(&self, e: impl ToString) -> CertificateError {
+        CertificateError::Tls { path: self.files.ca.clone(), detail: e.to_string() }
+    }
+
+    fn client_builder(
+        &self,
+    ) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, CertificateError> {
+        ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|e| self.tls_error(e))
+    }
+
+    fn warn_of_dates(&self, now: SystemTime) {
+        let file = self.files.cert.display();
+        let Details { not_before, not_after, .. } = self.details;
+        if now > not_after {
+            let date = humantime::format_rfc3339_seconds(not_after);
+            warn!("the certificate in {file} expired at {date}: others will refuse it, have a new one made");
+        } else if now < not_before {
+            let date = humantime::format_rfc3339_seconds(not_before);
+            warn!(
+                "the certificate in {file} is not valid before {date}: others will refuse it, check the clock"
+            );
+        }
+    }
+}
+
+fn authorities(files: &Files) -> Result<RootCertStore, CertificateError> {
+    let (role, path) = (Role::Authority, &files.ca);
+    let contents = pem::read(role, path)?;
+    if contents.certificates.is_empty() {
+        return Err(nothing(role, path.clone(), &contents));
+    }
+    let mut store = RootCertStore::empty();
+    for certificate in contents.certificates {
+        store.add(certificate).map_err(|e| CertificateError::BadCertificate {
+            role,
+            path: path.clone(),
+            detail: e.to_string(),
+        })?;
+    }
+    Ok(store)
+}
+
+fn chain(files: &Files) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let contents = pem::read(Role::Certificate, &files.cert)?;
+    if contents.certificates.is_empty() {
+        return Err(nothing(Role::Certificate, files.cert.clone(), &contents));
+    }
+    Ok(contents.certificates)
+}
+
+fn pair(files: &Files, chain: Vec<CertificateDer<'static>>) -> Result<Arc<CertifiedKey>, CertificateError> {
+    let path = files.key.clone();
+    let mut contents = pem::read(Role::Key, &path)?;
+    if contents.keys.len() > 1 {
+        return Err(CertificateError::SeveralKeys { path, count: contents.keys.len() });
+    }
+    let Some(key) = contents.keys.pop() else {
+        return Err(match contents.encrypted {
+            true => CertificateError::EncryptedKey { path },
+            false => nothing(Role::Key, path, &contents),
+        });
+    };
+    CertifiedKey::from_der(chain, key, &provider()).map(Arc::new).map_err(|e| match e {
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            CertificateError::Mismatch { certificate: files.cert.clone(), key: path }
+        }
+        other => CertificateError::BadKey { path, detail: other.to_string() },
+    })
+}
+
+fn nothing(role: Role, path: PathBuf, contents: &Contents) -> CertificateError {
+    CertificateError::Nothing { role, path, holds: contents.describe() }
+}
+
+#[cfg(test)]
+mod tests;

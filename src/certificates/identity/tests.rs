@@ -1,0 +1,150 @@
+//! What can be loaded, and what is said where it cannot.
+
+use std::fs;
+
+use super::*;
+use crate::certificates::testing::{Authority, FIXTURE, Leaf, openssl};
+
+fn refusal(files: &Files) -> String {
+    Identity::load(files).unwrap_err().to_string()
+}
+
+#[test]
+fn docker_machines_files_load() {
+    let text = fs::read_to_string(&FIXTURE.server.key).unwrap();
+    assert!(text.starts_with("-----BEGIN RSA PRIVATE KEY-----"), "the key is PKCS#1");
+    let identity = Identity::load(&FIXTURE.server).unwrap();
+    assert_eq!(identity.details().subject, "O=alice.swarm-master");
+    assert!(identity.not_after() > SystemTime::now());
+    assert_eq!(identity.authorities().len(), 1);
+}
+
+#[test]
+fn keys_load_in_all_three_forms() {
+    let authority = Authority::new();
+    let directory = authority.path("");
+    openssl(&directory, "ecparam -name prime256v1 -genkey -out sec1-key.pem");
+    let text = fs::read_to_string(authority.path("sec1-key.pem")).unwrap();
+    assert!(text.contains("BEGIN EC PARAMETERS") && text.contains("BEGIN EC PRIVATE KEY"), "{text}");
+    Identity::load(&authority.issue_again("sec1", "sec1", &Leaf::default())).unwrap();
+
+    openssl(&directory, "pkcs8 -topk8 -nocrypt -in sec1-key.pem -out pkcs8-key.pem");
+    let text = fs::read_to_string(authority.path("pkcs8-key.pem")).unwrap();
+    assert!(text.starts_with("-----BEGIN PRIVATE KEY-----"), "{text}");
+    Identity::load(&Files {
+        key: authority.path("pkcs8-key.pem"),
+        ..authority.issue_again("pkcs8", "sec1", &Leaf::default())
+    })
+    .unwrap();
+
+    // PKCS#1, and all in one file.
+    let files = authority.issue("both", &Leaf::default());
+    let both = authority.path("all.pem");
+    fs::write(&both, fs::read_to_string(&files.cert).unwrap() + &fs::read_to_string(&files.key).unwrap())
+        .unwrap();
+    Identity::load(&Files { cert: both.clone(), key: both, ..files }).unwrap();
+}
+
+#[test]
+fn each_unfit_file_is_named_with_what_is_wrong() {
+    let good = &FIXTURE.server;
+    let path = |name| FIXTURE.authority.path(name);
+    let file = |name, content: &str| {
+        fs::write(path(name), content).unwrap();
+        path(name)
+    };
+    let text = |path| fs::read_to_string(path).unwrap();
+    let at = |name| path(name).display().to_string();
+
+    let said = refusal(&Files { ca: path("nowhere.pem"), ..good.clone() });
+    assert_eq!(said, format!("the CA certificate file {} does not exist: check the path", at("nowhere.pem")));
+
+    let said = refusal(&Files { cert: path(""), ..good.clone() });
+    assert!(said.contains(&at("")) && said.contains("cannot be read (Is a directory"), "{said}");
+
+    let said = refusal(&Files { ca: file("empty.pem", ""), ..good.clone() });
+    assert!(
+        said.ends_with("empty.pem holds no PEM CA certificate; it holds neither certificates nor keys"),
+        "{said}"
+    );
+
+    let said = refusal(&Files { cert: good.key.clone(), ..good.clone() });
+    assert!(said.ends_with("server-key.pem holds no PEM certificate; it holds a private key"), "{said}");
+
+    let said = refusal(&Files { key: good.cert.clone(), ..good.clone() });
+    assert!(said.ends_with("server.pem holds no PEM private key; it holds certificates"), "{said}");
+
+    let two = text(&good.key) + &text(&FIXTURE.client.key);
+    let said = refusal(&Files { key: file("two.pem", &two), ..good.clone() });
+    assert!(
+        said.ends_with("two.pem holds 2 private keys: leave only the one of the certificate in it"),
+        "{said}"
+    );
+
+    let said = refusal(&Files { key: FIXTURE.client.key.clone(), ..good.clone() });
+    assert_eq!(
+        said,
+        format!(
+            "the private key in {} does not belong to the certificate in {}: give the two that were made together",
+            FIXTURE.client.key.display(),
+            good.cert.display()
+        )
+    );
+
+    let cut: String = text(&good.cert).chars().take(400).collect();
+    let said = refusal(&Files { cert: file("cut.pem", &cut), ..good.clone() });
+    assert!(said.contains("cut.pem is damaged (missing section end marker"), "{said}");
+
+    let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let nonsense = file("nonsense.pem", nonsense);
+    for files in
+        [Files { cert: nonsense.clone(), ..good.clone() }, Files { ca: nonsense.clone(), ..good.clone() }]
+    {
+        let said = refusal(&files);
+        assert!(said.contains("nonsense.pem holds a certificate that cannot be used"), "{said}");
+    }
+
+    let said = refusal(&Files { ca: "/dev/zero".into(), ..good.clone() });
+    assert!(said.contains("/dev/zero is larger than 1048576 bytes"), "{said}");
+}
+
+#[test]
+fn an_encrypted_key_is_told_from_none() {
+    let directory = FIXTURE.authority.path("");
+    for form in ["-traditional", ""] {
+        openssl(
+            &directory,
+            &format!("rsa -aes128 -passout pass:secret {form} -in server-key.pem -out locked{form}.pem"),
+        );
+        let key = FIXTURE.authority.path(&format!("locked{form}.pem"));
+        let said = refusal(&Files { key: key.clone(), ..FIXTURE.server.clone() });
+        assert!(said.contains(&format!("{} is encrypted", key.display())), "{said}");
+        assert!(said.contains("openssl pkey -in"), "{said}");
+    }
+}
+
+#[test]
+fn a_certificate_without_extensions_is_refused_with_a_hint() {
+    let files = FIXTURE.authority.issue_again("version1", "server", &Leaf { usage: None, ..Leaf::default() });
+    let said = refusal(&files);
+    assert!(said.contains("version1.pem") && said.contains("X.509 version 1"), "{said}");
+}
+
+#[test]
+fn an_expired_certificate_still_loads() {
+    let files = FIXTURE.authority.issue_again("over", "server", &Leaf { days: -1, ..Leaf::default() });
+    assert!(Identity::load(&files).unwrap().not_after() < SystemTime::now());
+}
+
+#[test]
+fn no_subject_can_pose_as_another() {
+    let leaf = |subject| Leaf { subject, ..Leaf::default() };
+    let subject = |name: &str, text| {
+        let files = FIXTURE.authority.issue_again(name, "server", &leaf(text));
+        Identity::load(&files).unwrap().details().subject.clone()
+    };
+    assert_eq!(subject("two-parts", "/O=ops/CN=bob"), "O=ops, CN=bob");
+    assert_eq!(subject("comma", "/O=ops,CN=bob"), "O=ops\\,CN=bob");
+    assert_eq!(subject("lines", "/O=ops\u{7}bell"), "O=ops\\u{7}bell");
+    assert_eq!(subject("plain", "/O=alice.<bootstrap>"), "O=alice.<bootstrap>");
+}

@@ -1,0 +1,264 @@
+//! The daemon's flags, and how they settle with the environment into [`Settings`].
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::certificates::Files;
+use crate::engine::Endpoint;
+use crate::model::ObjectName;
+
+/// The port of the original prototype.
+const DEFAULT_PORT: u16 = 3476;
+/// Engine calls at once where `--parallel` does not say: see the README for the measurement.
+const DEFAULT_PARALLEL: u16 = 8;
+const DEFAULT_ENGINE: &str = "unix:///var/run/docker.sock";
+const PROGRAM: &str = "swarm-cluster-state-manager";
+
+/// Flags of the daemon.
+#[derive(Debug, Args)]
+pub struct DaemonFlags {
+    /// An address to listen on, always with mutual TLS; may be given several times.
+    #[arg(long, env = "SCSM_ADDR", value_name = "IP:PORT", value_delimiter = ',', value_parser = address, default_value = "127.0.0.1:3476")]
+    addr: Vec<SocketAddr>,
+
+    /// The Docker API endpoint: unix:///PATH, tcp://HOST:PORT (mutual TLS), or simulated://NODES to try things
+    /// without Docker. [default: $DOCKER_HOST, else unix:///var/run/docker.sock]
+    #[arg(long, env = "SCSM_SWARM_MANAGER", value_name = "ENDPOINT")]
+    swarm_manager: Option<String>,
+
+    #[command(flatten)]
+    tls: TlsFlags,
+
+    /// The CA that the endpoint's certificate must be signed by, where it is not --tlscacert.
+    #[arg(long, env = "SCSM_ENGINE_TLSCACERT", value_name = "FILE")]
+    engine_tlscacert: Option<PathBuf>,
+    /// The certificate to show to the endpoint, where it is not --tlscert.
+    #[arg(long, env = "SCSM_ENGINE_TLSCERT", value_name = "FILE")]
+    engine_tlscert: Option<PathBuf>,
+    /// The key of --engine-tlscert.
+    #[arg(long, env = "SCSM_ENGINE_TLSKEY", value_name = "FILE")]
+    engine_tlskey: Option<PathBuf>,
+    /// Speak plain TCP with a tcp:// endpoint. Whoever can reach that port is root on its node.
+    #[arg(long, env = "SCSM_ALLOW_PLAIN_ENGINE")]
+    allow_plain_engine: bool,
+
+    /// Where state and generated certificates are kept, or `none` to keep nothing. [default: root:
+    /// /var/lib/swarm-cluster-state-manager, others: $XDG_STATE_HOME/swarm-cluster-state-manager]
+    #[arg(long, env = "SCSM_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// The name that marks containers as this manager's. Managers with different names share an endpoint in
+    /// peace.
+    #[arg(long, env = "SCSM_CLUSTER", value_name = "NAME", default_value = "default", value_parser = cluster)]
+    cluster: ObjectName,
+
+    /// How often everything is listed, beside events.
+    #[arg(long, env = "SCSM_RESYNC", value_name = "DURATION", default_value = "10s", value_parser = period)]
+    resync: Duration,
+
+    /// How long a node may be down before its containers are replaced on others.
+    #[arg(long, env = "SCSM_LOST_AFTER", value_name = "DURATION", default_value = "30s", value_parser = period)]
+    lost_after: Duration,
+
+    /// Engine calls at once.
+    #[arg(long, env = "SCSM_PARALLEL", value_name = "N", default_value_t = DEFAULT_PARALLEL, value_parser = clap::value_parser!(u16).range(1..=256))]
+    parallel: u16,
+
+    /// How to log to standard error. What is logged, SCSM_LOG says: error, warn, info, debug or a filter such
+    /// as info,hyper=debug. [default: text on a terminal, else json]
+    #[arg(long, env = "SCSM_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+/// The three certificate files, as `docker` names them.
+#[derive(Debug, Args)]
+pub(super) struct TlsFlags {
+    /// The CA that signs clients, and the endpoint. [default: a set made on the first start, in the data
+    /// directory]
+    #[arg(long, env = "SCSM_TLSCACERT", value_name = "FILE")]
+    pub(super) tlscacert: Option<PathBuf>,
+    /// This daemon's certificate, which it also shows to the endpoint.
+    #[arg(long, env = "SCSM_TLSCERT", value_name = "FILE")]
+    pub(super) tlscert: Option<PathBuf>,
+    /// The key of --tlscert.
+    #[arg(long, env = "SCSM_TLSKEY", value_name = "FILE")]
+    pub(super) tlskey: Option<PathBuf>,
+}
+
+/// How to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What the flags come to.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Addresses to listen on.
+    pub addresses: Vec<SocketAddr>,
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// The certificate files, where they were given.
+    pub files: Option<Files>,
+    /// The files for the endpoint, where they differ.
+    pub engine_files: Option<Files>,
+    /// Plain TCP is allowed towards the endpoint.
+    pub allow_plain_engine: bool,
+    /// The data directory, unless it is `none`.
+    pub data_dir: Option<PathBuf>,
+    /// The cluster label's value.
+    pub cluster: ObjectName,
+    /// The period of complete lists.
+    pub resync: Duration,
+    /// How long a node may be down.
+    pub lost_after: Duration,
+    /// Engine calls at once.
+    pub parallel: usize,
+    /// How to log.
+    pub log_format: Option<LogFormat>,
+}
+
+impl DaemonFlags {
+    /// Settles flags and environment. The error is one message for the user.
+    pub(super) fn settle(self) -> Result<Settings, String> {
+        let (name, text) = match self.swarm_manager {
+            Some(text) => ("--swarm-manager", text),
+            None => match variable("DOCKER_HOST") {
+                Some(text) => ("DOCKER_HOST", text),
+                None => ("--swarm-manager", DEFAULT_ENGINE.to_owned()),
+            },
+        };
+        let endpoint: Endpoint = text.parse().map_err(|e| format!("{name}: {e}"))?;
+        let files = self.tls.files()?;
+        let engine_files = all_or_none([
+            ("--engine-tlscacert", self.engine_tlscacert),
+            ("--engine-tlscert", self.engine_tlscert),
+            ("--engine-tlskey", self.engine_tlskey),
+        ])?;
+        // As after `eval $(docker-machine env …)`: the client certificates of the user for the engine.
+        let docker_files = || {
+            let dir = PathBuf::from(variable("DOCKER_CERT_PATH")?);
+            Some(Files { ca: dir.join("ca.pem"), cert: dir.join("cert.pem"), key: dir.join("key.pem") })
+        };
+        let engine_files = match &files {
+            Some(_) => engine_files,
+            None => engine_files.or_else(docker_files),
+        };
+        let data_dir = match self.data_dir {
+            Some(dir) if dir.as_os_str() == "none" => None,
+            Some(dir) => Some(dir),
+            None => Some(default_data_dir()?),
+        };
+        if data_dir.is_none() && files.is_none() {
+            return Err("--data-dir=none leaves no place for generated certificates: give --tlscacert, --tlscert and \
+                        --tlskey too"
+                .to_owned());
+        }
+        if self.allow_plain_engine && !matches!(endpoint, Endpoint::Tcp { .. }) {
+            return Err(format!("--allow-plain-engine is for tcp:// endpoints; this one is {endpoint}"));
+        }
+        Ok(Settings {
+            addresses: self.addr,
+            endpoint,
+            files,
+            engine_files,
+            allow_plain_engine: self.allow_plain_engine,
+            data_dir,
+            cluster: self.cluster,
+            resync: self.resync,
+            lost_after: self.lost_after,
+            parallel: usize::from(self.parallel),
+            log_format: self.log_format,
+        })
+    }
+}
+
+impl TlsFlags {
+    /// The files, if they were given.
+    pub(super) fn files(&self) -> Result<Option<Files>, String> {
+        all_or_none([
+            ("--tlscacert", self.tlscacert.clone()),
+            ("--tlscert", self.tlscert.clone()),
+            ("--tlskey", self.tlskey.clone()),
+        ])
+    }
+}
+
+fn all_or_none(given: [(&str, Option<PathBuf>); 3]) -> Result<Option<Files>, String> {
+    let missing: Vec<&str> = given.iter().filter(|(_, file)| file.is_none()).map(|(name, _)| *name).collect();
+    match given.map(|(_, file)| file) {
+        [Some(ca), Some(cert), Some(key)] => Ok(Some(Files { ca, cert, key })),
+        [None, None, None] => Ok(None),
+        _ => Err(format!("{} is missing: the three certificate files are given together or not at all", missing.join(" and "))),
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn default_data_dir() -> Result<PathBuf, String> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib").join(PROGRAM));
+    }
+    let state = variable("XDG_STATE_HOME").map(PathBuf::from);
+    let state = state.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/state")));
+    state
+        .map(|dir| dir.join(PROGRAM))
+        .ok_or_else(|| "neither XDG_STATE_HOME nor HOME is set: say with --data-dir where to keep the state".to_owned())
+}
+
+/// `IP:PORT`, and as Go programs take it, `:PORT` for all addresses.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let wanted = format!("expected IP:PORT, such as 127.0.0.1:{DEFAULT_PORT} or 0.0.0.0:{DEFAULT_PORT}");
+    if let Some(port) = text.strip_prefix(':') {
+        let port = port.parse().map_err(|_| wanted)?;
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port));
+    }
+    if let Some(port) = text.strip_prefix("localhost:") {
+        let port = port.parse().map_err(|_| wanted)?;
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    text.parse().map_err(|_| wanted)
+}
+
+fn cluster(text: &str) -> Result<ObjectName, String> {
+    ObjectName::parse(text).ok_or_else(|| format!("allowed are {}", ObjectName::ALLOWED))
+}
+
+/// The shortest and longest `--resync` and `--lost-after`.
+const PERIODS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(24 * 3600);
+
+fn period(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .ok()
+        .filter(|d| PERIODS.contains(d))
+        .ok_or_else(|| "expected a duration such as 10s or 1m30s, from 100ms to 24h".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_taken_as_gos_listeners_take_them() {
+        assert_eq!(address(":3476").unwrap().to_string(), "0.0.0.0:3476");
+        assert_eq!(address("localhost:1").unwrap().to_string(), "127.0.0.1:1");
+        assert_eq!(address("[::1]:3476").unwrap().to_string(), "[::1]:3476");
+        for bad in ["3476", "host:3476", "127.0.0.1", ":x", "127.0.0.1:99999"] {
+            assert!(address(bad).unwrap_err().contains("expected IP:PORT"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn files_come_together_or_not_at_all() {
+        let error = all_or_none([("--a", Some("a".into())), ("--b", None), ("--c", None)]).unwrap_err();
+        assert!(error.starts_with("--b and --c is missing"), "{error}");
+    }
+}

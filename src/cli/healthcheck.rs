@@ -1,0 +1,83 @@
+//! `healthcheck`: asks `/healthz` of a daemon, from within its own container.
+//!
+//! There it has the files that the daemon has and no client's certificate. It shows the daemon's own
+//! certificate, and takes nobody for the daemon but who shows that very same one; so the name or address in
+//! the certificate does not matter.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
+
+use super::complain;
+use super::flags::TlsFlags;
+use crate::certificates::{Files, Identity};
+
+/// A health check that waits longer is no health check.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// The answer is one line.
+const ANSWER_MAX_BYTES: u64 = 64 * 1024;
+
+/// Flags of `healthcheck`.
+#[derive(Debug, Args)]
+pub(super) struct HealthcheckFlags {
+    /// Where the daemon listens; of several addresses the first is asked.
+    #[arg(long, env = "SCSM_ADDR", value_name = "IP:PORT", value_delimiter = ',', default_value = "127.0.0.1:3476")]
+    addr: Vec<SocketAddr>,
+    #[command(flatten)]
+    tls: TlsFlags,
+    /// The daemon's data directory, where its certificates were made by itself.
+    #[arg(long, env = "SCSM_DATA_DIR", value_name = "DIR", default_value = "/var/lib/swarm-cluster-state-manager")]
+    data_dir: std::path::PathBuf,
+}
+
+pub(super) fn run(flags: &HealthcheckFlags) -> ExitCode {
+    let files = match flags.tls.files() {
+        Ok(Some(files)) => files,
+        Ok(None) => {
+            let certs = flags.data_dir.join("certs");
+            Files { ca: certs.join("ca.pem"), cert: certs.join("server.pem"), key: certs.join("server-key.pem") }
+        }
+        Err(message) => return complain(2, &message),
+    };
+    let Some(address) = flags.addr.first().copied().map(reachable) else {
+        return complain(2, "--addr names no address");
+    };
+    match ask(address, &files) {
+        Ok(status) if status.contains(" 200 ") => ExitCode::SUCCESS,
+        Ok(status) => complain(1, &format!("the daemon at {address} is not well: {status}")),
+        Err(error) => complain(1, &format!("the daemon at {address} does not answer: {error:#}")),
+    }
+}
+
+/// An address that listens for all is asked on this machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
+        _ => address,
+    }
+}
+
+/// Asks, and returns the status line and what follows.
+fn ask(address: SocketAddr, files: &Files) -> anyhow::Result<String> {
+    let config = Identity::load(files)?.pinned_client_config()?;
+    let socket = TcpStream::connect_timeout(&address, DEADLINE)?;
+    socket.set_read_timeout(Some(DEADLINE))?;
+    socket.set_write_timeout(Some(DEADLINE))?;
+    let connection = ClientConnection::new(config, ServerName::from(address.ip()))?;
+    let mut stream = StreamOwned::new(connection, socket);
+    write!(stream, "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    // A server that hangs up without a goodbye has still answered.
+    match stream.take(ANSWER_MAX_BYTES).read_to_end(&mut answer) {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof && !answer.is_empty() => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}

@@ -1,0 +1,360 @@
+//! A Docker Engine, or a classic Swarm manager in front of many.
+//!
+//! bollard speaks for us over a transport of our own ([`transport`]). Two answers are decoded here because
+//! bollard's types do not fit what a classic Swarm manager says: the reply to a create, which lacks a field,
+//! and `/info`, whose node table bollard does not know; the event stream is read here as well, since the
+//! manager sends objects without newlines and of a type of its own ([`wire`]).
+//!
+//! Every call has a deadline over the whole of it, body included, and what its answer means is looked up in
+//! [`outcome`](super::outcome).
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
+use bollard::Docker;
+use bollard::errors::Error as BollardError;
+use bollard::query_parameters::{
+    CreateImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use http::Method;
+
+use super::outcome::{Call, read_failure};
+use super::{Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Outcome, Refusal, RefusalKind};
+use crate::model::{Container, ContainerId, Detail, LABEL_CLUSTER, LABEL_OBJECT, ObjectName, Pull};
+
+pub mod transport;
+mod wire;
+
+use transport::{Transport, TransportError};
+
+/// The oldest API spoken: Docker Engine 1.12, and what classic Swarm managers were made for.
+const OLDEST_API: Api = Api(1, 24);
+/// The newest API spoken: bollard's.
+const NEWEST_API: Api = Api(1, 53);
+
+/// Small questions: who are you, what is this container.
+const QUESTION: Duration = Duration::from_secs(10);
+/// A list of ten thousand containers over a slow line.
+const LIST: Duration = Duration::from_secs(60);
+/// A create. A classic Swarm manager asks a registry before it, and pulls within it.
+const CREATE: Duration = Duration::from_secs(120);
+/// A start or a removal on a busy node.
+const CHANGE: Duration = Duration::from_secs(60);
+/// A pull, whole.
+const PULL: Duration = Duration::from_secs(30 * 60);
+/// What a stop may take beyond the container's own grace period.
+const STOP_SLACK: Duration = Duration::from_secs(30);
+/// Docker's grace period where a container has none of its own.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+/// An answer that is read whole: no create reply and no `/info` comes near it.
+const ANSWER_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// An API version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Api(u32, u32);
+
+impl Api {
+    fn parse(text: &str) -> Option<Api> {
+        let (major, minor) = text.split_once('.')?;
+        Some(Api(major.parse().ok()?, minor.parse().ok()?))
+    }
+}
+
+impl std::fmt::Display for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+/// The engine over HTTP.
+pub struct DockerEngine {
+    transport: Transport,
+    docker: Docker,
+    kind: ArcSwapOption<Kind>,
+}
+
+impl DockerEngine {
+    /// An engine reached over `transport`. Nothing is sent yet.
+    pub fn new(transport: Transport) -> Result<DockerEngine, EngineError> {
+        let carrier = transport.clone();
+        let docker = Docker::connect_with_custom_transport(
+            move |request| {
+                let carrier = carrier.clone();
+                async move { carrier.send(request).await.map_err(BollardError::from) }
+            },
+            Some("http://engine"),
+            // Our own deadlines are shorter, except for what streams.
+            PULL.as_secs(),
+            bollard::API_DEFAULT_VERSION,
+        )
+        .map_err(|e| explain(&e))?;
+        Ok(DockerEngine { transport, docker, kind: ArcSwapOption::empty() })
+    }
+
+    fn is_swarm(&self) -> bool {
+        self.kind.load().as_deref() == Some(&Kind::ClassicSwarm)
+    }
+
+    /// Sends a request of our own and reads the whole answer: its status and its body.
+    async fn ask(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<(u16, Vec<u8>), TransportError> {
+        let response = self.transport.request(method, path, body).await?;
+        let status = response.status().as_u16();
+        let body = http_body_util::Limited::new(response.into_body(), ANSWER_MAX_BYTES);
+        match http_body_util::BodyExt::collect(body).await {
+            Ok(collected) => Ok((status, collected.to_bytes().to_vec())),
+            Err(error) => Err(TransportError::Broken(format!("the answer broke off: {error}"))),
+        }
+    }
+
+    /// Reads the outcome of one of bollard's calls.
+    async fn change<T>(
+        &self,
+        call: Call,
+        deadline: Duration,
+        work: impl Future<Output = Result<T, BollardError>>,
+    ) -> Outcome<()> {
+        match tokio::time::timeout(deadline, work).await {
+            Ok(Ok(_)) => Outcome::Done(()),
+            Ok(Err(BollardError::DockerResponseServerError { status_code, message })) => {
+                read_failure(call, status_code, &message, || ())
+            }
+            Ok(Err(BollardError::DockerStreamError { error })) => {
+                Outcome::Refused(Refusal { kind: RefusalKind::NoImage, words: error })
+            }
+            Ok(Err(BollardError::IOError { err })) if transport::never_sent(&err) => Outcome::NotSent(err.to_string()),
+            Ok(Err(error)) => Outcome::InDoubt(explain(&error).0),
+            Err(_) => Outcome::InDoubt(no_answer(deadline)),
+        }
+    }
+
+    /// Waits for the answer to a question.
+    async fn question<T>(
+        &self,
+        deadline: Duration,
+        work: impl Future<Output = Result<T, BollardError>>,
+    ) -> Result<T, BollardError> {
+        match tokio::time::timeout(deadline, work).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                Err(BollardError::IOError { err: std::io::Error::new(std::io::ErrorKind::TimedOut, no_answer(deadline)) })
+            }
+        }
+    }
+
+    async fn inspect(&self, key: &str) -> Result<Option<bollard::models::ContainerInspectResponse>, EngineError> {
+        match self.question(QUESTION, self.docker.inspect_container(key, None)).await {
+            Ok(found) => Ok(Some(found)),
+            Err(BollardError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => Err(explain(&error)),
+        }
+    }
+
+    async fn has_image(&self, image: &str) -> Outcome<bool> {
+        match self.question(QUESTION, self.docker.inspect_image(image)).await {
+            Ok(_) => Outcome::Done(true),
+            Err(BollardError::DockerResponseServerError { status_code: 404, .. }) => Outcome::Done(false),
+            Err(BollardError::IOError { err }) if transport::never_sent(&err) => Outcome::NotSent(err.to_string()),
+            Err(error) => Outcome::InDoubt(explain(&error).0),
+        }
+    }
+
+    async fn pull(&self, image: &str) -> Outcome<()> {
+        let (name, tag) = name_and_tag(image);
+        let options = CreateImageOptionsBuilder::default().from_image(name).tag(tag).build();
+        let mut progress = self.docker.create_image(Some(options), None, None);
+        let whole = async move {
+            // Errors come inside a 200 stream; bollard makes them errors of the item.
+            while let Some(item) = progress.next().await {
+                item?;
+            }
+            Ok(())
+        };
+        self.change(Call::Pull, PULL, whole).await
+    }
+}
+
+fn no_answer(deadline: Duration) -> String {
+    format!("no answer within {}", humantime::format_duration(deadline))
+}
+
+/// An error of bollard in one clause, without its wrapping.
+fn explain(error: &BollardError) -> EngineError {
+    EngineError(match error {
+        BollardError::DockerResponseServerError { status_code, message } => format!("{status_code}: {}", message.trim()),
+        BollardError::DockerStreamError { error } => error.clone(),
+        BollardError::IOError { err } => err.to_string(),
+        other => format!("the answer cannot be read: {other}"),
+    })
+}
+
+/// Splits an image reference for `/images/create`, which would fetch all tags where none is given.
+fn name_and_tag(image: &str) -> (&str, &str) {
+    if let Some((name, digest)) = image.split_once('@') {
+        return (name, digest);
+    }
+    let last = image.rfind('/').map_or(0, |slash| slash + 1);
+    match image.get(last..).and_then(|path| path.rfind(':')) {
+        Some(colon) => (image.get(..last + colon).unwrap_or(image), image.get(last + colon + 1..).unwrap_or_default()),
+        None => (image, "latest"),
+    }
+}
+
+#[async_trait]
+impl Engine for DockerEngine {
+    async fn info(&self) -> Result<Info, EngineError> {
+        let version = self.question(QUESTION, self.docker.version()).await.map_err(|e| explain(&e))?;
+        let said = version.api_version.unwrap_or_default();
+        let theirs = Api::parse(&said)
+            .ok_or_else(|| EngineError(format!("it answers, but not as Docker does: its API version is {said:?}")))?;
+        if theirs < OLDEST_API {
+            return Err(EngineError(format!("it speaks API {theirs}; the oldest that can be used is {OLDEST_API}")));
+        }
+        let api = theirs.min(NEWEST_API);
+        self.transport.speak(&api.to_string());
+
+        let ask = self.ask(Method::GET, "/info", None);
+        let (status, body) = match tokio::time::timeout(QUESTION, ask).await {
+            Ok(answer) => answer.map_err(|e| EngineError(e.to_string()))?,
+            Err(_) => return Err(EngineError(no_answer(QUESTION))),
+        };
+        if status != 200 {
+            return Err(EngineError(format!("{status}: {}", wire::words(&body))));
+        }
+        let info = wire::read_info(&body, api.to_string()).map_err(EngineError)?;
+        self.kind.store(Some(std::sync::Arc::new(info.kind)));
+        Ok(info)
+    }
+
+    async fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Result<Vec<Container>, EngineError> {
+        let mut labels = vec![format!("{LABEL_CLUSTER}={cluster}")];
+        labels.extend(object.map(|name| format!("{LABEL_OBJECT}={name}")));
+        let filters = HashMap::from([("label", labels)]);
+        // Always all: without it the containers of lost nodes vanish from a Swarm manager's list.
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let list = self.question(LIST, self.docker.list_containers(Some(options))).await.map_err(|e| explain(&e))?;
+        // The filter is asked again here: an endpoint may ignore those it does not know.
+        Ok(list.into_iter().filter_map(|summary| wire::read_summary(cluster, self.is_swarm(), summary)).collect())
+    }
+
+    async fn detail(&self, id: &ContainerId) -> Result<Option<Detail>, EngineError> {
+        Ok(self.inspect(&id.0).await?.map(|found| wire::read_detail(&found)))
+    }
+
+    async fn holder(&self, cluster: &str, name: &str) -> Result<Holder, EngineError> {
+        Ok(match self.inspect(name).await? {
+            None => Holder::Nobody,
+            Some(found) => match wire::read_inspected(cluster, found) {
+                Some(container) => Holder::Ours(Box::new(container)),
+                None => Holder::Foreign,
+            },
+        })
+    }
+
+    async fn provide_image(&self, image: &str, pull: Pull) -> Outcome<()> {
+        // A Swarm manager pulls by itself on the node it chooses; asked to pull, it pulls on all of them.
+        if self.is_swarm() && pull != Pull::Always {
+            return Outcome::Done(());
+        }
+        if pull == Pull::Always {
+            return self.pull(image).await;
+        }
+        match self.has_image(image).await {
+            Outcome::Done(true) => Outcome::Done(()),
+            Outcome::Done(false) if pull == Pull::Never => Outcome::Refused(Refusal {
+                kind: RefusalKind::NoImage,
+                words: format!("No such image: {image}, and its object says Pull \"never\""),
+            }),
+            Outcome::Done(false) => self.pull(image).await,
+            other => other.map(|_| ()),
+        }
+    }
+
+    async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
+        if !self.is_swarm() && !new.constraints().is_empty() {
+            let words = "a plain Docker Engine is one node and cannot choose by Constraints".to_owned();
+            return Outcome::Refused(Refusal { kind: RefusalKind::NoPlace, words });
+        }
+        let body = match wire::create_body(&new, self.is_swarm()) {
+            Ok(body) => body,
+            Err(error) => {
+                let words = format!("the create body cannot be written: {error}");
+                return Outcome::Refused(Refusal { kind: RefusalKind::Other, words });
+            }
+        };
+        let path = format!("/containers/create?name={}", new.marks.container_name());
+        let asked = self.ask(Method::POST, &path, Some(body));
+        match tokio::time::timeout(CREATE, asked).await {
+            Ok(Ok((201, body))) => match wire::created_id(&body) {
+                Some(id) => Outcome::Done(id),
+                None => Outcome::InDoubt("it was created, but the answer does not tell its id".to_owned()),
+            },
+            Ok(Ok((status, body))) => match read_failure(Call::Create, status, &wire::words(&body), || ()) {
+                // No failure of a create means that it was done before.
+                Outcome::Done(()) => Outcome::InDoubt(format!("{status}: {}", wire::words(&body))),
+                Outcome::Refused(refusal) => Outcome::Refused(refusal),
+                Outcome::NotSent(why) => Outcome::NotSent(why),
+                Outcome::InDoubt(why) => Outcome::InDoubt(why),
+            },
+            Ok(Err(TransportError::NeverSent(why))) => Outcome::NotSent(why),
+            Ok(Err(TransportError::Broken(why))) => Outcome::InDoubt(why),
+            Err(_) => Outcome::InDoubt(no_answer(CREATE)),
+        }
+    }
+
+    async fn start(&self, id: &ContainerId) -> Outcome<()> {
+        self.change(Call::Start, CHANGE, self.docker.start_container(&id.0, None)).await
+    }
+
+    async fn stop(&self, id: &ContainerId, grace: Duration) -> Outcome<()> {
+        // No timeout is sent: the engine then keeps to the container's own.
+        let deadline = grace.max(DEFAULT_GRACE) + STOP_SLACK;
+        self.change(Call::Stop, deadline, self.docker.stop_container(&id.0, None)).await
+    }
+
+    async fn remove(&self, id: &ContainerId) -> Outcome<()> {
+        let options = RemoveContainerOptionsBuilder::default().v(true).force(true).build();
+        self.change(Call::Remove, CHANGE, self.docker.remove_container(&id.0, Some(options))).await
+    }
+
+    async fn hints(&self, cluster: &str) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError> {
+        let path = wire::events_path(cluster);
+        let response = match tokio::time::timeout(QUESTION, self.transport.request(Method::GET, &path, None)).await {
+            Ok(answer) => answer.map_err(|e| EngineError(e.to_string()))?,
+            Err(_) => return Err(EngineError(no_answer(QUESTION))),
+        };
+        if !response.status().is_success() {
+            return Err(EngineError(format!("its event stream answers {}", response.status())));
+        }
+        Ok(wire::hints(response.into_body(), cluster.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_split_so_that_one_tag_is_fetched() {
+        for (image, name, tag) in [
+            ("nginx", "nginx", "latest"),
+            ("nginx:1.9.6", "nginx", "1.9.6"),
+            ("host:5000/nginx", "host:5000/nginx", "latest"),
+            ("host:5000/a/nginx:1", "host:5000/a/nginx", "1"),
+            ("nginx@sha256:abc", "nginx", "sha256:abc"),
+        ] {
+            assert_eq!(name_and_tag(image), (name, tag), "{image}");
+        }
+    }
+
+    #[test]
+    fn api_versions_are_ordered_as_numbers() {
+        assert!(Api::parse("1.9").unwrap() < Api::parse("1.41").unwrap());
+        assert_eq!(Api::parse("1.41").map(|v| v.to_string()).as_deref(), Some("1.41"));
+        assert_eq!(Api::parse("x"), None);
+    }
+}

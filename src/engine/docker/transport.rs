@@ -1,0 +1,256 @@
+//! How requests reach the endpoint.
+//!
+//! A pool of HTTP/1.1 connections over a Unix socket, or TCP with or without TLS. TLS trusts the given CA and
+//! nobody else. A connect has a deadline, name lookup and handshake included; an answer has a bound in bytes.
+//! Errors keep apart what matters afterwards: whether the request can have reached the other side.
+
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bollard::BollardRequest;
+use bytes::Bytes;
+use http::{Method, Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Name lookup, TCP connect and TLS handshake together.
+const CONNECT: Duration = Duration::from_secs(5);
+/// What one answer may hold: a list of 100,000 containers at 2 KiB each fits. An event stream ends after this
+/// much, and is opened anew.
+const ANSWER_MAX_BYTES: u64 = 256 * 1024 * 1024;
+/// Unused connections are closed after this.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Where requests go.
+#[derive(Clone)]
+pub enum Address {
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// TCP; with TLS where a configuration is given.
+    Tcp {
+        /// Host name or address.
+        host: String,
+        /// Port.
+        port: u16,
+        /// Whom to trust and whom to be.
+        tls: Option<Arc<ClientConfig>>,
+    },
+}
+
+/// A request that got no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TransportError {
+    /// It cannot have reached the endpoint.
+    #[error("{0}")]
+    NeverSent(String),
+    /// It may have.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl From<TransportError> for bollard::errors::Error {
+    fn from(error: TransportError) -> Self {
+        let kind = match error {
+            TransportError::NeverSent(_) => io::ErrorKind::NotConnected,
+            TransportError::Broken(_) => io::ErrorKind::BrokenPipe,
+        };
+        io::Error::new(kind, error.to_string()).into()
+    }
+}
+
+/// True where an error that went through bollard was [`TransportError::NeverSent`].
+pub(super) fn never_sent(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotConnected
+}
+
+/// bollard does not export the type of its request bodies; its requests tell it.
+trait HasBody {
+    type Body;
+}
+
+impl<B> HasBody for Request<B> {
+    type Body = B;
+}
+
+type Body = <BollardRequest as HasBody>::Body;
+
+/// A pool of connections to one endpoint. Clones share it.
+#[derive(Clone)]
+pub struct Transport {
+    client: Client<Connector, Body>,
+    /// The version before each path, such as `/v1.41`; empty until it is settled.
+    prefix: Arc<ArcSwap<String>>,
+}
+
+impl Transport {
+    /// A pool that is empty yet.
+    pub fn new(address: Address) -> Transport {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE)
+            .pool_timer(TokioTimer::new())
+            .build(Connector { address });
+        Transport { client, prefix: Arc::default() }
+    }
+
+    /// Settles the API version for all requests to come.
+    pub(super) fn speak(&self, api: &str) {
+        self.prefix.store(Arc::new(format!("/v{api}")));
+    }
+
+    /// Sends a request of ours. `path` begins with a slash and has no version.
+    pub(super) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Response<Incoming>, TransportError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://engine{path}"))
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(bollard::body_full(Bytes::from(body.unwrap_or_default())))
+            .map_err(|e| TransportError::NeverSent(format!("the request cannot be made: {e}")))?;
+        self.send(request).await
+    }
+
+    /// Sends a request, with the API version put before its path.
+    pub(super) async fn send(&self, mut request: BollardRequest) -> Result<Response<Incoming>, TransportError> {
+        let path = request.uri().path_and_query().map_or("/", |p| p.as_str());
+        // The version itself is asked for without one.
+        let prefix = if path == "/version" { Arc::default() } else { self.prefix.load_full() };
+        *request.uri_mut() = format!("http://engine{prefix}{path}")
+            .parse::<Uri>()
+            .map_err(|e| TransportError::NeverSent(format!("the path {path} cannot be asked for: {e}")))?;
+        self.client.request(request).await.map_err(|error| {
+            let words = root_cause(&error);
+            if error.is_connect() { TransportError::NeverSent(words) } else { TransportError::Broken(words) }
+        })
+    }
+}
+
+/// The innermost error is the one that says what happened.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    let words = innermost.to_string();
+    if words.contains("UnknownIssuer") {
+        return format!("{words}: the engine's certificate is not signed by the CA given with --tlscacert or --engine-tlscacert");
+    }
+    if words.contains("received fatal alert") {
+        return format!("{words}: the engine refuses this daemon's certificate (--tlscert or --engine-tlscert)");
+    }
+    words
+}
+
+/// Makes connections.
+#[derive(Clone)]
+struct Connector {
+    address: Address,
+}
+
+impl Connector {
+    async fn connect(self) -> io::Result<TokioIo<Wire>> {
+        let io: Pin<Box<dyn Io>> = match self.address {
+            Address::Unix(path) => Box::pin(UnixStream::connect(&path).await?),
+            Address::Tcp { host, port, tls } => {
+                let stream = TcpStream::connect((host.as_str(), port)).await?;
+                stream.set_nodelay(true)?;
+                match tls {
+                    None => Box::pin(stream),
+                    Some(config) => {
+                        let name = ServerName::try_from(host).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+                        Box::pin(tokio_rustls::TlsConnector::from(config).connect(name, stream).await?)
+                    }
+                }
+            }
+        };
+        Ok(TokioIo::new(Wire { io, left: ANSWER_MAX_BYTES }))
+    }
+}
+
+impl tower::Service<Uri> for Connector {
+    type Response = TokioIo<Wire>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<Wire>>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let connect = self.clone().connect();
+        Box::pin(async move {
+            match tokio::time::timeout(CONNECT, connect).await {
+                Ok(connected) => connected,
+                Err(_) => {
+                    let within = humantime::format_duration(CONNECT);
+                    Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {within}")))
+                }
+            }
+        })
+    }
+}
+
+trait Io: AsyncRead + AsyncWrite + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
+
+/// A connection that counts what it reads. With each request that is written the count begins anew: one
+/// answer, however its body is framed, cannot be longer than [`ANSWER_MAX_BYTES`].
+struct Wire {
+    io: Pin<Box<dyn Io>>,
+    left: u64,
+}
+
+impl Connection for Wire {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = self.io.as_mut().poll_read(cx, buf);
+        let read = u64::try_from(buf.filled().len() - before).unwrap_or(u64::MAX);
+        match self.left.checked_sub(read) {
+            Some(left) => {
+                self.left = left;
+                polled
+            }
+            None => {
+                let words = format!("the answer is longer than {ANSWER_MAX_BYTES} bytes");
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, words)))
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.left = ANSWER_MAX_BYTES;
+        self.io.as_mut().poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.as_mut().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.as_mut().poll_shutdown(cx)
+    }
+}

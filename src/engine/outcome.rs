@@ -1,0 +1,151 @@
+//! What a reply means.
+//!
+//! One table for every call that changes something, and for both kinds of endpoint. What matters is not
+//! success but knowledge: after [`Outcome::Refused`] and [`Outcome::NotSent`] it is certain that nothing
+//! happened; after [`Outcome::InDoubt`] anything may have happened, now or still to come, and only the same
+//! name may be tried again.
+
+/// The outcome of a call that changes something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome<T> {
+    /// It is done, or was done already.
+    Done(T),
+    /// A definite no: nothing happened.
+    Refused(Refusal),
+    /// The call never reached the endpoint. The text says why.
+    NotSent(String),
+    /// It is not known whether it happened, or still will. The text says why.
+    InDoubt(String),
+}
+
+/// A definite no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{words}")]
+pub struct Refusal {
+    /// What kind of no.
+    pub kind: RefusalKind,
+    /// The engine's own words.
+    pub words: String,
+}
+
+/// Kinds of definite no that are answered differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The name is held by a container.
+    NameTaken,
+    /// The image is not there, or cannot be had.
+    NoImage,
+    /// The scheduler finds no place for it.
+    NoPlace,
+    /// Any other: a spec the engine will not take.
+    Other,
+}
+
+/// The calls of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// `POST /containers/create`
+    Create,
+    /// `POST /containers/ID/start`
+    Start,
+    /// `POST /containers/ID/stop`
+    Stop,
+    /// `DELETE /containers/ID`
+    Remove,
+    /// `POST /images/create`
+    Pull,
+}
+
+/// Reads a status code that is not a success, with the engine's words.
+///
+/// The texts are those of a classic Swarm manager, which answers every failed create with 500: a scheduler that
+/// refused has made nothing; "refresh didn't report it back" says that it *has* made one, and is in doubt like
+/// any other 500.
+pub fn read_failure<T>(call: Call, status: u16, words: &str, already: impl FnOnce() -> T) -> Outcome<T> {
+    let words = words.trim();
+    let refused = |kind| Outcome::Refused(Refusal { kind, words: words.to_owned() });
+    match (call, status) {
+        (Call::Start | Call::Stop, 304) => Outcome::Done(already()),
+        (Call::Stop | Call::Remove, 404) => Outcome::Done(already()),
+        (Call::Create, 404) => refused(RefusalKind::NoImage),
+        (Call::Create, 409) => refused(RefusalKind::NameTaken),
+        (Call::Create, 500) if words.contains("Conflict. The container name") => refused(RefusalKind::NameTaken),
+        (Call::Create, 500) if scheduler_refused(words) => refused(RefusalKind::NoPlace),
+        (Call::Pull, 404) => refused(RefusalKind::NoImage),
+        (Call::Pull, 500) => refused(RefusalKind::NoImage),
+        // "removal of container … is already in progress"
+        (Call::Remove, 409) => Outcome::InDoubt(words.to_owned()),
+        // A start that failed has failed: the container is there and does not run. The engine says 500 for a
+        // command that is not there, a port that is taken, a mount that fails.
+        (Call::Start, 500) if !words.contains("Cannot connect to the Docker daemon") => refused(RefusalKind::Other),
+        (_, 400..=499) => refused(RefusalKind::Other),
+        _ => Outcome::InDoubt(format!("{status}: {words}")),
+    }
+}
+
+fn scheduler_refused(words: &str) -> bool {
+    ["Unable to find a node that satisfies", "no resources available to schedule container", "No healthy node available"]
+        .iter()
+        .any(|text| words.contains(text))
+}
+
+impl<T> Outcome<T> {
+    /// The same outcome with another yield.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Outcome::Done(value) => Outcome::Done(f(value)),
+            Outcome::Refused(refusal) => Outcome::Refused(refusal),
+            Outcome::NotSent(why) => Outcome::NotSent(why),
+            Outcome::InDoubt(why) => Outcome::InDoubt(why),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(call: Call, status: u16, words: &str) -> &'static str {
+        match read_failure(call, status, words, || ()) {
+            Outcome::Done(()) => "done",
+            Outcome::Refused(r) => match r.kind {
+                RefusalKind::NameTaken => "name taken",
+                RefusalKind::NoImage => "no image",
+                RefusalKind::NoPlace => "no place",
+                RefusalKind::Other => "refused",
+            },
+            Outcome::NotSent(_) => "not sent",
+            Outcome::InDoubt(_) => "in doubt",
+        }
+    }
+
+    #[test]
+    fn the_table() {
+        for (call, status, words, meaning) in [
+            (Call::Create, 400, "invalid reference format", "refused"),
+            (Call::Create, 404, "No such image: nosuch:1", "no image"),
+            (Call::Create, 409, "Conflict: The name nginx.1.1 is already assigned.", "name taken"),
+            (Call::Create, 500, "Conflict. The container name \"/x\" is already in use by container 1", "name taken"),
+            (Call::Create, 500, "Unable to find a node that satisfies the following conditions \n[name==zzz]", "no place"),
+            (Call::Create, 500, "no resources available to schedule container", "no place"),
+            (Call::Create, 500, "No healthy node available in the cluster", "no place"),
+            (Call::Create, 500, "Container created but refresh didn't report it back", "in doubt"),
+            (Call::Create, 500, "anything else", "in doubt"),
+            (Call::Create, 503, "", "in doubt"),
+            (Call::Start, 304, "", "done"),
+            (Call::Start, 404, "No such container", "refused"),
+            (Call::Start, 500, "OCI runtime create failed: exec: \"/nope\"", "refused"),
+            (Call::Start, 500, "Cannot connect to the Docker daemon at tcp://10.99.0.12:2376.", "in doubt"),
+            (Call::Stop, 304, "", "done"),
+            (Call::Stop, 404, "No such container", "done"),
+            (Call::Stop, 500, "cannot stop container", "in doubt"),
+            (Call::Remove, 404, "No such container", "done"),
+            (Call::Remove, 409, "removal of container x is already in progress", "in doubt"),
+            (Call::Remove, 500, "driver failed to remove root filesystem", "in doubt"),
+            (Call::Pull, 404, "pull access denied", "no image"),
+            (Call::Pull, 500, "lookup registry.invalid: no such host", "no image"),
+        ] {
+            assert_eq!(kind(call, status, words), meaning, "{call:?} {status} {words}");
+        }
+    }
+}

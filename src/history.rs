@@ -1,0 +1,321 @@
+//! What an object's worker remembers between two looks.
+//!
+//! Pure data, fed with what was observed and with how steps ended, read by the planner. It holds only what the
+//! world itself does not show: how often a slot failed and when it may be tried again, since when a container
+//! runs, which creates are in doubt. All of it may be lost with the process: then the first look finds a world
+//! without history, and everything may be tried at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backoff;
+use crate::clock::Time;
+use crate::engine::{Outcome, RefusalKind};
+use crate::model::{Container, ContainerId, Health, Object, State, TemplateHash};
+use crate::planner::Action;
+
+/// The most steps of one object under way at once; engine calls have a common limit besides. Small enough that
+/// an object with thousands of containers to make queues only these few before everybody else's.
+pub const MAX_WINDOW: u32 = 16;
+/// A create in doubt that no list has shown for this long is forgotten: should it land yet, the list says so.
+const DOUBT_LIFETIME: Duration = Duration::from_secs(300);
+
+/// A row of failures.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Failures {
+    /// How many in a row.
+    pub count: u32,
+    /// When it may be tried again.
+    pub retry_at: Time,
+    /// The last one, in the engine's own words where it had any.
+    pub error: String,
+}
+
+/// What is remembered of one container.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    running_since: Option<Time>,
+    unhealthy_since: Option<Time>,
+    end_counted: bool,
+    start_refused: bool,
+    removal: Failures,
+}
+
+/// A create whose outcome is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// Why it is not known.
+    pub why: String,
+    /// When the same name may be tried again.
+    pub retry_at: Time,
+    since: Time,
+    tries: u32,
+}
+
+/// How a step ended, as the actuator tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// The image is there, or not.
+    Image(Outcome<()>),
+    /// A create, and then the start of what was created.
+    Created(Outcome<ContainerId>),
+    /// A container was made, then its start went wrong.
+    CreatedNotStarted(ContainerId, Outcome<()>),
+    /// A start.
+    Started(Outcome<()>),
+    /// A stop and removal.
+    Removed(Outcome<()>),
+}
+
+/// What an object's worker remembers.
+#[derive(Debug, Clone)]
+pub struct History {
+    generation: u64,
+    template: Option<TemplateHash>,
+    image_provided: bool,
+    window: u32,
+    whole: Failures,
+    slots: BTreeMap<u32, Failures>,
+    seen: BTreeMap<ContainerId, Seen>,
+    doubts: BTreeMap<(u32, u32), Doubt>,
+    taken: BTreeSet<(u32, u32)>,
+    looked: bool,
+    seed: u64,
+}
+
+impl History {
+    /// An empty history. The seed spreads the waits of different objects.
+    pub fn new(seed: u64) -> History {
+        History {
+            generation: 0,
+            template: None,
+            image_provided: false,
+            window: MAX_WINDOW,
+            whole: Failures::default(),
+            slots: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            doubts: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            looked: false,
+            seed,
+        }
+    }
+
+    /// Takes note of a look at the world: a new generation ends all rows of failures, a container that is
+    /// found ended counts as one, a run of [`backoff::STABLE_RUN`] ends its slot's row.
+    pub fn observe(&mut self, object: &Object, containers: &[Arc<Container>], now: Time) {
+        if self.generation != object.generation {
+            self.generation = object.generation;
+            self.whole = Failures::default();
+            self.slots.clear();
+            self.window = MAX_WINDOW;
+            self.seen.values_mut().for_each(|seen| seen.start_refused = false);
+        }
+        if self.template.as_ref() != Some(&object.spec.template.hash) {
+            self.template = Some(object.spec.template.hash.clone());
+            self.image_provided = false;
+        }
+        let first_look = !std::mem::replace(&mut self.looked, true);
+
+        for container in containers {
+            let slot = container.marks.slot;
+            self.doubts.remove(&(slot, container.marks.attempt));
+            let seen = self.seen.entry(container.id.clone()).or_default();
+            if container.state == State::Running {
+                let since = *seen.running_since.get_or_insert(now);
+                if now.since(since) >= backoff::STABLE_RUN && container.health != Health::Unhealthy {
+                    self.slots.remove(&slot);
+                }
+            }
+            let turned_unhealthy = match container.health {
+                Health::Unhealthy => seen.unhealthy_since.replace(seen.unhealthy_since.unwrap_or(now)).is_none(),
+                _ => {
+                    seen.unhealthy_since = None;
+                    false
+                }
+            };
+            let ended = container.dead() && !std::mem::replace(&mut seen.end_counted, true);
+            // What lay there when we came may have ended long ago: no reason to wait.
+            if (ended && !first_look) || turned_unhealthy {
+                let ran = seen.running_since.map_or(Duration::ZERO, |since| now.since(since));
+                self.slot_failed(slot, ran, how_it_failed(container), now);
+            }
+        }
+        let there: BTreeSet<_> = containers.iter().map(|c| &c.id).collect();
+        self.seen.retain(|id, _| there.contains(id));
+        self.doubts.retain(|_, doubt| now.since(doubt.since) < DOUBT_LIFETIME);
+        self.taken.retain(|(slot, _)| *slot <= crate::model::MAX_COUNT);
+    }
+
+    /// Takes over what another history remembers of one container.
+    #[cfg(test)]
+    pub fn adopt_memory(&mut self, other: History, id: &ContainerId) {
+        self.seen.extend(other.seen.into_iter().filter(|(seen, _)| seen == id));
+    }
+
+    fn slot_failed(&mut self, slot: u32, ran: Duration, error: String, now: Time) {
+        let failures = self.slots.entry(slot).or_default();
+        failures.count = if ran >= backoff::STABLE_RUN { 1 } else { failures.count + 1 };
+        failures.retry_at = now + backoff::after_exit(failures.count, self.seed ^ u64::from(slot));
+        failures.error = error;
+        self.window = 1;
+    }
+
+    fn object_failed(&mut self, error: String, now: Time) {
+        self.window = 1;
+        self.whole.count += 1;
+        self.whole.retry_at = now + backoff::after_refusal(self.whole.count, self.seed);
+        self.whole.error = error;
+    }
+
+    fn succeeded(&mut self) {
+        self.whole = Failures::default();
+        self.window = (self.window * 2).min(MAX_WINDOW);
+    }
+
+    /// Takes note of how a step ended.
+    pub fn ended(&mut self, action: &Action, report: Report, now: Time) {
+        match (action, report) {
+            (_, Report::Image(Outcome::Done(()))) => {
+                self.image_provided = true;
+                self.whole = Failures::default();
+            }
+            (Action::Pull { image, .. }, Report::Image(outcome)) => {
+                self.object_failed(format!("the image {image} cannot be had: {}", why(outcome)), now);
+            }
+            (Action::Create { marks, .. }, Report::Created(Outcome::Done(id))) => {
+                self.doubts.remove(&(marks.slot, marks.attempt));
+                self.seen.entry(id).or_default();
+                self.succeeded();
+            }
+            (Action::Create { marks, .. }, Report::CreatedNotStarted(id, outcome)) => {
+                self.doubts.remove(&(marks.slot, marks.attempt));
+                self.start_ended(id, &marks.container_name(), outcome, now);
+            }
+            (Action::Create { marks, .. }, Report::Created(Outcome::InDoubt(why))) => {
+                let seed = self.seed;
+                let key = (marks.slot, marks.attempt);
+                let doubt = self.doubts.entry(key).or_insert(Doubt { why: String::new(), retry_at: now, since: now, tries: 0 });
+                doubt.tries += 1;
+                doubt.retry_at = now + backoff::after_refusal(doubt.tries, seed ^ u64::from(marks.slot));
+                doubt.why = why;
+                self.window = 1;
+            }
+            (Action::Create { marks, .. }, Report::Created(outcome)) => {
+                self.doubts.remove(&(marks.slot, marks.attempt));
+                match outcome {
+                    // Somebody else's container has the name. It stays; the next attempt has another name.
+                    Outcome::Refused(refusal) if refusal.kind == RefusalKind::NameTaken => {
+                        self.taken.insert((marks.slot, marks.attempt));
+                    }
+                    Outcome::Refused(refusal) if refusal.kind == RefusalKind::NoImage => {
+                        self.image_provided = false;
+                        self.object_failed(refusal.words, now);
+                    }
+                    other => self.object_failed(why(other), now),
+                }
+            }
+            (Action::Start { id, name, .. }, Report::Started(outcome)) => {
+                self.start_ended(id.clone(), name, outcome, now);
+            }
+            (Action::Remove { id, .. }, Report::Removed(outcome)) => match outcome {
+                Outcome::Done(()) => {
+                    self.seen.remove(id);
+                }
+                other => {
+                    let seed = self.seed;
+                    let removal = &mut self.seen.entry(id.clone()).or_default().removal;
+                    removal.count += 1;
+                    removal.retry_at = now + backoff::after_refusal(removal.count, seed);
+                    removal.error = why(other);
+                }
+            },
+            // A report that does not fit its action cannot come from the actuator.
+            (action, report) => tracing::error!(?action, ?report, "a step was reported as another"),
+        }
+    }
+
+    fn start_ended(&mut self, id: ContainerId, name: &str, outcome: Outcome<()>, now: Time) {
+        match outcome {
+            Outcome::Done(()) => self.succeeded(),
+            // A definite no: the container will not run; it goes, and a new one may try.
+            Outcome::Refused(refusal) => {
+                self.seen.entry(id).or_default().start_refused = true;
+                self.object_failed(format!("{name} was made but cannot start: {}", refusal.words), now);
+            }
+            // It may run yet. It stays, and is started again.
+            other => self.object_failed(format!("{name} was made; whether it started is not known: {}", why(other)), now),
+        }
+    }
+
+    /// True once the image of the present template was found or pulled.
+    pub fn image_provided(&self) -> bool {
+        self.image_provided
+    }
+
+    /// How many steps may be under way at once.
+    pub fn window(&self) -> usize {
+        usize::try_from(self.window).unwrap_or(1)
+    }
+
+    /// The failures of the object as a whole: its image, its spec, the engine.
+    pub fn whole(&self) -> Option<&Failures> {
+        (self.whole.count > 0).then_some(&self.whole)
+    }
+
+    /// The failures of a slot.
+    pub fn slot(&self, slot: u32) -> Option<&Failures> {
+        self.slots.get(&slot)
+    }
+
+    /// Creates in doubt, by slot and attempt.
+    pub fn doubts(&self) -> impl Iterator<Item = ((u32, u32), &Doubt)> {
+        self.doubts.iter().map(|(key, doubt)| (*key, doubt))
+    }
+
+    /// The highest attempt of a slot whose name somebody else's container holds; 0 where there is none.
+    pub fn highest_taken(&self, slot: u32) -> u32 {
+        self.taken.range((slot, 0)..=(slot, u32::MAX)).next_back().map_or(0, |(_, attempt)| *attempt)
+    }
+
+    /// Since when a container has been seen running.
+    pub fn running_since(&self, id: &ContainerId) -> Option<Time> {
+        self.seen.get(id)?.running_since
+    }
+
+    /// Since when a container has been seen unhealthy.
+    pub fn unhealthy_since(&self, id: &ContainerId) -> Option<Time> {
+        self.seen.get(id)?.unhealthy_since
+    }
+
+    /// True where the engine refused to start it.
+    pub fn start_refused(&self, id: &ContainerId) -> bool {
+        self.seen.get(id).is_some_and(|seen| seen.start_refused)
+    }
+
+    /// Failed removals of a container.
+    pub fn removal(&self, id: &ContainerId) -> Option<&Failures> {
+        self.seen.get(id).map(|seen| &seen.removal).filter(|failures| failures.count > 0)
+    }
+}
+
+fn how_it_failed(container: &Container) -> String {
+    let code = container.detail.as_ref().and_then(|d| d.exit_code);
+    let error = container.detail.as_ref().and_then(|d| d.error.as_deref()).filter(|e| !e.is_empty());
+    match (container.dead(), code, error) {
+        (false, ..) => format!("{} is unhealthy", container.name),
+        (true, Some(code), Some(error)) => format!("{} ended with exit code {code} ({error})", container.name),
+        (true, Some(code), None) => format!("{} ended with exit code {code}", container.name),
+        (true, None, _) => format!("{} ended", container.name),
+    }
+}
+
+fn why<T>(outcome: Outcome<T>) -> String {
+    match outcome {
+        Outcome::Done(_) => String::new(),
+        Outcome::Refused(refusal) => refusal.words,
+        Outcome::NotSent(why) => format!("the engine cannot be reached: {why}"),
+        Outcome::InDoubt(why) => why,
+    }
+}

@@ -1,0 +1,105 @@
+//! The HTTPS side: requests in, answers out.
+//!
+//! [`accept`] owns the sockets and hands whole requests of clients with a valid certificate to the router made
+//! here. A handler parses, commits or reads a snapshot, and answers; it never speaks to the engine and never
+//! waits for a worker. Errors leave as [`problem`] documents, by one table.
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::Method;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+
+use crate::observed::Cache;
+use crate::status::Sources;
+use crate::store::Store;
+
+pub mod accept;
+pub mod connection;
+mod health;
+mod objects;
+pub mod peer;
+mod problem;
+mod reply;
+mod status;
+mod submit;
+pub mod tls;
+
+use peer::Peer;
+use problem::Problem;
+
+/// The largest request body, in bytes: room for some thousand objects.
+const BODY_MAX_BYTES: usize = 1024 * 1024;
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub struct Api {
+    /// Where submits go.
+    pub store: Arc<dyn Store>,
+    /// What the status is made from.
+    pub sources: Sources,
+    /// The observed side, for readiness.
+    pub cache: Arc<Cache>,
+}
+
+/// All routes, and what is tried of a path that is none of them.
+const ROUTES: [&str; 7] = ["/", "/submit", "/status", "/status/NAME", "/objects", "/objects/NAME", "/healthz, /readyz"];
+
+/// The router over all routes.
+pub fn router(api: Api) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/submit", post(submit::submit))
+        .route("/status", get(status::all))
+        .route("/status/{name}", get(status::one))
+        .route("/objects", get(objects::all))
+        .route("/objects/{name}", get(objects::one).delete(objects::delete))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(no_such_path)
+        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .layer(from_fn_with_state(api.clone(), only_valid_peers))
+        .with_state(api)
+}
+
+async fn index() -> Response {
+    let lines = format!(
+        "swarm-cluster-state-manager {}\n\nPOST   /submit          one object or an array of objects\n\
+         GET    /status          everything; /status/NAME for one object\n\
+         GET    /objects         what was submitted; /objects/NAME for one\n\
+         DELETE /objects/NAME    the object and its containers\n\
+         GET    /healthz /readyz\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    lines.into_response()
+}
+
+async fn wrong_method(request: Request) -> Problem {
+    let path = request.uri().path();
+    let allowed = match path {
+        "/submit" => "POST",
+        p if p.starts_with("/objects/") => "GET, DELETE",
+        _ => "GET",
+    };
+    Problem::wrong_method(request.method(), path, allowed)
+}
+
+async fn no_such_path(request: Request) -> Problem {
+    Problem::no_such_path(request.uri().path(), &ROUTES)
+}
+
+/// The certificate was checked in the handshake; what may have changed since is checked with each request.
+async fn only_valid_peers(State(api): State<Api>, Extension(peer): Extension<Arc<Peer>>, request: Request, next: Next) -> Response {
+    if peer.expired(api.sources.clock.now().system()) {
+        return Problem::expired(&peer).into_response();
+    }
+    let path = request.uri().path();
+    if peer.health_only && !(request.method() == Method::GET && matches!(path, "/healthz" | "/readyz")) {
+        return Problem::health_only().into_response();
+    }
+    next.run(request).await
+}

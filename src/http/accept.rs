@@ -1,0 +1,249 @@
+//! The accept loop: from listening sockets to connections, each in a task of its own.
+//!
+//! What runs here: [`serve`] owns one loop a listener and one task a connection, and returns when all of them
+//! are gone. A loop accepts, counts, and hands over; the handshake already runs in the connection's own task, so
+//! that nobody who is silent or slow keeps others waiting. The stop signal ends the loops first (and with them
+//! the listening), then each connection after the answer it is at.
+//!
+//! What never happens: a loop does not end before the stop signal, whatever `accept` returns, and it does not
+//! spin. No connection is without a place in the count, and none outlives [`serve`].
+
+mod bind;
+mod handshake;
+mod limits;
+mod slots;
+mod throttle;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+pub use bind::{BindError, bind};
+pub use limits::*;
+pub(super) use throttle::Throttle;
+
+use self::handshake::handshake;
+use self::slots::{Share, Slots};
+use super::connection::{Progress, Shared, serve_connection};
+use super::tls::Tls;
+
+/// The first wait after `accept` has failed for want of something.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest one: within it a freed descriptor is noticed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// At most one log line a kind of trouble and period.
+const LOG_PERIOD: Duration = Duration::from_secs(10);
+/// How often the rate limiter forgets identities that have been quiet.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+/// For the last tasks to end once their connections have been cut; they only have to be polled once.
+const CUT_GRACE: Duration = Duration::from_millis(250);
+
+/// The server has stopped without being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An accept loop is gone. It has no way to end but a panic.
+    #[error("an accept loop of the HTTPS server has died: {0}")]
+    LoopDied(String),
+}
+
+/// Serves `router` on `listeners` until `shutdown`, then lets requests in flight finish, for `limits.drain` at
+/// the most, and returns when no connection is left.
+///
+/// Each new connection takes the present value of `tls`. Each request has an `Arc<Peer>` and an
+/// [`AnswerDeadline`](super::connection::AnswerDeadline) among its extensions.
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    tls: Arc<ArcSwap<Tls>>,
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let server = Arc::new(Server {
+        tls,
+        slots: Slots::new(&limits),
+        shared: Arc::new(Shared::new(router, limits, shutdown.clone(), Throttle::new(LOG_PERIOD))),
+        connections: TaskTracker::new(),
+        cut: CancellationToken::new(),
+    });
+    let mut loops = JoinSet::new();
+    for listener in listeners {
+        loops.spawn(accept_loop(listener, server.clone()));
+    }
+    let result = watch(&mut loops, &server, &shutdown).await;
+    // The listening ends here, before anybody is waited for.
+    loops.shutdown().await;
+    server.shared.stop.cancel();
+    server.drain().await;
+    result
+}
+
+struct Server {
+    tls: Arc<ArcSwap<Tls>>,
+    slots: Arc<Slots>,
+    shared: Arc<Shared>,
+    connections: TaskTracker,
+    /// The time for draining is over: connections are dropped wherever they are.
+    cut: CancellationToken,
+}
+
+impl Server {
+    async fn drain(&self) {
+        let limit = self.shared.limits.drain;
+        self.connections.close();
+        if timeout(limit, self.connections.wait()).await.is_err() {
+            let left = self.connections.len();
+            warn!(
+                left,
+                "connections were still busy {} after the stop signal: cut",
+                humantime::format_duration(limit)
+            );
+            self.cut.cancel();
+            if timeout(CUT_GRACE, self.connections.wait()).await.is_err() {
+                warn!(
+                    left = self.connections.len(),
+                    "connections did not end when cut: a handler blocks its thread"
+                );
+            }
+        }
+    }
+}
+
+/// Waits for the stop signal and keeps house meanwhile. An accept loop that ends before is an error.
+async fn watch(
+    loops: &mut JoinSet<()>,
+    server: &Server,
+    shutdown: &CancellationToken,
+) -> Result<(), ServeError> {
+    let mut housekeeping = interval(HOUSEKEEPING);
+    housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return Ok(()),
+            Some(ended) = loops.join_next() => {
+                // The signal may have ended it in this very moment.
+                if shutdown.is_cancelled() {
+                    return Ok(());
+                }
+                return Err(ServeError::LoopDied(match ended {
+                    Ok(()) => "it returned".to_owned(),
+                    Err(e) => e.to_string(),
+                }));
+            }
+            _ = housekeeping.tick() => server.shared.forget_quiet_identities(),
+        }
+    }
+}
+
+async fn accept_loop(listener: TcpListener, server: Arc<Server>) {
+    let stop = server.shared.stop.clone();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((tcp, address)) => {
+                pause = FIRST_PAUSE;
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    () = admit(tcp, address, &server) => {}
+                }
+            }
+            Err(e) if concerns_one_client(&e) => debug!("a client went away before it was accepted: {e}"),
+            Err(e) => {
+                if let Some(more) = server.shared.throttle.pass("accept") {
+                    warn!(
+                        more,
+                        "connections cannot be accepted ({e}): raise the limit of open files (ulimit -n) if it is that; trying again"
+                    );
+                }
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    () = sleep(pause) => {}
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+/// These are told about one connection that is already gone; the next accept is about another. All else (out of
+/// descriptors, buffers or memory) would only be told again at once.
+fn concerns_one_client(e: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, TimedOut};
+    matches!(e.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | TimedOut)
+}
+
+/// Finds a place for the connection and starts its task. If the daemon is full the loop waits here, and the
+/// kernel keeps the next ones.
+async fn admit(tcp: TcpStream, address: SocketAddr, server: &Arc<Server>) {
+    let Some(share) = server.slots.share(address.ip()) else {
+        let limit = server.shared.limits.connections_per_address;
+        server.shared.throttle.log(
+            "share",
+            address,
+            "refused",
+            &format!("its address has {limit} connections already"),
+        );
+        return;
+    };
+    if server.slots.full()
+        && let Some(more) = server.shared.throttle.pass("full")
+    {
+        let limit = server.shared.limits.connections;
+        warn!(more, "all {limit} connections are in use: new ones wait");
+    }
+    let Some(place) = server.slots.any().await else { return };
+    server.connections.spawn(connection(tcp, address, server.clone(), (share, place)));
+}
+
+async fn connection(
+    tcp: TcpStream,
+    address: SocketAddr,
+    server: Arc<Server>,
+    place: (Share, OwnedSemaphorePermit),
+) {
+    tokio::select! {
+        biased;
+        () = server.cut.cancelled() => {}
+        () = converse(tcp, address, &server) => {}
+    }
+    drop(place);
+}
+
+async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server) {
+    // Answers are written whole; to hold them back for a fuller packet only costs time.
+    if let Err(e) = tcp.set_nodelay(true) {
+        debug!(peer = %address, "TCP_NODELAY: {e}");
+    }
+    let tls = server.tls.load_full();
+    let progress = Progress::new();
+    let greeted = tokio::select! {
+        biased;
+        () = server.shared.stop.cancelled() => return,
+        greeted = handshake(tcp, address, &tls, progress.clone(), &server.shared.limits) => greeted,
+    };
+    match greeted {
+        Ok((stream, peer)) => serve_connection(stream, Arc::new(peer), progress, &server.shared).await,
+        Err(refusal) => refusal.settle(address, &server.shared).await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! The server's bounds in one place, each with its unit and its reason. Tests put milliseconds in.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// Connections at once. Half of the usual soft limit of 1024 descriptors, so that however many clients come,
+/// the calls to the engine and the store still get theirs.
+pub const CONNECTIONS: usize = 512;
+/// Connections at once of one address (of one /64 in IPv6): half of all, so that no single machine locks the
+/// others out, and so many because behind a proxy or NAT all clients have one address.
+pub const CONNECTIONS_PER_ADDRESS: usize = 256;
+/// From connecting to the end of the handshake. A handshake is two round trips; ten seconds forgive a satellite.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+/// From the first byte of a request to the end of its head, and from the handshake to the end of the first one.
+pub const HEAD: Duration = Duration::from_secs(10);
+/// Without any request on a connection that has had one.
+pub const IDLE: Duration = Duration::from_secs(60);
+/// From the end of the head to the end of the body: a body of 1 MiB at 35 kB/s.
+pub const BODY: Duration = Duration::from_secs(30);
+/// From a request to the head of its answer, reading the body apart. A handler that is asked to wait says so
+/// through [`AnswerDeadline`](crate::http::connection::AnswerDeadline).
+pub const HANDLER: Duration = Duration::from_secs(30);
+/// Without the client taking a single byte of an answer that is ready for it.
+pub const STALL: Duration = Duration::from_secs(30);
+/// After an answer that ends the connection while the client still sends: so long is read and thrown away, since
+/// closing at once would reset the connection and destroy the answer on its way.
+pub const LINGER: Duration = Duration::from_secs(2);
+/// From the stop signal to the end of the last connection. Below the eight seconds that the process has.
+pub const DRAIN: Duration = Duration::from_secs(5);
+/// Requests a second of one identity: a hundred scripts that poll twice a second.
+pub const REQUESTS_PER_SECOND: NonZeroU32 = at_least_one(200);
+/// Requests of one identity at once, before the rate counts.
+pub const REQUEST_BURST: NonZeroU32 = at_least_one(400);
+
+/// What a client may take up, in time and in number. The defaults are the constants of this module.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// See [`CONNECTIONS`].
+    pub connections: usize,
+    /// See [`CONNECTIONS_PER_ADDRESS`].
+    pub connections_per_address: usize,
+    /// See [`HANDSHAKE`].
+    pub handshake: Duration,
+    /// See [`HEAD`].
+    pub head: Duration,
+    /// See [`IDLE`].
+    pub idle: Duration,
+    /// See [`BODY`].
+    pub body: Duration,
+    /// See [`HANDLER`].
+    pub handler: Duration,
+    /// See [`STALL`].
+    pub stall: Duration,
+    /// See [`LINGER`].
+    pub linger: Duration,
+    /// See [`DRAIN`].
+    pub drain: Duration,
+    /// See [`REQUESTS_PER_SECOND`].
+    pub requests_per_second: NonZeroU32,
+    /// See [`REQUEST_BURST`].
+    pub request_burst: NonZeroU32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: CONNECTIONS,
+            connections_per_address: CONNECTIONS_PER_ADDRESS,
+            handshake: HANDSHAKE,
+            head: HEAD,
+            idle: IDLE,
+            body: BODY,
+            handler: HANDLER,
+            stall: STALL,
+            linger: LINGER,
+            drain: DRAIN,
+            requests_per_second: REQUESTS_PER_SECOND,
+            request_burst: REQUEST_BURST,
+        }
+    }
+}
+
+const fn at_least_one(n: u32) -> NonZeroU32 {
+    match NonZeroU32::new(n) {
+        Some(n) => n,
+        None => NonZeroU32::MIN,
+    }
+}

@@ -1,0 +1,28 @@
+//! `/healthz` and `/readyz`: for health checks and load balancers.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::Api;
+use super::problem::Problem;
+use crate::planner::Evidence;
+
+/// Liveness: the loops are alive. When one of them dies the process ends, and this with it; what is asked here
+/// is whether they still turn.
+pub(super) async fn healthz(State(api): State<Api>) -> Response {
+    match api.sources.pulse.stalled(api.sources.clock.now()) {
+        None => (StatusCode::OK, "ok\n").into_response(),
+        Some(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Stalled", why).into_response(),
+    }
+}
+
+/// Readiness: the state is loaded and a first complete list was seen.
+pub(super) async fn readyz(State(api): State<Api>) -> Response {
+    let engine = api.cache.engine().borrow().clone();
+    match (engine.listed, engine.evidence(&api.sources.endpoint)) {
+        (Some(_), _) => (StatusCode::OK, "ready\n").into_response(),
+        (None, Evidence::Waiting(why)) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", why).into_response(),
+        (None, Evidence::Good) => (StatusCode::OK, "ready\n").into_response(),
+    }
+}

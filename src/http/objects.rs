@@ -1,0 +1,76 @@
+//! `/objects`: what was submitted.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde_json::{Map, Value, json};
+use tracing::info;
+
+use super::peer::Peer;
+use super::problem::Problem;
+use super::submit::{Receipt, no_query, precondition};
+use super::{Api, reply};
+use crate::model::{Object, ObjectName};
+use crate::store::Change;
+
+/// An object as it was submitted, with its generation.
+fn as_submitted(object: &Object) -> Value {
+    let mut fields = Map::new();
+    fields.insert("Generation".to_owned(), json!(object.generation));
+    fields.extend(object.spec.submitted.as_object().cloned().unwrap_or_default());
+    Value::Object(fields)
+}
+
+pub(super) async fn all(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    no_query(query.as_deref())?;
+    let objects = api.sources.objects.borrow().clone();
+    let live: Vec<Value> = objects.values().filter(|o| o.deleted.is_none()).map(|o| as_submitted(o)).collect();
+    Ok(reply::ok(&live))
+}
+
+pub(super) async fn one(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    no_query(query.as_deref())?;
+    let objects = api.sources.objects.borrow().clone();
+    let found = ObjectName::parse(&name).and_then(|n| objects.get(&n)).filter(|o| o.deleted.is_none());
+    match found {
+        Some(object) => Ok(reply::tagged(reply::ok(&as_submitted(object)), object.generation)),
+        None => Err(missing(&api, &name)),
+    }
+}
+
+pub(super) async fn delete(
+    State(api): State<Api>,
+    Extension(peer): Extension<Arc<Peer>>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    no_query(query.as_deref())?;
+    let parsed = ObjectName::parse(&name).ok_or_else(|| missing(&api, &name))?;
+    let committed = match api.store.commit(vec![Change::Delete(parsed)], precondition(&headers)?).await {
+        Ok(committed) => committed,
+        Err(crate::store::StoreError::NotFound(_)) => return Err(missing(&api, &name)),
+        Err(error) => return Err(error.into()),
+    };
+    let receipts: Vec<Receipt> = committed.iter().map(Receipt::of).collect();
+    for one in &committed {
+        info!(by = %peer.subject, fingerprint = %peer.fingerprint, object = %one.object.spec.name,
+              generation = one.object.generation, result = "deleted", "submitted");
+    }
+    Ok(match receipts.as_slice() {
+        [receipt] => reply::ok(receipt),
+        many => reply::ok(&many),
+    })
+}
+
+pub(super) fn missing(api: &Api, name: &str) -> Problem {
+    let objects = api.sources.objects.borrow().clone();
+    Problem::no_such_object(name, objects.iter().filter(|(_, o)| o.deleted.is_none()).map(|(n, _)| n))
+}

@@ -1,0 +1,122 @@
+//! Errors as RFC 9457 documents: what was attempted, what is wrong, what is allowed.
+//!
+//! The one table from an error to a status code is here.
+
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::peer::Peer;
+use super::reply;
+use crate::model::ObjectName;
+use crate::model::strict::did_you_mean;
+use crate::model::submission::SubmissionError;
+use crate::store::StoreError;
+
+/// An error on its way to the client.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: String,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    #[serde(skip)]
+    allow: Option<&'static str>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, title: impl Into<String>, detail: impl Into<String>) -> Problem {
+        Problem {
+            kind: "about:blank",
+            title: title.into(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            field: None,
+            allow: None,
+        }
+    }
+
+    pub(super) fn at(mut self, field: impl Into<String>) -> Problem {
+        self.field = Some(field.into()).filter(|f| !f.is_empty());
+        self
+    }
+
+    pub(super) fn wrong_method(method: &Method, path: &str, allowed: &'static str) -> Problem {
+        let detail = format!("{method} is not for {path}; allowed is {allowed}");
+        Problem { allow: Some(allowed), ..Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Wrong method", detail) }
+    }
+
+    pub(super) fn no_such_path(path: &str, routes: &[&'static str]) -> Problem {
+        let hint = match did_you_mean(path, routes.iter().copied()) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("there are {}", routes.join(", ")),
+        };
+        Problem::new(StatusCode::NOT_FOUND, "No such path", format!("there is nothing at {path}; {hint}"))
+    }
+
+    pub(super) fn no_such_object<'a>(name: &str, known: impl Iterator<Item = &'a ObjectName>) -> Problem {
+        let hint = match did_you_mean(name, known.map(ObjectName::as_str)) {
+            Some(near) => format!("; did you mean '{near}'?"),
+            None => "; GET /objects lists those there are".to_owned(),
+        };
+        Problem::new(StatusCode::NOT_FOUND, "No such object", format!("there is no object '{name}'{hint}"))
+    }
+
+    pub(super) fn expired(peer: &Peer) -> Problem {
+        let detail = format!("the client certificate of {} has expired; make a new one", peer.subject);
+        Problem::new(StatusCode::FORBIDDEN, "Certificate expired", detail)
+    }
+
+    pub(super) fn health_only() -> Problem {
+        let detail = "this is the daemon's own certificate, which may only ask /healthz and /readyz; use a client \
+                      certificate, such as docker-machine's cert.pem and key.pem";
+        Problem::new(StatusCode::FORBIDDEN, "Not a client's certificate", detail)
+    }
+}
+
+impl From<SubmissionError> for Problem {
+    fn from(error: SubmissionError) -> Problem {
+        match error {
+            SubmissionError::Syntax(e) => Problem::new(
+                StatusCode::BAD_REQUEST,
+                "Not valid JSON",
+                format!("{e}; the body must be one JSON object, or an array of them"),
+            ),
+            SubmissionError::Field(e) => {
+                let detail = match e.field.as_str() {
+                    "" => e.message,
+                    field => format!("{field}: {}", e.message),
+                };
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Bad field", detail).at(e.field)
+            }
+            SubmissionError::Refused(refusal) => {
+                Problem::new(StatusCode::FORBIDDEN, "Refused by policy", refusal.to_string()).at(refusal.field)
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Problem {
+        let (status, title) = match &error {
+            StoreError::NotFound(_) => (StatusCode::NOT_FOUND, "No such object"),
+            StoreError::Precondition { .. } => (StatusCode::PRECONDITION_FAILED, "Precondition failed"),
+            StoreError::Full => (StatusCode::INSUFFICIENT_STORAGE, "Too many objects"),
+        };
+        Problem::new(status, title, error.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = reply::json(status, "application/problem+json", &self);
+        if let Some(allow) = self.allow {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        response
+    }
+}

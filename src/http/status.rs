@@ -1,0 +1,26 @@
+//! `/status`: how everything is doing.
+
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+
+use super::problem::Problem;
+use super::submit::no_query;
+use super::{Api, objects, reply};
+use crate::model::ObjectName;
+
+pub(super) async fn all(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    no_query(query.as_deref())?;
+    Ok(reply::ok(&api.sources.cluster()))
+}
+
+pub(super) async fn one(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    no_query(query.as_deref())?;
+    match ObjectName::parse(&name).and_then(|name| api.sources.object(&name)) {
+        Some(status) => Ok(reply::tagged(reply::ok(&status), status.generation)),
+        None => Err(objects::missing(&api, &name)),
+    }
+}

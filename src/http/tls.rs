@@ -1,0 +1,115 @@
+//! TLS of the server: who is let in, and what is told to whom.
+//!
+//! Mutual TLS without a switch to turn it off. A client is let in with a certificate of the CA that is for
+//! clients. One more is: whoever holds the daemon's own certificate, although docker-machine's server
+//! certificates often are not for clients. The health check has nothing else, and such a peer is marked
+//! [`Peer::health_only`], so that the handlers answer it nothing but whether the daemon lives.
+//!
+//! Sessions are never resumed, neither by ticket nor by id: each connection shows its certificate, and what is
+//! decided about that certificate is decided about the connection (DESIGN section 6). There is no early data.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
+
+use super::peer::{Peer, PeerError};
+use crate::certificates::{CertificateError, Identity, provider};
+
+/// The server's side of TLS for one identity. Replace it as a whole when the files change.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    config: Arc<ServerConfig>,
+    admission: Arc<Admission>,
+}
+
+impl Tls {
+    /// TLS 1.2 and 1.3, client certificates mandatory, no resumption, HTTP/1.1 only.
+    pub fn new(identity: &Identity) -> Result<Tls, CertificateError> {
+        let authorities =
+            WebPkiClientVerifier::builder_with_provider(identity.authorities().clone(), provider())
+                .build()
+                .map_err(|e| identity.tls_error(e))?;
+        let admission = Arc::new(Admission { authorities, own: identity.certificate().clone() });
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|e| identity.tls_error(e))?
+            .with_client_cert_verifier(admission.clone())
+            .with_cert_resolver(identity.resolver());
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Tls { config: Arc::new(config), admission })
+    }
+
+    /// The configuration of rustls.
+    pub fn config(&self) -> &Arc<ServerConfig> {
+        &self.config
+    }
+
+    /// The peer of a connection whose handshake has succeeded with `chain`.
+    pub fn peer(&self, address: SocketAddr, chain: &[CertificateDer<'static>]) -> Result<Peer, PeerError> {
+        let (leaf, intermediates) = chain.split_first().ok_or(PeerError::NoCertificate)?;
+        Peer::new(address, leaf, self.admission.for_health_only(leaf, intermediates))
+    }
+}
+
+/// Lets in the CA's clients, and the holder of the daemon's own certificate.
+#[derive(Debug)]
+struct Admission {
+    authorities: Arc<dyn ClientCertVerifier>,
+    own: CertificateDer<'static>,
+}
+
+impl Admission {
+    /// The peer came in by the own certificate alone: as a client of the CA it would have been refused.
+    fn for_health_only(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> bool {
+        *leaf == self.own
+            && self.authorities.verify_client_cert(leaf, intermediates, UnixTime::now()).is_err()
+    }
+}
+
+impl ClientCertVerifier for Admission {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.authorities.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        match self.authorities.verify_client_cert(end_entity, intermediates, now) {
+            // The very same bytes; that the peer has the key to them is proven by the handshake's signature.
+            Err(_) if *end_entity == self.own => Ok(ClientCertVerified::assertion()),
+            verdict => verdict,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.authorities.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.authorities.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.authorities.supported_verify_schemes()
+    }
+}

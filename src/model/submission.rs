@@ -1,0 +1,356 @@
+//! From the bytes of a submit to [`Spec`]s.
+//!
+//! One object or an array of them, whatever the `Content-Type` said. Our own fields are read here, all others
+//! into Docker's create body; what asks for more than a submitter may have is refused by [`policy`].
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bollard::models::ContainerCreateBody;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::strict::{self, FieldError};
+use super::{
+    Constraint, FailureAction, MAX_COUNT, ObjectName, OnNodeLost, Order, Pull, Spec, Template, TemplateHash, Update,
+};
+use crate::policy::{self, Refusal};
+
+/// The most dead containers that may be kept a slot.
+pub const MAX_HISTORY: u32 = 100;
+/// Our own fields, beside Docker's.
+const OWN: [&str; 7] = ["Name", "Count", "Update", "OnNodeLost", "Pull", "Constraints", "History"];
+/// Own fields that do not ask for a new container.
+const NOT_IN_TEMPLATE: [&str; 6] = ["Name", "Count", "Update", "OnNodeLost", "Pull", "History"];
+
+/// What a submit held.
+#[derive(Debug)]
+pub enum Submission {
+    /// One object; the answer is one, too.
+    One(Box<Spec>),
+    /// An array, taken as one transaction.
+    Many(Vec<Spec>),
+}
+
+/// Why a submit was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmissionError {
+    /// The text is not JSON, or a field stands in it twice.
+    #[error("{0}")]
+    Syntax(#[from] serde_json::Error),
+    /// A field is unknown, ill-typed, out of range or missing.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// The object asks for what submitters may not have.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// Reads a submit's body.
+pub fn read(body: &[u8]) -> Result<Submission, SubmissionError> {
+    match strict::parse(body)? {
+        Value::Array(items) => {
+            let mut specs = Vec::with_capacity(items.len());
+            let mut names = BTreeSet::new();
+            for (i, item) in items.iter().enumerate() {
+                let spec = object(item).map_err(|e| inside(i, e))?;
+                if !names.insert(spec.name.clone()) {
+                    let message = format!("given \"{}\" a second time; each object of an array has its own name", spec.name);
+                    return Err(FieldError::new(format!("[{i}].Name"), message).into());
+                }
+                specs.push(spec);
+            }
+            if specs.is_empty() {
+                return Err(FieldError::new("", "given an empty array; allowed is one object or an array of at least one").into());
+            }
+            Ok(Submission::Many(specs))
+        }
+        item => Ok(Submission::One(Box::new(object(&item)?))),
+    }
+}
+
+fn inside(index: usize, error: SubmissionError) -> SubmissionError {
+    let prefix = |field: String| match field.as_str() {
+        "" => format!("[{index}]"),
+        f if f.starts_with('[') => format!("[{index}]{f}"),
+        f => format!("[{index}].{f}"),
+    };
+    match error {
+        SubmissionError::Field(e) => FieldError { field: prefix(e.field), ..e }.into(),
+        SubmissionError::Refused(r) => Refusal { field: prefix(r.field), ..r }.into(),
+        other => other,
+    }
+}
+
+/// Reads one object.
+pub fn object(value: &Value) -> Result<Spec, SubmissionError> {
+    let Value::Object(map) = value else {
+        return Err(FieldError::new("", "allowed is an object such as {\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}").into());
+    };
+    // Docker's part first: it knows all field names, so a typing error is found whichever part it is in.
+    let body: ContainerCreateBody = strict::read(value, &OWN)?;
+
+    let name = name(map)?;
+    let count = bounded(map, "Count", MAX_COUNT)?.ok_or_else(|| missing("Count", "how many containers to run, such as 5"))?;
+    let image = match body.image.as_deref() {
+        None => return Err(missing("Image", "the image to run, such as \"nginx:1.9.6\"").into()),
+        Some(image) if !looks_like_an_image(image) => {
+            let message = format!("given {image:?}; allowed is an image reference such as \"nginx:1.9.6\"");
+            return Err(FieldError::new("Image", message).into());
+        }
+        Some(image) => image.to_owned(),
+    };
+    if let Some(seconds) = body.stop_timeout.filter(|s| !(0..=MAX_STOP_SECONDS).contains(s)) {
+        let message = format!("given {seconds}; allowed are seconds from 0 to {MAX_STOP_SECONDS}");
+        return Err(FieldError::new("StopTimeout", message).into());
+    }
+    if body.host_config.as_ref().and_then(|h| h.auto_remove) == Some(true) {
+        let message = "given true; allowed is false: this manager removes ended containers itself (see History)";
+        return Err(FieldError::new("HostConfig.AutoRemove", message).into());
+    }
+    let constraints = constraints(map)?;
+    policy::check(&body, &constraints)?;
+
+    let submitted = canonical(value);
+    let hash = TemplateHash::of(&template_part(&submitted));
+    let template = Template { image, body, constraints, hash };
+    let update = update(map, &template)?;
+    Ok(Spec {
+        name,
+        count,
+        update,
+        on_node_lost: choice::<OnNodeLost>(map, "OnNodeLost")?.unwrap_or_default(),
+        pull: choice::<Pull>(map, "Pull")?.unwrap_or_default(),
+        history: bounded(map, "History", MAX_HISTORY)?.unwrap_or(1),
+        template,
+        submitted,
+    })
+}
+
+/// The longest graceful stop: an hour. Longer ones would outlive every deadline of ours.
+const MAX_STOP_SECONDS: i64 = 3600;
+
+fn missing(field: &str, what: &str) -> FieldError {
+    FieldError::new(field, format!("the field '{field}' is missing: {what}"))
+}
+
+fn name(map: &Map<String, Value>) -> Result<ObjectName, FieldError> {
+    match map.get("Name") {
+        None | Some(Value::Null) => Err(missing("Name", "what to call the object, such as \"nginx\"")),
+        Some(Value::String(text)) => ObjectName::parse(text)
+            .ok_or_else(|| FieldError::new("Name", format!("given {text:?}; allowed are {}", ObjectName::ALLOWED))),
+        Some(other) => {
+            Err(FieldError::new("Name", format!("given {other}; allowed is a string of {}", ObjectName::ALLOWED)))
+        }
+    }
+}
+
+/// Whether a text can be an image reference. The engine knows the whole grammar; this keeps out what would
+/// change the path of a request to it.
+fn looks_like_an_image(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':' | b'@' | b'/');
+    text.len() <= 512
+        && text.bytes().all(plain)
+        && text.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
+}
+
+fn bounded(map: &Map<String, Value>, field: &str, max: u32) -> Result<Option<u32>, FieldError> {
+    match map.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value
+            .as_u64()
+            .and_then(|n| u32::try_from(n).ok())
+            .filter(|n| *n <= max)
+            .map(Some)
+            .ok_or_else(|| FieldError::new(field, format!("given {value}; allowed is a whole number from 0 to {max}"))),
+    }
+}
+
+fn choice<T: serde::de::DeserializeOwned>(map: &Map<String, Value>, field: &str) -> Result<Option<T>, FieldError> {
+    match map.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => {
+            strict::read(value, &[]).map(Some).map_err(|e| FieldError { field: field.to_owned(), ..e })
+        }
+    }
+}
+
+fn constraints(map: &Map<String, Value>) -> Result<Vec<Constraint>, FieldError> {
+    let Some(texts) = choice::<Vec<String>>(map, "Constraints")? else { return Ok(Vec::new()) };
+    let mut constraints = Vec::with_capacity(texts.len());
+    for (i, text) in texts.into_iter().enumerate() {
+        let sides = text.split_once("==").or_else(|| text.split_once("!="));
+        if sides.is_none_or(|(key, wanted)| key.is_empty() || wanted.is_empty() || text.chars().any(char::is_control)) {
+            let message = format!("given {text:?}; allowed is KEY==VALUE or KEY!=VALUE, such as \"name==n3\"");
+            return Err(FieldError::new(format!("Constraints[{i}]"), message));
+        }
+        constraints.push(Constraint(text));
+    }
+    Ok(constraints)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct UpdateFields {
+    parallelism: Option<u32>,
+    delay: Option<String>,
+    order: Option<Order>,
+    monitor: Option<String>,
+    failure_action: Option<FailureAction>,
+    max_failure_ratio: Option<f64>,
+}
+
+fn update(map: &Map<String, Value>, template: &Template) -> Result<Update, FieldError> {
+    let fields = match map.get("Update") {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(strict::read::<UpdateFields>(value, &[]).map_err(|e| {
+            let field = if e.field.is_empty() { "Update".to_owned() } else { format!("Update.{}", e.field) };
+            FieldError { field, ..e }
+        })?),
+    };
+    let order = if template.fixes_host_port() { Order::StopFirst } else { Order::StartFirst };
+    let mut update = Update {
+        parallelism: 1,
+        delay: Duration::ZERO,
+        order,
+        monitor: Duration::from_secs(5),
+        failure_action: FailureAction::Rollback,
+        max_failure_ratio: 0.0,
+    };
+    let Some(fields) = fields else { return Ok(update) };
+    if let Some(ratio) = fields.max_failure_ratio {
+        if !(0.0..=1.0).contains(&ratio) {
+            return Err(FieldError::new("Update.MaxFailureRatio", format!("given {ratio}; allowed is a number from 0 to 1")));
+        }
+        update.max_failure_ratio = ratio;
+    }
+    update.parallelism = fields.parallelism.unwrap_or(update.parallelism);
+    update.order = fields.order.unwrap_or(update.order);
+    update.failure_action = fields.failure_action.unwrap_or(update.failure_action);
+    if let Some(text) = fields.delay {
+        update.delay = duration("Update.Delay", &text)?;
+    }
+    if let Some(text) = fields.monitor {
+        update.monitor = duration("Update.Monitor", &text)?;
+    }
+    Ok(update)
+}
+
+/// The longest `Delay` or `Monitor`: a day.
+const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
+
+fn duration(field: &str, text: &str) -> Result<Duration, FieldError> {
+    humantime::parse_duration(text).ok().filter(|d| *d <= MAX_PAUSE).ok_or_else(|| {
+        FieldError::new(field, format!("given {text:?}; allowed is a duration such as \"5s\" or \"1m30s\", up to \"24h\""))
+    })
+}
+
+/// Sorts fields and leaves nulls out, so that two ways to write the same object are equal.
+fn canonical(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().filter(|(_, v)| !v.is_null()).collect();
+            entries.sort_by_key(|(name, _)| name.as_str());
+            Value::Object(entries.into_iter().map(|(name, v)| (name.clone(), canonical(v))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(canonical).collect()),
+        plain => plain.clone(),
+    }
+}
+
+/// What of a canonical object would require a new container.
+fn template_part(canonical: &Value) -> Value {
+    let fields = canonical.as_object().into_iter().flatten();
+    fields
+        .filter(|(name, _)| !NOT_IN_TEMPLATE.contains(&name.as_str()))
+        .map(|(name, v)| (name.clone(), v.clone()))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Result<Spec, SubmissionError> {
+        match read(text.as_bytes())? {
+            Submission::One(spec) => Ok(*spec),
+            Submission::Many(_) => panic!("an array"),
+        }
+    }
+
+    fn field(text: &str) -> (String, String) {
+        match read(text.as_bytes()).unwrap_err() {
+            SubmissionError::Field(e) => (e.field, e.message),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_prototypes_object_is_taken() {
+        let spec = one(r#"{"Name": "nginx", "Image": "nginx:1.9.6", "Count": 5}"#).unwrap();
+        assert_eq!((spec.name.as_str(), spec.count, spec.template.image.as_str()), ("nginx", 5, "nginx:1.9.6"));
+        assert_eq!(spec.update.monitor, Duration::from_secs(5));
+        assert_eq!(spec.history, 1);
+    }
+
+    #[test]
+    fn counts_out_of_range_name_what_was_given_and_what_is_allowed() {
+        for given in ["-1", "1.5", "\"5\"", "10001", "true", "1e3"] {
+            let (field, message) = field(&format!(r#"{{"Name": "x", "Image": "a", "Count": {given}}}"#));
+            assert_eq!(field, "Count");
+            assert!(message.contains("from 0 to 10000"), "{message}");
+        }
+        assert!(one(r#"{"Name": "x", "Image": "a", "Count": 10000}"#).is_ok());
+    }
+
+    #[test]
+    fn missing_and_bad_fields_are_named() {
+        assert_eq!(field(r#"{"Image": "a", "Count": 1}"#).0, "Name");
+        assert_eq!(field(r#"{"Name": "x", "Count": 1}"#).0, "Image");
+        assert_eq!(field(r#"{"Name": "x", "Image": "a"}"#).0, "Count");
+        assert_eq!(field(r#"{"Name": "x y", "Image": "a", "Count": 1}"#).0, "Name");
+        for image in ["", "a b", "a?b", "a//b", "../a", "a/./b", "/a", "a/"] {
+            let text = format!(r#"{{"Name": "x", "Image": "{image}", "Count": 1}}"#);
+            assert_eq!(field(&text).0, "Image", "{image}");
+        }
+        assert_eq!(field(r#"{"Name": "x", "Image": "a", "Count": 1, "Pull": "sometimes"}"#).0, "Pull");
+        assert_eq!(field(r#"{"Name": "x", "Image": "a", "Count": 1, "Update": {"Delay": "soon"}}"#).0, "Update.Delay");
+        assert_eq!(field(r#"{"Name": "x", "Image": "a", "Count": 1, "Update": {"Dealy": "1s"}}"#).0, "Update.Dealy");
+        assert_eq!(field(r#"{"Name": "x", "Image": "a", "Count": 1, "Constraints": ["n3"]}"#).0, "Constraints[0]");
+        assert_eq!(field(r#"[{"Name": "x", "Image": "a", "Count": -1}]"#).0, "[0].Count");
+        assert_eq!(
+            field(r#"[{"Name": "x", "Image": "a", "Count": 1}, {"Name": "x", "Image": "a", "Count": 1}]"#).0,
+            "[1].Name"
+        );
+    }
+
+    #[test]
+    fn the_hash_covers_what_needs_a_new_container_and_nothing_else() {
+        let base = one(r#"{"Name": "x", "Image": "a", "Count": 1, "Env": ["A=1"]}"#).unwrap().template.hash;
+        for same in [
+            r#"{"Env": ["A=1"], "Count": 7, "Image": "a", "Name": "y", "Tty": null}"#,
+            r#"{"Name": "x", "Image": "a", "Count": 1, "Env": ["A=1"], "History": 3, "Update": {"Delay": "1s"}}"#,
+            r#"{"Name": "x", "Image": "a", "Count": 1, "Env": ["A=1"], "OnNodeLost": "hold", "Pull": "always"}"#,
+        ] {
+            assert_eq!(one(same).unwrap().template.hash, base, "{same}");
+        }
+        for other in [
+            r#"{"Name": "x", "Image": "b", "Count": 1, "Env": ["A=1"]}"#,
+            r#"{"Name": "x", "Image": "a", "Count": 1, "Env": ["A=2"]}"#,
+            r#"{"Name": "x", "Image": "a", "Count": 1, "Env": ["A=1"], "Constraints": ["name==n3"]}"#,
+        ] {
+            assert_ne!(one(other).unwrap().template.hash, base, "{other}");
+        }
+        // The label of containers that run today: a change here would restart all of them.
+        assert_eq!(base.as_str(), "2967df1cf41fb942af6c8a2b5febd171");
+    }
+
+    #[test]
+    fn a_fixed_host_port_turns_the_order_round() {
+        let spec = one(
+            r#"{"Name": "x", "Image": "a", "Count": 1, "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "80"}]}}}"#,
+        );
+        assert_eq!(spec.unwrap().update.order, Order::StopFirst);
+    }
+}

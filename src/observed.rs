@@ -1,0 +1,354 @@
+//! What is there: a cache of our own containers, and whether it may be believed.
+//!
+//! The [`Cache`] is written from two sides. The [`observer`] brings complete lists of the whole cluster or of
+//! one object; the [`actuator`](crate::actuator) brings the outcomes of our own calls, which are newer than
+//! any list that was begun before them. Each entry knows when it was written, so that a late list never undoes
+//! what we know better: that is the rule "newer than our last write", container by container.
+//!
+//! Workers and the status page read snapshots. Every object has a channel of its own; a worker is woken when
+//! something about its object changed, and not told what.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::clock::Time;
+use crate::engine::{Info, Kind, Node};
+use crate::model::{Container, ContainerId, Detail, ObjectName};
+use crate::planner::Evidence;
+
+pub mod observer;
+
+/// An object's containers.
+pub type Containers = BTreeMap<ContainerId, Arc<Container>>;
+
+/// The endpoint as last seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineState {
+    /// Who answers there; the last answer, where there was one.
+    pub info: Option<Info>,
+    /// Why it does not answer, where it does not.
+    pub trouble: Option<Trouble>,
+    /// When the last complete list was begun.
+    pub listed: Option<Time>,
+}
+
+/// An endpoint that does not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What it said, or what the connection said.
+    pub error: String,
+    /// Since when.
+    pub since: Time,
+    /// The next try.
+    pub retry_at: Time,
+}
+
+impl EngineState {
+    /// Whether what is cached may be acted upon.
+    pub fn evidence(&self, endpoint: &str) -> Evidence {
+        match (&self.trouble, self.listed) {
+            (Some(trouble), _) => Evidence::Waiting(format!(
+                "waiting for the engine at {endpoint}, which does not answer since {}: {}",
+                trouble.since.rfc3339(),
+                trouble.error
+            )),
+            (None, None) => Evidence::Waiting(format!("waiting for the first complete list from {endpoint}")),
+            (None, Some(_)) => Evidence::Good,
+        }
+    }
+
+    /// The nodes behind the endpoint.
+    pub fn nodes(&self) -> &[Node] {
+        self.info.as_ref().map_or(&[], |info| &info.nodes)
+    }
+
+    /// The kind of endpoint, once it is known.
+    pub fn kind(&self) -> Option<Kind> {
+        self.info.as_ref().map(|info| info.kind)
+    }
+}
+
+/// When something was written; later is greater. Lists carry the mark of their beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark(u64);
+
+#[derive(Debug)]
+struct Entry {
+    container: Arc<Container>,
+    written: Mark,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    mark: u64,
+    entries: BTreeMap<ContainerId, Entry>,
+    /// Containers we removed, so that a list begun before does not bring them back.
+    removed: BTreeMap<ContainerId, Mark>,
+    objects: BTreeMap<ObjectName, watch::Sender<Arc<Containers>>>,
+}
+
+/// The cache. See the module's story.
+#[derive(Debug)]
+pub struct Cache {
+    inner: Mutex<Inner>,
+    engine: watch::Sender<Arc<EngineState>>,
+    /// The names of objects that have containers.
+    present: watch::Sender<Arc<BTreeSet<ObjectName>>>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Cache::new()
+    }
+}
+
+impl Cache {
+    /// An empty cache that nothing may be concluded from.
+    pub fn new() -> Cache {
+        let engine = EngineState { info: None, trouble: None, listed: None };
+        Cache {
+            inner: Mutex::default(),
+            engine: watch::Sender::new(Arc::new(engine)),
+            present: watch::Sender::new(Arc::default()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing in here panics half-way through a change.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An object's containers, now and whenever they change.
+    pub fn containers(&self, object: &ObjectName) -> watch::Receiver<Arc<Containers>> {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        let sender = inner.objects.entry(object.clone()).or_insert_with(|| {
+            let there = inner.entries.values().map(|e| &e.container).filter(|c| c.marks.object == *object);
+            watch::Sender::new(Arc::new(there.map(|c| (c.id.clone(), c.clone())).collect()))
+        });
+        sender.subscribe()
+    }
+
+    /// The endpoint's state, now and whenever it changes.
+    pub fn engine(&self) -> watch::Receiver<Arc<EngineState>> {
+        self.engine.subscribe()
+    }
+
+    /// The names of all objects that have containers, now and whenever one comes or goes.
+    pub fn present(&self) -> watch::Receiver<Arc<BTreeSet<ObjectName>>> {
+        self.present.subscribe()
+    }
+
+    /// All containers of the cluster, by id.
+    pub fn all(&self) -> Vec<Arc<Container>> {
+        self.lock().entries.values().map(|entry| entry.container.clone()).collect()
+    }
+
+    /// Takes note of the endpoint's state.
+    pub fn set_engine(&self, change: impl FnOnce(&mut EngineState)) {
+        self.engine.send_if_modified(|state| {
+            let mut next = EngineState::clone(state);
+            change(&mut next);
+            let changed = next != **state;
+            *state = Arc::new(next);
+            changed
+        });
+    }
+
+    /// To be called before a list is asked for; its answer is then handed to [`Cache::listed`].
+    pub fn begin_list(&self) -> Mark {
+        let mut inner = self.lock();
+        inner.mark += 1;
+        Mark(inner.mark)
+    }
+
+    /// Takes a complete list over: of one object, or of all. What we wrote since `begun` stays as it is.
+    pub fn listed(&self, begun: Mark, object: Option<&ObjectName>, list: Vec<Container>) {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        let concerned = |c: &Container| object.is_none_or(|name| c.marks.object == *name);
+        let mut changed = BTreeSet::new();
+        let mut listed = BTreeSet::new();
+        for mut container in list.into_iter().filter(concerned) {
+            listed.insert(container.id.clone());
+            if inner.removed.get(&container.id).is_some_and(|at| *at > begun) {
+                continue;
+            }
+            match inner.entries.get(&container.id) {
+                Some(entry) if entry.written > begun => continue,
+                Some(entry) => {
+                    if entry.container.state == container.state {
+                        container.detail = container.detail.or_else(|| entry.container.detail.clone());
+                    }
+                    if *entry.container == container {
+                        continue;
+                    }
+                }
+                None => {}
+            }
+            changed.insert(container.marks.object.clone());
+            inner.entries.insert(container.id.clone(), Entry { container: Arc::new(container), written: begun });
+        }
+        inner.entries.retain(|id, entry| {
+            let gone = concerned(&entry.container) && !listed.contains(id) && entry.written <= begun;
+            if gone {
+                changed.insert(entry.container.marks.object.clone());
+            }
+            !gone
+        });
+        // Lists are asked for one after the other, so no list begun before this one is still to come.
+        inner.removed.retain(|_, at| *at > begun);
+        self.announce(inner, changed);
+    }
+
+    /// Takes note of a container as one of our own calls left it.
+    pub fn wrote(&self, container: Container) {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        inner.mark += 1;
+        let object = container.marks.object.clone();
+        let written = Mark(inner.mark);
+        inner.entries.insert(container.id.clone(), Entry { container: Arc::new(container), written });
+        self.announce(inner, BTreeSet::from([object]));
+    }
+
+    /// Takes note of what one of our own calls changed about a container that is known.
+    pub fn changed(&self, id: &ContainerId, change: impl FnOnce(&mut Container)) {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        inner.mark += 1;
+        let written = Mark(inner.mark);
+        let Some(entry) = inner.entries.get_mut(id) else { return };
+        change(Arc::make_mut(&mut entry.container));
+        entry.written = written;
+        let object = entry.container.marks.object.clone();
+        self.announce(inner, BTreeSet::from([object]));
+    }
+
+    /// Takes note of what an inspect told. Not a write: it changes nothing that a list says.
+    pub fn detailed(&self, seen: &Container, detail: Detail) {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        let Some(entry) = inner.entries.get_mut(&seen.id) else { return };
+        if entry.container.state != seen.state {
+            return;
+        }
+        Arc::make_mut(&mut entry.container).detail = Some(detail);
+        let object = entry.container.marks.object.clone();
+        self.announce(inner, BTreeSet::from([object]));
+    }
+
+    /// Takes note that we removed a container.
+    pub fn removed(&self, id: &ContainerId) {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        inner.mark += 1;
+        let at = Mark(inner.mark);
+        inner.removed.insert(id.clone(), at);
+        if let Some(entry) = inner.entries.remove(id) {
+            self.announce(inner, BTreeSet::from([entry.container.marks.object.clone()]));
+        }
+    }
+
+    /// Publishes new snapshots of the objects that changed.
+    fn announce(&self, inner: &mut Inner, changed: BTreeSet<ObjectName>) {
+        if changed.is_empty() {
+            return;
+        }
+        let mut by_object: BTreeMap<&ObjectName, Containers> = changed.iter().map(|name| (name, Containers::new())).collect();
+        for (id, entry) in &inner.entries {
+            if let Some(containers) = by_object.get_mut(&entry.container.marks.object) {
+                containers.insert(id.clone(), entry.container.clone());
+            }
+        }
+        self.present.send_if_modified(|present| {
+            let mut next = BTreeSet::clone(present);
+            for (name, containers) in &by_object {
+                if containers.is_empty() {
+                    next.remove(*name);
+                } else {
+                    next.insert((*name).clone());
+                }
+            }
+            let differs = next != **present;
+            if differs {
+                *present = Arc::new(next);
+            }
+            differs
+        });
+        for (name, containers) in by_object {
+            if let Some(sender) = inner.objects.get(name) {
+                sender.send_replace(Arc::new(containers));
+            }
+        }
+        // Channels that nobody listens to any more are made anew when somebody does.
+        inner.objects.retain(|_, sender| sender.receiver_count() > 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Health, Marks, State, TemplateHash};
+
+    fn container(id: &str, object: &str, state: State) -> Container {
+        let object = ObjectName::parse(object).unwrap();
+        Container {
+            id: id.into(),
+            name: format!("{object}.1.1"),
+            marks: Marks { object, slot: 1, attempt: 1, template: TemplateHash::from_label("t") },
+            node: None,
+            state,
+            health: Health::None,
+            image: "img".to_owned(),
+            created: Time(0),
+            detail: None,
+        }
+    }
+
+    fn there(cache: &Cache) -> Vec<(String, State)> {
+        cache.all().iter().map(|c| (c.id.0.to_string(), c.state)).collect()
+    }
+
+    #[test]
+    fn a_list_does_not_undo_what_was_written_after_it_began() {
+        let cache = Cache::new();
+        cache.wrote(container("old", "web", State::Running));
+        let begun = cache.begin_list();
+        cache.wrote(container("new", "web", State::Created));
+        cache.changed(&"new".into(), |c| c.state = State::Running);
+        cache.removed(&"old".into());
+        cache.listed(begun, None, vec![container("old", "web", State::Running), container("new", "web", State::Created)]);
+        assert_eq!(there(&cache), [("new".to_owned(), State::Running)]);
+        // The next list knows.
+        let begun = cache.begin_list();
+        cache.listed(begun, None, vec![]);
+        assert_eq!(there(&cache), []);
+    }
+
+    #[test]
+    fn a_list_of_one_object_says_nothing_of_others() {
+        let cache = Cache::new();
+        cache.wrote(container("a", "web", State::Running));
+        cache.wrote(container("b", "db", State::Running));
+        let begun = cache.begin_list();
+        cache.listed(begun, Some(&ObjectName::parse("web").unwrap()), vec![]);
+        assert_eq!(there(&cache), [("b".to_owned(), State::Running)]);
+    }
+
+    #[test]
+    fn only_listeners_of_what_changed_are_woken() {
+        let cache = Cache::new();
+        let mut web = cache.containers(&ObjectName::parse("web").unwrap());
+        let mut db = cache.containers(&ObjectName::parse("db").unwrap());
+        cache.wrote(container("a", "web", State::Running));
+        assert!(web.has_changed().unwrap() && !db.has_changed().unwrap());
+        assert_eq!(web.borrow_and_update().len(), 1);
+        let begun = cache.begin_list();
+        cache.listed(begun, None, vec![container("a", "web", State::Running)]);
+        assert!(!web.has_changed().unwrap(), "the same again is no change");
+        assert!(db.borrow_and_update().is_empty());
+    }
+}

@@ -1,0 +1,220 @@
+//! Properties that hold for every world: tried on generated ones.
+//!
+//! A world here obeys the steps at once, so a plan's steps are applied whole and the next look is taken. The
+//! histories are those of a worker that was there all the time.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::scenarios::spec;
+use super::*;
+use crate::engine::Outcome;
+use crate::history::Report;
+use crate::model::TemplateHash;
+
+const HOUR: u64 = 3_600_000;
+
+#[derive(Debug, Clone)]
+struct World {
+    object: Object,
+    containers: Vec<Arc<Container>>,
+    history: History,
+    now: Time,
+    made: u32,
+}
+
+fn state() -> impl Strategy<Value = State> {
+    prop_oneof![
+        4 => Just(State::Running),
+        1 => Just(State::Created),
+        1 => Just(State::Exited),
+        1 => Just(State::Dead),
+    ]
+}
+
+fn health() -> impl Strategy<Value = Health> {
+    prop_oneof![3 => Just(Health::None), 1 => Just(Health::Healthy), 1 => Just(Health::Unhealthy)]
+}
+
+/// Containers of `web` in whatever state, some stale, some doubled.
+fn world() -> impl Strategy<Value = World> {
+    let container = (1..9u32, 1..4u32, state(), health(), any::<bool>(), 0..3u8, 0..100u64);
+    let update = (prop_oneof![Just("start-first"), Just("stop-first")], 0..3u32, 0..3u32);
+    (0..7u32, prop::collection::vec(container, 0..14), update).prop_map(|(count, rows, (order, parallelism, keep))| {
+        let more = format!(
+            r#", "History": {keep}, "Update": {{"Order": "{order}", "Parallelism": {parallelism}, "Monitor": "5s"}}"#
+        );
+        let object = Object { spec: spec("web", count, &more), generation: 1, deleted: None };
+        let mut names = BTreeSet::new();
+        let containers = rows
+            .into_iter()
+            .filter(|(slot, attempt, ..)| names.insert((*slot, *attempt)))
+            .map(|(slot, attempt, state, health, current, node, age)| {
+                let hash = match current {
+                    true => object.spec.template.hash.clone(),
+                    false => TemplateHash::from_label("stale"),
+                };
+                let marks = Marks { object: object.spec.name.clone(), slot, attempt, template: hash };
+                Arc::new(Container {
+                    id: format!("id{slot}-{attempt}").as_str().into(),
+                    name: marks.container_name(),
+                    marks,
+                    node: Some(format!("n{node}")),
+                    state,
+                    health: if state == State::Running { health } else { Health::None },
+                    image: "img".to_owned(),
+                    created: Time(HOUR - age),
+                    detail: None,
+                })
+            })
+            .collect();
+        World { object, containers, history: History::new(1), now: Time(HOUR), made: 0 }
+    })
+}
+
+impl World {
+    fn look(&mut self) -> Plan {
+        self.history.observe(&self.object, &self.containers, self.now);
+        self.plan(&self.containers)
+    }
+
+    fn plan(&self, containers: &[Arc<Container>]) -> Plan {
+        plan(Input {
+            object: &self.object,
+            containers,
+            under_way: &[],
+            evidence: &Evidence::Good,
+            history: &self.history,
+            now: self.now,
+        })
+    }
+
+    /// Does what a plan says. New containers run and are well.
+    fn obey(&mut self, plan: &Plan) {
+        for step in &plan.steps {
+            let report = match &step.action {
+                Action::Pull { .. } => Report::Image(Outcome::Done(())),
+                Action::Create { marks, image } => {
+                    self.made += 1;
+                    let id = ContainerId::from(format!("new{}", self.made).as_str());
+                    assert!(self.containers.iter().all(|c| c.name != marks.container_name()), "a name twice");
+                    self.containers.push(Arc::new(Container {
+                        id: id.clone(),
+                        name: marks.container_name(),
+                        marks: marks.clone(),
+                        node: None,
+                        state: State::Running,
+                        health: Health::None,
+                        image: image.clone(),
+                        created: self.now,
+                        detail: None,
+                    }));
+                    Report::Created(Outcome::Done(id))
+                }
+                Action::Start { id, .. } => {
+                    for container in self.containers.iter_mut().filter(|c| c.id == *id) {
+                        Arc::make_mut(container).state = State::Running;
+                    }
+                    Report::Started(Outcome::Done(()))
+                }
+                Action::Remove { id, .. } => {
+                    self.containers.retain(|c| c.id != *id);
+                    Report::Removed(Outcome::Done(()))
+                }
+            };
+            self.history.ended(&step.action, report, self.now);
+        }
+    }
+
+    fn live(&self) -> Vec<&Arc<Container>> {
+        self.containers.iter().filter(|c| c.live()).collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_world_converges_and_then_nothing_is_planned(mut world in world()) {
+        let wanted = usize::try_from(world.object.wanted()).unwrap();
+        for _ in 0..200 {
+            let plan = world.look();
+            if plan.steps.is_empty() {
+                let Some(at) = plan.wake_at else { break };
+                world.now = at;
+            }
+            world.obey(&plan);
+        }
+        let plan = world.look();
+        prop_assert_eq!(&plan.steps, &Vec::new());
+        prop_assert_eq!(plan.verdict.phase, Phase::Converged, "{}", plan.verdict.reason);
+        let live = world.live();
+        prop_assert_eq!(live.len(), wanted);
+        prop_assert!(live.iter().all(|c| c.ready() && c.marks.template == world.object.spec.template.hash));
+    }
+
+    #[test]
+    fn never_more_created_than_missing_and_one_wave_of_an_update(mut world in world()) {
+        let wanted = usize::try_from(world.object.wanted()).unwrap();
+        let before = world.live().iter().map(|c| c.marks.slot).collect::<BTreeSet<_>>().len();
+        let surge = match world.object.spec.update.parallelism {
+            0 => wanted,
+            n => usize::try_from(n).unwrap(),
+        };
+        world.obey(&world.clone().look());
+        let plan = world.look();
+        let creates = plan.steps.iter().filter(|s| matches!(s.action, Action::Create { .. })).count();
+        prop_assert!(creates <= wanted.saturating_sub(before) + surge, "{creates} creates for {before} of {wanted}");
+    }
+
+    #[test]
+    fn a_healthy_container_never_goes_while_a_broken_one_could(mut world in world()) {
+        let plan = world.look();
+        let going: BTreeSet<_> = plan.steps.iter().filter_map(|s| match &s.action {
+            Action::Remove { id, .. } if s.cause.starts_with("surplus") => Some(id.clone()),
+            _ => None,
+        }).collect();
+        let slots = |test: &dyn Fn(&Container) -> bool| -> BTreeSet<u32> {
+            world.containers.iter().filter(|c| c.live() && test(c)).map(|c| c.marks.slot).collect()
+        };
+        let ready = slots(&|c| c.ready());
+        let lost = slots(&|c| going.contains(&c.id) && c.ready());
+        let broken_left: Vec<u32> =
+            slots(&|_| true).difference(&ready).copied().filter(|slot| !slots(&|c| going.contains(&c.id)).contains(slot)).collect();
+        prop_assert!(lost.is_empty() || broken_left.is_empty(), "slots {lost:?} go while {broken_left:?} stay\n{:?}", plan.steps);
+    }
+
+    #[test]
+    fn the_order_of_the_list_does_not_matter(mut world in world(), seed in any::<u64>()) {
+        let plan = world.look();
+        let mut shuffled = world.containers.clone();
+        shuffled.sort_by_key(|c| {
+            use std::hash::{DefaultHasher, Hash, Hasher};
+            let mut hasher = DefaultHasher::new();
+            (seed, &c.id).hash(&mut hasher);
+            hasher.finish()
+        });
+        prop_assert_eq!(plan, world.plan(&shuffled));
+    }
+
+    #[test]
+    fn fewer_than_count_never_run_for_the_sake_of_an_update_that_starts_first(mut world in world()) {
+        world.object.spec.update.order = Order::StartFirst;
+        let wanted = usize::try_from(world.object.wanted()).unwrap();
+        let healthy = |world: &World| world.containers.iter().filter(|c| c.ready()).map(|c| c.marks.slot).collect::<BTreeSet<_>>().len();
+        let mut least = healthy(&world).min(wanted);
+        for _ in 0..200 {
+            let plan = world.look();
+            if plan.steps.is_empty() {
+                let Some(at) = plan.wake_at else { break };
+                world.now = at;
+            }
+            world.obey(&plan);
+            let now = healthy(&world).min(wanted);
+            prop_assert!(now >= least, "{now} after {least} of {wanted}\n{:?}", plan.steps);
+            least = now;
+        }
+    }
+}

@@ -1,0 +1,469 @@
+//! Scenarios in text: a world goes in, a plan comes out.
+//!
+//! A line of a world is one of
+//!
+//! ```text
+//! object NAME COUNT TEMPLATE [stop-first] [history=N] [parallelism=N] [deleted]
+//! NAME.SLOT.ATTEMPT TEMPLATE STATE [healthy|unhealthy|starting] [node=N] [created=SECONDS] [up=SECONDS]
+//! doing create SLOT.ATTEMPT | doing remove NAME.SLOT.ATTEMPT
+//! failed create SLOT.ATTEMPT refused|unknown|taken|image   (just now)
+//! no-image                      (nothing is known of the image yet)
+//! waiting REASON                (the evidence does not do)
+//! ```
+//!
+//! and a plan is its steps, one a line, then `PHASE: reason`. Times are seconds before the present; a container
+//! without `up` runs for an hour.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::engine::{Outcome, Refusal, RefusalKind};
+use crate::history::Report;
+use crate::model::submission::{self, Submission};
+use crate::model::{ObjectName, Spec, TemplateHash};
+
+pub(super) const NOW: Time = Time(1_000_000_000);
+
+pub(super) fn spec(name: &str, count: u32, more: &str) -> Spec {
+    let text = format!(r#"{{"Name": "{name}", "Image": "img", "Count": {count} {more}}}"#);
+    match submission::read(text.as_bytes()).unwrap() {
+        Submission::One(spec) => *spec,
+        Submission::Many(_) => unreachable!(),
+    }
+}
+
+fn ago(words: &[&str], key: &str) -> Option<Time> {
+    let seconds: u64 = words.iter().find_map(|w| w.strip_prefix(key)?.strip_prefix('='))?.parse().unwrap();
+    Some(Time(NOW.0 - seconds * 1000))
+}
+
+fn marks(object: &Object, slot: u32, attempt: u32) -> Marks {
+    Marks { object: object.spec.name.clone(), slot, attempt, template: object.spec.template.hash.clone() }
+}
+
+fn ordinals(name: &str) -> (u32, u32) {
+    let mut parts = name.rsplitn(3, '.');
+    let attempt = parts.next().unwrap().parse().unwrap();
+    (parts.next().unwrap().parse().unwrap(), attempt)
+}
+
+fn container(line: &str) -> Container {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let (slot, attempt) = ordinals(words[0]);
+    let object = words[0].rsplitn(3, '.').nth(2).unwrap();
+    let state = match words[2] {
+        "created" => State::Created,
+        "running" => State::Running,
+        "paused" => State::Paused,
+        "exited" => State::Exited,
+        "removing" => State::Removing,
+        "dead" => State::Dead,
+        other => panic!("state {other}"),
+    };
+    let health = match words.get(3) {
+        Some(&"healthy") => Health::Healthy,
+        Some(&"unhealthy") => Health::Unhealthy,
+        Some(&"starting") => Health::Starting,
+        _ => Health::None,
+    };
+    Container {
+        id: ContainerId::from(format!("id-{}", words[0]).as_str()),
+        name: words[0].to_owned(),
+        marks: Marks { object: ObjectName::parse(object).unwrap(), slot, attempt, template: TemplateHash::from_label(words[1]) },
+        node: words.iter().find_map(|w| w.strip_prefix("node=")).map(str::to_owned),
+        state,
+        health,
+        image: "img".to_owned(),
+        created: ago(&words, "created").unwrap_or(Time(NOW.0 - 3_600_000)),
+        detail: None,
+    }
+}
+
+fn run(world: &str) -> String {
+    let lines = || world.lines().map(str::trim).filter(|l| !l.is_empty());
+    let head: Vec<&str> = lines().find(|l| l.starts_with("object ")).unwrap().split_whitespace().collect();
+    let value = |key: &str| head.iter().find_map(|w| w.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned);
+    let mut more = format!(r#", "History": {}"#, value("history").unwrap_or("1".to_owned()));
+    let order = if head.contains(&"stop-first") { "stop-first" } else { "start-first" };
+    let parallelism = value("parallelism").unwrap_or("1".to_owned());
+    more += &format!(r#", "Update": {{"Order": "{order}", "Parallelism": {parallelism}, "Monitor": "5s"}}"#);
+    let mut spec = spec(head[1], head[2].parse().unwrap(), &more);
+    spec.template.hash = TemplateHash::from_label(head[3]);
+    let object = Object { spec, generation: 1, deleted: head.contains(&"deleted").then_some(NOW) };
+
+    let containers: Vec<Arc<Container>> = lines()
+        .filter(|l| l.split_whitespace().next().unwrap().matches('.').count() == 2)
+        .map(|l| Arc::new(container(l)))
+        .collect();
+
+    let mut history = History::new(1);
+    history.observe(&object, &[], Time(0));
+    if !lines().any(|l| l == "no-image") {
+        let pull = Action::Pull { image: "img".to_owned(), pull: Pull::Missing };
+        history.ended(&pull, Report::Image(Outcome::Done(())), Time(0));
+    }
+    // Each container is seen first when it began to run, in its own time.
+    for line in lines().filter(|l| l.split_whitespace().next().unwrap().matches('.').count() == 2) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let since = ago(&words, "up").unwrap_or(Time(NOW.0 - 3_600_000));
+        if words[2] == "running" {
+            let mut seen = history.clone();
+            seen.observe(&object, &[Arc::new(container(line))], since);
+            // `observe` forgets what it is not shown, so the containers are gathered one by one.
+            history = merge(history, seen, &container(line).id);
+        }
+    }
+    let mut under_way = Vec::new();
+    let mut evidence = Evidence::Good;
+    for line in lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["doing", "create", at] => {
+                let (slot, attempt) = ordinals(&format!("x.{at}"));
+                under_way.push(Action::Create { marks: marks(&object, slot, attempt), image: "img".to_owned() });
+            }
+            ["doing", "remove", name] => {
+                under_way.push(Action::Remove { id: ContainerId::from(format!("id-{name}").as_str()), name: (*name).to_owned() });
+            }
+            ["failed", "create", at, how] => {
+                let (slot, attempt) = ordinals(&format!("x.{at}"));
+                let refused = |kind| Outcome::Refused(Refusal { kind, words: "the engine's words".to_owned() });
+                let outcome = match *how {
+                    "refused" => refused(RefusalKind::Other),
+                    "taken" => refused(RefusalKind::NameTaken),
+                    "image" => refused(RefusalKind::NoImage),
+                    "unknown" => Outcome::InDoubt("connection reset".to_owned()),
+                    other => panic!("{other}"),
+                };
+                history.ended(&Action::Create { marks: marks(&object, slot, attempt), image: "img".to_owned() }, Report::Created(outcome), NOW);
+            }
+            ["waiting", ..] => evidence = Evidence::Waiting(words[1..].join(" ")),
+            _ => {}
+        }
+    }
+    history.observe(&object, &containers, NOW);
+    let plan = plan(Input {
+        object: &object,
+        containers: &containers,
+        under_way: &under_way,
+        evidence: &evidence,
+        history: &history,
+        now: NOW,
+    });
+    let mut out: Vec<String> = plan.steps.iter().map(|step| step.to_string().replace(" id=id-", " id=")).collect();
+    let phase = serde_json::to_value(plan.verdict.phase).unwrap();
+    out.push(format!("{}: {}", phase.as_str().unwrap(), plan.verdict.reason));
+    if let Some(at) = plan.wake_at {
+        out.push(format!("look again in {:.1}s", at.since(NOW).as_secs_f64()));
+    }
+    out.join("\n")
+}
+
+/// `history` with what `seen` knows of one container.
+fn merge(mut history: History, seen: History, id: &ContainerId) -> History {
+    history.adopt_memory(seen, id);
+    history
+}
+
+#[track_caller]
+fn scenario(world: &str, expected: &str) {
+    let expected: Vec<&str> = expected.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    assert_eq!(run(world), expected.join("\n"), "\nin the world:\n{world}");
+}
+
+#[test]
+fn a_new_object_asks_for_its_image_first_once() {
+    scenario(
+        "object web 3 t1
+         no-image",
+        r#"pull img cause="needed to create web.1"
+           progressing: 0 of 3 run; the image img is being fetched"#,
+    );
+}
+
+#[test]
+fn missing_replicas_are_created_in_the_lowest_free_slots() {
+    scenario(
+        "object web 4 t1
+         web.2.1 t1 running",
+        r#"create web.1.1 image=img cause="missing replica"
+           create web.3.1 image=img cause="missing replica"
+           create web.4.1 image=img cause="missing replica"
+           progressing: 1 of 4 run; 3 being created"#,
+    );
+}
+
+#[test]
+fn what_is_as_wanted_is_left_alone() {
+    scenario(
+        "object web 2 t1
+         web.1.1 t1 running
+         web.2.3 t1 running
+         web.2.2 t1 exited",
+        "converged: 2 of 2 run, as wanted",
+    );
+}
+
+#[test]
+fn nothing_is_done_without_evidence() {
+    scenario(
+        "object web 2 t1
+         waiting no list yet",
+        "blocked: no list yet",
+    );
+}
+
+#[test]
+fn steps_under_way_are_not_planned_again() {
+    scenario(
+        "object web 3 t1
+         web.3.1 t1 running
+         web.4.1 t1 running
+         doing create 1.1
+         doing remove web.4.1",
+        "progressing: 2 of 3 run; 1 being created, 1 being removed",
+    );
+}
+
+#[test]
+fn a_killed_container_is_replaced_at_once_and_kept_for_its_logs() {
+    scenario(
+        "object web 2 t1
+         web.1.1 t1 exited
+         web.2.1 t1 running",
+        r#"create web.1.2 image=img cause="missing replica"
+           progressing: 1 of 2 run; 1 being created"#,
+    );
+}
+
+#[test]
+fn scaling_down_takes_the_slots_above_count() {
+    scenario(
+        "object web 2 t1
+         web.1.1 t1 running
+         web.2.1 t1 running
+         web.3.1 t1 running
+         web.4.1 t1 running
+         web.4.0 t1 exited",
+        r#"remove web.3.1 id=web.3.1 cause="surplus: 4 there, 2 wanted"
+           remove web.4.1 id=web.4.1 cause="surplus: 4 there, 2 wanted"
+           remove web.4.0 id=web.4.0 cause="dead, and its slot is not wanted"
+           progressing: 4 of 2 run; 3 being removed"#,
+    );
+}
+
+#[test]
+fn a_broken_one_goes_before_a_healthy_one_whatever_its_slot() {
+    scenario(
+        "object web 2 t1
+         web.1.1 t1 running unhealthy up=1
+         web.2.1 t1 created
+         web.3.1 t1 running healthy
+         web.4.1 t1 running healthy",
+        r#"remove web.2.1 id=web.2.1 cause="surplus: 4 there, 2 wanted"
+           remove web.1.1 id=web.1.1 cause="surplus: 4 there, 2 wanted"
+           progressing: 2 of 2 run; 2 being removed"#,
+    );
+}
+
+#[test]
+fn among_equals_the_most_crowded_node_loses_the_newest() {
+    scenario(
+        "object web 3 t1
+         web.1.1 t1 running node=a created=50
+         web.2.1 t1 running node=b created=40
+         web.3.1 t1 running node=b created=30
+         web.3.2 t1 running node=a created=20",
+        r#"remove web.3.1 id=web.3.1 cause="web.3.2 holds the slot already"
+           progressing: 4 of 3 run; 1 being removed"#,
+    );
+}
+
+#[test]
+fn a_stopping_container_holds_its_place_until_it_is_gone() {
+    scenario(
+        "object web 3 t1
+         web.1.1 t1 running
+         web.2.1 t1 running
+         web.3.1 t1 running
+         doing remove web.3.1",
+        "progressing: 3 of 3 run; 1 being removed",
+    );
+}
+
+#[test]
+fn zero_takes_all_the_dead_too() {
+    scenario(
+        "object web 0 t1
+         web.1.2 t1 running
+         web.1.1 t1 exited",
+        r#"remove web.1.2 id=web.1.2 cause="surplus: 1 there, 0 wanted"
+           remove web.1.1 id=web.1.1 cause="dead, and its slot is not wanted"
+           progressing: 1 of 0 run; 2 being removed"#,
+    );
+    scenario(
+        "object web 5 t1 deleted
+         web.1.2 t1 running",
+        r#"remove web.1.2 id=web.1.2 cause="surplus: 1 there, 0 wanted"
+           deleting: deleted; 1 containers are still to go"#,
+    );
+}
+
+#[test]
+fn an_update_creates_one_new_before_it_removes_the_old() {
+    scenario(
+        "object web 2 t2
+         web.1.1 t1 running
+         web.2.1 t1 running",
+        r#"create web.1.2 image=img cause="replaces web.1.1, which is stale"
+           progressing: 2 of 2 run; 1 being created"#,
+    );
+    scenario(
+        "object web 2 t2
+         web.1.1 t1 running
+         web.1.2 t2 running up=2
+         web.2.1 t1 running",
+        r#"progressing: 3 of 2 run; 1 of them of the present spec
+           look again in 3.0s"#,
+    );
+    scenario(
+        "object web 2 t2
+         web.1.1 t1 running
+         web.1.2 t2 running up=5
+         web.2.1 t1 running",
+        r#"remove web.1.1 id=web.1.1 cause="replaced by web.1.2"
+           progressing: 3 of 2 run; 1 being removed"#,
+    );
+    scenario(
+        "object web 2 t2
+         web.1.2 t2 running up=6
+         web.2.1 t1 running",
+        r#"create web.2.2 image=img cause="replaces web.2.1, which is stale"
+           progressing: 2 of 2 run; 1 being created"#,
+    );
+}
+
+#[test]
+fn a_stop_first_update_removes_the_old_and_waits_until_it_is_gone() {
+    scenario(
+        "object web 2 t2 stop-first
+         web.1.1 t1 running
+         web.2.1 t1 running",
+        r#"remove web.1.1 id=web.1.1 cause="stale: stopped before its replacement starts"
+           progressing: 2 of 2 run; 1 being removed"#,
+    );
+    scenario(
+        "object web 2 t2 stop-first
+         web.1.1 t1 running
+         web.2.1 t1 running
+         doing remove web.1.1",
+        "progressing: 2 of 2 run; 1 being removed",
+    );
+    scenario(
+        "object web 2 t2 stop-first
+         web.1.1 t1 exited
+         web.2.1 t1 running",
+        r#"create web.1.2 image=img cause="missing replica"
+           progressing: 1 of 2 run; 1 being created"#,
+    );
+    scenario(
+        "object web 2 t2 stop-first
+         no-image
+         web.1.1 t1 running
+         web.2.1 t1 running",
+        r#"pull img cause="needed to create web.1"
+           progressing: 2 of 2 run; the image img is being fetched"#,
+    );
+}
+
+#[test]
+fn an_update_replaces_what_is_broken_first_and_goes_as_wide_as_it_may() {
+    scenario(
+        "object web 3 t2 parallelism=2
+         web.1.1 t1 running
+         web.2.1 t1 running
+         web.3.1 t1 paused",
+        r#"create web.3.2 image=img cause="replaces web.3.1, which is stale"
+           create web.1.2 image=img cause="replaces web.1.1, which is stale"
+           progressing: 2 of 3 run; 2 being created"#,
+    );
+}
+
+#[test]
+fn a_refused_create_holds_back_the_whole_object() {
+    scenario(
+        "object web 500 t1
+         failed create 1.1 refused",
+        "blocked: 0 of 500 run; the engine's words; failed once
+         look again in 1.1s",
+    );
+}
+
+#[test]
+fn a_name_held_by_a_stranger_means_the_next_attempt() {
+    scenario(
+        "object web 1 t1
+         failed create 1.1 taken",
+        r#"create web.1.2 image=img cause="missing replica"
+           progressing: 0 of 1 run; 1 being created"#,
+    );
+}
+
+#[test]
+fn a_create_in_doubt_keeps_its_name_and_its_slot() {
+    scenario(
+        "object web 2 t1
+         web.1.1 t1 running
+         failed create 2.1 unknown",
+        "degraded: 1 of 2 run; whether the last create happened is not known, its name is kept: connection reset
+         look again in 1.1s",
+    );
+    scenario(
+        "object web 1 t1
+         web.1.1 t1 running
+         failed create 2.1 unknown",
+        "degraded: 1 of 1 run; whether the last create happened is not known, its name is kept: connection reset",
+    );
+}
+
+#[test]
+fn what_was_made_and_not_started_is_started() {
+    scenario(
+        "object web 1 t1
+         web.1.1 t1 created",
+        r#"start web.1.1 id=web.1.1 cause="made and not started"
+           progressing: 0 of 1 run; 1 being started"#,
+    );
+}
+
+#[test]
+fn an_unhealthy_container_is_replaced_after_a_check_cycle_one_at_a_time() {
+    scenario(
+        "object web 3 t1
+         web.1.1 t1 running unhealthy up=40
+         web.2.1 t1 running unhealthy up=35
+         web.3.1 t1 running healthy",
+        r#"remove web.1.1 id=web.1.1 cause="unhealthy for longer than a check cycle of 30s"
+           progressing: 1 of 3 run; 1 being removed"#,
+    );
+    scenario(
+        "object web 2 t1
+         web.1.1 t1 running unhealthy up=10
+         web.2.1 t1 running",
+        "degraded: 1 of 2 run; web.1.1 is unhealthy; it is replaced if that lasts
+         look again in 20.0s",
+    );
+}
+
+#[test]
+fn the_last_dead_of_a_slot_are_kept() {
+    scenario(
+        "object web 1 t1 history=2
+         web.1.5 t1 running
+         web.1.4 t1 exited
+         web.1.3 t1 dead
+         web.1.2 t1 exited",
+        r#"remove web.1.2 id=web.1.2 cause="dead, and 2 kept a slot"
+           progressing: 1 of 1 run; 1 being removed"#,
+    );
+}

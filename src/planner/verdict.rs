@@ -1,0 +1,140 @@
+//! The sentence: how an object is doing and why.
+//!
+//! Written for somebody on call: it names the container, keeps the engine's words, and says what is waited for.
+
+use super::{Action, Input, Phase, Planning, Verdict};
+use crate::clock::Time;
+use crate::history::Failures;
+use crate::model::{Container, Health, State};
+
+/// The verdict where nothing may be decided.
+pub(super) fn waiting(input: &Input<'_>, reason: &str) -> Verdict {
+    let counts = Counts::of(input);
+    Verdict {
+        phase: Phase::Blocked,
+        reason: reason.to_owned(),
+        next_retry: None,
+        running: counts.running,
+        ready: counts.ready,
+        updated: counts.updated,
+    }
+}
+
+struct Counts {
+    running: usize,
+    ready: usize,
+    updated: usize,
+}
+
+impl Counts {
+    fn of(input: &Input<'_>) -> Counts {
+        let count = |test: &dyn Fn(&Container) -> bool| input.containers.iter().filter(|c| test(c)).count();
+        let hash = &input.object.spec.template.hash;
+        Counts {
+            running: count(&|c| c.state == State::Running),
+            ready: count(&|c| c.ready()),
+            updated: count(&|c| c.live() && c.marks.template == *hash),
+        }
+    }
+}
+
+/// The verdict of a finished plan.
+pub(super) fn verdict(planning: &Planning<'_>) -> Verdict {
+    let input = &planning.input;
+    let counts = Counts::of(input);
+    let (phase, reason, next_retry) = decide(planning, &counts);
+    Verdict { phase, reason, next_retry, running: counts.running, ready: counts.ready, updated: counts.updated }
+}
+
+fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Time>) {
+    let Input { object, history, now, containers, under_way, .. } = planning.input;
+    let wanted = planning.wanted();
+    let so_far = format!("{} of {wanted} run", counts.ready);
+    let busy = describe_work(planning, under_way);
+
+    let stuck = containers.iter().find_map(|c| history.removal(&c.id).map(|failures| (c, failures)));
+    if let Some((container, failures)) = stuck {
+        let reason = format!("{} cannot be removed: {}; {}", container.name, failures.error, tries(failures));
+        return (Phase::Degraded, reason, Some(failures.retry_at));
+    }
+    if object.deleted.is_some() {
+        let reason = match containers.len() {
+            0 => "deleted, and nothing of it is left".to_owned(),
+            n => format!("deleted; {n} containers are still to go"),
+        };
+        return (if containers.is_empty() { Phase::Converged } else { Phase::Deleting }, reason, None);
+    }
+
+    let unfinished = !planning.missing.is_empty() || planning.slots.values().any(|s| !s.stale.is_empty());
+    if let Some(failures) = history.whole().filter(|_| unfinished || busy.is_some()) {
+        let phase = if counts.ready == 0 { Phase::Blocked } else { Phase::Degraded };
+        let reason = format!("{so_far}; {}; {}", failures.error, tries(failures));
+        return (phase, reason, Some(failures.retry_at));
+    }
+    let failing = planning
+        .missing
+        .iter()
+        .chain(&planning.staying)
+        .filter_map(|number| Some((*number, history.slot(*number)?)))
+        .filter(|(number, _)| {
+            let slot = planning.slots.get(number);
+            !slot.is_some_and(|s| s.current.first().is_some_and(|c| c.ready()))
+        })
+        .max_by_key(|(_, failures)| failures.count);
+    if let Some((number, failures)) = failing.filter(|(_, failures)| failures.count > 1 || failures.retry_at > now) {
+        let reason = format!("{so_far}; slot {number}: {}; {}", failures.error, tries(failures));
+        return (Phase::Degraded, reason, Some(failures.retry_at).filter(|at| *at > now));
+    }
+    if let Some((_, doubt)) = history.doubts().next() {
+        let reason = format!("{so_far}; whether the last create happened is not known, its name is kept: {}", doubt.why);
+        return (Phase::Degraded, reason, Some(doubt.retry_at));
+    }
+    if let Some(work) = busy {
+        return (Phase::Progressing, format!("{so_far}; {work}"), None);
+    }
+    let staying = || planning.slots.values().filter_map(|s| s.current.first().or(s.stale.first()).copied());
+    if let Some(unwell) = staying().find(|c| !c.ready()) {
+        let (phase, what) = match (unwell.state, unwell.health) {
+            (State::Running, Health::Unhealthy) => (Phase::Degraded, "is unhealthy; it is replaced if that lasts"),
+            (State::Running, _) => (Phase::Progressing, "runs, and its health check has not passed yet"),
+            (State::Paused, _) => (Phase::Degraded, "is paused: `docker unpause` it, or remove it to have it replaced"),
+            (State::Restarting, _) => (Phase::Degraded, "is being restarted by its own restart policy"),
+            _ => (Phase::Progressing, "is made and does not run yet"),
+        };
+        return (phase, format!("{so_far}; {} {what}", unwell.name), None);
+    }
+    if unfinished {
+        return (Phase::Progressing, format!("{so_far}; {} of them of the present spec", counts.updated), planning.wake_at);
+    }
+    (Phase::Converged, format!("{so_far}, as wanted"), None)
+}
+
+fn tries(failures: &Failures) -> String {
+    match failures.count {
+        1 => "failed once".to_owned(),
+        n => format!("failed {n} times in a row"),
+    }
+}
+
+/// What is under way or begins now: "2 being created, 1 being removed".
+fn describe_work(planning: &Planning<'_>, under_way: &[Action]) -> Option<String> {
+    let (mut pulls, mut creates, mut starts, mut removes) = (Vec::new(), 0, 0, 0);
+    for action in under_way.iter().chain(planning.steps.iter().map(|step| &step.action)) {
+        match action {
+            Action::Pull { image, .. } => pulls.push(image.as_str()),
+            Action::Create { .. } => creates += 1,
+            Action::Start { .. } => starts += 1,
+            Action::Remove { .. } => removes += 1,
+        }
+    }
+    let mut parts = Vec::new();
+    if let Some(image) = pulls.first() {
+        parts.push(format!("the image {image} is being fetched"));
+    }
+    for (n, what) in [(creates, "being created"), (starts, "being started"), (removes, "being removed")] {
+        if n > 0 {
+            parts.push(format!("{n} {what}"));
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}

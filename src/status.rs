@@ -1,0 +1,278 @@
+//! What the status says, made from snapshots whenever somebody asks.
+//!
+//! Nothing is kept here. The workers' board says how each object is doing and why; the cache says which
+//! containers there are; the store says what is wanted. An object that no worker has looked at yet is
+//! progressing, for the reason that nobody has looked yet.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::engine::{Kind, Node};
+use crate::model::{Container, Health, Object, ObjectName, Objects, State};
+use crate::observed::{Cache, EngineState};
+use crate::planner::{Evidence, Phase};
+use crate::pulse::Pulse;
+use crate::worker::{Board, Progress};
+
+/// What the status is made from.
+#[derive(Clone)]
+pub struct Sources {
+    /// What is wanted.
+    pub objects: watch::Receiver<Arc<Objects>>,
+    /// How the objects are doing.
+    pub board: watch::Receiver<Arc<Board>>,
+    /// What is there.
+    pub cache: Arc<Cache>,
+    /// How the engine is called.
+    pub endpoint: Arc<str>,
+    /// The cluster label.
+    pub cluster: Arc<str>,
+    /// How lasting the store is.
+    pub durability: &'static str,
+    /// Whether the loop turns.
+    pub pulse: Pulse,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// The whole status.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ClusterStatus {
+    /// This manager.
+    pub manager: ManagerStatus,
+    /// The endpoint.
+    pub engine: EngineStatus,
+    /// Every object, by name; deleted ones as long as containers of theirs are there.
+    pub objects: Vec<ObjectStatus>,
+    /// Containers with this cluster's label whose object nobody submitted: they are left alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unclaimed: Vec<ContainerStatus>,
+}
+
+/// This manager.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ManagerStatus {
+    /// Its version.
+    pub version: &'static str,
+    /// The value of its label on containers.
+    pub cluster: String,
+    /// How lasting what was submitted is.
+    pub state: &'static str,
+}
+
+/// The endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct EngineStatus {
+    /// Where it is.
+    pub endpoint: String,
+    /// Whether it answers.
+    pub connected: bool,
+    /// Why it does not, or why what it says is not acted upon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The next try to reach it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_retry: Option<String>,
+    /// What it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    /// Its version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The API version spoken with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// The hosts behind it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<Node>,
+    /// When the last complete list was begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_complete_list: Option<String>,
+    /// How long ago that was, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_complete_list_age_seconds: Option<u64>,
+}
+
+/// An object.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ObjectStatus {
+    /// Its name.
+    pub name: String,
+    /// Its image.
+    pub image: String,
+    /// How many containers are wanted; 0 once it is deleted.
+    pub count: u32,
+    /// The generation that was submitted last.
+    pub generation: u64,
+    /// The generation that was acted upon last.
+    pub observed_generation: u64,
+    /// Containers whose process runs.
+    pub running: usize,
+    /// Containers that run and are not known to be unwell.
+    pub ready: usize,
+    /// Live containers of the present spec.
+    pub updated: usize,
+    /// How it is doing.
+    pub phase: Phase,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// When the next try is made, where something failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_retry: Option<String>,
+    /// Steps under way and about to begin, one line each.
+    pub plan: Vec<String>,
+    /// Its containers.
+    pub containers: Vec<ContainerStatus>,
+}
+
+/// A container.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ContainerStatus {
+    /// The engine's full id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its slot.
+    pub slot: u32,
+    /// Its attempt.
+    pub attempt: u32,
+    /// The node it is on, where the endpoint has nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Where in its life it is.
+    pub state: State,
+    /// What its health check says.
+    pub health: Health,
+    /// Its image.
+    pub image: String,
+    /// When its process started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
+    /// The exit code of an ended process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i64>,
+    /// What the engine says went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Sources {
+    /// The whole status.
+    pub fn cluster(&self) -> ClusterStatus {
+        let objects = self.objects.borrow().clone();
+        let board = self.board.borrow().clone();
+        let mut by_object: BTreeMap<ObjectName, Vec<Arc<Container>>> = BTreeMap::new();
+        for container in self.cache.all() {
+            by_object.entry(container.marks.object.clone()).or_default().push(container);
+        }
+        let mut statuses = Vec::new();
+        for (name, object) in objects.iter() {
+            let containers = by_object.remove(name).unwrap_or_default();
+            if object.deleted.is_none() || !containers.is_empty() {
+                statuses.push(object_status(object, board.get(name).map(Arc::as_ref), &containers));
+            }
+        }
+        ClusterStatus {
+            manager: ManagerStatus {
+                version: env!("CARGO_PKG_VERSION"),
+                cluster: self.cluster.to_string(),
+                state: self.durability,
+            },
+            engine: self.engine(),
+            objects: statuses,
+            unclaimed: by_object.into_values().flatten().map(|c| container_status(&c)).collect(),
+        }
+    }
+
+    /// One object; `None` where there is none of this name, or nothing is left of a deleted one.
+    pub fn object(&self, name: &ObjectName) -> Option<ObjectStatus> {
+        let object = self.objects.borrow().get(name).cloned()?;
+        let containers: Vec<_> = self.cache.containers(name).borrow().values().cloned().collect();
+        if object.deleted.is_some() && containers.is_empty() {
+            return None;
+        }
+        let progress = self.board.borrow().get(name).cloned();
+        Some(object_status(&object, progress.as_deref(), &containers))
+    }
+
+    fn engine(&self) -> EngineStatus {
+        let engine: Arc<EngineState> = self.cache.engine().borrow().clone();
+        let error = match engine.evidence(&self.endpoint) {
+            Evidence::Good => None,
+            Evidence::Waiting(reason) => Some(reason),
+        };
+        let info = engine.info.as_ref();
+        EngineStatus {
+            endpoint: self.endpoint.to_string(),
+            connected: error.is_none(),
+            error,
+            next_retry: engine.trouble.as_ref().map(|t| t.retry_at.rfc3339()),
+            kind: engine.kind(),
+            version: info.map(|i| i.version.clone()),
+            api_version: info.map(|i| i.api.clone()).filter(|api| !api.is_empty()),
+            nodes: engine.nodes().to_vec(),
+            last_complete_list: engine.listed.map(|at| at.rfc3339()),
+            last_complete_list_age_seconds: engine.listed.map(|at| self.clock.now().since(at).as_secs()),
+        }
+    }
+}
+
+fn object_status(object: &Object, progress: Option<&Progress>, containers: &[Arc<Container>]) -> ObjectStatus {
+    let mut containers: Vec<_> = containers.iter().map(|c| container_status(c)).collect();
+    containers.sort_by(|a, b| (a.slot, a.attempt, &a.id).cmp(&(b.slot, b.attempt, &b.id)));
+    let mut status = ObjectStatus {
+        name: object.spec.name.to_string(),
+        image: object.spec.template.image.clone(),
+        count: object.wanted(),
+        generation: object.generation,
+        observed_generation: 0,
+        running: 0,
+        ready: 0,
+        updated: 0,
+        phase: if object.deleted.is_some() { Phase::Deleting } else { Phase::Progressing },
+        reason: "it was just submitted and has not been looked at yet".to_owned(),
+        next_retry: None,
+        plan: Vec::new(),
+        containers,
+    };
+    let Some(progress) = progress else { return status };
+    let verdict = &progress.verdict;
+    status.observed_generation = progress.observed_generation;
+    (status.running, status.ready, status.updated) = (verdict.running, verdict.ready, verdict.updated);
+    status.plan.clone_from(&progress.plan);
+    status.next_retry = verdict.next_retry.map(|at| at.rfc3339());
+    // What was found for an older generation does not speak for this one.
+    if progress.observed_generation == object.generation {
+        status.phase = verdict.phase;
+        status.reason.clone_from(&verdict.reason);
+    } else {
+        status.reason = format!("generation {} was just submitted; before it: {}", object.generation, verdict.reason);
+    }
+    status
+}
+
+fn container_status(container: &Container) -> ContainerStatus {
+    let detail = container.detail.clone().unwrap_or_default();
+    ContainerStatus {
+        id: container.id.0.to_string(),
+        name: container.name.clone(),
+        slot: container.marks.slot,
+        attempt: container.marks.attempt,
+        node: container.node.clone(),
+        state: container.state,
+        health: container.health,
+        image: container.image.clone(),
+        started_at: detail.started_at,
+        exit_code: detail.exit_code,
+        error: detail.error,
+    }
+}

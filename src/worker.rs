@@ -1,0 +1,260 @@
+//! The loop: one worker an object, and the dispatcher that keeps them.
+//!
+//! A worker sleeps until something may have changed: what is wanted, what is there, whether it may be
+//! believed, a step that ended, the moment a plan named. It is not told which; it looks again, asks the
+//! planner, begins the steps and publishes how its object is doing. It never waits for a step before it looks
+//! again, and no other object's step can hold it up.
+//!
+//! The dispatcher starts a worker for every object that is wanted, or deleted with containers left, and ends
+//! it when there is nothing left to do. If a worker dies, the dispatcher ends with an error, and the process
+//! with it: there is never a live server over a dead loop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::actuator::Actuator;
+use crate::clock::{Clock, Time};
+use crate::engine::Outcome;
+use crate::history::{History, Report};
+use crate::model::{Container, Object, ObjectName, Objects};
+use crate::observed::{Cache, Containers, EngineState};
+use crate::planner::{self, Action, Input, Step, Verdict};
+use crate::pulse::{self, Pulse};
+
+/// How an object is doing, as its worker last saw it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// The generation the worker has acted upon.
+    pub observed_generation: u64,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The lines of the plan: steps under way, then steps that begin now.
+    pub plan: Vec<String>,
+}
+
+/// The workers' published progress, by object.
+pub type Board = BTreeMap<ObjectName, Arc<Progress>>;
+
+/// What all workers share.
+#[derive(Clone)]
+pub struct Shop {
+    /// What is wanted.
+    pub objects: watch::Receiver<Arc<Objects>>,
+    /// What is there.
+    pub cache: Arc<Cache>,
+    /// Performs their steps.
+    pub actuator: Arc<Actuator>,
+    /// Where they publish.
+    pub board: watch::Sender<Arc<Board>>,
+    /// How the engine is called in messages.
+    pub endpoint: Arc<str>,
+    /// Shows that the dispatcher turns.
+    pub pulse: Pulse,
+    /// Asks to begin no more steps, to finish those under way, and to end.
+    pub stop: CancellationToken,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// A worker ended that should not have.
+#[derive(Debug, thiserror::Error)]
+#[error("the worker of '{object}' died: {cause}")]
+pub struct WorkerDied {
+    object: String,
+    cause: String,
+}
+
+/// Keeps a worker for each object, until it is asked to stop or a worker dies.
+pub async fn dispatch(shop: Shop) -> Result<(), WorkerDied> {
+    let mut objects = shop.objects.clone();
+    let mut present = shop.cache.present();
+    let mut workers: JoinSet<()> = JoinSet::new();
+    let mut names: BTreeMap<ObjectName, Id> = BTreeMap::new();
+    let mut beat = interval(pulse::PERIOD);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let wanted: BTreeSet<ObjectName> = {
+            let objects = objects.borrow_and_update();
+            let present = present.borrow_and_update();
+            let needed = |(name, o): &(&ObjectName, &Arc<Object>)| o.deleted.is_none() || present.contains(*name);
+            objects.iter().filter(needed).map(|(name, _)| name.clone()).collect()
+        };
+        for name in wanted {
+            if !names.contains_key(&name) {
+                let handle = workers.spawn(Worker::new(shop.clone(), name.clone()).run());
+                names.insert(name, handle.id());
+            }
+        }
+        tokio::select! {
+            _ = objects.changed() => {}
+            _ = present.changed() => {}
+            _ = beat.tick() => shop.pulse.beat(shop.clock.now()),
+            () = shop.stop.cancelled() => {
+                // Each ends by itself, once its steps have ended.
+                while workers.join_next().await.is_some() {}
+                return Ok(());
+            }
+            Some(ended) = workers.join_next_with_id() => {
+                let (id, result) = match ended {
+                    Ok((id, ())) => (id, Ok(())),
+                    Err(error) => (error.id(), Err(error.to_string())),
+                };
+                let name = names.iter().find(|(_, of)| **of == id).map(|(name, _)| name.clone());
+                if let Err(cause) = result {
+                    return Err(WorkerDied { object: name.map(|n| n.to_string()).unwrap_or_default(), cause });
+                }
+                if let Some(name) = name {
+                    names.remove(&name);
+                    shop.board.send_if_modified(|board| Arc::make_mut(board).remove(&name).is_some());
+                }
+            }
+        }
+    }
+}
+
+struct Worker {
+    shop: Shop,
+    name: ObjectName,
+    containers: watch::Receiver<Arc<Containers>>,
+    engine: watch::Receiver<Arc<EngineState>>,
+    history: History,
+    steps: JoinSet<(Action, Report)>,
+    under_way: Vec<Step>,
+}
+
+impl Worker {
+    fn new(shop: Shop, name: ObjectName) -> Worker {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        let containers = shop.cache.containers(&name);
+        let engine = shop.cache.engine();
+        Worker {
+            history: History::new(hasher.finish()),
+            steps: JoinSet::new(),
+            under_way: Vec::new(),
+            containers,
+            engine,
+            shop,
+            name,
+        }
+    }
+
+    /// Runs until the object is deleted and nothing of it is left.
+    async fn run(mut self) {
+        let mut objects = self.shop.objects.clone();
+        loop {
+            let Some(object) = objects.borrow_and_update().get(&self.name).cloned() else { return };
+            let containers: Vec<Arc<Container>> = self.containers.borrow_and_update().values().cloned().collect();
+            let engine = self.engine.borrow_and_update().clone();
+            let wake_at = self.look(&object, &containers, &engine);
+            if object.deleted.is_some() && containers.is_empty() && self.steps.is_empty() {
+                info!(object = %self.name, generation = object.generation, "deleted, and nothing of it is left");
+                return;
+            }
+            tokio::select! {
+                () = self.shop.stop.cancelled() => {
+                    while self.steps.join_next().await.is_some() {}
+                    return;
+                }
+                _ = objects.changed() => {}
+                _ = self.containers.changed() => {}
+                _ = self.engine.changed() => {}
+                Some(ended) = self.steps.join_next() => self.step_ended(ended),
+                () = sleep_until(self.shop.clock.instant(wake_at.unwrap_or_default())), if wake_at.is_some() => {}
+            }
+            // Whatever else has ended meanwhile is part of the same look.
+            while let Some(ended) = self.steps.try_join_next() {
+                self.step_ended(ended);
+            }
+        }
+    }
+
+    /// Looks, plans, begins the steps and publishes. Returns when to look again.
+    fn look(&mut self, object: &Arc<Object>, containers: &[Arc<Container>], engine: &EngineState) -> Option<Time> {
+        let now = self.shop.clock.now();
+        let evidence = engine.evidence(&self.shop.endpoint);
+        if evidence == planner::Evidence::Good {
+            self.history.observe(object, containers, now);
+        }
+        let under_way: Vec<Action> = self.under_way.iter().map(|step| step.action.clone()).collect();
+        let plan = planner::plan(Input {
+            object,
+            containers,
+            under_way: &under_way,
+            evidence: &evidence,
+            history: &self.history,
+            now,
+        });
+        let lines = self.under_way.iter().chain(&plan.steps).map(Step::to_string).collect();
+        for step in plan.steps {
+            self.begin(object.clone(), step);
+        }
+        self.publish(object.generation, plan.verdict, lines);
+        plan.wake_at
+    }
+
+    fn begin(&mut self, object: Arc<Object>, step: Step) {
+        info!(object = %self.name, generation = object.generation, plan = %step, "step");
+        let (actuator, action) = (self.shop.actuator.clone(), step.action.clone());
+        self.steps.spawn(async move {
+            let report = actuator.perform(&object, &action).await;
+            (action, report)
+        });
+        self.under_way.push(step);
+    }
+
+    fn step_ended(&mut self, ended: Result<(Action, Report), JoinError>) {
+        let (action, report) = match ended {
+            Ok(ended) => ended,
+            // A step that panicked may have done anything; the worker goes down with it, and the process.
+            Err(error) => std::panic::resume_unwind(Box::new(format!("a step of {} died: {error}", self.name))),
+        };
+        if let Some(i) = self.under_way.iter().position(|step| step.action == action) {
+            let step = self.under_way.remove(i);
+            if let Some((how, why)) = trouble(&report) {
+                warn!(object = %self.name, plan = %step, outcome = how, error = %why, "step failed");
+            }
+        }
+        self.history.ended(&action, report, self.shop.clock.now());
+    }
+
+    fn publish(&self, observed_generation: u64, verdict: Verdict, plan: Vec<String>) {
+        let progress = Progress { observed_generation, verdict, plan };
+        self.shop.board.send_if_modified(|board| {
+            let before = board.get(&self.name);
+            if before.is_some_and(|before| **before == progress) {
+                return false;
+            }
+            if before.is_none_or(|b| b.verdict.phase != progress.verdict.phase) {
+                info!(object = %self.name, phase = ?progress.verdict.phase, "{}", progress.verdict.reason);
+            }
+            Arc::make_mut(board).insert(self.name.clone(), Arc::new(progress));
+            true
+        });
+    }
+}
+
+/// How a step went wrong, for the log.
+fn trouble(report: &Report) -> Option<(&'static str, String)> {
+    fn of<T>(outcome: &Outcome<T>) -> Option<(&'static str, String)> {
+        match outcome {
+            Outcome::Done(_) => None,
+            Outcome::Refused(refusal) => Some(("refused", refusal.words.clone())),
+            Outcome::NotSent(why) => Some(("not sent", why.clone())),
+            Outcome::InDoubt(why) => Some(("in doubt", why.clone())),
+        }
+    }
+    match report {
+        Report::Created(outcome) => of(outcome),
+        Report::CreatedNotStarted(_, outcome) | Report::Image(outcome) | Report::Started(outcome) | Report::Removed(outcome) => {
+            of(outcome)
+        }
+    }
+}

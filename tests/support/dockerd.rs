@@ -1,0 +1,108 @@
+//! A Docker Engine of a test's own, with mutual TLS: `dockerd --tlsverify` on a loopback port.
+//!
+//! It has its own data, state and process files in one temporary directory and starts its own containerd, so it
+//! and the machine's engine know nothing of each other. It has no bridge and touches no firewall: containers
+//! on it need `"HostConfig": {"NetworkMode": "none"}`. It needs root, as any dockerd.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::process::{Gathered, end, run};
+use super::{Certificates, Engine, holds_within, image};
+
+/// dockerd and its containerd need about two seconds; a cold page cache makes that more.
+const START: Duration = Duration::from_secs(40);
+/// How long it gets to stop its containers and its containerd.
+const STOP: Duration = Duration::from_secs(20);
+
+/// A running dockerd. Dropping stops it and removes all that it left.
+pub(crate) struct Dockerd {
+    child: Option<Child>,
+    log: Option<Gathered>,
+    directory: TempDir,
+    port: u16,
+    certificates: Certificates,
+}
+
+impl Dockerd {
+    /// Chooses a port and a directory; nothing runs yet.
+    pub(crate) fn new(certificates: &Certificates) -> Self {
+        let directory = TempDir::with_prefix("scsm-dockerd-").unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self { child: None, log: None, directory, port, certificates: certificates.clone() }
+    }
+
+    /// Starts it and waits until it answers and has the test images.
+    pub(crate) fn start(&mut self) {
+        let directory = self.directory.path();
+        let flag = |name: &str, path: &Path| format!("--{name}={}", path.display());
+        let mut command = Command::new("dockerd");
+        command
+            .arg(format!("--host={}", self.endpoint()))
+            .arg("--tlsverify")
+            .arg(flag("tlscacert", &self.certificates.ca()))
+            .arg(flag("tlscert", &self.certificates.server()))
+            .arg(flag("tlskey", &self.certificates.server_key()))
+            .arg(flag("data-root", &directory.join("data")))
+            .arg(flag("exec-root", &directory.join("run")))
+            .arg(flag("pidfile", &directory.join("pid")))
+            // A machine's own settings and its containerd are not this engine's affair.
+            .arg(flag("config-file", &directory.join("daemon.json")))
+            .args(["--containerd-namespace=scsm-test", "--containerd-plugins-namespace=scsm-test-plugins"])
+            // The driver that runs everywhere; the image is small.
+            .args(["--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=vfs"]);
+        fs::write(directory.join("daemon.json"), "{}").unwrap();
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap_or_else(
+                |error| {
+                    panic!("Cannot run dockerd ({error}): install Docker Engine and run the tests as root.")
+                },
+            );
+        self.log = Some(Gathered::from(child.stderr.take().unwrap()));
+        let engine = self.engine();
+        let answers = holds_within(START, || {
+            child.try_wait().is_ok_and(|status| status.is_some()) || engine.answers().is_ok()
+        });
+        let ended = child.try_wait().is_ok_and(|status| status.is_some());
+        self.child = Some(child);
+        assert!(
+            answers.is_some() && !ended,
+            "A dockerd of the tests' own did not come up: it needs root, or leave these tests out with \
+             SCSM_SKIP_DOCKER=1. It said:\n{}",
+            self.log.as_ref().map(Gathered::text).unwrap_or_default()
+        );
+        image::provide(&engine);
+    }
+
+    /// Stops it; its data stays, and [`Self::start`] goes on from there.
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            end(&mut child, STOP);
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("tcp://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        Engine::at(&self.endpoint(), &self.certificates)
+    }
+}
+
+impl Drop for Dockerd {
+    fn drop(&mut self) {
+        self.stop();
+        // What a killed dockerd leaves mounted would keep its directory from being removed.
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let ours = |place: &&str| Path::new(place).starts_with(self.directory.path());
+        for place in mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(ours) {
+            let _ = run(Command::new("umount").args(["--lazy", place]));
+        }
+    }
+}

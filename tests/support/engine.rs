@@ -1,0 +1,184 @@
+//! A Docker Engine as its owner sees it: through the `docker` command.
+//!
+//! An [`Engine`] is an endpoint; a [`Cluster`] is one test's share of it, known by the manager's cluster label
+//! and emptied when the test ends. A test looks and interferes here, and never through the daemon's own code.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::process::{run, succeed, text};
+use super::{Certificates, Events, LABELS, docker_left_out, image, unique};
+
+/// One endpoint, with the test images.
+#[derive(Clone, Debug)]
+pub(crate) struct Engine {
+    endpoint: String,
+    flags: Vec<String>,
+}
+
+impl Engine {
+    /// The machine's own engine (`$DOCKER_HOST`, else the usual socket); `None` where Docker is left out.
+    /// Fails with the way out where none answers.
+    pub(crate) fn local() -> Option<Self> {
+        if docker_left_out() {
+            return None;
+        }
+        let endpoint =
+            std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+        let engine = Self { flags: vec![format!("--host={endpoint}")], endpoint };
+        if let Err(complaint) = engine.answers() {
+            panic!(
+                "No Docker Engine answers on {} ({complaint}): start one (`systemctl start docker`, or `dockerd` \
+                 as root), name another with DOCKER_HOST, or leave these tests out with SCSM_SKIP_DOCKER=1.",
+                engine.endpoint
+            );
+        }
+        image::provide(&engine);
+        Some(engine)
+    }
+
+    /// Another engine, spoken to as its certificates' client; it need not answer yet.
+    pub(crate) fn at(endpoint: &str, certificates: &Certificates) -> Self {
+        let flags = vec![
+            format!("--host={endpoint}"),
+            "--tlsverify".to_owned(),
+            format!("--tlscacert={}", certificates.ca().display()),
+            format!("--tlscert={}", certificates.cert().display()),
+            format!("--tlskey={}", certificates.key().display()),
+        ];
+        Self { endpoint: endpoint.to_owned(), flags }
+    }
+
+    /// As `--swarm-manager` and `DOCKER_HOST` have it.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub(crate) fn answers(&self) -> Result<(), String> {
+        let output = run(&mut self.command(&["version", "--format", "{{.Server.Version}}"]));
+        if output.status.success() { Ok(()) } else { Err(text(&output.stderr).trim().replace('\n', " ")) }
+    }
+
+    /// Runs `docker ARGUMENTS…`, which must succeed, and returns its trimmed stdout.
+    pub(crate) fn docker(&self, arguments: &[&str]) -> String {
+        succeed(&mut self.command(arguments))
+    }
+
+    /// The same; `None` where docker failed.
+    pub(crate) fn try_docker(&self, arguments: &[&str]) -> Option<String> {
+        let output = run(&mut self.command(arguments));
+        output.status.success().then(|| text(&output.stdout).trim().to_owned())
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("docker");
+        command.args(&self.flags).args(arguments);
+        for variable in ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    /// A share of this engine for one test; `word` is for those who read `docker ps` meanwhile.
+    pub(crate) fn cluster(&self, word: &str) -> Cluster {
+        Cluster { name: unique(&format!("test-{word}")), engine: self.clone() }
+    }
+}
+
+/// One manager's containers on an engine. All of them are removed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    name: String,
+    engine: Engine,
+}
+
+/// A container as `docker ps --all` has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Container {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) image: String,
+    /// `created`, `running`, `exited`, …
+    pub(crate) state: String,
+}
+
+impl Cluster {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// For the filters of `docker ps` and `docker events`.
+    pub(crate) fn filter(&self) -> String {
+        format!("label={LABELS}.cluster={}", self.name)
+    }
+
+    /// All of them, in whatever state, sorted by name.
+    pub(crate) fn containers(&self) -> Vec<Container> {
+        let list = ["ps", "--all", "--no-trunc", "--format", "{{json .}}", "--filter", &self.filter()];
+        let mut containers: Vec<Container> = self
+            .engine
+            .docker(&list)
+            .lines()
+            .map(|line| {
+                let fields: Value = serde_json::from_str(line).unwrap();
+                let text = |name: &str| fields[name].as_str().unwrap().to_owned();
+                Container { id: text("ID"), name: text("Names"), image: text("Image"), state: text("State") }
+            })
+            .collect();
+        containers.sort_by(|one, other| one.name.cmp(&other.name));
+        containers
+    }
+
+    pub(crate) fn running(&self) -> Vec<Container> {
+        self.containers().into_iter().filter(|container| container.state == "running").collect()
+    }
+
+    /// What has happened to these containers from now on.
+    pub(crate) fn events(&self) -> Events {
+        Events::record(self)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let list = ["ps", "--all", "--quiet", "--no-trunc", "--filter", &self.filter()];
+        let Some(ids) = self.engine.try_docker(&list) else { return };
+        let mut remove = vec!["rm", "--force", "--volumes"];
+        remove.extend(ids.lines());
+        if remove.len() > 3 {
+            let _ = self.engine.try_docker(&remove);
+        }
+    }
+}
+
+/// A container of somebody else, without any of the manager's labels; removed when it is dropped.
+pub(crate) struct Foreign {
+    pub(crate) name: String,
+    pub(crate) id: String,
+    engine: Engine,
+}
+
+impl Foreign {
+    pub(crate) fn run(engine: &Engine, name: &str) -> Self {
+        let id = engine.docker(&["run", "--detach", "--name", name, "--network=none", image::TAGS[0]]);
+        Self { name: name.to_owned(), id, engine: engine.clone() }
+    }
+
+    /// One line that changes if anything is done to it.
+    pub(crate) fn trace(&self) -> String {
+        let format =
+            "{{.Id}} {{.Name}} {{.State.Status}} {{.State.StartedAt}} {{.RestartCount}} {{.Config.Labels}}";
+        self.engine.docker(&["inspect", "--format", format, &self.id])
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        let _ = self.engine.try_docker(&["rm", "--force", &self.id]);
+    }
+}
