@@ -43,7 +43,13 @@ pub struct Actuator {
 
 impl Actuator {
     /// An actuator with `parallel` engine calls at once.
-    pub fn new(engine: Arc<dyn Engine>, cache: Arc<Cache>, cluster: String, parallel: usize, clock: Clock) -> Actuator {
+    pub fn new(
+        engine: Arc<dyn Engine>,
+        cache: Arc<Cache>,
+        cluster: String,
+        parallel: usize,
+        clock: Clock,
+    ) -> Actuator {
         Actuator {
             engine,
             cache,
@@ -72,7 +78,8 @@ impl Actuator {
         let shared = {
             let mut pulls = self.pulls.lock().await;
             let begin = || {
-                let (engine, places, image) = (self.engine.clone(), self.pull_places.clone(), image.to_owned());
+                let (engine, places, image) =
+                    (self.engine.clone(), self.pull_places.clone(), image.to_owned());
                 let whole = async move {
                     let _place = places.acquire().await;
                     engine.provide_image(&image, pull).await
@@ -103,7 +110,9 @@ impl Actuator {
                     }
                     Ok(Holder::Ours(_) | Holder::Foreign) => Outcome::Refused(refusal),
                     Ok(Holder::Nobody) => Outcome::InDoubt(refusal.words),
-                    Err(error) => Outcome::InDoubt(format!("{}; who holds it is not known: {error}", refusal.words)),
+                    Err(error) => {
+                        Outcome::InDoubt(format!("{}; who holds it is not known: {error}", refusal.words))
+                    }
                 }
             }
             Outcome::Done(id) => {

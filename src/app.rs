@@ -106,14 +106,20 @@ fn certificates(settings: &Settings) -> anyhow::Result<(Files, ClientFiles)> {
             let ca = files.ca.display();
             let client = ClientFiles {
                 words: format!("--cacert {ca} --cert CLIENT-CERT.pem --key CLIENT-KEY.pem"),
-                note: format!("as given; clients need a certificate signed by {ca}, such as docker-machine's"),
+                note: format!(
+                    "as given; clients need a certificate signed by {ca}, such as docker-machine's"
+                ),
             };
             Ok((files.clone(), client))
         }
         (None, Some(dir)) => {
             let dir = absolute(dir)?.join("certs");
-            let hosts: Vec<ServerName<'static>> =
-                settings.addresses.iter().filter(|a| !a.ip().is_unspecified()).map(|a| a.ip().into()).collect();
+            let hosts: Vec<ServerName<'static>> = settings
+                .addresses
+                .iter()
+                .filter(|a| !a.ip().is_unspecified())
+                .map(|a| a.ip().into())
+                .collect();
             let made = generate::ensure(&dir, &hosts)?;
             let shown = made.client();
             let client = ClientFiles {
@@ -123,7 +129,11 @@ fn certificates(settings: &Settings) -> anyhow::Result<(Files, ClientFiles)> {
                     quoted(&shown.cert.display().to_string()),
                     quoted(&shown.key.display().to_string())
                 ),
-                note: format!("{} ({})", dir.display(), if made.made_now { "made now" } else { "made earlier" }),
+                note: format!(
+                    "{} ({})",
+                    dir.display(),
+                    if made.made_now { "made now" } else { "made earlier" }
+                ),
             };
             Ok((made.server(), client))
         }
@@ -182,15 +192,27 @@ impl App {
         let shop = Shop {
             objects: store.objects(),
             cache: cache.clone(),
-            actuator: Arc::new(Actuator::new(engine.clone(), cache.clone(), cluster.clone(), settings.parallel, clock)),
+            actuator: Arc::new(Actuator::new(
+                engine.clone(),
+                cache.clone(),
+                cluster.clone(),
+                settings.parallel,
+                clock,
+            )),
             board: board.clone(),
             endpoint: endpoint.clone(),
             pulse: pulse.clone(),
             stop: stop.clone(),
             clock,
         };
-        let observer =
-            Observer { engine, endpoint: endpoint.to_string(), cluster: cluster.clone(), cache: cache.clone(), resync: settings.resync, clock };
+        let observer = Observer {
+            engine,
+            endpoint: endpoint.to_string(),
+            cluster: cluster.clone(),
+            cache: cache.clone(),
+            resync: settings.resync,
+            clock,
+        };
         let sources = Sources {
             objects: store.objects(),
             board: board.subscribe(),
@@ -253,7 +275,10 @@ async fn supervise(
     let orderly = async {
         let steps = timeout(FINISH_STEPS, &mut dispatcher).await;
         if steps.is_err() {
-            warn!("steps were still under way after {}: the next start finds what became of them", humantime::format_duration(FINISH_STEPS));
+            warn!(
+                "steps were still under way after {}: the next start finds what became of them",
+                humantime::format_duration(FINISH_STEPS)
+            );
         }
         server.await
     };
@@ -268,7 +293,12 @@ async fn supervise(
 }
 
 /// Says where everything is, with a command to paste.
-fn greet(settings: &Settings, listeners: &[TcpListener], client: &ClientFiles, durability: &str) -> anyhow::Result<()> {
+fn greet(
+    settings: &Settings,
+    listeners: &[TcpListener],
+    client: &ClientFiles,
+    durability: &str,
+) -> anyhow::Result<()> {
     let mut text = format!("swarm-cluster-state-manager {}\n", env!("CARGO_PKG_VERSION"));
     let mut bound: Vec<SocketAddr> = Vec::new();
     for listener in listeners {
@@ -276,12 +306,20 @@ fn greet(settings: &Settings, listeners: &[TcpListener], client: &ClientFiles, d
         text += &format!("  listening on  https://{address} (mutual TLS)\n");
         bound.push(address);
     }
-    let simulated = if matches!(settings.endpoint, Endpoint::Simulated(_)) { " (SIMULATED: no container is really run)" } else { "" };
+    let simulated = if matches!(settings.endpoint, Endpoint::Simulated(_)) {
+        " (SIMULATED: no container is really run)"
+    } else {
+        ""
+    };
     text += &format!("  engine        {}{simulated}\n", settings.endpoint);
     text += &format!("  certificates  {}\n", client.note);
     text += &format!("  state         {durability}\n");
     if let Some(first) = bound.first() {
-        let host = if first.ip().is_unspecified() { format!("127.0.0.1:{}", first.port()) } else { first.to_string() };
+        let host = if first.ip().is_unspecified() {
+            format!("127.0.0.1:{}", first.port())
+        } else {
+            first.to_string()
+        };
         text += &format!(
             "\nTry it:\n  curl https://{host}/submit {words} -d '{{\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}}'\n  \
              curl https://{host}/status {words}\n",

@@ -68,7 +68,9 @@ impl FromStr for Endpoint {
                 .ok()
                 .filter(|n| (1..=MAX_SIMULATED_NODES).contains(n))
                 .map(Endpoint::Simulated)
-                .ok_or_else(|| format!("{text:?} does not say how many nodes, 1 to {MAX_SIMULATED_NODES}: {wanted}")),
+                .ok_or_else(|| {
+                    format!("{text:?} does not say how many nodes, 1 to {MAX_SIMULATED_NODES}: {wanted}")
+                }),
             other => Err(format!("the scheme {other:?} is not known: {wanted}")),
         }
     }
@@ -200,7 +202,10 @@ pub trait Engine: Send + Sync {
     async fn remove(&self, id: &ContainerId) -> Outcome<()>;
 
     /// Hints of what happens to the cluster's containers, until the connection ends.
-    async fn hints(&self, cluster: &str) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError>;
+    async fn hints(
+        &self,
+        cluster: &str,
+    ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError>;
 }
 
 #[cfg(test)]
@@ -209,14 +214,25 @@ mod tests {
 
     #[test]
     fn endpoints_are_read_and_written_alike() {
-        for text in ["unix:///var/run/docker.sock", "tcp://203.0.113.13:3376", "tcp://[::1]:2376", "simulated://3"] {
+        for text in
+            ["unix:///var/run/docker.sock", "tcp://203.0.113.13:3376", "tcp://[::1]:2376", "simulated://3"]
+        {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
         }
     }
 
     #[test]
     fn bad_endpoints_say_what_is_expected() {
-        for text in ["", "tcp://", "tcp://host", "tcp://host:x", "tcp://:1", "unix://rel", "simulated://0", "http://x:1"] {
+        for text in [
+            "",
+            "tcp://",
+            "tcp://host",
+            "tcp://host:x",
+            "tcp://:1",
+            "unix://rel",
+            "simulated://0",
+            "http://x:1",
+        ] {
             let error = text.parse::<Endpoint>().unwrap_err();
             assert!(error.contains("expected unix:///PATH"), "{text}: {error}");
         }

@@ -129,7 +129,9 @@ impl History {
                 }
             }
             let turned_unhealthy = match container.health {
-                Health::Unhealthy => seen.unhealthy_since.replace(seen.unhealthy_since.unwrap_or(now)).is_none(),
+                Health::Unhealthy => {
+                    seen.unhealthy_since.replace(seen.unhealthy_since.unwrap_or(now)).is_none()
+                }
                 _ => {
                     seen.unhealthy_since = None;
                     false
@@ -196,7 +198,12 @@ impl History {
             (Action::Create { marks, .. }, Report::Created(Outcome::InDoubt(why))) => {
                 let seed = self.seed;
                 let key = (marks.slot, marks.attempt);
-                let doubt = self.doubts.entry(key).or_insert(Doubt { why: String::new(), retry_at: now, since: now, tries: 0 });
+                let doubt = self.doubts.entry(key).or_insert(Doubt {
+                    why: String::new(),
+                    retry_at: now,
+                    since: now,
+                    tries: 0,
+                });
                 doubt.tries += 1;
                 doubt.retry_at = now + backoff::after_refusal(doubt.tries, seed ^ u64::from(marks.slot));
                 doubt.why = why;
@@ -245,7 +252,10 @@ impl History {
                 self.object_failed(format!("{name} was made but cannot start: {}", refusal.words), now);
             }
             // It may run yet. It stays, and is started again.
-            other => self.object_failed(format!("{name} was made; whether it started is not known: {}", why(other)), now),
+            other => self.object_failed(
+                format!("{name} was made; whether it started is not known: {}", why(other)),
+                now,
+            ),
         }
     }
 
@@ -305,7 +315,9 @@ fn how_it_failed(container: &Container) -> String {
     let error = container.detail.as_ref().and_then(|d| d.error.as_deref()).filter(|e| !e.is_empty());
     match (container.dead(), code, error) {
         (false, ..) => format!("{} is unhealthy", container.name),
-        (true, Some(code), Some(error)) => format!("{} ended with exit code {code} ({error})", container.name),
+        (true, Some(code), Some(error)) => {
+            format!("{} ended with exit code {code} ({error})", container.name)
+        }
         (true, Some(code), None) => format!("{} ended with exit code {code}", container.name),
         (true, None, _) => format!("{} ended", container.name),
     }

@@ -46,7 +46,8 @@ pub struct Api {
 }
 
 /// All routes, and what is tried of a path that is none of them.
-const ROUTES: [&str; 7] = ["/", "/submit", "/status", "/status/NAME", "/objects", "/objects/NAME", "/healthz, /readyz"];
+const ROUTES: [&str; 7] =
+    ["/", "/submit", "/status", "/status/NAME", "/objects", "/objects/NAME", "/healthz, /readyz"];
 
 /// The router over all routes.
 pub fn router(api: Api) -> Router {
@@ -93,7 +94,12 @@ async fn no_such_path(request: Request) -> Problem {
 }
 
 /// The certificate was checked in the handshake; what may have changed since is checked with each request.
-async fn only_valid_peers(State(api): State<Api>, Extension(peer): Extension<Arc<Peer>>, request: Request, next: Next) -> Response {
+async fn only_valid_peers(
+    State(api): State<Api>,
+    Extension(peer): Extension<Arc<Peer>>,
+    request: Request,
+    next: Next,
+) -> Response {
     if peer.expired(api.sources.clock.now().system()) {
         return Problem::expired(&peer).into_response();
     }

@@ -189,7 +189,9 @@ impl Cache {
                 None => {}
             }
             changed.insert(container.marks.object.clone());
-            inner.entries.insert(container.id.clone(), Entry { container: Arc::new(container), written: begun });
+            inner
+                .entries
+                .insert(container.id.clone(), Entry { container: Arc::new(container), written: begun });
         }
         inner.entries.retain(|id, entry| {
             let gone = concerned(&entry.container) && !listed.contains(id) && entry.written <= begun;
@@ -257,7 +259,8 @@ impl Cache {
         if changed.is_empty() {
             return;
         }
-        let mut by_object: BTreeMap<&ObjectName, Containers> = changed.iter().map(|name| (name, Containers::new())).collect();
+        let mut by_object: BTreeMap<&ObjectName, Containers> =
+            changed.iter().map(|name| (name, Containers::new())).collect();
         for (id, entry) in &inner.entries {
             if let Some(containers) = by_object.get_mut(&entry.container.marks.object) {
                 containers.insert(id.clone(), entry.container.clone());
@@ -320,7 +323,11 @@ mod tests {
         cache.wrote(container("new", "web", State::Created));
         cache.changed(&"new".into(), |c| c.state = State::Running);
         cache.removed(&"old".into());
-        cache.listed(begun, None, vec![container("old", "web", State::Running), container("new", "web", State::Created)]);
+        cache.listed(
+            begun,
+            None,
+            vec![container("old", "web", State::Running), container("new", "web", State::Created)],
+        );
         assert_eq!(there(&cache), [("new".to_owned(), State::Running)]);
         // The next list knows.
         let begun = cache.begin_list();

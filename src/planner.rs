@@ -316,7 +316,8 @@ impl<'a> Planning<'a> {
         if slot.creating {
             return;
         }
-        let doubt = history.doubts().find(|((n, attempt), _)| *n == number && Some(*attempt) == slot.in_doubt);
+        let doubt =
+            history.doubts().find(|((n, attempt), _)| *n == number && Some(*attempt) == slot.in_doubt);
         let waits = [
             history.whole().map(|failures| failures.retry_at),
             history.slot(number).map(|failures| failures.retry_at),
@@ -422,8 +423,10 @@ impl<'a> Planning<'a> {
 
     /// Rule 4.
     fn fill_missing(&mut self) {
-        let stopping = |slot: &Slot<'_>| !slot.held() && slot.leaving.iter().any(|c| c.state != State::Created);
-        let not_free: BTreeSet<u32> = self.slots.iter().filter(|(_, s)| s.held() || stopping(s)).map(|(n, _)| *n).collect();
+        let stopping =
+            |slot: &Slot<'_>| !slot.held() && slot.leaving.iter().any(|c| c.state != State::Created);
+        let not_free: BTreeSet<u32> =
+            self.slots.iter().filter(|(_, s)| s.held() || stopping(s)).map(|(n, _)| *n).collect();
         let there = self.staying.len() + self.slots.values().filter(|slot| stopping(slot)).count();
         let lacking = self.wanted().saturating_sub(there);
         self.missing = (1..).filter(|number| !not_free.contains(number)).take(lacking).collect();
@@ -432,7 +435,8 @@ impl<'a> Planning<'a> {
         }
         // A name in doubt is tried again, so that the doubt ends.
         for number in self.staying.clone() {
-            let doubtful = self.slots.get(&number).is_some_and(|s| s.in_doubt.is_some() && s.current.is_empty());
+            let doubtful =
+                self.slots.get(&number).is_some_and(|s| s.in_doubt.is_some() && s.current.is_empty());
             if doubtful {
                 self.create(number, "missing replica");
             }
@@ -460,7 +464,8 @@ impl<'a> Planning<'a> {
         if !staying.iter().any(|n| self.slots.get(n).is_some_and(is_stale)) {
             return;
         }
-        let mut unsettled = self.missing.len() + self.slots.values().filter(|s| !s.held() && !s.leaving.is_empty()).count();
+        let mut unsettled =
+            self.missing.len() + self.slots.values().filter(|s| !s.held() && !s.leaving.is_empty()).count();
         let mut waiting: Vec<(bool, u32)> = Vec::new();
         for number in staying {
             let Some(slot) = self.slots.get(&number) else { continue };
@@ -492,7 +497,9 @@ impl<'a> Planning<'a> {
             n => usize::try_from(n).unwrap_or(usize::MAX),
         };
         for (_, number) in waiting.into_iter().take(at_once.saturating_sub(unsettled)) {
-            let Some(stale) = self.slots.get(&number).and_then(|s| s.stale.first().copied()) else { continue };
+            let Some(stale) = self.slots.get(&number).and_then(|s| s.stale.first().copied()) else {
+                continue;
+            };
             match update.order {
                 Order::StartFirst => self.create(number, &format!("replaces {}, which is stale", stale.name)),
                 // The image comes before anything is stopped.
@@ -515,7 +522,9 @@ impl<'a> Planning<'a> {
         let cycle = self.input.object.spec.template.check_cycle();
         let mut candidates: Vec<(Time, &'a Container)> = Vec::new();
         for number in self.staying.clone() {
-            let Some(current) = self.slots.get(&number).and_then(|s| s.current.first().copied()) else { continue };
+            let Some(current) = self.slots.get(&number).and_then(|s| s.current.first().copied()) else {
+                continue;
+            };
             if let Some(since) = self.input.history.unhealthy_since(&current.id) {
                 candidates.push((since + cycle, current));
             }
@@ -523,7 +532,13 @@ impl<'a> Planning<'a> {
         candidates.sort_by_key(|(due, container)| (*due, container.marks.slot));
         if let Some((due, container)) = candidates.first().copied() {
             if due <= self.input.now {
-                self.remove(container, format!("unhealthy for longer than a check cycle of {}", humantime::format_duration(cycle)));
+                self.remove(
+                    container,
+                    format!(
+                        "unhealthy for longer than a check cycle of {}",
+                        humantime::format_duration(cycle)
+                    ),
+                );
             } else {
                 self.look_again(due);
             }
@@ -535,7 +550,8 @@ impl<'a> Planning<'a> {
         let keep = usize::try_from(self.input.object.spec.history).unwrap_or(usize::MAX);
         let mut going = Vec::new();
         for (number, slot) in &self.slots {
-            let stays = self.staying.contains(number) || self.missing.contains(number) || !slot.leaving.is_empty();
+            let stays =
+                self.staying.contains(number) || self.missing.contains(number) || !slot.leaving.is_empty();
             let wanted = stays && !self.surplus.contains(number) && self.wanted() > 0;
             let kept = if wanted { keep } else { 0 };
             going.extend(slot.misfits.iter().map(|c| (*c, "it cannot start".to_owned())));
@@ -554,7 +570,9 @@ impl<'a> Planning<'a> {
         let Input { history, now, .. } = self.input;
         for number in self.staying.clone() {
             let Some(slot) = self.slots.get(&number) else { continue };
-            let Some(container) = slot.current.first().copied().filter(|c| c.state == State::Created) else { continue };
+            let Some(container) = slot.current.first().copied().filter(|c| c.state == State::Created) else {
+                continue;
+            };
             if slot.creating || self.spoken_for.contains(&container.id) {
                 continue;
             }

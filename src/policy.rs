@@ -25,8 +25,10 @@ struct Rule {
 }
 
 const PRIVILEGED: Rule = Rule { name: "no-privileged", why: "a privileged container is root on its node" };
-const CAPABILITIES: Rule =
-    Rule { name: "no-added-capabilities", why: "added capabilities reach beyond the container; dropping is allowed" };
+const CAPABILITIES: Rule = Rule {
+    name: "no-added-capabilities",
+    why: "added capabilities reach beyond the container; dropping is allowed",
+};
 const CONFINEMENT: Rule =
     Rule { name: "no-weaker-confinement", why: "it weakens what keeps the container apart from its node" };
 const HOST_PATHS: Rule = Rule {
@@ -38,15 +40,18 @@ const NAMESPACES: Rule = Rule {
     name: "no-shared-namespaces",
     why: "the container would share a namespace with its node or with another container",
 };
-const RUNTIME: Rule = Rule { name: "no-runtime-choice", why: "runtime, cgroup and kernel settings are the node's own" };
+const RUNTIME: Rule =
+    Rule { name: "no-runtime-choice", why: "runtime, cgroup and kernel settings are the node's own" };
 const LABELS: Rule =
     Rule { name: "no-reserved-labels", why: "labels with this prefix belong to Docker or to this manager" };
 const SCHEDULER_ENV: Rule = Rule {
     name: "no-scheduler-env",
     why: "a classic Swarm manager takes such an entry for an order to itself; use Constraints",
 };
-const RESCHEDULE: Rule =
-    Rule { name: "no-reschedule", why: "the Swarm manager would make containers this manager does not count" };
+const RESCHEDULE: Rule = Rule {
+    name: "no-reschedule",
+    why: "the Swarm manager would make containers this manager does not count",
+};
 
 fn refuse(field: impl Into<String>, rule: &Rule) -> Result<(), Refusal> {
     Err(Refusal { field: field.into(), rule: rule.name, why: rule.why })
@@ -183,7 +188,10 @@ fn host_config(config: &HostConfig) -> Result<(), Refusal> {
     unless(*privileged != Some(true), "HostConfig.Privileged", &PRIVILEGED)?;
     none_of("HostConfig.CapAdd", cap_add.as_ref(), &CAPABILITIES)?;
     for option in security_opt.iter().flatten() {
-        let strengthens = matches!(option.as_str(), "no-new-privileges" | "no-new-privileges:true" | "no-new-privileges=true");
+        let strengthens = matches!(
+            option.as_str(),
+            "no-new-privileges" | "no-new-privileges:true" | "no-new-privileges=true"
+        );
         unless(strengthens, "HostConfig.SecurityOpt", &CONFINEMENT)?;
     }
     // Any list given here replaces the engine's own, so that even an empty one weakens it.
@@ -192,13 +200,18 @@ fn host_config(config: &HostConfig) -> Result<(), Refusal> {
 
     for bind in binds.iter().flatten() {
         let source = bind.split(':').next().unwrap_or_default();
-        let named_volume = bind.contains(':') && !source.is_empty() && !source.contains(['/', '\\', '~', '.']);
+        let named_volume =
+            bind.contains(':') && !source.is_empty() && !source.contains(['/', '\\', '~', '.']);
         unless(named_volume, "HostConfig.Binds", &HOST_PATHS)?;
     }
     for (i, mount) in mounts.iter().flatten().enumerate() {
         self::mount(&format!("HostConfig.Mounts[{i}]"), mount)?;
     }
-    unless(matches!(volume_driver.as_deref(), None | Some("" | "local")), "HostConfig.VolumeDriver", &HOST_PATHS)?;
+    unless(
+        matches!(volume_driver.as_deref(), None | Some("" | "local")),
+        "HostConfig.VolumeDriver",
+        &HOST_PATHS,
+    )?;
     none_of("HostConfig.VolumesFrom", volumes_from.as_ref(), &HOST_PATHS)?;
     unless(blank(container_id_file.as_ref()), "HostConfig.ContainerIDFile", &HOST_PATHS)?;
 
@@ -224,7 +237,11 @@ fn host_config(config: &HostConfig) -> Result<(), Refusal> {
     unless(default_isolation, "HostConfig.Isolation", &RUNTIME)?;
     unless(sysctls.as_ref().is_none_or(|s| s.is_empty()), "HostConfig.Sysctls", &RUNTIME)?;
     unless(annotations.as_ref().is_none_or(|a| a.is_empty()), "HostConfig.Annotations", &RUNTIME)?;
-    unless(storage_opt.as_ref().is_none_or(|s| s.keys().all(|k| k == "size")), "HostConfig.StorageOpt", &RUNTIME)
+    unless(
+        storage_opt.as_ref().is_none_or(|s| s.keys().all(|k| k == "size")),
+        "HostConfig.StorageOpt",
+        &RUNTIME,
+    )
 }
 
 fn mount(field: &str, mount: &Mount) -> Result<(), Refusal> {
@@ -234,7 +251,10 @@ fn mount(field: &str, mount: &Mount) -> Result<(), Refusal> {
     if let Some(options) = &mount.volume_options {
         // A local volume with `o=bind,device=/` is a bind mount by another name.
         unless(options.driver_config.is_none(), &format!("{field}.VolumeOptions.DriverConfig"), &HOST_PATHS)?;
-        labels(&format!("{field}.VolumeOptions.Labels"), options.labels.iter().flatten().map(|(name, _)| name))?;
+        labels(
+            &format!("{field}.VolumeOptions.Labels"),
+            options.labels.iter().flatten().map(|(name, _)| name),
+        )?;
     }
     let source = mount.source.as_deref().unwrap_or_default();
     unless(!source.contains(['/', '\\']), &format!("{field}.Source"), &HOST_PATHS)
@@ -265,8 +285,16 @@ mod tests {
             (r#""Binds": ["/:/host"]"#, "Binds", "no-host-paths"),
             (r#""Binds": ["./x:/host"]"#, "Binds", "no-host-paths"),
             (r#""Binds": ["/data"]"#, "Binds", "no-host-paths"),
-            (r#""Mounts": [{"Type": "bind", "Source": "/", "Target": "/h"}]"#, "Mounts[0].Type", "no-host-paths"),
-            (r#""Mounts": [{"Type": "npipe", "Source": "x", "Target": "/h"}]"#, "Mounts[0].Type", "no-host-paths"),
+            (
+                r#""Mounts": [{"Type": "bind", "Source": "/", "Target": "/h"}]"#,
+                "Mounts[0].Type",
+                "no-host-paths",
+            ),
+            (
+                r#""Mounts": [{"Type": "npipe", "Source": "x", "Target": "/h"}]"#,
+                "Mounts[0].Type",
+                "no-host-paths",
+            ),
             (r#""Mounts": [{"Source": "/", "Target": "/h"}]"#, "Mounts[0].Type", "no-host-paths"),
             (
                 r#""Mounts": [{"Type": "volume", "Target": "/h", "VolumeOptions": {"DriverConfig": {"Name": "local",
@@ -304,7 +332,11 @@ mod tests {
             (r#""Env": ["A=1", "constraint:name==n1"]"#, "Env[1]", "no-scheduler-env"),
             (r#""Env": ["affinity:container==x"]"#, "Env[0]", "no-scheduler-env"),
             (r#""Env": ["reschedule:on-node-failure"]"#, "Env[0]", "no-reschedule"),
-            (r#""NetworkingConfig": {"EndpointsConfig": {"host": {}}}"#, "NetworkingConfig.EndpointsConfig", "no-shared-namespaces"),
+            (
+                r#""NetworkingConfig": {"EndpointsConfig": {"host": {}}}"#,
+                "NetworkingConfig.EndpointsConfig",
+                "no-shared-namespaces",
+            ),
         ] {
             assert_eq!(submit(body), Err((field.to_owned(), rule)), "{body}");
         }

@@ -226,7 +226,11 @@ impl Sources {
     }
 }
 
-fn object_status(object: &Object, progress: Option<&Progress>, containers: &[Arc<Container>]) -> ObjectStatus {
+fn object_status(
+    object: &Object,
+    progress: Option<&Progress>,
+    containers: &[Arc<Container>],
+) -> ObjectStatus {
     let mut containers: Vec<_> = containers.iter().map(|c| container_status(c)).collect();
     containers.sort_by(|a, b| (a.slot, a.attempt, &a.id).cmp(&(b.slot, b.attempt, &b.id)));
     let mut status = ObjectStatus {
@@ -255,7 +259,8 @@ fn object_status(object: &Object, progress: Option<&Progress>, containers: &[Arc
         status.phase = verdict.phase;
         status.reason.clone_from(&verdict.reason);
     } else {
-        status.reason = format!("generation {} was just submitted; before it: {}", object.generation, verdict.reason);
+        status.reason =
+            format!("generation {} was just submitted; before it: {}", object.generation, verdict.reason);
     }
     status
 }

@@ -23,7 +23,7 @@ pub const MAX_TOMBSTONES: usize = 1_000;
 #[derive(Debug, Clone)]
 pub enum Change {
     /// Take this spec for the object of its name.
-    Put(Spec),
+    Put(Box<Spec>),
     /// Delete the object.
     Delete(ObjectName),
 }
@@ -88,7 +88,11 @@ pub enum StoreError {
 pub trait Store: Send + Sync {
     /// Takes all of `changes` or none. When it returns, the changes are as durable as this store makes them,
     /// visible in [`Store::objects`] and announced to the subscribers.
-    async fn commit(&self, changes: Vec<Change>, precondition: Precondition) -> Result<Vec<Committed>, StoreError>;
+    async fn commit(
+        &self,
+        changes: Vec<Change>,
+        precondition: Precondition,
+    ) -> Result<Vec<Committed>, StoreError>;
 
     /// The present snapshot, and word of each new one.
     fn objects(&self) -> watch::Receiver<Arc<Objects>>;
@@ -121,7 +125,7 @@ pub fn apply(
             }
             (Change::Put(spec), live) => {
                 let effect = if live.is_some() { Effect::Updated } else { Effect::Created };
-                (Arc::new(Object { spec, generation: next, deleted: None }), effect)
+                (Arc::new(Object { spec: *spec, generation: next, deleted: None }), effect)
             }
             (Change::Delete(_), Some(object)) => {
                 let tombstone = Object { generation: next, deleted: Some(now), spec: object.spec.clone() };
@@ -152,7 +156,11 @@ fn drop_old_tombstones(objects: &mut Objects) {
     }
 }
 
-fn check(name: &ObjectName, live: Option<&Arc<Object>>, precondition: Precondition) -> Result<(), StoreError> {
+fn check(
+    name: &ObjectName,
+    live: Option<&Arc<Object>>,
+    precondition: Precondition,
+) -> Result<(), StoreError> {
     let holds = match precondition {
         Precondition::None => true,
         Precondition::Exists => live.is_some(),
@@ -177,7 +185,7 @@ mod tests {
     fn put(name: &str, count: u32) -> Change {
         let text = format!(r#"{{"Name": "{name}", "Image": "a", "Count": {count}}}"#);
         match submission::read(text.as_bytes()).unwrap() {
-            submission::Submission::One(spec) => Change::Put(*spec),
+            submission::Submission::One(spec) => Change::Put(spec),
             submission::Submission::Many(_) => unreachable!(),
         }
     }
@@ -201,7 +209,10 @@ mod tests {
         assert_eq!((e, g), (Effect::Updated, 2));
         let (s, e, g) = step(&s, Change::Delete(name("web")));
         assert_eq!((e, g), (Effect::Deleted, 3));
-        assert_eq!(apply(&s, vec![Change::Delete(name("web"))], Precondition::None, Time(1)).unwrap_err(), StoreError::NotFound(name("web")));
+        assert_eq!(
+            apply(&s, vec![Change::Delete(name("web"))], Precondition::None, Time(1)).unwrap_err(),
+            StoreError::NotFound(name("web"))
+        );
         let (_, e, g) = step(&s, put("web", 2));
         assert_eq!((e, g), (Effect::Created, 4));
     }
@@ -229,7 +240,10 @@ mod tests {
         let (mut s, ..) = step(&Objects::new(), put("web", 1));
         let object = s[&name("web")].clone();
         s.extend((1..MAX_OBJECTS).map(|i| (name(&format!("o{i}")), object.clone())));
-        assert_eq!(apply(&s, vec![put("more", 1)], Precondition::None, Time(1)).unwrap_err(), StoreError::Full);
+        assert_eq!(
+            apply(&s, vec![put("more", 1)], Precondition::None, Time(1)).unwrap_err(),
+            StoreError::Full
+        );
         assert!(apply(&s, vec![put("web", 9)], Precondition::None, Time(1)).is_ok());
     }
 }

@@ -83,14 +83,14 @@ pub async fn dispatch(shop: Shop) -> Result<(), WorkerDied> {
         let wanted: BTreeSet<ObjectName> = {
             let objects = objects.borrow_and_update();
             let present = present.borrow_and_update();
-            let needed = |(name, o): &(&ObjectName, &Arc<Object>)| o.deleted.is_none() || present.contains(*name);
+            let needed =
+                |(name, o): &(&ObjectName, &Arc<Object>)| o.deleted.is_none() || present.contains(*name);
             objects.iter().filter(needed).map(|(name, _)| name.clone()).collect()
         };
         for name in wanted {
-            if !names.contains_key(&name) {
-                let handle = workers.spawn(Worker::new(shop.clone(), name.clone()).run());
-                names.insert(name, handle.id());
-            }
+            names
+                .entry(name.clone())
+                .or_insert_with(|| workers.spawn(Worker::new(shop.clone(), name).run()).id());
         }
         tokio::select! {
             _ = objects.changed() => {}
@@ -151,7 +151,8 @@ impl Worker {
         let mut objects = self.shop.objects.clone();
         loop {
             let Some(object) = objects.borrow_and_update().get(&self.name).cloned() else { return };
-            let containers: Vec<Arc<Container>> = self.containers.borrow_and_update().values().cloned().collect();
+            let containers: Vec<Arc<Container>> =
+                self.containers.borrow_and_update().values().cloned().collect();
             let engine = self.engine.borrow_and_update().clone();
             let wake_at = self.look(&object, &containers, &engine);
             if object.deleted.is_some() && containers.is_empty() && self.steps.is_empty() {
@@ -177,7 +178,12 @@ impl Worker {
     }
 
     /// Looks, plans, begins the steps and publishes. Returns when to look again.
-    fn look(&mut self, object: &Arc<Object>, containers: &[Arc<Container>], engine: &EngineState) -> Option<Time> {
+    fn look(
+        &mut self,
+        object: &Arc<Object>,
+        containers: &[Arc<Container>],
+        engine: &EngineState,
+    ) -> Option<Time> {
         let now = self.shop.clock.now();
         let evidence = engine.evidence(&self.shop.endpoint);
         if evidence == planner::Evidence::Good {
@@ -214,7 +220,9 @@ impl Worker {
         let (action, report) = match ended {
             Ok(ended) => ended,
             // A step that panicked may have done anything; the worker goes down with it, and the process.
-            Err(error) => std::panic::resume_unwind(Box::new(format!("a step of {} died: {error}", self.name))),
+            Err(error) => {
+                std::panic::resume_unwind(Box::new(format!("a step of {} died: {error}", self.name)))
+            }
         };
         if let Some(i) = self.under_way.iter().position(|step| step.action == action) {
             let step = self.under_way.remove(i);
@@ -253,8 +261,9 @@ fn trouble(report: &Report) -> Option<(&'static str, String)> {
     }
     match report {
         Report::Created(outcome) => of(outcome),
-        Report::CreatedNotStarted(_, outcome) | Report::Image(outcome) | Report::Started(outcome) | Report::Removed(outcome) => {
-            of(outcome)
-        }
+        Report::CreatedNotStarted(_, outcome)
+        | Report::Image(outcome)
+        | Report::Started(outcome)
+        | Report::Removed(outcome) => of(outcome),
     }
 }

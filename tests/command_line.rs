@@ -45,7 +45,7 @@ fn bad_flags_are_named_and_nothing_is_touched() {
         ("--addr=nonsense", "nonsense"),
         ("--addr=127.0.0.1", "127.0.0.1"),
         ("--addr=127.0.0.1:99999", "99999"),
-        ("--swarm-manager=ftp://127.0.0.1:1", "ftp://127.0.0.1:1"),
+        ("--swarm-manager=ftp://127.0.0.1:1", "ftp"),
         ("--swarm-manager=nonsense", "nonsense"),
         ("--swarm-manager=", "--swarm-manager"),
         ("--swarm-manager=tcp://", "tcp://"),
@@ -134,7 +134,7 @@ fn a_port_in_use_and_a_place_that_cannot_be_written_are_named() {
     let data = format!("--data-dir={}", place.path().join("data").display());
     let said = refused(&flags(&[&format!("--addr={address}"), "--swarm-manager=simulated://3", &data]));
     assert!(said.contains(&address), "{said}");
-    assert!(said.contains("in use"), "{said}");
+    assert!(said.contains("already"), "somebody else has it: {said}");
 
     let file = place.path().join("file");
     fs::write(&file, "").unwrap();

@@ -180,11 +180,9 @@ fn without_an_engine_it_serves_and_says_so_and_starts_work_when_the_engine_comes
 
 #[test]
 fn the_originals_command_line_and_curl_calls_work_to_the_letter() {
-    if support::docker_left_out() {
-        return;
-    }
+    let Some(machine) = Engine::local() else { return };
     let certificates = Certificates::docker_machine();
-    let mut dockerd = Dockerd::new(&certificates);
+    let mut dockerd = Dockerd::new(&machine, &certificates);
     let cluster = dockerd.engine().cluster("original");
     // The daemon may well be up before the engine.
     let daemon = Setup::new()
@@ -673,11 +671,9 @@ fn sigterm_in_the_middle_of_the_work_ends_it_in_time_and_leaves_nothing_half_don
 
 #[test]
 fn an_engine_with_mutual_tls_is_believed_only_with_the_right_certificates() {
-    if support::docker_left_out() {
-        return;
-    }
+    let Some(machine) = Engine::local() else { return };
     let (certificates, stranger) = (Certificates::docker_machine(), Certificates::stranger());
-    let mut dockerd = Dockerd::new(&certificates);
+    let mut dockerd = Dockerd::new(&machine, &certificates);
     dockerd.start();
     let endpoint = dockerd.endpoint();
     let name = unique("tls");
@@ -728,11 +724,9 @@ fn an_engine_with_mutual_tls_is_believed_only_with_the_right_certificates() {
 
 #[test]
 fn missing_images_are_pulled_and_what_the_registry_says_is_in_the_status() {
-    if support::docker_left_out() {
-        return;
-    }
+    let Some(machine) = Engine::local() else { return };
     let certificates = Certificates::docker_machine();
-    let mut dockerd = Dockerd::new(&certificates);
+    let mut dockerd = Dockerd::new(&machine, &certificates);
     dockerd.start();
     let engine = dockerd.engine();
     let registry = Registry::start();

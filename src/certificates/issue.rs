@@ -6,6 +6,7 @@
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use p12_keystore::{
@@ -203,13 +204,13 @@ fn pfx(client: &Certificate, key: &KeyPair) -> Result<Vec<u8>, CertificateError>
         .map_err(making(what))
 }
 
-/// Who is at work, as docker-machine tells it.
+/// Who is at work, as docker-machine tells it. In a container no variable says so, and it is mostly root.
 fn user() -> String {
-    let names = ["SUDO_USER", "USER", "LOGNAME"];
-    names
-        .iter()
-        .find_map(|name| env::var(name).ok().filter(|user| !user.is_empty()))
-        .unwrap_or_else(|| "unknown".to_owned())
+    let mut variables = ["SUDO_USER", "USER", "LOGNAME"].iter().filter_map(|name| env::var(name).ok());
+    variables.find(|user| !user.is_empty()).unwrap_or_else(|| {
+        let root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+        if root { "root" } else { "unknown" }.to_owned()
+    })
 }
 
 fn time(time: SystemTime) -> Result<ASN1Time, CertificateError> {

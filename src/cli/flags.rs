@@ -195,7 +195,10 @@ fn all_or_none(given: [(&str, Option<PathBuf>); 3]) -> Result<Option<Files>, Str
     match given.map(|(_, file)| file) {
         [Some(ca), Some(cert), Some(key)] => Ok(Some(Files { ca, cert, key })),
         [None, None, None] => Ok(None),
-        _ => Err(format!("{} is missing: the three certificate files are given together or not at all", missing.join(" and "))),
+        _ => Err(format!(
+            "{} is missing: the three certificate files are given together or not at all",
+            missing.join(" and ")
+        )),
     }
 }
 
@@ -209,9 +212,9 @@ fn default_data_dir() -> Result<PathBuf, String> {
     }
     let state = variable("XDG_STATE_HOME").map(PathBuf::from);
     let state = state.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/state")));
-    state
-        .map(|dir| dir.join(PROGRAM))
-        .ok_or_else(|| "neither XDG_STATE_HOME nor HOME is set: say with --data-dir where to keep the state".to_owned())
+    state.map(|dir| dir.join(PROGRAM)).ok_or_else(|| {
+        "neither XDG_STATE_HOME nor HOME is set: say with --data-dir where to keep the state".to_owned()
+    })
 }
 
 /// `IP:PORT`, and as Go programs take it, `:PORT` for all addresses.
@@ -233,7 +236,8 @@ fn cluster(text: &str) -> Result<ObjectName, String> {
 }
 
 /// The shortest and longest `--resync` and `--lost-after`.
-const PERIODS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(24 * 3600);
+const PERIODS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(24 * 3600);
 
 fn period(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)

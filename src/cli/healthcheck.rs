@@ -26,12 +26,23 @@ const ANSWER_MAX_BYTES: u64 = 64 * 1024;
 #[derive(Debug, Args)]
 pub(super) struct HealthcheckFlags {
     /// Where the daemon listens; of several addresses the first is asked.
-    #[arg(long, env = "SCSM_ADDR", value_name = "IP:PORT", value_delimiter = ',', default_value = "127.0.0.1:3476")]
+    #[arg(
+        long,
+        env = "SCSM_ADDR",
+        value_name = "IP:PORT",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:3476"
+    )]
     addr: Vec<SocketAddr>,
     #[command(flatten)]
     tls: TlsFlags,
     /// The daemon's data directory, where its certificates were made by itself.
-    #[arg(long, env = "SCSM_DATA_DIR", value_name = "DIR", default_value = "/var/lib/swarm-cluster-state-manager")]
+    #[arg(
+        long,
+        env = "SCSM_DATA_DIR",
+        value_name = "DIR",
+        default_value = "/var/lib/swarm-cluster-state-manager"
+    )]
     data_dir: std::path::PathBuf,
 }
 
@@ -40,7 +51,11 @@ pub(super) fn run(flags: &HealthcheckFlags) -> ExitCode {
         Ok(Some(files)) => files,
         Ok(None) => {
             let certs = flags.data_dir.join("certs");
-            Files { ca: certs.join("ca.pem"), cert: certs.join("server.pem"), key: certs.join("server-key.pem") }
+            Files {
+                ca: certs.join("ca.pem"),
+                cert: certs.join("server.pem"),
+                key: certs.join("server-key.pem"),
+            }
         }
         Err(message) => return complain(2, &message),
     };

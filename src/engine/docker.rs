@@ -101,7 +101,12 @@ impl DockerEngine {
     }
 
     /// Sends a request of our own and reads the whole answer: its status and its body.
-    async fn ask(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<(u16, Vec<u8>), TransportError> {
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<(u16, Vec<u8>), TransportError> {
         let response = self.transport.request(method, path, body).await?;
         let status = response.status().as_u16();
         let body = http_body_util::Limited::new(response.into_body(), ANSWER_MAX_BYTES);
@@ -126,7 +131,9 @@ impl DockerEngine {
             Ok(Err(BollardError::DockerStreamError { error })) => {
                 Outcome::Refused(Refusal { kind: RefusalKind::NoImage, words: error })
             }
-            Ok(Err(BollardError::IOError { err })) if transport::never_sent(&err) => Outcome::NotSent(err.to_string()),
+            Ok(Err(BollardError::IOError { err })) if transport::never_sent(&err) => {
+                Outcome::NotSent(err.to_string())
+            }
             Ok(Err(error)) => Outcome::InDoubt(explain(&error).0),
             Err(_) => Outcome::InDoubt(no_answer(deadline)),
         }
@@ -140,13 +147,16 @@ impl DockerEngine {
     ) -> Result<T, BollardError> {
         match tokio::time::timeout(deadline, work).await {
             Ok(answer) => answer,
-            Err(_) => {
-                Err(BollardError::IOError { err: std::io::Error::new(std::io::ErrorKind::TimedOut, no_answer(deadline)) })
-            }
+            Err(_) => Err(BollardError::IOError {
+                err: std::io::Error::new(std::io::ErrorKind::TimedOut, no_answer(deadline)),
+            }),
         }
     }
 
-    async fn inspect(&self, key: &str) -> Result<Option<bollard::models::ContainerInspectResponse>, EngineError> {
+    async fn inspect(
+        &self,
+        key: &str,
+    ) -> Result<Option<bollard::models::ContainerInspectResponse>, EngineError> {
         match self.question(QUESTION, self.docker.inspect_container(key, None)).await {
             Ok(found) => Ok(Some(found)),
             Err(BollardError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
@@ -158,7 +168,9 @@ impl DockerEngine {
         match self.question(QUESTION, self.docker.inspect_image(image)).await {
             Ok(_) => Outcome::Done(true),
             Err(BollardError::DockerResponseServerError { status_code: 404, .. }) => Outcome::Done(false),
-            Err(BollardError::IOError { err }) if transport::never_sent(&err) => Outcome::NotSent(err.to_string()),
+            Err(BollardError::IOError { err }) if transport::never_sent(&err) => {
+                Outcome::NotSent(err.to_string())
+            }
             Err(error) => Outcome::InDoubt(explain(&error).0),
         }
     }
@@ -185,7 +197,9 @@ fn no_answer(deadline: Duration) -> String {
 /// An error of bollard in one clause, without its wrapping.
 fn explain(error: &BollardError) -> EngineError {
     EngineError(match error {
-        BollardError::DockerResponseServerError { status_code, message } => format!("{status_code}: {}", message.trim()),
+        BollardError::DockerResponseServerError { status_code, message } => {
+            format!("{status_code}: {}", message.trim())
+        }
         BollardError::DockerStreamError { error } => error.clone(),
         BollardError::IOError { err } => err.to_string(),
         other => format!("the answer cannot be read: {other}"),
@@ -199,7 +213,9 @@ fn name_and_tag(image: &str) -> (&str, &str) {
     }
     let last = image.rfind('/').map_or(0, |slash| slash + 1);
     match image.get(last..).and_then(|path| path.rfind(':')) {
-        Some(colon) => (image.get(..last + colon).unwrap_or(image), image.get(last + colon + 1..).unwrap_or_default()),
+        Some(colon) => {
+            (image.get(..last + colon).unwrap_or(image), image.get(last + colon + 1..).unwrap_or_default())
+        }
         None => (image, "latest"),
     }
 }
@@ -209,10 +225,13 @@ impl Engine for DockerEngine {
     async fn info(&self) -> Result<Info, EngineError> {
         let version = self.question(QUESTION, self.docker.version()).await.map_err(|e| explain(&e))?;
         let said = version.api_version.unwrap_or_default();
-        let theirs = Api::parse(&said)
-            .ok_or_else(|| EngineError(format!("it answers, but not as Docker does: its API version is {said:?}")))?;
+        let theirs = Api::parse(&said).ok_or_else(|| {
+            EngineError(format!("it answers, but not as Docker does: its API version is {said:?}"))
+        })?;
         if theirs < OLDEST_API {
-            return Err(EngineError(format!("it speaks API {theirs}; the oldest that can be used is {OLDEST_API}")));
+            return Err(EngineError(format!(
+                "it speaks API {theirs}; the oldest that can be used is {OLDEST_API}"
+            )));
         }
         let api = theirs.min(NEWEST_API);
         self.transport.speak(&api.to_string());
@@ -236,9 +255,13 @@ impl Engine for DockerEngine {
         let filters = HashMap::from([("label", labels)]);
         // Always all: without it the containers of lost nodes vanish from a Swarm manager's list.
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        let list = self.question(LIST, self.docker.list_containers(Some(options))).await.map_err(|e| explain(&e))?;
+        let list =
+            self.question(LIST, self.docker.list_containers(Some(options))).await.map_err(|e| explain(&e))?;
         // The filter is asked again here: an endpoint may ignore those it does not know.
-        Ok(list.into_iter().filter_map(|summary| wire::read_summary(cluster, self.is_swarm(), summary)).collect())
+        Ok(list
+            .into_iter()
+            .filter_map(|summary| wire::read_summary(cluster, self.is_swarm(), summary))
+            .collect())
     }
 
     async fn detail(&self, id: &ContainerId) -> Result<Option<Detail>, EngineError> {
@@ -321,12 +344,16 @@ impl Engine for DockerEngine {
         self.change(Call::Remove, CHANGE, self.docker.remove_container(&id.0, Some(options))).await
     }
 
-    async fn hints(&self, cluster: &str) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError> {
+    async fn hints(
+        &self,
+        cluster: &str,
+    ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError> {
         let path = wire::events_path(cluster);
-        let response = match tokio::time::timeout(QUESTION, self.transport.request(Method::GET, &path, None)).await {
-            Ok(answer) => answer.map_err(|e| EngineError(e.to_string()))?,
-            Err(_) => return Err(EngineError(no_answer(QUESTION))),
-        };
+        let response =
+            match tokio::time::timeout(QUESTION, self.transport.request(Method::GET, &path, None)).await {
+                Ok(answer) => answer.map_err(|e| EngineError(e.to_string()))?,
+                Err(_) => return Err(EngineError(no_answer(QUESTION))),
+            };
         if !response.status().is_success() {
             return Err(EngineError(format!("its event stream answers {}", response.status())));
         }

@@ -69,7 +69,9 @@ pub fn read_failure<T>(call: Call, status: u16, words: &str, already: impl FnOnc
         (Call::Stop | Call::Remove, 404) => Outcome::Done(already()),
         (Call::Create, 404) => refused(RefusalKind::NoImage),
         (Call::Create, 409) => refused(RefusalKind::NameTaken),
-        (Call::Create, 500) if words.contains("Conflict. The container name") => refused(RefusalKind::NameTaken),
+        (Call::Create, 500) if words.contains("Conflict. The container name") => {
+            refused(RefusalKind::NameTaken)
+        }
         (Call::Create, 500) if scheduler_refused(words) => refused(RefusalKind::NoPlace),
         (Call::Pull, 404) => refused(RefusalKind::NoImage),
         (Call::Pull, 500) => refused(RefusalKind::NoImage),
@@ -77,16 +79,22 @@ pub fn read_failure<T>(call: Call, status: u16, words: &str, already: impl FnOnc
         (Call::Remove, 409) => Outcome::InDoubt(words.to_owned()),
         // A start that failed has failed: the container is there and does not run. The engine says 500 for a
         // command that is not there, a port that is taken, a mount that fails.
-        (Call::Start, 500) if !words.contains("Cannot connect to the Docker daemon") => refused(RefusalKind::Other),
+        (Call::Start, 500) if !words.contains("Cannot connect to the Docker daemon") => {
+            refused(RefusalKind::Other)
+        }
         (_, 400..=499) => refused(RefusalKind::Other),
         _ => Outcome::InDoubt(format!("{status}: {words}")),
     }
 }
 
 fn scheduler_refused(words: &str) -> bool {
-    ["Unable to find a node that satisfies", "no resources available to schedule container", "No healthy node available"]
-        .iter()
-        .any(|text| words.contains(text))
+    [
+        "Unable to find a node that satisfies",
+        "no resources available to schedule container",
+        "No healthy node available",
+    ]
+    .iter()
+    .any(|text| words.contains(text))
 }
 
 impl<T> Outcome<T> {
@@ -125,8 +133,18 @@ mod tests {
             (Call::Create, 400, "invalid reference format", "refused"),
             (Call::Create, 404, "No such image: nosuch:1", "no image"),
             (Call::Create, 409, "Conflict: The name nginx.1.1 is already assigned.", "name taken"),
-            (Call::Create, 500, "Conflict. The container name \"/x\" is already in use by container 1", "name taken"),
-            (Call::Create, 500, "Unable to find a node that satisfies the following conditions \n[name==zzz]", "no place"),
+            (
+                Call::Create,
+                500,
+                "Conflict. The container name \"/x\" is already in use by container 1",
+                "name taken",
+            ),
+            (
+                Call::Create,
+                500,
+                "Unable to find a node that satisfies the following conditions \n[name==zzz]",
+                "no place",
+            ),
             (Call::Create, 500, "no resources available to schedule container", "no place"),
             (Call::Create, 500, "No healthy node available in the cluster", "no place"),
             (Call::Create, 500, "Container created but refresh didn't report it back", "in doubt"),

@@ -15,7 +15,9 @@ use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
 use tokio::time::sleep;
 
-use super::{Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Node, Outcome, Refusal, RefusalKind};
+use super::{
+    Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Node, Outcome, Refusal, RefusalKind,
+};
 use crate::clock::Clock;
 use crate::model::{Container, ContainerId, Detail, Health, ObjectName, Pull, State};
 
@@ -93,8 +95,9 @@ impl Engine for SimulatedEngine {
     }
 
     async fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Result<Vec<Container>, EngineError> {
-        let concerned =
-            |s: &&Simulated| s.cluster == cluster && object.is_none_or(|name| s.container.marks.object == *name);
+        let concerned = |s: &&Simulated| {
+            s.cluster == cluster && object.is_none_or(|name| s.container.marks.object == *name)
+        };
         Ok(self.world().containers.values().filter(concerned).map(|s| s.container.clone()).collect())
     }
 
@@ -119,7 +122,10 @@ impl Engine for SimulatedEngine {
         }
         sleep(PULL).await;
         if image.starts_with("nosuch") {
-            return refused(RefusalKind::NoImage, format!("manifest for {image} not found: manifest unknown"));
+            return refused(
+                RefusalKind::NoImage,
+                format!("manifest for {image} not found: manifest unknown"),
+            );
         }
         self.world().images.insert(image.to_owned());
         Outcome::Done(())
@@ -136,12 +142,20 @@ impl Engine for SimulatedEngine {
         }
         if let Some(holder) = world.containers.values().find(|s| s.container.name == name) {
             let id = holder.container.id.short();
-            return refused(RefusalKind::NameTaken, format!("Conflict. The container name \"/{name}\" is already in use by container {id}"));
+            return refused(
+                RefusalKind::NameTaken,
+                format!("Conflict. The container name \"/{name}\" is already in use by container {id}"),
+            );
         }
-        let load = |node: &str| world.containers.values().filter(|s| s.container.node.as_deref() == Some(node)).count();
+        let load = |node: &str| {
+            world.containers.values().filter(|s| s.container.node.as_deref() == Some(node)).count()
+        };
         let allowed = self.nodes.iter().filter(|node| wanted.is_none_or(|w| w == node.as_str()));
         let Some(node) = allowed.min_by_key(|node| load(node)).cloned() else {
-            return refused(RefusalKind::NoPlace, "Unable to find a node that satisfies the constraints".to_owned());
+            return refused(
+                RefusalKind::NoPlace,
+                "Unable to find a node that satisfies the constraints".to_owned(),
+            );
         };
         world.made += 1;
         let digest = Sha256::digest(format!("{name} {}", world.made));
@@ -159,7 +173,9 @@ impl Engine for SimulatedEngine {
         };
         let command = new.template.body.cmd.as_deref().and_then(|c| c.first()).map(String::as_str);
         let startable = command != Some("/nope");
-        world.containers.insert(id.clone(), Simulated { cluster: new.cluster.to_owned(), container, startable });
+        world
+            .containers
+            .insert(id.clone(), Simulated { cluster: new.cluster.to_owned(), container, startable });
         drop(guard);
         self.announce(new.cluster, &new.marks.object);
         Outcome::Done(id)
@@ -168,7 +184,10 @@ impl Engine for SimulatedEngine {
     async fn start(&self, id: &ContainerId) -> Outcome<()> {
         sleep(CHANGE).await;
         if self.world().containers.get(id).is_some_and(|s| !s.startable) {
-            return refused(RefusalKind::Other, "exec: \"/nope\": stat /nope: no such file or directory".to_owned());
+            return refused(
+                RefusalKind::Other,
+                "exec: \"/nope\": stat /nope: no such file or directory".to_owned(),
+            );
         }
         let now = self.clock.now();
         let there = self.change(id, |s| {
@@ -177,7 +196,11 @@ impl Engine for SimulatedEngine {
                 s.container.detail = Some(Detail { started_at: Some(now.rfc3339()), ..Detail::default() });
             }
         });
-        if there { Outcome::Done(()) } else { refused(RefusalKind::Other, format!("No such container: {}", id.short())) }
+        if there {
+            Outcome::Done(())
+        } else {
+            refused(RefusalKind::Other, format!("No such container: {}", id.short()))
+        }
     }
 
     async fn stop(&self, id: &ContainerId, _grace: Duration) -> Outcome<()> {
@@ -200,7 +223,10 @@ impl Engine for SimulatedEngine {
         Outcome::Done(())
     }
 
-    async fn hints(&self, cluster: &str) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError> {
+    async fn hints(
+        &self,
+        cluster: &str,
+    ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError> {
         let cluster = cluster.to_owned();
         let events = stream::unfold(self.events.subscribe(), |mut events| async move {
             match events.recv().await {

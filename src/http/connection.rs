@@ -29,15 +29,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::IntoResponse;
 use governor::clock::Clock;
 use governor::{DefaultKeyedRateLimiter, Quota};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::RETRY_AFTER;
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
-use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -56,6 +56,7 @@ use self::body::{AnswerBody, Exchange, RequestBody};
 use self::progress::Overdue;
 use super::accept::{Limits, Throttle};
 use super::peer::Peer;
+use super::problem::Problem;
 use crate::certificates::Fingerprint;
 
 /// The most of a request's head, and of what is read ahead, in bytes a connection: 64 KiB is eight times what
@@ -220,24 +221,19 @@ fn too_many_requests(wait: Duration, limits: &Limits) -> Response<Body> {
         "One identity may ask {} times a second, and {} times at once. Come back as Retry-After says.",
         limits.requests_per_second, limits.request_burst
     );
-    problem(StatusCode::TOO_MANY_REQUESTS, wait, &detail)
+    problem(StatusCode::TOO_MANY_REQUESTS, "Too many requests", wait, &detail)
 }
 
 fn overdue() -> Response<Body> {
     let detail = "The daemon did not get to an answer in time. What was asked may yet take effect: GET /objects \
                   shows it, and to ask the same once more does no harm.";
-    problem(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(1), detail)
+    problem(StatusCode::SERVICE_UNAVAILABLE, "No answer in time", Duration::ZERO, detail)
 }
 
-/// An error of the connection itself, in the form of the handlers' errors (RFC 9457).
-fn problem(status: StatusCode, retry_after: Duration, detail: &str) -> Response<Body> {
-    let title = status.canonical_reason().unwrap_or_default();
-    let text = json!({ "title": title, "status": status.as_u16(), "detail": detail }).to_string() + "\n";
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+/// An error of the connection itself, with the time at which it may be gone.
+fn problem(status: StatusCode, title: &str, retry_after: Duration, detail: &str) -> Response<Body> {
+    let mut response = Problem::new(status, title, detail).into_response();
     // Whole seconds, and never none: "at once" would be an invitation.
-    headers.insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs() + 1));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs() + 1));
     response
 }

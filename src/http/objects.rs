@@ -27,7 +27,8 @@ fn as_submitted(object: &Object) -> Value {
 pub(super) async fn all(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     no_query(query.as_deref())?;
     let objects = api.sources.objects.borrow().clone();
-    let live: Vec<Value> = objects.values().filter(|o| o.deleted.is_none()).map(|o| as_submitted(o)).collect();
+    let live: Vec<Value> =
+        objects.values().filter(|o| o.deleted.is_none()).map(|o| as_submitted(o)).collect();
     Ok(reply::ok(&live))
 }
 

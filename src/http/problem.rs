@@ -46,7 +46,10 @@ impl Problem {
 
     pub(super) fn wrong_method(method: &Method, path: &str, allowed: &'static str) -> Problem {
         let detail = format!("{method} is not for {path}; allowed is {allowed}");
-        Problem { allow: Some(allowed), ..Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Wrong method", detail) }
+        Problem {
+            allow: Some(allowed),
+            ..Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Wrong method", detail)
+        }
     }
 
     pub(super) fn no_such_path(path: &str, routes: &[&'static str]) -> Problem {
@@ -93,7 +96,8 @@ impl From<SubmissionError> for Problem {
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Bad field", detail).at(e.field)
             }
             SubmissionError::Refused(refusal) => {
-                Problem::new(StatusCode::FORBIDDEN, "Refused by policy", refusal.to_string()).at(refusal.field)
+                Problem::new(StatusCode::FORBIDDEN, "Refused by policy", refusal.to_string())
+                    .at(refusal.field)
             }
         }
     }

@@ -56,8 +56,8 @@ pub(super) async fn submit(
         return Err(Problem::new(StatusCode::BAD_REQUEST, "No body", detail));
     }
     let (specs, single) = match submission::read(&body)? {
-        Submission::One(spec) => (vec![*spec], true),
-        Submission::Many(specs) => (specs, false),
+        Submission::One(spec) => (vec![spec], true),
+        Submission::Many(specs) => (specs.into_iter().map(Box::new).collect::<Vec<_>>(), false),
     };
     let precondition = precondition(&headers)?;
     if !single && precondition != Precondition::None {
@@ -74,7 +74,9 @@ pub(super) async fn submit(
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     let receipts: Vec<Receipt> = committed.iter().map(Receipt::of).collect();
     match (single, receipts.as_slice()) {
-        (true, [receipt]) => Ok(reply::tagged(reply::json(status, "application/json", receipt), receipt.generation)),
+        (true, [receipt]) => {
+            Ok(reply::tagged(reply::json(status, "application/json", receipt), receipt.generation))
+        }
         _ => Ok(reply::json(status, "application/json", &receipts)),
     }
 }
@@ -97,7 +99,11 @@ fn unreadable(rejection: &BytesRejection) -> Problem {
             let detail = format!("the body is longer than {BODY_MAX_BYTES} bytes; submit in several parts");
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Body too large", detail)
         }
-        _ => Problem::new(StatusCode::REQUEST_TIMEOUT, "Body incomplete", format!("the body did not arrive whole: {rejection}")),
+        _ => Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "Body incomplete",
+            format!("the body did not arrive whole: {rejection}"),
+        ),
     }
 }
 
@@ -109,9 +115,11 @@ pub(super) fn precondition(headers: &HeaderMap) -> Result<Precondition, Problem>
         (Some("*"), None) => Ok(Precondition::Exists),
         (None, Some("*")) => Ok(Precondition::Absent),
         (Some(tag), None) => {
-            let generation = tag.strip_prefix('"').and_then(|t| t.strip_suffix('"')).and_then(|t| t.parse().ok());
+            let generation =
+                tag.strip_prefix('"').and_then(|t| t.strip_suffix('"')).and_then(|t| t.parse().ok());
             generation.map(Precondition::Generation).ok_or_else(|| {
-                let detail = format!("If-Match: given {tag}; allowed is a generation in quotes, such as \"3\", or *");
+                let detail =
+                    format!("If-Match: given {tag}; allowed is a generation in quotes, such as \"3\", or *");
                 Problem::new(StatusCode::BAD_REQUEST, "Bad precondition", detail)
             })
         }

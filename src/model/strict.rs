@@ -8,7 +8,10 @@
 use std::fmt;
 
 use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
-use serde::de::{self, DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    Visitor,
+};
 use serde_json::{Map, Value};
 
 /// A field and what is wrong with it.
@@ -335,7 +338,11 @@ mod tests {
     #[test]
     fn a_duplicate_is_named_with_line_and_column() {
         let error = parse(b"{\"Image\": \"a\",\n \"Image\": \"b\"}").unwrap_err();
-        assert_eq!((error.line(), error.to_string().contains("'Image' is given twice")), (2, true), "{error}");
+        assert_eq!(
+            (error.line(), error.to_string().contains("'Image' is given twice")),
+            (2, true),
+            "{error}"
+        );
         assert!(parse(br#"{"HostConfig": {"Memory": 1, "Memory": 2}}"#).is_err());
         assert!(parse(br#"{"Image": "a"} {"#).is_err());
     }
@@ -354,7 +361,11 @@ mod tests {
         refused(r#"{"Env": "A=1"}"#, "Env", "given the string \"A=1\"; allowed is an array");
         refused(r#"{"Env": ["A=1", 2]}"#, "Env[1]", "given 2; allowed is a string");
         refused(r#"{"Tty": "yes"}"#, "Tty", "allowed is true or false");
-        refused(r#"{"HostConfig": {"Memory": 1.5}}"#, "HostConfig.Memory", "given 1.5; allowed is a whole number");
+        refused(
+            r#"{"HostConfig": {"Memory": 1.5}}"#,
+            "HostConfig.Memory",
+            "given 1.5; allowed is a whole number",
+        );
         refused(r#"{"HostConfig": []}"#, "HostConfig", "allowed is an object");
         refused(
             r#"{"HostConfig": {"RestartPolicy": {"Name": "alway"}}}"#,

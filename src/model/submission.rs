@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 
 use super::strict::{self, FieldError};
 use super::{
-    Constraint, FailureAction, MAX_COUNT, ObjectName, OnNodeLost, Order, Pull, Spec, Template, TemplateHash, Update,
+    Constraint, FailureAction, MAX_COUNT, ObjectName, OnNodeLost, Order, Pull, Spec, Template, TemplateHash,
+    Update,
 };
 use crate::policy::{self, Refusal};
 
@@ -55,13 +56,20 @@ pub fn read(body: &[u8]) -> Result<Submission, SubmissionError> {
             for (i, item) in items.iter().enumerate() {
                 let spec = object(item).map_err(|e| inside(i, e))?;
                 if !names.insert(spec.name.clone()) {
-                    let message = format!("given \"{}\" a second time; each object of an array has its own name", spec.name);
+                    let message = format!(
+                        "given \"{}\" a second time; each object of an array has its own name",
+                        spec.name
+                    );
                     return Err(FieldError::new(format!("[{i}].Name"), message).into());
                 }
                 specs.push(spec);
             }
             if specs.is_empty() {
-                return Err(FieldError::new("", "given an empty array; allowed is one object or an array of at least one").into());
+                return Err(FieldError::new(
+                    "",
+                    "given an empty array; allowed is one object or an array of at least one",
+                )
+                .into());
             }
             Ok(Submission::Many(specs))
         }
@@ -85,13 +93,18 @@ fn inside(index: usize, error: SubmissionError) -> SubmissionError {
 /// Reads one object.
 pub fn object(value: &Value) -> Result<Spec, SubmissionError> {
     let Value::Object(map) = value else {
-        return Err(FieldError::new("", "allowed is an object such as {\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}").into());
+        return Err(FieldError::new(
+            "",
+            "allowed is an object such as {\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}",
+        )
+        .into());
     };
     // Docker's part first: it knows all field names, so a typing error is found whichever part it is in.
     let body: ContainerCreateBody = strict::read(value, &OWN)?;
 
     let name = name(map)?;
-    let count = bounded(map, "Count", MAX_COUNT)?.ok_or_else(|| missing("Count", "how many containers to run, such as 5"))?;
+    let count = bounded(map, "Count", MAX_COUNT)?
+        .ok_or_else(|| missing("Count", "how many containers to run, such as 5"))?;
     let image = match body.image.as_deref() {
         None => return Err(missing("Image", "the image to run, such as \"nginx:1.9.6\"").into()),
         Some(image) if !looks_like_an_image(image) => {
@@ -105,7 +118,8 @@ pub fn object(value: &Value) -> Result<Spec, SubmissionError> {
         return Err(FieldError::new("StopTimeout", message).into());
     }
     if body.host_config.as_ref().and_then(|h| h.auto_remove) == Some(true) {
-        let message = "given true; allowed is false: this manager removes ended containers itself (see History)";
+        let message =
+            "given true; allowed is false: this manager removes ended containers itself (see History)";
         return Err(FieldError::new("HostConfig.AutoRemove", message).into());
     }
     let constraints = constraints(map)?;
@@ -137,11 +151,13 @@ fn missing(field: &str, what: &str) -> FieldError {
 fn name(map: &Map<String, Value>) -> Result<ObjectName, FieldError> {
     match map.get("Name") {
         None | Some(Value::Null) => Err(missing("Name", "what to call the object, such as \"nginx\"")),
-        Some(Value::String(text)) => ObjectName::parse(text)
-            .ok_or_else(|| FieldError::new("Name", format!("given {text:?}; allowed are {}", ObjectName::ALLOWED))),
-        Some(other) => {
-            Err(FieldError::new("Name", format!("given {other}; allowed is a string of {}", ObjectName::ALLOWED)))
-        }
+        Some(Value::String(text)) => ObjectName::parse(text).ok_or_else(|| {
+            FieldError::new("Name", format!("given {text:?}; allowed are {}", ObjectName::ALLOWED))
+        }),
+        Some(other) => Err(FieldError::new(
+            "Name",
+            format!("given {other}; allowed is a string of {}", ObjectName::ALLOWED),
+        )),
     }
 }
 
@@ -162,11 +178,16 @@ fn bounded(map: &Map<String, Value>, field: &str, max: u32) -> Result<Option<u32
             .and_then(|n| u32::try_from(n).ok())
             .filter(|n| *n <= max)
             .map(Some)
-            .ok_or_else(|| FieldError::new(field, format!("given {value}; allowed is a whole number from 0 to {max}"))),
+            .ok_or_else(|| {
+                FieldError::new(field, format!("given {value}; allowed is a whole number from 0 to {max}"))
+            }),
     }
 }
 
-fn choice<T: serde::de::DeserializeOwned>(map: &Map<String, Value>, field: &str) -> Result<Option<T>, FieldError> {
+fn choice<T: serde::de::DeserializeOwned>(
+    map: &Map<String, Value>,
+    field: &str,
+) -> Result<Option<T>, FieldError> {
     match map.get(field) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => {
@@ -180,8 +201,11 @@ fn constraints(map: &Map<String, Value>) -> Result<Vec<Constraint>, FieldError> 
     let mut constraints = Vec::with_capacity(texts.len());
     for (i, text) in texts.into_iter().enumerate() {
         let sides = text.split_once("==").or_else(|| text.split_once("!="));
-        if sides.is_none_or(|(key, wanted)| key.is_empty() || wanted.is_empty() || text.chars().any(char::is_control)) {
-            let message = format!("given {text:?}; allowed is KEY==VALUE or KEY!=VALUE, such as \"name==n3\"");
+        if sides.is_none_or(|(key, wanted)| {
+            key.is_empty() || wanted.is_empty() || text.chars().any(char::is_control)
+        }) {
+            let message =
+                format!("given {text:?}; allowed is KEY==VALUE or KEY!=VALUE, such as \"name==n3\"");
             return Err(FieldError::new(format!("Constraints[{i}]"), message));
         }
         constraints.push(Constraint(text));
@@ -220,7 +244,10 @@ fn update(map: &Map<String, Value>, template: &Template) -> Result<Update, Field
     let Some(fields) = fields else { return Ok(update) };
     if let Some(ratio) = fields.max_failure_ratio {
         if !(0.0..=1.0).contains(&ratio) {
-            return Err(FieldError::new("Update.MaxFailureRatio", format!("given {ratio}; allowed is a number from 0 to 1")));
+            return Err(FieldError::new(
+                "Update.MaxFailureRatio",
+                format!("given {ratio}; allowed is a number from 0 to 1"),
+            ));
         }
         update.max_failure_ratio = ratio;
     }
@@ -241,7 +268,10 @@ const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
 fn duration(field: &str, text: &str) -> Result<Duration, FieldError> {
     humantime::parse_duration(text).ok().filter(|d| *d <= MAX_PAUSE).ok_or_else(|| {
-        FieldError::new(field, format!("given {text:?}; allowed is a duration such as \"5s\" or \"1m30s\", up to \"24h\""))
+        FieldError::new(
+            field,
+            format!("given {text:?}; allowed is a duration such as \"5s\" or \"1m30s\", up to \"24h\""),
+        )
     })
 }
 
@@ -289,7 +319,10 @@ mod tests {
     #[test]
     fn the_prototypes_object_is_taken() {
         let spec = one(r#"{"Name": "nginx", "Image": "nginx:1.9.6", "Count": 5}"#).unwrap();
-        assert_eq!((spec.name.as_str(), spec.count, spec.template.image.as_str()), ("nginx", 5, "nginx:1.9.6"));
+        assert_eq!(
+            (spec.name.as_str(), spec.count, spec.template.image.as_str()),
+            ("nginx", 5, "nginx:1.9.6")
+        );
         assert_eq!(spec.update.monitor, Duration::from_secs(5));
         assert_eq!(spec.history, 1);
     }
@@ -315,9 +348,18 @@ mod tests {
             assert_eq!(field(&text).0, "Image", "{image}");
         }
         assert_eq!(field(r#"{"Name": "x", "Image": "a", "Count": 1, "Pull": "sometimes"}"#).0, "Pull");
-        assert_eq!(field(r#"{"Name": "x", "Image": "a", "Count": 1, "Update": {"Delay": "soon"}}"#).0, "Update.Delay");
-        assert_eq!(field(r#"{"Name": "x", "Image": "a", "Count": 1, "Update": {"Dealy": "1s"}}"#).0, "Update.Dealy");
-        assert_eq!(field(r#"{"Name": "x", "Image": "a", "Count": 1, "Constraints": ["n3"]}"#).0, "Constraints[0]");
+        assert_eq!(
+            field(r#"{"Name": "x", "Image": "a", "Count": 1, "Update": {"Delay": "soon"}}"#).0,
+            "Update.Delay"
+        );
+        assert_eq!(
+            field(r#"{"Name": "x", "Image": "a", "Count": 1, "Update": {"Dealy": "1s"}}"#).0,
+            "Update.Dealy"
+        );
+        assert_eq!(
+            field(r#"{"Name": "x", "Image": "a", "Count": 1, "Constraints": ["n3"]}"#).0,
+            "Constraints[0]"
+        );
         assert_eq!(field(r#"[{"Name": "x", "Image": "a", "Count": -1}]"#).0, "[0].Count");
         assert_eq!(
             field(r#"[{"Name": "x", "Image": "a", "Count": 1}, {"Name": "x", "Image": "a", "Count": 1}]"#).0,

@@ -75,12 +75,16 @@ impl Observer {
     }
 
     /// One connection's life; ends with the reason for its end.
-    async fn observe(&self, trouble: &mut Option<(Time, String)>) -> Result<std::convert::Infallible, EngineError> {
+    async fn observe(
+        &self,
+        trouble: &mut Option<(Time, String)>,
+    ) -> Result<std::convert::Infallible, EngineError> {
         let info = self.engine.info().await?;
         let mut hints = self.engine.hints(&self.cluster).await?;
         self.list(None).await?;
         if let Some((since, _)) = trouble.take() {
-            let gone = humantime::format_duration(Duration::from_secs(self.clock.now().since(since).as_secs()));
+            let gone =
+                humantime::format_duration(Duration::from_secs(self.clock.now().since(since).as_secs()));
             info!(endpoint = %self.endpoint, version = %info.version, "the engine answers again after {gone}");
         } else {
             info!(endpoint = %self.endpoint, kind = ?info.kind, version = %info.version, api = %info.api, "the engine answers");

@@ -69,7 +69,12 @@ fn container(line: &str) -> Container {
     Container {
         id: ContainerId::from(format!("id-{}", words[0]).as_str()),
         name: words[0].to_owned(),
-        marks: Marks { object: ObjectName::parse(object).unwrap(), slot, attempt, template: TemplateHash::from_label(words[1]) },
+        marks: Marks {
+            object: ObjectName::parse(object).unwrap(),
+            slot,
+            attempt,
+            template: TemplateHash::from_label(words[1]),
+        },
         node: words.iter().find_map(|w| w.strip_prefix("node=")).map(str::to_owned),
         state,
         health,
@@ -82,7 +87,8 @@ fn container(line: &str) -> Container {
 fn run(world: &str) -> String {
     let lines = || world.lines().map(str::trim).filter(|l| !l.is_empty());
     let head: Vec<&str> = lines().find(|l| l.starts_with("object ")).unwrap().split_whitespace().collect();
-    let value = |key: &str| head.iter().find_map(|w| w.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned);
+    let value =
+        |key: &str| head.iter().find_map(|w| w.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned);
     let mut more = format!(r#", "History": {}"#, value("history").unwrap_or("1".to_owned()));
     let order = if head.contains(&"stop-first") { "stop-first" } else { "start-first" };
     let parallelism = value("parallelism").unwrap_or("1".to_owned());
@@ -120,14 +126,19 @@ fn run(world: &str) -> String {
         match words.as_slice() {
             ["doing", "create", at] => {
                 let (slot, attempt) = ordinals(&format!("x.{at}"));
-                under_way.push(Action::Create { marks: marks(&object, slot, attempt), image: "img".to_owned() });
+                under_way
+                    .push(Action::Create { marks: marks(&object, slot, attempt), image: "img".to_owned() });
             }
             ["doing", "remove", name] => {
-                under_way.push(Action::Remove { id: ContainerId::from(format!("id-{name}").as_str()), name: (*name).to_owned() });
+                under_way.push(Action::Remove {
+                    id: ContainerId::from(format!("id-{name}").as_str()),
+                    name: (*name).to_owned(),
+                });
             }
             ["failed", "create", at, how] => {
                 let (slot, attempt) = ordinals(&format!("x.{at}"));
-                let refused = |kind| Outcome::Refused(Refusal { kind, words: "the engine's words".to_owned() });
+                let refused =
+                    |kind| Outcome::Refused(Refusal { kind, words: "the engine's words".to_owned() });
                 let outcome = match *how {
                     "refused" => refused(RefusalKind::Other),
                     "taken" => refused(RefusalKind::NameTaken),
@@ -135,7 +146,11 @@ fn run(world: &str) -> String {
                     "unknown" => Outcome::InDoubt("connection reset".to_owned()),
                     other => panic!("{other}"),
                 };
-                history.ended(&Action::Create { marks: marks(&object, slot, attempt), image: "img".to_owned() }, Report::Created(outcome), NOW);
+                history.ended(
+                    &Action::Create { marks: marks(&object, slot, attempt), image: "img".to_owned() },
+                    Report::Created(outcome),
+                    NOW,
+                );
             }
             ["waiting", ..] => evidence = Evidence::Waiting(words[1..].join(" ")),
             _ => {}
@@ -150,7 +165,8 @@ fn run(world: &str) -> String {
         history: &history,
         now: NOW,
     });
-    let mut out: Vec<String> = plan.steps.iter().map(|step| step.to_string().replace(" id=id-", " id=")).collect();
+    let mut out: Vec<String> =
+        plan.steps.iter().map(|step| step.to_string().replace(" id=id-", " id=")).collect();
     let phase = serde_json::to_value(plan.verdict.phase).unwrap();
     out.push(format!("{}: {}", phase.as_str().unwrap(), plan.verdict.reason));
     if let Some(at) = plan.wake_at {

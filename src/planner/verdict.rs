@@ -43,7 +43,14 @@ pub(super) fn verdict(planning: &Planning<'_>) -> Verdict {
     let input = &planning.input;
     let counts = Counts::of(input);
     let (phase, reason, next_retry) = decide(planning, &counts);
-    Verdict { phase, reason, next_retry, running: counts.running, ready: counts.ready, updated: counts.updated }
+    Verdict {
+        phase,
+        reason,
+        next_retry,
+        running: counts.running,
+        ready: counts.ready,
+        updated: counts.updated,
+    }
 }
 
 fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Time>) {
@@ -81,12 +88,17 @@ fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Ti
             !slot.is_some_and(|s| s.current.first().is_some_and(|c| c.ready()))
         })
         .max_by_key(|(_, failures)| failures.count);
-    if let Some((number, failures)) = failing.filter(|(_, failures)| failures.count > 1 || failures.retry_at > now) {
+    if let Some((number, failures)) =
+        failing.filter(|(_, failures)| failures.count > 1 || failures.retry_at > now)
+    {
         let reason = format!("{so_far}; slot {number}: {}; {}", failures.error, tries(failures));
         return (Phase::Degraded, reason, Some(failures.retry_at).filter(|at| *at > now));
     }
     if let Some((_, doubt)) = history.doubts().next() {
-        let reason = format!("{so_far}; whether the last create happened is not known, its name is kept: {}", doubt.why);
+        let reason = format!(
+            "{so_far}; whether the last create happened is not known, its name is kept: {}",
+            doubt.why
+        );
         return (Phase::Degraded, reason, Some(doubt.retry_at));
     }
     if let Some(work) = busy {
@@ -95,16 +107,24 @@ fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Ti
     let staying = || planning.slots.values().filter_map(|s| s.current.first().or(s.stale.first()).copied());
     if let Some(unwell) = staying().find(|c| !c.ready()) {
         let (phase, what) = match (unwell.state, unwell.health) {
-            (State::Running, Health::Unhealthy) => (Phase::Degraded, "is unhealthy; it is replaced if that lasts"),
+            (State::Running, Health::Unhealthy) => {
+                (Phase::Degraded, "is unhealthy; it is replaced if that lasts")
+            }
             (State::Running, _) => (Phase::Progressing, "runs, and its health check has not passed yet"),
-            (State::Paused, _) => (Phase::Degraded, "is paused: `docker unpause` it, or remove it to have it replaced"),
+            (State::Paused, _) => {
+                (Phase::Degraded, "is paused: `docker unpause` it, or remove it to have it replaced")
+            }
             (State::Restarting, _) => (Phase::Degraded, "is being restarted by its own restart policy"),
             _ => (Phase::Progressing, "is made and does not run yet"),
         };
         return (phase, format!("{so_far}; {} {what}", unwell.name), None);
     }
     if unfinished {
-        return (Phase::Progressing, format!("{so_far}; {} of them of the present spec", counts.updated), planning.wake_at);
+        return (
+            Phase::Progressing,
+            format!("{so_far}; {} of them of the present spec", counts.updated),
+            planning.wake_at,
+        );
     }
     (Phase::Converged, format!("{so_far}, as wanted"), None)
 }

@@ -25,18 +25,24 @@ impl MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn commit(&self, changes: Vec<Change>, precondition: Precondition) -> Result<Vec<Committed>, StoreError> {
+    async fn commit(
+        &self,
+        changes: Vec<Change>,
+        precondition: Precondition,
+    ) -> Result<Vec<Committed>, StoreError> {
         let mut result = Ok(Vec::new());
         // The channel's own lock makes writers take turns.
-        self.objects.send_if_modified(|objects| match apply(objects, changes, precondition, self.clock.now()) {
-            Ok((after, committed)) => {
-                *objects = Arc::new(after);
-                result = Ok(committed);
-                true
-            }
-            Err(error) => {
-                result = Err(error);
-                false
+        self.objects.send_if_modified(|objects| {
+            match apply(objects, changes, precondition, self.clock.now()) {
+                Ok((after, committed)) => {
+                    *objects = Arc::new(after);
+                    result = Ok(committed);
+                    true
+                }
+                Err(error) => {
+                    result = Err(error);
+                    false
+                }
             }
         });
         result

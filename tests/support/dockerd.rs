@@ -1,8 +1,9 @@
 //! A Docker Engine of a test's own, with mutual TLS: `dockerd --tlsverify` on a loopback port.
 //!
-//! It has its own data, state and process files in one temporary directory and starts its own containerd, so it
-//! and the machine's engine know nothing of each other. It has no bridge and touches no firewall: containers
-//! on it need `"HostConfig": {"NetworkMode": "none"}`. It needs root, as any dockerd.
+//! It has its own data, state and process files in one temporary directory, starts its own containerd and touches
+//! no firewall, so it and the machine's engine do not disturb each other. Its bridge is a network of the machine's
+//! engine: `--bridge=none` would do for the tests, but a dockerd that is started so deletes `docker0`, which is
+//! the machine's. It needs root, as any dockerd.
 
 use std::fs;
 use std::net::TcpListener;
@@ -26,15 +27,17 @@ pub(crate) struct Dockerd {
     log: Option<Gathered>,
     directory: TempDir,
     port: u16,
+    bridge: Bridge,
     certificates: Certificates,
 }
 
 impl Dockerd {
-    /// Chooses a port and a directory; nothing runs yet.
-    pub(crate) fn new(certificates: &Certificates) -> Self {
+    /// Chooses a port and a directory and makes the bridge, with the machine's engine; nothing runs yet.
+    pub(crate) fn new(machine: &Engine, certificates: &Certificates) -> Self {
         let directory = TempDir::with_prefix("scsm-dockerd-").unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { child: None, log: None, directory, port, certificates: certificates.clone() }
+        let bridge = Bridge::create(machine, format!("scsm{port}"));
+        Self { child: None, log: None, directory, port, bridge, certificates: certificates.clone() }
     }
 
     /// Starts it and waits until it answers and has the test images.
@@ -54,8 +57,9 @@ impl Dockerd {
             // A machine's own settings and its containerd are not this engine's affair.
             .arg(flag("config-file", &directory.join("daemon.json")))
             .args(["--containerd-namespace=scsm-test", "--containerd-plugins-namespace=scsm-test-plugins"])
+            .arg(format!("--bridge={}", self.bridge.name))
             // The driver that runs everywhere; the image is small.
-            .args(["--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=vfs"]);
+            .args(["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--storage-driver=vfs"]);
         fs::write(directory.join("daemon.json"), "{}").unwrap();
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap_or_else(
@@ -104,5 +108,26 @@ impl Drop for Dockerd {
         for place in mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(ours) {
             let _ = run(Command::new("umount").args(["--lazy", place]));
         }
+    }
+}
+
+/// A network of the machine's engine, for the device that it makes; removed when it is dropped.
+struct Bridge {
+    /// Of the network and of the device: at most 15 bytes.
+    name: String,
+    machine: Engine,
+}
+
+impl Bridge {
+    fn create(machine: &Engine, name: String) -> Self {
+        let device = format!("com.docker.network.bridge.name={name}");
+        machine.docker(&["network", "create", "--opt", &device, &name]);
+        Self { name, machine: machine.clone() }
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let _ = self.machine.try_docker(&["network", "rm", &self.name]);
     }
 }

@@ -126,7 +126,10 @@ impl Transport {
     }
 
     /// Sends a request, with the API version put before its path.
-    pub(super) async fn send(&self, mut request: BollardRequest) -> Result<Response<Incoming>, TransportError> {
+    pub(super) async fn send(
+        &self,
+        mut request: BollardRequest,
+    ) -> Result<Response<Incoming>, TransportError> {
         let path = request.uri().path_and_query().map_or("/", |p| p.as_str());
         // The version itself is asked for without one.
         let prefix = if path == "/version" { Arc::default() } else { self.prefix.load_full() };
@@ -148,10 +151,14 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     }
     let words = innermost.to_string();
     if words.contains("UnknownIssuer") {
-        return format!("{words}: the engine's certificate is not signed by the CA given with --tlscacert or --engine-tlscacert");
+        return format!(
+            "{words}: the engine's certificate is not signed by the CA given with --tlscacert or --engine-tlscacert"
+        );
     }
     if words.contains("received fatal alert") {
-        return format!("{words}: the engine refuses this daemon's certificate (--tlscert or --engine-tlscert)");
+        return format!(
+            "{words}: the engine refuses this daemon's certificate (--tlscert or --engine-tlscert)"
+        );
     }
     words
 }
@@ -172,7 +179,8 @@ impl Connector {
                 match tls {
                     None => Box::pin(stream),
                     Some(config) => {
-                        let name = ServerName::try_from(host).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+                        let name = ServerName::try_from(host)
+                            .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
                         Box::pin(tokio_rustls::TlsConnector::from(config).connect(name, stream).await?)
                     }
                 }
@@ -223,7 +231,11 @@ impl Connection for Wire {
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = self.io.as_mut().poll_read(cx, buf);
         let read = u64::try_from(buf.filled().len() - before).unwrap_or(u64::MAX);

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use crate::clock::Time;
 use crate::engine::{EngineError, Hint, Info, Kind, NewContainer, Node};
-use crate::model::{Container, ContainerId, Detail, Health, LABEL_CLUSTER, LABEL_OBJECT, Marks, ObjectName, State};
+use crate::model::{
+    Container, ContainerId, Detail, Health, LABEL_CLUSTER, LABEL_OBJECT, Marks, ObjectName, State,
+};
 
 /// The label by which a classic Swarm manager takes constraints.
 const SWARM_CONSTRAINTS: &str = "com.docker.swarm.constraints";
@@ -65,7 +67,8 @@ pub(super) fn read_info(body: &[u8], api: String) -> Result<Info, String> {
         #[serde(default)]
         system_status: Option<Vec<Vec<String>>>,
     }
-    let answer: Answer = serde_json::from_slice(body).map_err(|e| format!("its /info cannot be read: {e}"))?;
+    let answer: Answer =
+        serde_json::from_slice(body).map_err(|e| format!("its /info cannot be read: {e}"))?;
     let kind = match answer.server_version.starts_with("swarm/") {
         true => Kind::ClassicSwarm,
         false => Kind::Docker,
@@ -114,7 +117,9 @@ pub(super) fn read_summary(cluster: &str, swarm: bool, summary: ContainerSummary
         state: read_state(&summary.state.map(|s| s.to_string()).unwrap_or_default(), &status),
         health: read_health(&status),
         image: summary.image.unwrap_or_default(),
-        created: Time(u64::try_from(summary.created.unwrap_or_default()).unwrap_or_default().saturating_mul(1000)),
+        created: Time(
+            u64::try_from(summary.created.unwrap_or_default()).unwrap_or_default().saturating_mul(1000),
+        ),
         detail: None,
     })
 }
@@ -199,7 +204,8 @@ pub(super) fn read_detail(found: &ContainerInspectResponse) -> Detail {
 
 /// The path of the event stream. A Swarm manager ignores the filters.
 pub(super) fn events_path(cluster: &str) -> String {
-    let filters = serde_json::json!({ "type": ["container"], "label": [format!("{LABEL_CLUSTER}={cluster}")] });
+    let filters =
+        serde_json::json!({ "type": ["container"], "label": [format!("{LABEL_CLUSTER}={cluster}")] });
     let encoded: String = filters
         .to_string()
         .bytes()
@@ -301,7 +307,8 @@ mod tests {
             [" node-2", "10.99.0.12:2376"], ["  └ Status", "Healthy"], ["  └ Error", "(none)"]]}"#;
         let info = read_info(body.as_bytes(), "1.40".to_owned()).unwrap();
         assert_eq!(info.kind, Kind::ClassicSwarm);
-        let nodes: Vec<_> = info.nodes.iter().map(|n| (n.name.as_str(), n.status.as_str(), n.error.as_deref())).collect();
+        let nodes: Vec<_> =
+            info.nodes.iter().map(|n| (n.name.as_str(), n.status.as_str(), n.error.as_deref())).collect();
         assert_eq!(nodes, [("node-1", "Unhealthy", Some("refused")), ("node-2", "Healthy", None)]);
     }
 
@@ -311,16 +318,25 @@ mod tests {
             id: Some("i".to_owned()),
             names: Some(names.iter().map(|n| (*n).to_owned()).collect()),
             labels: Some(
-                Marks { object: ObjectName::parse("web").unwrap(), slot: 1, attempt: 1, template: crate::model::TemplateHash::from_label("t") }
-                    .labels("c")
-                    .map(|(k, v)| (k.to_owned(), v))
-                    .into(),
+                Marks {
+                    object: ObjectName::parse("web").unwrap(),
+                    slot: 1,
+                    attempt: 1,
+                    template: crate::model::TemplateHash::from_label("t"),
+                }
+                .labels("c")
+                .map(|(k, v)| (k.to_owned(), v))
+                .into(),
             ),
             status: Some("Up 2 seconds (health: starting)".to_owned()),
             ..ContainerSummary::default()
         };
-        let read = |swarm, names: &[&str]| read_summary("c", swarm, summary(names)).map(|c| (c.node, c.name, c.state, c.health));
-        let up = |node: Option<&str>| Some((node.map(str::to_owned), "web.1.1".to_owned(), State::Running, Health::Starting));
+        let read = |swarm, names: &[&str]| {
+            read_summary("c", swarm, summary(names)).map(|c| (c.node, c.name, c.state, c.health))
+        };
+        let up = |node: Option<&str>| {
+            Some((node.map(str::to_owned), "web.1.1".to_owned(), State::Running, Health::Starting))
+        };
         assert_eq!(read(true, &["/node-1/web.1.1"]), up(Some("node-1")));
         assert_eq!(read(false, &["/other/alias", "/web.1.1"]), up(None));
         assert_eq!(read_summary("another", false, summary(&["/web.1.1"])), None);
@@ -329,7 +345,9 @@ mod tests {
     #[test]
     fn events_come_in_pieces_and_without_newlines() {
         let event = |object: &str, action: &str| {
-            format!(r#"{{"Type":"container","Action":"{action}","Actor":{{"ID":"x","Attributes":{{"{LABEL_CLUSTER}":"c","{LABEL_OBJECT}":"{object}"}}}}}}"#)
+            format!(
+                r#"{{"Type":"container","Action":"{action}","Actor":{{"ID":"x","Attributes":{{"{LABEL_CLUSTER}":"c","{LABEL_OBJECT}":"{object}"}}}}}}"#
+            )
         };
         let stream = format!(
             "{}{}\n{}{}",
