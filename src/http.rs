@@ -2,7 +2,7 @@
 //!
 //! [`accept`] owns the sockets and hands whole requests of clients with a valid certificate to the router made
 //! here. A handler parses, commits or reads a snapshot, and answers; it never speaks to the engine and never
-//! waits for a worker. Errors leave as [`problem`] documents, by one table.
+//! waits for a worker. Errors leave as `problem` documents, by one table.
 
 use std::sync::Arc;
 

@@ -196,7 +196,7 @@ fn all_or_none(given: [(&str, Option<PathBuf>); 3]) -> Result<Option<Files>, Str
         [Some(ca), Some(cert), Some(key)] => Ok(Some(Files { ca, cert, key })),
         [None, None, None] => Ok(None),
         _ => Err(format!(
-            "{} is missing: the three certificate files are given together or not at all",
+            "{} must be given too: the three certificate files come together or not at all",
             missing.join(" and ")
         )),
     }
@@ -263,6 +263,6 @@ mod tests {
     #[test]
     fn files_come_together_or_not_at_all() {
         let error = all_or_none([("--a", Some("a".into())), ("--b", None), ("--c", None)]).unwrap_err();
-        assert!(error.starts_with("--b and --c is missing"), "{error}");
+        assert!(error.starts_with("--b and --c must be given too"), "{error}");
     }
 }

@@ -3,7 +3,7 @@
 //! bollard speaks for us over a transport of our own ([`transport`]). Two answers are decoded here because
 //! bollard's types do not fit what a classic Swarm manager says: the reply to a create, which lacks a field,
 //! and `/info`, whose node table bollard does not know; the event stream is read here as well, since the
-//! manager sends objects without newlines and of a type of its own ([`wire`]).
+//! manager sends objects without newlines and of a type of its own (`wire`).
 //!
 //! Every call has a deadline over the whole of it, body included, and what its answer means is looked up in
 //! [`outcome`](super::outcome).

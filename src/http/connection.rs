@@ -1,7 +1,7 @@
 //! One connection, from the handshake's end to its own: HTTP/1.1 by hyper, and a bound on every wait.
 //!
 //! What runs here: hyper reads requests and writes answers; the router answers them. After each poll the
-//! connection's own task asks its [`Progress`] what could become overdue next, and sets its one timer to that:
+//! connection's own task asks its `Progress` what could become overdue next, and sets its one timer to that:
 //!
 //! - a head that does not end ([`Limits::head`]), a connection without requests ([`Limits::idle`]),
 //! - a client that does not take its answer ([`Limits::stall`]);
