@@ -401,10 +401,12 @@ fn without_a_certificate_of_its_ca_nobody_gets_an_answer() {
         200,
         "and with the bundle"
     );
-    // Plain HTTP is not understood, and hurts nobody.
+    // Plain HTTP is told what to use, and hurts nobody.
     let plain = Client::without_certificate(&daemon.url.replace("https:", "http:"), &certificates);
-    assert!(plain.try_request("/submit", &["--data-binary", "@-"], body.as_bytes()).is_err());
-    assert_eq!(daemon.client.get("/healthz").status, 200);
+    let reply = plain.post("/submit", &body);
+    assert_eq!(reply.status, 400, "{reply:?}");
+    assert!(reply.body.to_lowercase().contains("https"), "{reply:?}");
+    assert_eq!(daemon.client.get("/objects").json(), json!([]));
 }
 
 // ---- 6. Clients that are slow, silent or many, and the stop

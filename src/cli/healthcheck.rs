@@ -63,8 +63,8 @@ pub(super) fn run(flags: &HealthcheckFlags) -> ExitCode {
         return complain(2, "--addr names no address");
     };
     match ask(address, &files) {
-        Ok(status) if status.contains(" 200 ") => ExitCode::SUCCESS,
-        Ok(status) => complain(1, &format!("the daemon at {address} is not well: {status}")),
+        Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => ExitCode::SUCCESS,
+        Ok(answer) => complain(1, &format!("the daemon at {address} is not well: {}", answer.trim_end())),
         Err(error) => complain(1, &format!("the daemon at {address} does not answer: {error:#}")),
     }
 }
@@ -78,7 +78,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Asks, and returns the status line and what follows.
+/// Asks, and returns the whole answer, status line first.
 fn ask(address: SocketAddr, files: &Files) -> anyhow::Result<String> {
     let config = Identity::load(files)?.pinned_client_config()?;
     let socket = TcpStream::connect_timeout(&address, DEADLINE)?;

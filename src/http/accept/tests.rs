@@ -509,7 +509,7 @@ async fn a_handler_that_hangs_is_a_503_unless_it_was_asked_to_wait() {
     let mut client = site.client().await;
     let said = ask(&mut client, "GET /hang HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("application/problem+json"), "{said}");
-    assert!(said.contains("\"title\":\"No answer in time\"") && said.ends_with("}\n"), "{said}");
+    assert!(said.contains("\"No answer in time\"") && said.ends_with("}\n"), "{said}");
     let said = ask(&mut client, "GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     assert!(said.ends_with("waited\n"), "{said}");
 }
