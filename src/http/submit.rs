@@ -12,6 +12,7 @@ use axum::response::Response;
 use serde::Serialize;
 use tracing::info;
 
+use super::connection::BodyError;
 use super::peer::Peer;
 use super::problem::Problem;
 use super::{Api, BODY_MAX_BYTES, reply};
@@ -94,17 +95,15 @@ pub(super) fn no_query(query: Option<&str>) -> Result<(), Problem> {
 }
 
 fn unreadable(rejection: &BytesRejection) -> Problem {
-    match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let detail = format!("the body is longer than {BODY_MAX_BYTES} bytes; submit in several parts");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Body too large", detail)
-        }
-        _ => Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "Body incomplete",
-            format!("the body did not arrive whole: {rejection}"),
-        ),
-    }
+    let (status, title, detail) = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let detail = format!("the body is longer than {BODY_MAX_BYTES} bytes; submit in several parts");
+        (StatusCode::PAYLOAD_TOO_LARGE, "Body too large", detail)
+    } else if BodyError::is_too_slow(rejection) {
+        (StatusCode::REQUEST_TIMEOUT, "Body too slow", format!("the body did not arrive in time: {rejection}"))
+    } else {
+        (StatusCode::BAD_REQUEST, "Body incomplete", format!("the body did not arrive whole: {rejection}"))
+    };
+    Problem::new(status, title, detail)
 }
 
 /// Reads `If-Match` and `If-None-Match`.
