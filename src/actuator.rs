@@ -101,7 +101,7 @@ impl Actuator {
         let template = &object.spec.template;
         let made = match self.engine.create(NewContainer { marks, cluster: &self.cluster, template }).await {
             Outcome::Refused(refusal) if refusal.kind == RefusalKind::NameTaken => {
-                match self.engine.holder(&self.cluster, &marks.container_name()).await {
+                match self.engine.inspect(&self.cluster, &marks.container_name()).await {
                     // An earlier create of this very container did happen.
                     Ok(Holder::Ours(found)) if found.marks == *marks => {
                         let id = found.id.clone();
@@ -149,13 +149,19 @@ impl Actuator {
 
     async fn start_now(&self, id: &ContainerId) -> Outcome<()> {
         let outcome = self.engine.start(id).await;
-        if outcome == Outcome::Done(()) {
-            // Whether it has a health check, and whether it still runs, the next list says.
-            self.cache.changed(id, |container| {
+        if outcome != Outcome::Done(()) {
+            return outcome;
+        }
+        // Whether it still runs, and whether it has a health check that has not spoken yet, only the engine knows.
+        let begun = self.cache.begin_look();
+        match self.engine.inspect(&self.cluster, &id.0).await {
+            Ok(found) => self.cache.inspected(begun, id, found),
+            // A list will say. Until then it counts as running, which is what was just done.
+            Err(_) => self.cache.changed(id, |container| {
                 if container.state == State::Created {
                     container.state = State::Running;
                 }
-            });
+            }),
         }
         outcome
     }

@@ -19,7 +19,7 @@ use arc_swap::ArcSwap;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -181,6 +181,14 @@ impl App {
     /// Runs until a signal asks to stop, or a part dies.
     pub fn run(self) -> anyhow::Result<()> {
         let App { settings, tls, engine, listeners, clock, control, serving, client } = self;
+        // Before anybody is told that it runs: from then on a signal means an orderly stop.
+        let signals = {
+            let _inside = control.enter();
+            Signals {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+            }
+        };
         let endpoint: Arc<str> = settings.endpoint.to_string().into();
         let cluster = settings.cluster.to_string();
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock));
@@ -235,27 +243,31 @@ impl App {
             Limits::default(),
             stop.clone(),
         ));
-        let result = control.block_on(supervise(observer, shop, server, stop));
+        let result = control.block_on(supervise(signals, observer, shop, server, stop));
         serving.shutdown_timeout(RUNTIME_END);
         control.shutdown_timeout(RUNTIME_END);
         result
     }
 }
 
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
 /// Watches the three loops and the signals.
 async fn supervise(
+    mut signals: Signals,
     observer: Observer,
     shop: Shop,
     mut server: tokio::task::JoinHandle<Result<(), accept::ServeError>>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut observer = tokio::spawn(observer.run());
     let mut dispatcher = tokio::spawn(worker::dispatch(shop));
     tokio::select! {
-        _ = terminate.recv() => info!("SIGTERM: stopping; a second one ends at once"),
-        _ = interrupt.recv() => info!("SIGINT: stopping; a second one ends at once"),
+        _ = signals.terminate.recv() => info!("SIGTERM: stopping; a second one ends at once"),
+        _ = signals.interrupt.recv() => info!("SIGINT: stopping; a second one ends at once"),
         ended = &mut observer => match ended {
             Ok(()) => bail!("the observer ended"),
             Err(error) => bail!("the observer died: {error}"),
@@ -284,8 +296,8 @@ async fn supervise(
     };
     tokio::select! {
         ended = orderly => ended.context("the server died while stopping")?.context("the server failed while stopping")?,
-        _ = terminate.recv() => bail!("a second SIGTERM: ended at once"),
-        _ = interrupt.recv() => bail!("a second SIGINT: ended at once"),
+        _ = signals.terminate.recv() => bail!("a second SIGTERM: ended at once"),
+        _ = signals.interrupt.recv() => bail!("a second SIGINT: ended at once"),
     }
     observer.abort();
     info!("stopped");

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use serde::Serialize;
 
-use crate::model::{Constraint, Container, ContainerId, Detail, Marks, ObjectName};
+use crate::model::{Constraint, Container, ContainerId, Marks, ObjectName};
 
 pub mod docker;
 pub mod outcome;
@@ -145,10 +145,10 @@ impl NewContainer<'_> {
     }
 }
 
-/// What a name stands for at the endpoint.
+/// What a name or an id stands for at the endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Holder {
-    /// Nothing: the name is free.
+    /// Nothing: there is no such container.
     Nobody,
     /// A container of ours.
     Ours(Box<Container>),
@@ -161,6 +161,8 @@ pub enum Holder {
 pub enum Hint {
     /// Look at this object.
     Object(ObjectName),
+    /// Look at this container of the object, whose process ended.
+    Ended(ObjectName, ContainerId),
     /// Look at everything, nodes included.
     Everything,
 }
@@ -179,11 +181,9 @@ pub trait Engine: Send + Sync {
     /// All containers of the cluster, or those of one object; stopped ones and those on lost nodes included.
     async fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Result<Vec<Container>, EngineError>;
 
-    /// What only an inspect tells. `None` where the container is gone.
-    async fn detail(&self, id: &ContainerId) -> Result<Option<Detail>, EngineError>;
-
-    /// Who holds a name.
-    async fn holder(&self, cluster: &str, name: &str) -> Result<Holder, EngineError>;
+    /// What a name or a full id stands for. It waits where a list would not: right after a process ended, a list
+    /// may still call it running.
+    async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Holder, EngineError>;
 
     /// Sees to it that the image is there: asks first unless `always`, then pulls unless `never`.
     async fn provide_image(&self, image: &str, pull: crate::model::Pull) -> Outcome<()>;

@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::clock::Time;
-use crate::engine::{Info, Kind, Node};
-use crate::model::{Container, ContainerId, Detail, ObjectName};
+use crate::engine::{Holder, Info, Kind, Node};
+use crate::model::{Container, ContainerId, ObjectName};
 use crate::planner::Evidence;
 
 pub mod observer;
@@ -78,6 +78,14 @@ pub struct Mark(u64);
 struct Entry {
     container: Arc<Container>,
     written: Mark,
+}
+
+impl Entry {
+    /// Whether we know better than an answer that was asked for at `begun`. That a process has ended is believed
+    /// all the same: we start a container once, and an answer from before that start would call it created.
+    fn newer_than(&self, begun: Mark, answer: &Container) -> bool {
+        self.written > begun && !(answer.dead() && self.container.live())
+    }
 }
 
 #[derive(Debug, Default)]
@@ -157,8 +165,9 @@ impl Cache {
         });
     }
 
-    /// To be called before a list is asked for; its answer is then handed to [`Cache::listed`].
-    pub fn begin_list(&self) -> Mark {
+    /// To be called before a list or an inspect is asked for; the answer is then handed to [`Cache::listed`] or
+    /// [`Cache::inspected`].
+    pub fn begin_look(&self) -> Mark {
         let mut inner = self.lock();
         inner.mark += 1;
         Mark(inner.mark)
@@ -177,7 +186,7 @@ impl Cache {
                 continue;
             }
             match inner.entries.get(&container.id) {
-                Some(entry) if entry.written > begun => continue,
+                Some(entry) if entry.newer_than(begun, &container) => continue,
                 Some(entry) => {
                     if entry.container.state == container.state {
                         container.detail = container.detail.or_else(|| entry.container.detail.clone());
@@ -229,16 +238,23 @@ impl Cache {
         self.announce(inner, BTreeSet::from([object]));
     }
 
-    /// Takes note of what an inspect told. Not a write: it changes nothing that a list says.
-    pub fn detailed(&self, seen: &Container, detail: Detail) {
+    /// Takes an inspect of one container over. A container that is not known yet is left to the lists.
+    pub fn inspected(&self, begun: Mark, id: &ContainerId, found: Holder) {
         let mut guard = self.lock();
         let inner = &mut *guard;
-        let Some(entry) = inner.entries.get_mut(&seen.id) else { return };
-        if entry.container.state != seen.state {
-            return;
-        }
-        Arc::make_mut(&mut entry.container).detail = Some(detail);
+        let Some(entry) = inner.entries.get_mut(id) else { return };
         let object = entry.container.marks.object.clone();
+        match found {
+            Holder::Ours(found) if !entry.newer_than(begun, &found) => {
+                let container = Arc::make_mut(&mut entry.container);
+                (container.state, container.health, container.detail) =
+                    (found.state, found.health, found.detail);
+            }
+            Holder::Nobody if entry.written <= begun => {
+                inner.entries.remove(id);
+            }
+            Holder::Ours(_) | Holder::Nobody | Holder::Foreign => return,
+        }
         self.announce(inner, BTreeSet::from([object]));
     }
 
@@ -319,7 +335,7 @@ mod tests {
     fn a_list_does_not_undo_what_was_written_after_it_began() {
         let cache = Cache::new();
         cache.wrote(container("old", "web", State::Running));
-        let begun = cache.begin_list();
+        let begun = cache.begin_look();
         cache.wrote(container("new", "web", State::Created));
         cache.changed(&"new".into(), |c| c.state = State::Running);
         cache.removed(&"old".into());
@@ -330,9 +346,21 @@ mod tests {
         );
         assert_eq!(there(&cache), [("new".to_owned(), State::Running)]);
         // The next list knows.
-        let begun = cache.begin_list();
+        let begun = cache.begin_look();
         cache.listed(begun, None, vec![]);
         assert_eq!(there(&cache), []);
+    }
+
+    #[test]
+    fn an_end_is_believed_even_from_an_answer_that_was_asked_for_before_our_start_returned() {
+        let cache = Cache::new();
+        cache.wrote(container("a", "web", State::Created));
+        let begun = cache.begin_look();
+        cache.changed(&"a".into(), |c| c.state = State::Running);
+        cache.listed(begun, None, vec![container("a", "web", State::Created)]);
+        assert_eq!(there(&cache), [("a".to_owned(), State::Running)]);
+        cache.inspected(begun, &"a".into(), Holder::Ours(Box::new(container("a", "web", State::Exited))));
+        assert_eq!(there(&cache), [("a".to_owned(), State::Exited)]);
     }
 
     #[test]
@@ -340,7 +368,7 @@ mod tests {
         let cache = Cache::new();
         cache.wrote(container("a", "web", State::Running));
         cache.wrote(container("b", "db", State::Running));
-        let begun = cache.begin_list();
+        let begun = cache.begin_look();
         cache.listed(begun, Some(&ObjectName::parse("web").unwrap()), vec![]);
         assert_eq!(there(&cache), [("b".to_owned(), State::Running)]);
     }
@@ -353,7 +381,7 @@ mod tests {
         cache.wrote(container("a", "web", State::Running));
         assert!(web.has_changed().unwrap() && !db.has_changed().unwrap());
         assert_eq!(web.borrow_and_update().len(), 1);
-        let begun = cache.begin_list();
+        let begun = cache.begin_look();
         cache.listed(begun, None, vec![container("a", "web", State::Running)]);
         assert!(!web.has_changed().unwrap(), "the same again is no change");
         assert!(db.borrow_and_update().is_empty());

@@ -54,7 +54,9 @@ fn ids(containers: &[Container]) -> Vec<&str> {
 fn runs(daemon: &Daemon, cluster: &Cluster, count: usize) -> Vec<Container> {
     let what = format!("{count} run, no fewer and no more");
     daemon.wait_until(SOON, &what, || cluster.running().len() == count);
-    cluster.running()
+    let running = cluster.running();
+    daemon.wait_until(SOON, "and serve", || running.iter().all(|container| cluster.serves(container)));
+    running
 }
 
 /// The time from the death of one container to the start of its slot's next.
@@ -120,7 +122,7 @@ fn with_nothing_configured_it_makes_certificates_and_prints_a_curl_command_that_
         .unwrap_or_else(|error| panic!("{command}\nanswers no JSON ({error}): {}", text(&output.stdout)));
     assert!(answer["status"].is_null(), "{command}\nanswers an error: {answer}");
 
-    assert_eq!(first.status()["Engine"]["Connected"], true, "{}", first.account());
+    first.connected();
     // The bundle is the same client's: password "swarm".
     assert_eq!(Client::with_bundle(&first.url, &certificates).get("/healthz").status, 200);
 
@@ -270,8 +272,7 @@ fn what_is_killed_stopped_or_removed_by_hand_comes_back_within_a_second() {
         (&five[2], vec!["rm", "--force", victim(2)]),
         (&five[3], vec!["exec", victim(3), "/server", "tell", "/crash"]),
     ] {
-        // Not every one succeeds: the one that crashes takes the messenger with it.
-        let _ = engine.try_docker(&how);
+        engine.docker(&how);
         let (start, took) = replacement(&events, victim);
         eprintln!("docker {}: {} runs {took:?} after its predecessor's end", how[0], start.name);
         times.push((how[0].to_owned(), took));
@@ -341,6 +342,7 @@ fn a_smaller_count_stops_what_is_too_much_and_none_and_delete_stop_all_gracefull
 
     daemon.client.submit(&object(&name, 2));
     daemon.converges(&name, SOON);
+    runs(&daemon, &cluster, 3);
     assert!(matches!(daemon.client.delete(&format!("/objects/{name}")).status, 200 | 202 | 204));
     daemon.wait_until(SOON, "nothing is left of what was deleted, also no dead container", || {
         cluster.containers().iter().all(|one| one.name.starts_with(&other))
@@ -374,6 +376,7 @@ fn stop_signal_and_stop_timeout_are_the_objects_own() {
     for name in [&signal, &lingers, &stubborn] {
         daemon.converges(name, SOON);
     }
+    runs(&daemon, &cluster, 3);
     let events = cluster.events();
     daemon.client.submit(&object_with(&signal, 0, json!({"StopSignal": "SIGUSR1"})));
     for name in [&lingers, &stubborn] {
@@ -561,10 +564,18 @@ fn what_turns_unhealthy_is_replaced() {
     let cluster = engine.cluster("health");
     let daemon = Daemon::managing(&cluster);
     let name = unique("health");
-    let check = json!({"Test": ["CMD", "/server", "healthcheck"], "Interval": 300_000_000, "Retries": 1});
+    let check = json!({"Test": ["CMD", "/server", "healthcheck"], "Interval": 300_000_000, "Retries": 2});
     daemon.client.submit(&object_with(&name, 2, json!({"Healthcheck": check})));
     daemon.converges(&name, SOON);
     let two = runs(&daemon, &cluster, 2);
+    let healthy = |one: &Container| {
+        engine.docker(&["inspect", "--format={{.State.Health.Status}}", &one.id]) == "healthy"
+    };
+    assert!(
+        two.iter().all(healthy),
+        "converged means healthy, where there is a health check\n{}",
+        daemon.account()
+    );
     engine.docker(&["exec", &two[0].id, "/server", "tell", "/unhealthy"]);
     let took = daemon.wait_until(SOON, "another one runs in its place", || {
         let running = cluster.running();
@@ -722,8 +733,7 @@ fn an_engine_with_mutual_tls_is_believed_only_with_the_right_certificates() {
         .env("DOCKER_TLS_VERIFY", "1")
         .env("DOCKER_CERT_PATH", certificates.directory())
         .start();
-    daemon.wait_until(SOON, "it has found the engine", || daemon.status()["Engine"]["Connected"] == true);
-    assert_eq!(daemon.status()["Engine"]["Endpoint"], endpoint);
+    assert_eq!(daemon.connected()["Endpoint"], endpoint);
 }
 
 #[test]

@@ -25,7 +25,7 @@ use http::Method;
 
 use super::outcome::{Call, read_failure};
 use super::{Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Outcome, Refusal, RefusalKind};
-use crate::model::{Container, ContainerId, Detail, LABEL_CLUSTER, LABEL_OBJECT, ObjectName, Pull};
+use crate::model::{Container, ContainerId, LABEL_CLUSTER, LABEL_OBJECT, ObjectName, Pull};
 
 pub mod transport;
 mod wire;
@@ -153,17 +153,6 @@ impl DockerEngine {
         }
     }
 
-    async fn inspect(
-        &self,
-        key: &str,
-    ) -> Result<Option<bollard::models::ContainerInspectResponse>, EngineError> {
-        match self.question(QUESTION, self.docker.inspect_container(key, None)).await {
-            Ok(found) => Ok(Some(found)),
-            Err(BollardError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
-            Err(error) => Err(explain(&error)),
-        }
-    }
-
     async fn has_image(&self, image: &str) -> Outcome<bool> {
         match self.question(QUESTION, self.docker.inspect_image(image)).await {
             Ok(_) => Outcome::Done(true),
@@ -264,18 +253,15 @@ impl Engine for DockerEngine {
             .collect())
     }
 
-    async fn detail(&self, id: &ContainerId) -> Result<Option<Detail>, EngineError> {
-        Ok(self.inspect(&id.0).await?.map(|found| wire::read_detail(&found)))
-    }
-
-    async fn holder(&self, cluster: &str, name: &str) -> Result<Holder, EngineError> {
-        Ok(match self.inspect(name).await? {
-            None => Holder::Nobody,
-            Some(found) => match wire::read_inspected(cluster, found) {
+    async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Holder, EngineError> {
+        match self.question(QUESTION, self.docker.inspect_container(name_or_id, None)).await {
+            Ok(found) => Ok(match wire::read_inspected(cluster, found) {
                 Some(container) => Holder::Ours(Box::new(container)),
                 None => Holder::Foreign,
-            },
-        })
+            }),
+            Err(BollardError::DockerResponseServerError { status_code: 404, .. }) => Ok(Holder::Nobody),
+            Err(error) => Err(explain(&error)),
+        }
     }
 
     async fn provide_image(&self, image: &str, pull: Pull) -> Outcome<()> {

@@ -101,14 +101,14 @@ impl Engine for SimulatedEngine {
         Ok(self.world().containers.values().filter(concerned).map(|s| s.container.clone()).collect())
     }
 
-    async fn detail(&self, id: &ContainerId) -> Result<Option<Detail>, EngineError> {
-        Ok(self.world().containers.get(id).map(|s| s.container.detail.clone().unwrap_or_default()))
-    }
-
-    async fn holder(&self, cluster: &str, name: &str) -> Result<Holder, EngineError> {
-        Ok(match self.world().containers.values().find(|s| s.container.name == name) {
+    async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Holder, EngineError> {
+        let meant = |s: &&Simulated| s.container.name == name_or_id || &*s.container.id.0 == name_or_id;
+        Ok(match self.world().containers.values().find(meant) {
             None => Holder::Nobody,
-            Some(s) if s.cluster == cluster => Holder::Ours(Box::new(s.container.clone())),
+            Some(s) if s.cluster == cluster => {
+                let detail = Some(s.container.detail.clone().unwrap_or_default());
+                Holder::Ours(Box::new(Container { detail, ..s.container.clone() }))
+            }
             Some(_) => Holder::Foreign,
         })
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Extension;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -34,10 +35,11 @@ pub(super) async fn all(State(api): State<Api>, RawQuery(query): RawQuery) -> Re
 
 pub(super) async fn one(
     State(api): State<Api>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     no_query(query.as_deref())?;
+    let name = named(name)?;
     let objects = api.sources.objects.borrow().clone();
     let found = ObjectName::parse(&name).and_then(|n| objects.get(&n)).filter(|o| o.deleted.is_none());
     match found {
@@ -49,11 +51,12 @@ pub(super) async fn one(
 pub(super) async fn delete(
     State(api): State<Api>,
     Extension(peer): Extension<Arc<Peer>>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     no_query(query.as_deref())?;
+    let name = named(name)?;
     let parsed = ObjectName::parse(&name).ok_or_else(|| missing(&api, &name))?;
     let committed = match api.store.commit(vec![Change::Delete(parsed)], precondition(&headers)?).await {
         Ok(committed) => committed,
@@ -68,6 +71,17 @@ pub(super) async fn delete(
     Ok(match receipts.as_slice() {
         [receipt] => reply::ok(receipt),
         many => reply::ok(&many),
+    })
+}
+
+/// The name in a path.
+pub(super) fn named(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    path.map(|Path(name)| name).map_err(|rejection| {
+        Problem::new(
+            rejection.status(),
+            "Bad path",
+            format!("the name in the path cannot be read: {rejection}"),
+        )
     })
 }
 

@@ -1,5 +1,6 @@
 //! `/status`: how everything is doing.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 
@@ -15,10 +16,11 @@ pub(super) async fn all(State(api): State<Api>, RawQuery(query): RawQuery) -> Re
 
 pub(super) async fn one(
     State(api): State<Api>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     no_query(query.as_deref())?;
+    let name = objects::named(name)?;
     match ObjectName::parse(&name).and_then(|name| api.sources.object(&name)) {
         Some(status) => Ok(reply::tagged(reply::ok(&status), status.generation)),
         None => Err(objects::missing(&api, &name)),

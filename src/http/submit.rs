@@ -99,7 +99,11 @@ fn unreadable(rejection: &BytesRejection) -> Problem {
         let detail = format!("the body is longer than {BODY_MAX_BYTES} bytes; submit in several parts");
         (StatusCode::PAYLOAD_TOO_LARGE, "Body too large", detail)
     } else if BodyError::is_too_slow(rejection) {
-        (StatusCode::REQUEST_TIMEOUT, "Body too slow", format!("the body did not arrive in time: {rejection}"))
+        (
+            StatusCode::REQUEST_TIMEOUT,
+            "Body too slow",
+            format!("the body did not arrive in time: {rejection}"),
+        )
     } else {
         (StatusCode::BAD_REQUEST, "Body incomplete", format!("the body did not arrive whole: {rejection}"))
     };

@@ -17,7 +17,7 @@ use tracing::{debug, info, warn};
 use super::{Cache, Trouble};
 use crate::clock::{Clock, Time};
 use crate::engine::{Engine, EngineError, Hint};
-use crate::model::{Container, ObjectName, State};
+use crate::model::{Container, ContainerId, ObjectName, State};
 
 /// The wait between two tries to reach an engine that does not answer: short, since a socket costs nothing to
 /// try and people wait for it.
@@ -102,15 +102,7 @@ impl Observer {
             tokio::select! {
                 hint = hints.next() => {
                     let Some(hint) = hint else { return Err(EngineError("its event stream ended".to_owned())) };
-                    match gather(hint?, &mut hints).await? {
-                        Some(objects) => {
-                            debug!(?objects, "looking again after events");
-                            for object in &objects {
-                                self.list(Some(object)).await?;
-                            }
-                        }
-                        None => self.list(None).await?,
-                    }
+                    self.follow(gather(hint?, &mut hints).await?).await?;
                 }
                 _ = resync.tick() => {
                     let info = self.engine.info().await?;
@@ -123,12 +115,29 @@ impl Observer {
     }
 
     async fn list(&self, object: Option<&ObjectName>) -> Result<(), EngineError> {
-        let begun = self.cache.begin_list();
+        let begun = self.cache.begin_look();
         let at = self.clock.now();
         let list = self.engine.list(&self.cluster, object).await?;
         self.cache.listed(begun, object, list);
         if object.is_none() {
             self.cache.set_engine(|state| state.listed = Some(at));
+        }
+        Ok(())
+    }
+
+    /// Looks where the hints point.
+    async fn follow(&self, hints: Hints) -> Result<(), EngineError> {
+        debug!(?hints, "looking again after events");
+        // Docker announces an end before its list shows it, and nothing more comes after that. An inspect waits
+        // until the end is done, so it goes first.
+        for id in &hints.ended {
+            self.try_look_at(id).await;
+        }
+        if hints.everything || hints.objects.len() > MANY_OBJECTS {
+            return self.list(None).await;
+        }
+        for object in &hints.objects {
+            self.list(Some(object)).await?;
         }
         Ok(())
     }
@@ -142,36 +151,58 @@ impl Observer {
             .filter(|c| c.detail.is_none() && (c.dead() || c.state == State::Running))
             .take(DETAILS_A_LIST)
             .collect();
-        stream::iter(wanting).for_each_concurrent(DETAILS_AT_ONCE, |container| self.look_at(container)).await;
+        let look = |container: Arc<Container>| async move { self.try_look_at(&container.id).await };
+        stream::iter(wanting).for_each_concurrent(DETAILS_AT_ONCE, look).await;
     }
 
-    async fn look_at(&self, container: Arc<Container>) {
-        match self.engine.detail(&container.id).await {
-            Ok(Some(detail)) => self.cache.detailed(&container, detail),
-            // The next list says what became of it.
-            Ok(None) => {}
-            Err(error) => debug!(container = %container.name, %error, "no details for the status page"),
+    /// An inspect that fails costs a detail; what is there, the lists say.
+    async fn try_look_at(&self, id: &ContainerId) {
+        if let Err(error) = self.look_at(id).await {
+            debug!(container = id.short(), %error, "not inspected");
+        }
+    }
+
+    async fn look_at(&self, id: &ContainerId) -> Result<(), EngineError> {
+        let begun = self.cache.begin_look();
+        let found = self.engine.inspect(&self.cluster, &id.0).await?;
+        self.cache.inspected(begun, id, found);
+        Ok(())
+    }
+}
+
+/// Hints that came close together.
+#[derive(Debug, Default)]
+struct Hints {
+    everything: bool,
+    objects: BTreeSet<ObjectName>,
+    ended: BTreeSet<ContainerId>,
+}
+
+impl Hints {
+    fn add(&mut self, hint: Hint) {
+        match hint {
+            Hint::Everything => self.everything = true,
+            Hint::Object(object) => {
+                self.objects.insert(object);
+            }
+            Hint::Ended(object, id) => {
+                self.objects.insert(object);
+                self.ended.insert(id);
+            }
         }
     }
 }
 
-/// Takes up the hints that come close together. `None` means: look at everything.
+/// Takes up the hints that come close together.
 async fn gather(
     first: Hint,
-    hints: &mut BoxStream<'static, Result<Hint, EngineError>>,
-) -> Result<Option<BTreeSet<ObjectName>>, EngineError> {
-    let mut objects = BTreeSet::new();
-    let mut everything = false;
-    let mut take = |hint| match hint {
-        Hint::Object(name) => {
-            objects.insert(name);
-        }
-        Hint::Everything => everything = true,
-    };
-    take(first);
+    stream: &mut BoxStream<'static, Result<Hint, EngineError>>,
+) -> Result<Hints, EngineError> {
+    let mut hints = Hints::default();
+    hints.add(first);
     let until = tokio::time::Instant::now() + GATHER;
-    while let Ok(Some(hint)) = tokio::time::timeout_at(until, hints.next()).await {
-        take(hint?);
+    while let Ok(Some(hint)) = tokio::time::timeout_at(until, stream.next()).await {
+        hints.add(hint?);
     }
-    Ok((!everything && objects.len() <= MANY_OBJECTS).then_some(objects))
+    Ok(hints)
 }

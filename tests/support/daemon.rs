@@ -207,6 +207,13 @@ impl Daemon {
             .unwrap_or_else(|| panic!("not within {deadline:?}: {what}\n{}", self.account()))
     }
 
+    /// Waits until it has found its engine, and returns what the status says about that.
+    #[track_caller]
+    pub(crate) fn connected(&self) -> Value {
+        self.wait_until(START, "it has found its engine", || self.status()["Engine"]["Connected"] == true);
+        self.status()["Engine"].clone()
+    }
+
     /// Waits until `/status/NAME` says converged.
     #[track_caller]
     pub(crate) fn converges(&self, name: &str, deadline: Duration) -> Duration {

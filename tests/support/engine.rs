@@ -138,6 +138,12 @@ impl Cluster {
         self.containers().into_iter().filter(|container| container.state == "running").collect()
     }
 
+    /// Whether the program in a container has said that it serves. One that is stopped before that has not yet
+    /// caught its signals, and a process 1 ignores those.
+    pub(crate) fn serves(&self, container: &Container) -> bool {
+        self.engine.try_docker(&["logs", &container.id]).is_some_and(|said| said.contains("serving on"))
+    }
+
     /// What has happened to these containers from now on.
     pub(crate) fn events(&self) -> Events {
         Events::record(self)

@@ -180,13 +180,14 @@ pub(super) fn read_inspected(cluster: &str, found: ContainerInspectResponse) -> 
             _ => Health::None,
         },
         image: config.image.unwrap_or_default(),
-        created: Time(u64::try_from(since_epoch.as_millis()).unwrap_or_default()),
+        // In whole seconds, as a list has it.
+        created: Time(since_epoch.as_secs() * 1000),
         detail: Some(detail),
     })
 }
 
 /// What the status page shows beyond the list.
-pub(super) fn read_detail(found: &ContainerInspectResponse) -> Detail {
+fn read_detail(found: &ContainerInspectResponse) -> Detail {
     let Some(state) = &found.state else { return Detail::default() };
     let never = |time: &&String| !time.starts_with("0001-");
     let ended = state.running != Some(true) && state.finished_at.as_ref().filter(never).is_some();
@@ -280,7 +281,16 @@ fn read_event(event: &Value, cluster: &str) -> Option<Hint> {
     if labels.get(LABEL_CLUSTER)?.as_str()? != cluster {
         return None;
     }
-    ObjectName::parse(labels.get(LABEL_OBJECT)?.as_str()?).map(Hint::Object)
+    let object = ObjectName::parse(labels.get(LABEL_OBJECT)?.as_str()?)?;
+    let id = event
+        .get("Actor")
+        .and_then(|actor| actor.get("ID"))
+        .and_then(Value::as_str)
+        .filter(|id| !id.is_empty());
+    Some(match id {
+        Some(id) if action == "die" => Hint::Ended(object, id.into()),
+        _ => Hint::Object(object),
+    })
 }
 
 #[cfg(test)]
@@ -358,7 +368,7 @@ mod tests {
         );
         let (first, second) = stream.split_at(stream.len() - 10);
         let mut buffer = BytesMut::from(first);
-        let web = Hint::Object(ObjectName::parse("web").unwrap());
+        let web = Hint::Ended(ObjectName::parse("web").unwrap(), "x".into());
         assert_eq!(take_hints(&mut buffer, "c").unwrap(), [web, Hint::Everything]);
         buffer.extend_from_slice(second.as_bytes());
         assert_eq!(take_hints(&mut buffer, "c").unwrap(), [Hint::Object(ObjectName::parse("db").unwrap())]);
