@@ -139,6 +139,7 @@ impl Actuator {
             image: image.to_owned(),
             created: self.clock.now(),
             detail: None,
+            signalled: false,
         }
     }
 

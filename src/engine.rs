@@ -163,6 +163,8 @@ pub enum Hint {
     Object(ObjectName),
     /// Look at this container of the object, whose process ended.
     Ended(ObjectName, ContainerId),
+    /// Somebody sent this container a signal: `docker stop` or `docker kill`.
+    Signalled(ContainerId),
     /// Look at everything, nodes included.
     Everything,
 }

@@ -138,8 +138,9 @@ impl History {
                 }
             };
             let ended = container.dead() && !std::mem::replace(&mut seen.end_counted, true);
-            // What lay there when we came may have ended long ago: no reason to wait.
-            if (ended && !first_look) || turned_unhealthy {
+            // What lay there when we came may have ended long ago, and what somebody stopped did not fail: no
+            // reason to wait.
+            if (ended && !first_look && !container.signalled) || turned_unhealthy {
                 let ran = seen.running_since.map_or(Duration::ZERO, |since| now.since(since));
                 self.slot_failed(slot, ran, how_it_failed(container), now);
             }

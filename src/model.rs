@@ -311,6 +311,8 @@ pub struct Container {
     pub created: Time,
     /// What an inspect told, where one was made.
     pub detail: Option<Detail>,
+    /// Somebody was seen to send it a signal: should it end now, that is no failure of its own.
+    pub signalled: bool,
 }
 
 impl Container {

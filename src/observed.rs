@@ -191,6 +191,7 @@ impl Cache {
                     if entry.container.state == container.state {
                         container.detail = container.detail.or_else(|| entry.container.detail.clone());
                     }
+                    container.signalled = entry.container.signalled;
                     if *entry.container == container {
                         continue;
                     }
@@ -236,6 +237,13 @@ impl Cache {
         entry.written = written;
         let object = entry.container.marks.object.clone();
         self.announce(inner, BTreeSet::from([object]));
+    }
+
+    /// Takes note that somebody sent a container a signal.
+    pub fn signalled(&self, id: &ContainerId) {
+        if let Some(entry) = self.lock().entries.get_mut(id) {
+            Arc::make_mut(&mut entry.container).signalled = true;
+        }
     }
 
     /// Takes an inspect of one container over. A container that is not known yet is left to the lists.
@@ -324,6 +332,7 @@ mod tests {
             image: "img".to_owned(),
             created: Time(0),
             detail: None,
+            signalled: false,
         }
     }
 

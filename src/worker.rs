@@ -267,3 +267,143 @@ fn trouble(report: &Report) -> Option<(&'static str, String)> {
         | Report::Removed(outcome) => of(outcome),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use futures_util::stream::BoxStream;
+
+    use super::*;
+    use crate::clock::Time;
+    use crate::engine::simulated::SimulatedEngine;
+    use crate::engine::{Engine, EngineError, Hint, Holder, Info, NewContainer};
+    use crate::model::submission::{self, Submission};
+    use crate::model::{ContainerId, Pull};
+    use crate::observed::observer::Observer;
+    use crate::planner::Phase;
+    use crate::store::memory::MemoryStore;
+    use crate::store::{Change, Precondition, Store};
+
+    /// A simulated engine with one call that panics, if `fatal` says so.
+    struct Fragile {
+        inner: SimulatedEngine,
+        fatal: bool,
+    }
+
+    #[async_trait]
+    impl Engine for Fragile {
+        async fn info(&self) -> Result<Info, EngineError> {
+            self.inner.info().await
+        }
+        async fn list(
+            &self,
+            cluster: &str,
+            object: Option<&ObjectName>,
+        ) -> Result<Vec<Container>, EngineError> {
+            self.inner.list(cluster, object).await
+        }
+        async fn inspect(&self, cluster: &str, key: &str) -> Result<Holder, EngineError> {
+            self.inner.inspect(cluster, key).await
+        }
+        async fn provide_image(&self, image: &str, pull: Pull) -> Outcome<()> {
+            self.inner.provide_image(image, pull).await
+        }
+        async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
+            assert!(!self.fatal, "a create that panics");
+            self.inner.create(new).await
+        }
+        async fn start(&self, id: &ContainerId) -> Outcome<()> {
+            self.inner.start(id).await
+        }
+        async fn stop(&self, id: &ContainerId, grace: Duration) -> Outcome<()> {
+            self.inner.stop(id, grace).await
+        }
+        async fn remove(&self, id: &ContainerId) -> Outcome<()> {
+            self.inner.remove(id).await
+        }
+        async fn hints(
+            &self,
+            cluster: &str,
+        ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError> {
+            self.inner.hints(cluster).await
+        }
+    }
+
+    struct Daemon {
+        store: Arc<MemoryStore>,
+        shop: Shop,
+        observer: Observer,
+    }
+
+    fn daemon(fatal: bool) -> Daemon {
+        let clock = Clock::starting_at(Time(1_000_000));
+        let engine: Arc<dyn Engine> = Arc::new(Fragile { inner: SimulatedEngine::new(3, clock), fatal });
+        let cache = Arc::new(Cache::new());
+        let store = Arc::new(MemoryStore::new(clock));
+        let actuator = Arc::new(Actuator::new(engine.clone(), cache.clone(), "test".to_owned(), 8, clock));
+        let shop = Shop {
+            objects: store.objects(),
+            cache: cache.clone(),
+            actuator,
+            board: watch::Sender::new(Arc::default()),
+            endpoint: "simulated://3".into(),
+            pulse: Pulse::new(clock.now()),
+            stop: CancellationToken::new(),
+            clock,
+        };
+        let (endpoint, cluster) = ("simulated://3".to_owned(), "test".to_owned());
+        let observer = Observer { engine, endpoint, cluster, cache, resync: Duration::from_secs(10), clock };
+        Daemon { store, shop, observer }
+    }
+
+    fn put(name: &str, count: u32) -> Change {
+        let text = format!(r#"{{"Name": "{name}", "Image": "a", "Count": {count}}}"#);
+        match submission::read(text.as_bytes()).unwrap() {
+            Submission::One(spec) => Change::Put(spec),
+            Submission::Many(_) => unreachable!(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_submitted_runs_what_is_deleted_goes_and_the_worker_with_it() {
+        let Daemon { store, shop, observer } = daemon(false);
+        let (mut board, mut present) = (shop.board.subscribe(), shop.cache.present());
+        let loops = [tokio::spawn(async { drop(dispatch(shop).await) }), tokio::spawn(observer.run())];
+        let name = ObjectName::parse("web").unwrap();
+        for count in [40, 3, 7] {
+            store.commit(vec![put("web", count)], Precondition::None).await.unwrap();
+            let generation = store.objects().borrow()[&name].generation;
+            let wanted = usize::try_from(count).unwrap();
+            let converged = |board: &Arc<Board>| {
+                board.get(&name).is_some_and(|p| {
+                    p.observed_generation == generation
+                        && p.verdict.phase == Phase::Converged
+                        && p.verdict.ready == wanted
+                })
+            };
+            tokio::time::timeout(Duration::from_secs(60), board.wait_for(converged)).await.unwrap().unwrap();
+        }
+        store.commit(vec![Change::Delete(name.clone())], Precondition::None).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(60), present.wait_for(|p| p.is_empty()))
+            .await
+            .unwrap()
+            .unwrap();
+        tokio::time::timeout(Duration::from_secs(60), board.wait_for(|b| b.is_empty()))
+            .await
+            .unwrap()
+            .unwrap();
+        loops.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_dies_takes_the_dispatcher_with_it() {
+        let Daemon { store, shop, observer } = daemon(true);
+        let watching = tokio::spawn(observer.run());
+        store.commit(vec![put("web", 1)], Precondition::None).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(60), dispatch(shop)).await.unwrap();
+        assert!(ended.unwrap_err().to_string().starts_with("the worker of 'web' died"));
+        watching.abort();
+    }
+}

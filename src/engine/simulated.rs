@@ -170,6 +170,7 @@ impl Engine for SimulatedEngine {
             image: new.template.image.clone(),
             created: self.clock.now(),
             detail: None,
+            signalled: false,
         };
         let command = new.template.body.cmd.as_deref().and_then(|c| c.first()).map(String::as_str);
         let startable = command != Some("/nope");

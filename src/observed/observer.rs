@@ -128,6 +128,9 @@ impl Observer {
     /// Looks where the hints point.
     async fn follow(&self, hints: Hints) -> Result<(), EngineError> {
         debug!(?hints, "looking again after events");
+        for id in &hints.signalled {
+            self.cache.signalled(id);
+        }
         // Docker announces an end before its list shows it, and nothing more comes after that. An inspect waits
         // until the end is done, so it goes first.
         for id in &hints.ended {
@@ -176,6 +179,7 @@ struct Hints {
     everything: bool,
     objects: BTreeSet<ObjectName>,
     ended: BTreeSet<ContainerId>,
+    signalled: BTreeSet<ContainerId>,
 }
 
 impl Hints {
@@ -184,6 +188,9 @@ impl Hints {
             Hint::Everything => self.everything = true,
             Hint::Object(object) => {
                 self.objects.insert(object);
+            }
+            Hint::Signalled(id) => {
+                self.signalled.insert(id);
             }
             Hint::Ended(object, id) => {
                 self.objects.insert(object);

@@ -67,6 +67,7 @@ fn world() -> impl Strategy<Value = World> {
                     image: "img".to_owned(),
                     created: Time(HOUR - age),
                     detail: None,
+                    signalled: false,
                 })
             })
             .collect();
@@ -110,6 +111,7 @@ impl World {
                         image: image.clone(),
                         created: self.now,
                         detail: None,
+                        signalled: false,
                     }));
                     Report::Created(Outcome::Done(id))
                 }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! object NAME COUNT TEMPLATE [stop-first] [history=N] [parallelism=N] [deleted]
-//! NAME.SLOT.ATTEMPT TEMPLATE STATE [healthy|unhealthy|starting] [node=N] [created=SECONDS] [up=SECONDS]
+//! NAME.SLOT.ATTEMPT TEMPLATE STATE [healthy|unhealthy|starting] [signalled] [node=N] [created=SECONDS] [up=SECONDS]
 //! doing create SLOT.ATTEMPT | doing remove NAME.SLOT.ATTEMPT
 //! failed create SLOT.ATTEMPT refused|unknown|taken|image   (just now)
 //! no-image                      (nothing is known of the image yet)
@@ -81,6 +81,7 @@ fn container(line: &str) -> Container {
         image: "img".to_owned(),
         created: ago(&words, "created").unwrap_or(Time(NOW.0 - 3_600_000)),
         detail: None,
+        signalled: words.contains(&"signalled"),
     }
 }
 
@@ -250,6 +251,21 @@ fn a_killed_container_is_replaced_at_once_and_kept_for_its_logs() {
         r#"create web.1.2 image=img cause="missing replica"
            progressing: 1 of 2 run; 1 being created"#,
     );
+}
+
+#[test]
+fn what_ends_by_itself_again_waits_and_what_somebody_stopped_does_not() {
+    let twice = |how: &str| {
+        let object = Object { spec: spec("web", 1, ""), generation: 1, deleted: None };
+        let mut history = History::new(1);
+        history.observe(&object, &[], NOW);
+        for attempt in 1..=2 {
+            let line = format!("web.1.{attempt} t1 exited {how}");
+            history.observe(&object, &[Arc::new(container(&line))], NOW);
+        }
+        history.slot(1).map(|failures| failures.count)
+    };
+    assert_eq!((twice(""), twice("signalled")), (Some(2), None));
 }
 
 #[test]

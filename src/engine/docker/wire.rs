@@ -121,6 +121,7 @@ pub(super) fn read_summary(cluster: &str, swarm: bool, summary: ContainerSummary
             u64::try_from(summary.created.unwrap_or_default()).unwrap_or_default().saturating_mul(1000),
         ),
         detail: None,
+        signalled: false,
     })
 }
 
@@ -183,6 +184,7 @@ pub(super) fn read_inspected(cluster: &str, found: ContainerInspectResponse) -> 
         // In whole seconds, as a list has it.
         created: Time(since_epoch.as_secs() * 1000),
         detail: Some(detail),
+        signalled: false,
     })
 }
 
@@ -289,6 +291,7 @@ fn read_event(event: &Value, cluster: &str) -> Option<Hint> {
         .filter(|id| !id.is_empty());
     Some(match id {
         Some(id) if action == "die" => Hint::Ended(object, id.into()),
+        Some(id) if action == "kill" => Hint::Signalled(id.into()),
         _ => Hint::Object(object),
     })
 }
@@ -374,6 +377,8 @@ mod tests {
         assert_eq!(take_hints(&mut buffer, "c").unwrap(), [Hint::Object(ObjectName::parse("db").unwrap())]);
         assert!(buffer.is_empty());
         assert_eq!(take_hints(&mut BytesMut::from(event("web", "die").as_str()), "other").unwrap(), []);
+        let mut kill = BytesMut::from(event("web", "kill").as_str());
+        assert_eq!(take_hints(&mut kill, "c").unwrap(), [Hint::Signalled("x".into())]);
         assert!(take_hints(&mut BytesMut::from("nonsense"), "c").is_err());
     }
 }
