@@ -13,6 +13,7 @@ use super::*;
 use crate::engine::Outcome;
 use crate::history::Report;
 use crate::model::TemplateHash;
+use crate::model::{Health, Order, State};
 
 const HOUR: u64 = 3_600_000;
 

@@ -20,6 +20,7 @@ use super::*;
 use crate::engine::{Outcome, Refusal, RefusalKind};
 use crate::history::Report;
 use crate::model::submission::{self, Submission};
+use crate::model::{Health, State};
 use crate::model::{ObjectName, Spec, TemplateHash};
 
 pub(super) const NOW: Time = Time(1_000_000_000);

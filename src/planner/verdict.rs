@@ -2,7 +2,8 @@
 //!
 //! Written for somebody on call: it names the container, keeps the engine's words, and says what is waited for.
 
-use super::{Action, Input, Phase, Planning, Verdict};
+use super::rules::Planning;
+use super::{Action, Input, Phase, Verdict};
 use crate::clock::Time;
 use crate::history::Failures;
 use crate::model::{Container, Health, State};

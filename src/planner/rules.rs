@@ -1,0 +1,440 @@
+//! The rules, one function each, in the order in which they apply: see the story of [`planner`](super).
+//!
+//! Each rule reads the slots as the rules before it left them and adds its steps. What already has a step, or
+//! is under way, is spoken for and gets no second one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Action, Input, Plan, Step, verdict};
+use crate::clock::Time;
+use crate::model::{Container, ContainerId, Health, Marks, Order, State};
+
+/// Applies all rules.
+pub(super) fn apply(input: Input<'_>) -> Plan {
+    let mut planning = Planning::new(input);
+    planning.settle_duplicates();
+    planning.remove_surplus();
+    planning.fill_missing();
+    planning.update_stale();
+    planning.replace_unhealthy();
+    planning.clear_away_the_dead();
+    planning.start_what_does_not_run();
+    planning.finish()
+}
+
+/// A slot as observed.
+#[derive(Debug, Default)]
+pub(super) struct Slot<'a> {
+    /// Live containers of the present template, best first.
+    pub(super) current: Vec<&'a Container>,
+    /// Live containers of another template, best first.
+    pub(super) stale: Vec<&'a Container>,
+    /// Live, and being removed: still there, not to be counted on.
+    leaving: Vec<&'a Container>,
+    /// Ended, newest attempt first.
+    dead: Vec<&'a Container>,
+    /// Made, and refused to start: good for nothing.
+    misfits: Vec<&'a Container>,
+    /// A create is under way.
+    creating: bool,
+    /// A create whose outcome is not known.
+    in_doubt: Option<u32>,
+    /// The highest attempt there is.
+    highest_attempt: u32,
+}
+
+impl Slot<'_> {
+    /// Holds a container, or may: it counts.
+    fn held(&self) -> bool {
+        !self.current.is_empty() || !self.stale.is_empty() || self.creating || self.in_doubt.is_some()
+    }
+}
+
+pub(super) struct Planning<'a> {
+    pub(super) input: Input<'a>,
+    pub(super) slots: BTreeMap<u32, Slot<'a>>,
+    /// Slots that stay, after the surplus is gone.
+    pub(super) staying: BTreeSet<u32>,
+    /// Slots that go.
+    surplus: BTreeSet<u32>,
+    /// Slots that want a container and have none: to be filled now or, after a failure, later.
+    pub(super) missing: BTreeSet<u32>,
+    /// Containers that already have their step, or that must not get one.
+    spoken_for: BTreeSet<&'a ContainerId>,
+    pub(super) steps: Vec<Step>,
+    pub(super) wake_at: Option<Time>,
+    /// Creates that may still be begun.
+    room: usize,
+}
+
+impl<'a> Planning<'a> {
+    fn new(input: Input<'a>) -> Planning<'a> {
+        let mut slots: BTreeMap<u32, Slot<'a>> = BTreeMap::new();
+        let mut spoken_for = BTreeSet::new();
+        let mut leaving = BTreeSet::new();
+        let mut creates = 0;
+        for action in input.under_way {
+            match action {
+                Action::Create { marks, .. } => {
+                    creates += 1;
+                    let slot = slots.entry(marks.slot).or_default();
+                    slot.creating = true;
+                    slot.highest_attempt = slot.highest_attempt.max(marks.attempt);
+                }
+                Action::Start { id, .. } => {
+                    spoken_for.insert(id);
+                }
+                Action::Remove { id, .. } => {
+                    spoken_for.insert(id);
+                    leaving.insert(id);
+                }
+                Action::Pull { .. } => {}
+            }
+        }
+        for container in input.containers {
+            let container: &'a Container = container;
+            let slot = slots.entry(container.marks.slot).or_default();
+            slot.highest_attempt = slot.highest_attempt.max(container.marks.attempt);
+            if !container.live() {
+                if container.dead() {
+                    slot.dead.push(container);
+                }
+            } else if leaving.contains(&container.id) {
+                slot.leaving.push(container);
+            } else if container.state == State::Created && input.history.start_refused(&container.id) {
+                slot.misfits.push(container);
+            } else if container.marks.template == input.object.spec.template.hash {
+                slot.current.push(container);
+            } else {
+                slot.stale.push(container);
+            }
+        }
+        for ((number, attempt), _) in input.history.doubts() {
+            let slot = slots.entry(number).or_default();
+            slot.in_doubt = slot.in_doubt.max(Some(attempt));
+            slot.highest_attempt = slot.highest_attempt.max(attempt);
+        }
+        for slot in slots.values_mut() {
+            slot.current.sort_by_key(|c| (!c.ready(), std::cmp::Reverse(c.marks.attempt), &c.id));
+            slot.stale.sort_by_key(|c| (!c.ready(), std::cmp::Reverse(c.marks.attempt), &c.id));
+            slot.dead.sort_by_key(|c| (std::cmp::Reverse(c.marks.attempt), &c.id));
+        }
+        let room = input.history.window().saturating_sub(creates);
+        Planning {
+            input,
+            slots,
+            staying: BTreeSet::new(),
+            surplus: BTreeSet::new(),
+            missing: BTreeSet::new(),
+            spoken_for,
+            steps: Vec::new(),
+            wake_at: None,
+            room,
+        }
+    }
+
+    /// How many containers are wanted.
+    pub(super) fn wanted(&self) -> usize {
+        usize::try_from(self.input.object.wanted()).unwrap_or(usize::MAX)
+    }
+
+    fn look_again(&mut self, at: Time) {
+        self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    fn remove(&mut self, container: &'a Container, cause: impl Into<String>) {
+        if !self.spoken_for.insert(&container.id) {
+            return;
+        }
+        if let Some(failures) = self.input.history.removal(&container.id)
+            && failures.retry_at > self.input.now
+        {
+            self.look_again(failures.retry_at);
+            return;
+        }
+        let action = Action::Remove { id: container.id.clone(), name: container.name.clone() };
+        self.steps.push(Step { action, cause: cause.into() });
+    }
+
+    /// Begins a create in a slot, if there is room, the image is there and no failure asks to wait.
+    fn create(&mut self, number: u32, cause: &str) {
+        let Input { object, history, now, under_way, .. } = self.input;
+        let slot = self.slots.entry(number).or_default();
+        if slot.creating {
+            return;
+        }
+        let doubt =
+            history.doubts().find(|((n, attempt), _)| *n == number && Some(*attempt) == slot.in_doubt);
+        let waits = [
+            history.whole().map(|failures| failures.retry_at),
+            history.slot(number).map(|failures| failures.retry_at),
+            doubt.map(|(_, doubt)| doubt.retry_at),
+        ];
+        if let Some(until) = waits.into_iter().flatten().max()
+            && until > now
+        {
+            self.look_again(until);
+            return;
+        }
+        let spec = &object.spec;
+        if !history.image_provided() {
+            let action = Action::Pull { image: spec.template.image.clone(), pull: spec.pull };
+            if !under_way.contains(&action) && !self.steps.iter().any(|step| step.action == action) {
+                self.steps.push(Step { action, cause: format!("needed to create {}.{number}", spec.name) });
+            }
+            return;
+        }
+        if self.room == 0 {
+            return;
+        }
+        self.room -= 1;
+        slot.creating = true;
+        let (attempt, cause) = match doubt {
+            // The same name again: if the last try did make it, the engine will say so.
+            Some(((_, attempt), doubt)) => (attempt, format!("the last create is in doubt: {}", doubt.why)),
+            None => (1 + slot.highest_attempt.max(history.highest_taken(number)), cause.to_owned()),
+        };
+        let marks =
+            Marks { object: spec.name.clone(), slot: number, attempt, template: spec.template.hash.clone() };
+        let action = Action::Create { marks, image: spec.template.image.clone() };
+        self.steps.push(Step { action, cause });
+    }
+
+    /// Rule 2.
+    fn settle_duplicates(&mut self) {
+        let mut extras = Vec::new();
+        for slot in self.slots.values_mut() {
+            for group in [&mut slot.current, &mut slot.stale] {
+                let Some(best) = group.first().copied() else { continue };
+                for extra in group.drain(1..) {
+                    slot.leaving.push(extra);
+                    extras.push((extra, format!("{} holds the slot already", best.name)));
+                }
+            }
+        }
+        for (extra, cause) in extras {
+            self.remove(extra, cause);
+        }
+    }
+
+    /// Rule 3.
+    fn remove_surplus(&mut self) {
+        let mut held: Vec<u32> = self.slots.iter().filter(|(_, slot)| slot.held()).map(|(n, _)| *n).collect();
+        let surplus = held.len().saturating_sub(self.wanted());
+        if surplus > 0 {
+            let crowd = self.crowd();
+            held.sort_by_key(|number| std::cmp::Reverse(self.merit(*number, &crowd)));
+            let cause = format!("surplus: {} there, {} wanted", held.len(), self.wanted());
+            for number in held.split_off(held.len() - surplus) {
+                self.surplus.insert(number);
+                let Some(slot) = self.slots.get_mut(&number) else { continue };
+                let going: Vec<_> = slot.current.drain(..).chain(slot.stale.drain(..)).collect();
+                slot.leaving.extend(&going);
+                // What is just being made and started is let land first.
+                let landing = slot.creating;
+                for container in going.into_iter().filter(|_| !landing) {
+                    self.remove(container, cause.clone());
+                }
+            }
+        }
+        self.staying = held.into_iter().collect();
+    }
+
+    /// How many live containers of the object each node has.
+    fn crowd(&self) -> BTreeMap<&'a str, usize> {
+        let mut crowd = BTreeMap::new();
+        for container in self.slots.values().flat_map(|slot| slot.current.iter().chain(&slot.stale)) {
+            *crowd.entry(container.node.as_deref().unwrap_or_default()).or_default() += 1;
+        }
+        crowd
+    }
+
+    /// How good a slot is: the greatest stays longest.
+    fn merit(&self, number: u32, crowd: &BTreeMap<&str, usize>) -> impl Ord + use<> {
+        use std::cmp::Reverse;
+        let slot = self.slots.get(&number);
+        let current = slot.and_then(|s| s.current.first());
+        let best = current.or(slot.and_then(|s| s.stale.first()));
+        let ready = slot.is_some_and(|s| s.current.iter().chain(&s.stale).any(|c| c.ready()));
+        let health = best.map_or(0, |c| match (c.state, c.health) {
+            (State::Running, Health::Unhealthy) => 1,
+            (State::Running, _) => 3,
+            _ => 2,
+        });
+        let node = best.and_then(|c| c.node.as_deref()).unwrap_or_default();
+        let crowded = crowd.get(node).copied().unwrap_or_default();
+        let within = usize::try_from(number).is_ok_and(|n| n <= self.wanted());
+        let age = Reverse(best.map(|c| c.created));
+        (ready, current.is_some(), health, within, Reverse(crowded), age, Reverse(number))
+    }
+
+    /// Rule 4.
+    fn fill_missing(&mut self) {
+        let stopping =
+            |slot: &Slot<'_>| !slot.held() && slot.leaving.iter().any(|c| c.state != State::Created);
+        let not_free: BTreeSet<u32> =
+            self.slots.iter().filter(|(_, s)| s.held() || stopping(s)).map(|(n, _)| *n).collect();
+        let there = self.staying.len() + self.slots.values().filter(|slot| stopping(slot)).count();
+        let lacking = self.wanted().saturating_sub(there);
+        self.missing = (1..).filter(|number| !not_free.contains(number)).take(lacking).collect();
+        for number in self.missing.clone() {
+            self.create(number, "missing replica");
+        }
+        // A name in doubt is tried again, so that the doubt ends.
+        for number in self.staying.clone() {
+            let doubtful =
+                self.slots.get(&number).is_some_and(|s| s.in_doubt.is_some() && s.current.is_empty());
+            if doubtful {
+                self.create(number, "missing replica");
+            }
+        }
+    }
+
+    /// Ready for as long as `Update.Monitor` asks.
+    fn proven(&mut self, container: &Container) -> bool {
+        if !container.ready() {
+            return false;
+        }
+        let since = self.input.history.running_since(&container.id).unwrap_or(self.input.now);
+        let good_at = since + self.input.object.spec.update.monitor;
+        if good_at > self.input.now {
+            self.look_again(good_at);
+        }
+        good_at <= self.input.now
+    }
+
+    /// Rule 5.
+    fn update_stale(&mut self) {
+        let update = &self.input.object.spec.update;
+        let staying: Vec<u32> = self.staying.iter().copied().collect();
+        let is_stale = |slot: &Slot<'_>| !slot.stale.is_empty();
+        if !staying.iter().any(|n| self.slots.get(n).is_some_and(is_stale)) {
+            return;
+        }
+        let mut unsettled =
+            self.missing.len() + self.slots.values().filter(|s| !s.held() && !s.leaving.is_empty()).count();
+        let mut waiting: Vec<(bool, u32)> = Vec::new();
+        for number in staying {
+            let Some(slot) = self.slots.get(&number) else { continue };
+            let (current, stale) = (slot.current.first().copied(), slot.stale.first().copied());
+            let failed = update.order == Order::StartFirst && self.input.history.slot(number).is_some();
+            let begun = slot.creating || slot.in_doubt.is_some() || failed;
+            match (current, stale) {
+                (Some(current), Some(stale)) => {
+                    if self.proven(current) {
+                        self.remove(stale, format!("replaced by {}", current.name));
+                    }
+                    unsettled += 1;
+                }
+                (Some(current), None) => unsettled += usize::from(!self.proven(current)),
+                (None, Some(stale)) if begun => {
+                    unsettled += 1;
+                    if update.order == Order::StartFirst {
+                        self.create(number, &format!("replaces {}, which is stale", stale.name));
+                    }
+                }
+                (None, Some(stale)) => waiting.push((stale.ready(), number)),
+                (None, None) => unsettled += 1,
+            }
+        }
+        // What is broken is replaced first.
+        waiting.sort_unstable();
+        let at_once = match update.parallelism {
+            0 => waiting.len(),
+            n => usize::try_from(n).unwrap_or(usize::MAX),
+        };
+        for (_, number) in waiting.into_iter().take(at_once.saturating_sub(unsettled)) {
+            let Some(stale) = self.slots.get(&number).and_then(|s| s.stale.first().copied()) else {
+                continue;
+            };
+            match update.order {
+                Order::StartFirst => self.create(number, &format!("replaces {}, which is stale", stale.name)),
+                // The image comes before anything is stopped.
+                Order::StopFirst if !self.input.history.image_provided() => self.create(number, "update"),
+                Order::StopFirst => self.remove(stale, "stale: stopped before its replacement starts"),
+            }
+        }
+    }
+
+    /// Rule 6.
+    fn replace_unhealthy(&mut self) {
+        let settling = |slot: &Slot<'_>| {
+            let starting = slot.current.iter().any(|c| !c.ready() && c.health != Health::Unhealthy);
+            slot.creating || starting || !slot.leaving.is_empty()
+        };
+        let busy = !self.missing.is_empty() || self.slots.values().any(settling);
+        if busy {
+            return;
+        }
+        let cycle = self.input.object.spec.template.check_cycle();
+        let mut candidates: Vec<(Time, &'a Container)> = Vec::new();
+        for number in self.staying.clone() {
+            let Some(current) = self.slots.get(&number).and_then(|s| s.current.first().copied()) else {
+                continue;
+            };
+            if let Some(since) = self.input.history.unhealthy_since(&current.id) {
+                candidates.push((since + cycle, current));
+            }
+        }
+        candidates.sort_by_key(|(due, container)| (*due, container.marks.slot));
+        if let Some((due, container)) = candidates.first().copied() {
+            if due <= self.input.now {
+                self.remove(
+                    container,
+                    format!(
+                        "unhealthy for longer than a check cycle of {}",
+                        humantime::format_duration(cycle)
+                    ),
+                );
+            } else {
+                self.look_again(due);
+            }
+        }
+    }
+
+    /// Rule 7.
+    fn clear_away_the_dead(&mut self) {
+        let keep = usize::try_from(self.input.object.spec.history).unwrap_or(usize::MAX);
+        let mut going = Vec::new();
+        for (number, slot) in &self.slots {
+            let stays =
+                self.staying.contains(number) || self.missing.contains(number) || !slot.leaving.is_empty();
+            let wanted = stays && !self.surplus.contains(number) && self.wanted() > 0;
+            let kept = if wanted { keep } else { 0 };
+            going.extend(slot.misfits.iter().map(|c| (*c, "it cannot start".to_owned())));
+            going.extend(slot.dead.iter().skip(kept).map(|c| match wanted {
+                true => (*c, format!("dead, and {keep} kept a slot")),
+                false => (*c, "dead, and its slot is not wanted".to_owned()),
+            }));
+        }
+        for (container, cause) in going {
+            self.remove(container, cause);
+        }
+    }
+
+    /// Starts what was made and not started: by us before a crash, or by a call that was cut.
+    fn start_what_does_not_run(&mut self) {
+        let Input { history, now, .. } = self.input;
+        for number in self.staying.clone() {
+            let Some(slot) = self.slots.get(&number) else { continue };
+            let Some(container) = slot.current.first().copied().filter(|c| c.state == State::Created) else {
+                continue;
+            };
+            if slot.creating || self.spoken_for.contains(&container.id) {
+                continue;
+            }
+            if let Some(failures) = history.whole().filter(|failures| failures.retry_at > now) {
+                self.look_again(failures.retry_at);
+                continue;
+            }
+            self.spoken_for.insert(&container.id);
+            let action = Action::Start { id: container.id.clone(), name: container.name.clone() };
+            self.steps.push(Step { action, cause: "made and not started".to_owned() });
+        }
+    }
+
+    fn finish(self) -> Plan {
+        let verdict = verdict::verdict(&self);
+        Plan { steps: self.steps, wake_at: self.wake_at, verdict }
+    }
+}
