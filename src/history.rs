@@ -15,7 +15,7 @@ use crate::engine::{Outcome, RefusalKind};
 use crate::model::{Container, ContainerId, Health, Object, State, TemplateHash};
 use crate::planner::Action;
 
-/// The most steps of one object under way at once; engine calls have a common limit besides. Small enough that
+/// The most creates of one object under way at once; engine calls have a common limit besides. Small enough that
 /// an object with thousands of containers to make queues only these few before everybody else's.
 pub const MAX_WINDOW: u32 = 16;
 /// A create in doubt that no list has shown for this long is forgotten: should it land yet, the list says so.
@@ -74,6 +74,7 @@ pub struct History {
     generation: u64,
     template: Option<TemplateHash>,
     image_provided: bool,
+    template_works: bool,
     window: u32,
     whole: Failures,
     slots: BTreeMap<u32, Failures>,
@@ -91,6 +92,7 @@ impl History {
             generation: 0,
             template: None,
             image_provided: false,
+            template_works: false,
             window: MAX_WINDOW,
             whole: Failures::default(),
             slots: BTreeMap::new(),
@@ -115,6 +117,7 @@ impl History {
         if self.template.as_ref() != Some(&object.spec.template.hash) {
             self.template = Some(object.spec.template.hash.clone());
             self.image_provided = false;
+            self.template_works = false;
         }
         let first_look = !std::mem::replace(&mut self.looked, true);
 
@@ -123,6 +126,7 @@ impl History {
             self.doubts.remove(&(slot, container.marks.attempt));
             let seen = self.seen.entry(container.id.clone()).or_default();
             if container.state == State::Running {
+                self.template_works |= container.marks.template == object.spec.template.hash;
                 let since = *seen.running_since.get_or_insert(now);
                 if now.since(since) >= backoff::STABLE_RUN && container.health != Health::Unhealthy {
                     self.slots.remove(&slot);
@@ -173,6 +177,7 @@ impl History {
     }
 
     fn succeeded(&mut self) {
+        self.template_works = true;
         self.whole = Failures::default();
         self.window = (self.window * 2).min(MAX_WINDOW);
     }
@@ -265,9 +270,10 @@ impl History {
         self.image_provided
     }
 
-    /// How many steps may be under way at once.
+    /// How many creates may be under way at once: one, until a container of the present template has started, so
+    /// that a command that is wrong costs one attempt and not as many as there are replicas.
     pub fn window(&self) -> usize {
-        usize::try_from(self.window).unwrap_or(1)
+        if self.template_works { usize::try_from(self.window).unwrap_or(1) } else { 1 }
     }
 
     /// The failures of the object as a whole: its image, its spec, the engine.

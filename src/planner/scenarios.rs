@@ -200,6 +200,15 @@ fn a_new_object_asks_for_its_image_first_once() {
 }
 
 #[test]
+fn a_template_that_never_ran_is_tried_once_before_all_replicas_follow() {
+    scenario(
+        "object web 500 t1",
+        r#"create web.1.1 image=img cause="missing replica"
+           progressing: 0 of 500 run; 1 being created"#,
+    );
+}
+
+#[test]
 fn missing_replicas_are_created_in_the_lowest_free_slots() {
     scenario(
         "object web 4 t1
@@ -412,13 +421,14 @@ fn a_stop_first_update_removes_the_old_and_waits_until_it_is_gone() {
 #[test]
 fn an_update_replaces_what_is_broken_first_and_goes_as_wide_as_it_may() {
     scenario(
-        "object web 3 t2 parallelism=2
+        "object web 4 t2 parallelism=2
          web.1.1 t1 running
          web.2.1 t1 running
-         web.3.1 t1 paused",
+         web.3.1 t1 paused
+         web.4.2 t2 running",
         r#"create web.3.2 image=img cause="replaces web.3.1, which is stale"
            create web.1.2 image=img cause="replaces web.1.1, which is stale"
-           progressing: 2 of 3 run; 2 being created"#,
+           progressing: 3 of 4 run; 2 being created"#,
     );
 }
 
