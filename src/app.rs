@@ -75,6 +75,11 @@ struct ClientFiles {
 pub fn start(settings: Settings) -> anyhow::Result<App> {
     let control = runtime("control")?;
     let serving = runtime("serving")?;
+    // Before certificates are made: an address that cannot be had leaves nothing behind.
+    let listeners = {
+        let _inside = serving.enter();
+        accept::bind(&settings.addresses)?
+    };
     let (files, client) = certificates(&settings)?;
     let identity = Identity::load(&files)?;
     let tls = Tls::new(&identity)?;
@@ -83,10 +88,6 @@ pub fn start(settings: Settings) -> anyhow::Result<App> {
         Clock::start()
     };
     let engine = engine(&settings, &identity, clock)?;
-    let listeners = {
-        let _inside = serving.enter();
-        accept::bind(&settings.addresses)?
-    };
     Ok(App { settings, tls, engine, listeners, clock, control, serving, client })
 }
 

@@ -113,6 +113,7 @@ impl History {
             self.slots.clear();
             self.window = MAX_WINDOW;
             self.seen.values_mut().for_each(|seen| seen.start_refused = false);
+            self.taken.clear();
         }
         if self.template.as_ref() != Some(&object.spec.template.hash) {
             self.template = Some(object.spec.template.hash.clone());
@@ -152,7 +153,6 @@ impl History {
         let there: BTreeSet<_> = containers.iter().map(|c| &c.id).collect();
         self.seen.retain(|id, _| there.contains(id));
         self.doubts.retain(|_, doubt| now.since(doubt.since) < DOUBT_LIFETIME);
-        self.taken.retain(|(slot, _)| *slot <= crate::model::MAX_COUNT);
     }
 
     /// Takes over what another history remembers of one container.

@@ -206,7 +206,8 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn default_data_dir() -> Result<PathBuf, String> {
+/// Where state is kept where `--data-dir` does not say.
+pub(super) fn default_data_dir() -> Result<PathBuf, String> {
     if rustix::process::geteuid().is_root() {
         return Ok(PathBuf::from("/var/lib").join(PROGRAM));
     }
@@ -218,7 +219,7 @@ fn default_data_dir() -> Result<PathBuf, String> {
 }
 
 /// `IP:PORT`, and as Go programs take it, `:PORT` for all addresses.
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     let wanted = format!("expected IP:PORT, such as 127.0.0.1:{DEFAULT_PORT} or 0.0.0.0:{DEFAULT_PORT}");
     if let Some(port) = text.strip_prefix(':') {
         let port = port.parse().map_err(|_| wanted)?;

@@ -6,6 +6,7 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
 use super::complain;
-use super::flags::TlsFlags;
+use super::flags::{TlsFlags, address, default_data_dir};
 use crate::certificates::{Files, Identity};
 
 /// A health check that waits longer is no health check.
@@ -26,37 +27,18 @@ const ANSWER_MAX_BYTES: u64 = 64 * 1024;
 #[derive(Debug, Args)]
 pub(super) struct HealthcheckFlags {
     /// Where the daemon listens; of several addresses the first is asked.
-    #[arg(
-        long,
-        env = "SCSM_ADDR",
-        value_name = "IP:PORT",
-        value_delimiter = ',',
-        default_value = "127.0.0.1:3476"
-    )]
+    #[arg(long, env = "SCSM_ADDR", value_name = "IP:PORT", value_delimiter = ',', value_parser = address, default_value = "127.0.0.1:3476")]
     addr: Vec<SocketAddr>,
     #[command(flatten)]
     tls: TlsFlags,
-    /// The daemon's data directory, where its certificates were made by itself.
-    #[arg(
-        long,
-        env = "SCSM_DATA_DIR",
-        value_name = "DIR",
-        default_value = "/var/lib/swarm-cluster-state-manager"
-    )]
-    data_dir: std::path::PathBuf,
+    /// The daemon's data directory, where it made its certificates by itself. [default: as the daemon's]
+    #[arg(long, env = "SCSM_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
 }
 
 pub(super) fn run(flags: &HealthcheckFlags) -> ExitCode {
-    let files = match flags.tls.files() {
-        Ok(Some(files)) => files,
-        Ok(None) => {
-            let certs = flags.data_dir.join("certs");
-            Files {
-                ca: certs.join("ca.pem"),
-                cert: certs.join("server.pem"),
-                key: certs.join("server-key.pem"),
-            }
-        }
+    let files = match files(flags) {
+        Ok(files) => files,
         Err(message) => return complain(2, &message),
     };
     let Some(address) = flags.addr.first().copied().map(reachable) else {
@@ -67,6 +49,15 @@ pub(super) fn run(flags: &HealthcheckFlags) -> ExitCode {
         Ok(answer) => complain(1, &format!("the daemon at {address} is not well: {}", answer.trim_end())),
         Err(error) => complain(1, &format!("the daemon at {address} does not answer: {error:#}")),
     }
+}
+
+/// The files given, or those that the daemon made.
+fn files(flags: &HealthcheckFlags) -> Result<Files, String> {
+    if let Some(files) = flags.tls.files()? {
+        return Ok(files);
+    }
+    let certs = flags.data_dir.clone().map_or_else(default_data_dir, Ok)?.join("certs");
+    Ok(Files { ca: certs.join("ca.pem"), cert: certs.join("server.pem"), key: certs.join("server-key.pem") })
 }
 
 /// An address that listens for all is asked on this machine.

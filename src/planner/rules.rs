@@ -33,7 +33,7 @@ pub(super) struct Slot<'a> {
     leaving: Vec<&'a Container>,
     /// Ended, newest attempt first.
     dead: Vec<&'a Container>,
-    /// Made, and refused to start: good for nothing.
+    /// Made, and never to run: refused to start, or stale before it was started.
     misfits: Vec<&'a Container>,
     /// A create is under way.
     creating: bool,
@@ -105,6 +105,8 @@ impl<'a> Planning<'a> {
                 slot.misfits.push(container);
             } else if container.marks.template == input.object.spec.template.hash {
                 slot.current.push(container);
+            } else if container.state == State::Created && !slot.creating {
+                slot.misfits.push(container);
             } else {
                 slot.stale.push(container);
             }
@@ -117,6 +119,7 @@ impl<'a> Planning<'a> {
         for slot in slots.values_mut() {
             slot.current.sort_by_key(|c| (!c.ready(), std::cmp::Reverse(c.marks.attempt), &c.id));
             slot.stale.sort_by_key(|c| (!c.ready(), std::cmp::Reverse(c.marks.attempt), &c.id));
+            slot.misfits.sort_by_key(|c| (c.marks.attempt, &c.id));
             slot.dead.sort_by_key(|c| (std::cmp::Reverse(c.marks.attempt), &c.id));
         }
         let room = input.history.window().saturating_sub(creates);
@@ -401,7 +404,10 @@ impl<'a> Planning<'a> {
                 self.staying.contains(number) || self.missing.contains(number) || !slot.leaving.is_empty();
             let wanted = stays && !self.surplus.contains(number) && self.wanted() > 0;
             let kept = if wanted { keep } else { 0 };
-            going.extend(slot.misfits.iter().map(|c| (*c, "it cannot start".to_owned())));
+            going.extend(slot.misfits.iter().map(|c| match self.input.history.start_refused(&c.id) {
+                true => (*c, "it cannot start".to_owned()),
+                false => (*c, "stale, and it never ran".to_owned()),
+            }));
             going.extend(slot.dead.iter().skip(kept).map(|c| match wanted {
                 true => (*c, format!("dead, and {keep} kept a slot")),
                 false => (*c, "dead, and its slot is not wanted".to_owned()),

@@ -480,6 +480,18 @@ fn what_was_made_and_not_started_is_started() {
 }
 
 #[test]
+fn what_is_stale_and_never_ran_goes_at_once() {
+    scenario(
+        "object web 2 t2
+         web.1.1 t1 created
+         web.2.2 t2 running",
+        r#"create web.1.2 image=img cause="missing replica"
+           remove web.1.1 id=web.1.1 cause="stale, and it never ran"
+           progressing: 1 of 2 run; 1 being created, 1 being removed"#,
+    );
+}
+
+#[test]
 fn an_unhealthy_container_is_replaced_after_a_check_cycle_one_at_a_time() {
     scenario(
         "object web 3 t1
