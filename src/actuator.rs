@@ -20,9 +20,7 @@ use crate::planner::Action;
 
 /// Stops under way at once, over all objects. A stop mostly waits for the container's own grace period, which
 /// costs the engine nothing, so it does not take a place among the calls that make the engine work.
-const STOPS_AT_ONCE: usize = 64;
-/// Pulls under way at once, over all images: they share one line.
-const PULLS_AT_ONCE: usize = 4;
+const STOPS_AT_ONCE: usize = 256;
 /// What is waited for a stop where the object does not say: Docker's own grace period.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
@@ -37,7 +35,6 @@ pub struct Actuator {
     clock: Clock,
     calls: Semaphore,
     stops: Semaphore,
-    pull_places: Arc<Semaphore>,
     pulls: Mutex<BTreeMap<PullKey, SharedPull>>,
 }
 
@@ -57,7 +54,6 @@ impl Actuator {
             clock,
             calls: Semaphore::new(parallel),
             stops: Semaphore::new(STOPS_AT_ONCE),
-            pull_places: Arc::new(Semaphore::new(PULLS_AT_ONCE)),
             pulls: Mutex::default(),
         }
     }
@@ -78,13 +74,8 @@ impl Actuator {
         let shared = {
             let mut pulls = self.pulls.lock().await;
             let begin = || {
-                let (engine, places, image) =
-                    (self.engine.clone(), self.pull_places.clone(), image.to_owned());
-                let whole = async move {
-                    let _place = places.acquire().await;
-                    engine.provide_image(&image, pull).await
-                };
-                whole.boxed().shared()
+                let (engine, image) = (self.engine.clone(), image.to_owned());
+                async move { engine.provide_image(&image, pull).await }.boxed().shared()
             };
             pulls.entry(key.clone()).or_insert_with(begin).clone()
         };

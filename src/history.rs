@@ -73,6 +73,7 @@ pub enum Report {
 pub struct History {
     generation: u64,
     template: Option<TemplateHash>,
+    image: String,
     image_provided: bool,
     template_works: bool,
     window: u32,
@@ -91,6 +92,7 @@ impl History {
         History {
             generation: 0,
             template: None,
+            image: String::new(),
             image_provided: false,
             template_works: false,
             window: MAX_WINDOW,
@@ -117,6 +119,7 @@ impl History {
         }
         if self.template.as_ref() != Some(&object.spec.template.hash) {
             self.template = Some(object.spec.template.hash.clone());
+            self.image.clone_from(&object.spec.template.image);
             self.image_provided = false;
             self.template_works = false;
         }
@@ -171,6 +174,11 @@ impl History {
 
     fn object_failed(&mut self, error: String, now: Time) {
         self.window = 1;
+        // Steps that were under way together fail together: that is one failure, and one wait.
+        if self.whole.count > 0 && now < self.whole.retry_at {
+            self.whole.error = error;
+            return;
+        }
         self.whole.count += 1;
         self.whole.retry_at = now + backoff::after_refusal(self.whole.count, self.seed);
         self.whole.error = error;
@@ -185,6 +193,11 @@ impl History {
     /// Takes note of how a step ended.
     pub fn ended(&mut self, action: &Action, report: Report, now: Time) {
         match (action, report) {
+            // What was begun for a template that is no longer wanted says nothing about the present one.
+            (Action::Pull { image, .. }, Report::Image(_)) if *image != self.image => {}
+            (Action::Create { marks, .. }, _) if Some(&marks.template) != self.template.as_ref() => {
+                self.doubts.remove(&(marks.slot, marks.attempt));
+            }
             (_, Report::Image(Outcome::Done(()))) => {
                 self.image_provided = true;
                 self.whole = Failures::default();

@@ -72,7 +72,7 @@ pub enum Pull {
     /// Where the engine does not have it.
     #[default]
     Missing,
-    /// Once for every changed spec, even where the engine has it.
+    /// Once for every changed template, even where the engine has it.
     Always,
     /// Never: a missing image is an error.
     Never,

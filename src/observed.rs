@@ -257,9 +257,11 @@ impl Cache {
                 let container = Arc::make_mut(&mut entry.container);
                 (container.state, container.health, container.detail) =
                     (found.state, found.health, found.detail);
+                entry.written = entry.written.max(begun);
             }
             Holder::Nobody if entry.written <= begun => {
                 inner.entries.remove(id);
+                inner.removed.insert(id.clone(), begun);
             }
             Holder::Ours(_) | Holder::Nobody | Holder::Foreign => return,
         }
@@ -370,6 +372,23 @@ mod tests {
         assert_eq!(there(&cache), [("a".to_owned(), State::Running)]);
         cache.inspected(begun, &"a".into(), Holder::Ours(Box::new(container("a", "web", State::Exited))));
         assert_eq!(there(&cache), [("a".to_owned(), State::Exited)]);
+    }
+
+    #[test]
+    fn a_list_that_was_asked_for_before_an_inspect_does_not_undo_it() {
+        let cache = Cache::new();
+        cache.wrote(container("a", "web", State::Created));
+        cache.wrote(container("b", "web", State::Created));
+        let old = cache.begin_look();
+        let begun = cache.begin_look();
+        cache.inspected(begun, &"a".into(), Holder::Ours(Box::new(container("a", "web", State::Running))));
+        cache.inspected(begun, &"b".into(), Holder::Nobody);
+        cache.listed(
+            old,
+            None,
+            vec![container("a", "web", State::Created), container("b", "web", State::Created)],
+        );
+        assert_eq!(there(&cache), [("a".to_owned(), State::Running)]);
     }
 
     #[test]

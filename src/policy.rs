@@ -93,11 +93,21 @@ pub fn check(body: &ContainerCreateBody, constraints: &[Constraint]) -> Result<(
         unless(!volume.contains(':'), "Volumes", &HOST_PATHS)?;
     }
     if let Some(NetworkingConfig { endpoints_config: Some(endpoints) }) = &body.networking_config {
-        for network in endpoints.keys() {
-            unless(network != "host", "NetworkingConfig.EndpointsConfig", &NAMESPACES)?;
+        for (network, endpoint) in endpoints {
+            unless(!names_the_host(network), "NetworkingConfig.EndpointsConfig", &NAMESPACES)?;
+            let options = endpoint.driver_opts.as_ref().is_none_or(|options| options.is_empty());
+            unless(options, "NetworkingConfig.EndpointsConfig.DriverOpts", &RUNTIME)?;
         }
     }
     body.host_config.as_ref().map_or(Ok(()), host_config)
+}
+
+/// Whether a network is, or may be, that of the host. A Swarm manager also takes `node/host`, and every endpoint
+/// takes a network's id, which does not tell what it stands for.
+fn names_the_host(network: &str) -> bool {
+    let name = network.rsplit('/').next().unwrap_or_default();
+    let may_be_an_id = name.len() >= 12 && name.bytes().all(|b| b.is_ascii_hexdigit());
+    name.eq_ignore_ascii_case("host") || may_be_an_id
 }
 
 fn labels<'a>(field: &str, names: impl Iterator<Item = &'a String>) -> Result<(), Refusal> {
@@ -137,6 +147,8 @@ fn host_config(config: &HostConfig) -> Result<(), Refusal> {
         isolation,
         sysctls,
         annotations,
+        links,
+        log_config,
         storage_opt,
         container_id_file,
         ulimits: _,
@@ -181,8 +193,6 @@ fn host_config(config: &HostConfig) -> Result<(), Refusal> {
         cpu_realtime_period: _,
         oom_kill_disable: _,
         oom_score_adj: _,
-        log_config: _,
-        links: _,
     } = config;
 
     unless(*privileged != Some(true), "HostConfig.Privileged", &PRIVILEGED)?;
@@ -220,7 +230,7 @@ fn host_config(config: &HostConfig) -> Result<(), Refusal> {
     none_of("HostConfig.DeviceRequests", device_requests.as_ref(), &DEVICES)?;
 
     let joins = |mode: Option<&String>| {
-        mode.is_some_and(|m| m == "host" || m.starts_with("container:") || m.starts_with("ns:"))
+        mode.is_some_and(|m| names_the_host(m) || m.starts_with("container:") || m.starts_with("ns:"))
     };
     unless(!joins(network_mode.as_ref()), "HostConfig.NetworkMode", &NAMESPACES)?;
     unless(!joins(pid_mode.as_ref()), "HostConfig.PidMode", &NAMESPACES)?;
@@ -240,6 +250,15 @@ fn host_config(config: &HostConfig) -> Result<(), Refusal> {
     unless(
         storage_opt.as_ref().is_none_or(|s| s.keys().all(|k| k == "size")),
         "HostConfig.StorageOpt",
+        &RUNTIME,
+    )?;
+    // A link hands the other container's environment over, passwords included.
+    none_of("HostConfig.Links", links.as_ref(), &NAMESPACES)?;
+    // Other drivers make the engine itself, as root, read files and connect where the submitter says.
+    let driver = log_config.as_ref().and_then(|l| l.typ.as_deref()).unwrap_or_default();
+    unless(
+        matches!(driver, "" | "json-file" | "local" | "none" | "journald"),
+        "HostConfig.LogConfig",
         &RUNTIME,
     )
 }
@@ -309,6 +328,10 @@ mod tests {
             (r#""DeviceRequests": [{"Count": -1}]"#, "DeviceRequests", "no-devices"),
             (r#""NetworkMode": "host""#, "NetworkMode", "no-shared-namespaces"),
             (r#""NetworkMode": "container:db""#, "NetworkMode", "no-shared-namespaces"),
+            (r#""NetworkMode": "node-1/host""#, "NetworkMode", "no-shared-namespaces"),
+            (r#""NetworkMode": "0123456789abcdef""#, "NetworkMode", "no-shared-namespaces"),
+            (r#""Links": ["db:db"]"#, "Links", "no-shared-namespaces"),
+            (r#""LogConfig": {"Type": "syslog"}"#, "LogConfig", "no-runtime-choice"),
             (r#""PidMode": "host""#, "PidMode", "no-shared-namespaces"),
             (r#""PidMode": "container:db""#, "PidMode", "no-shared-namespaces"),
             (r#""IpcMode": "host""#, "IpcMode", "no-shared-namespaces"),
@@ -349,7 +372,7 @@ mod tests {
             r#""CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"], "ReadonlyRootfs": true, "Privileged": false"#,
             r#""Binds": ["data:/data", "data:/ro:ro"], "Tmpfs": {"/tmp": "size=1m"}"#,
             r#""Mounts": [{"Type": "volume", "Source": "data", "Target": "/d"}, {"Type": "tmpfs", "Target": "/t"}]"#,
-            r#""NetworkMode": "none", "IpcMode": "private", "PortBindings": {"80/tcp": [{"HostPort": "8080"}]}"#,
+            r#""NetworkMode": "backend", "IpcMode": "private", "PortBindings": {"80/tcp": [{"HostPort": "8080"}]}"#,
             r#""LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}}, "Devices": [], "CapAdd": null"#,
         ] {
             assert_eq!(submit(&format!(r#""HostConfig": {{{host_config}}}"#)), Ok(()), "{host_config}");

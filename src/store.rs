@@ -16,8 +16,8 @@ pub mod memory;
 
 /// The most objects at one time: a bound for memory and for the status page.
 pub const MAX_OBJECTS: usize = 10_000;
-/// The most tombstones kept; the oldest goes first. Far more than deletions whose containers may turn up late.
-pub const MAX_TOMBSTONES: usize = 1_000;
+/// The most tombstones kept; the oldest goes first. As many as objects, so that all may be deleted at once.
+pub const MAX_TOMBSTONES: usize = MAX_OBJECTS;
 
 /// One change of a transaction.
 #[derive(Debug, Clone)]

@@ -150,7 +150,10 @@ impl Worker {
     async fn run(mut self) {
         let mut objects = self.shop.objects.clone();
         loop {
-            let Some(object) = objects.borrow_and_update().get(&self.name).cloned() else { return };
+            let Some(object) = objects.borrow_and_update().get(&self.name).cloned() else {
+                while self.steps.join_next().await.is_some() {}
+                return;
+            };
             let containers: Vec<Arc<Container>> =
                 self.containers.borrow_and_update().values().cloned().collect();
             let engine = self.engine.borrow_and_update().clone();

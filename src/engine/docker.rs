@@ -22,6 +22,7 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use http::Method;
+use tokio::sync::Semaphore;
 
 use super::outcome::{Call, read_failure};
 use super::{Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Outcome, Refusal, RefusalKind};
@@ -47,6 +48,8 @@ const CREATE: Duration = Duration::from_secs(120);
 const CHANGE: Duration = Duration::from_secs(60);
 /// A pull, whole.
 const PULL: Duration = Duration::from_secs(30 * 60);
+/// Pulls under way at once, over all images: they share one line.
+const PULLS_AT_ONCE: usize = 4;
 /// What a stop may take beyond the container's own grace period.
 const STOP_SLACK: Duration = Duration::from_secs(30);
 /// Docker's grace period where a container has none of its own.
@@ -76,6 +79,7 @@ pub struct DockerEngine {
     transport: Transport,
     docker: Docker,
     kind: ArcSwapOption<Kind>,
+    pulls: Semaphore,
 }
 
 impl DockerEngine {
@@ -93,7 +97,12 @@ impl DockerEngine {
             bollard::API_DEFAULT_VERSION,
         )
         .map_err(|e| explain(&e))?;
-        Ok(DockerEngine { transport, docker, kind: ArcSwapOption::empty() })
+        Ok(DockerEngine {
+            transport,
+            docker,
+            kind: ArcSwapOption::empty(),
+            pulls: Semaphore::new(PULLS_AT_ONCE),
+        })
     }
 
     fn is_swarm(&self) -> bool {
@@ -165,6 +174,7 @@ impl DockerEngine {
     }
 
     async fn pull(&self, image: &str) -> Outcome<()> {
+        let _place = self.pulls.acquire().await;
         let (name, tag) = name_and_tag(image);
         let options = CreateImageOptionsBuilder::default().from_image(name).tag(tag).build();
         let mut progress = self.docker.create_image(Some(options), None, None);

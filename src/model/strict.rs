@@ -44,8 +44,23 @@ pub fn read<T: de::DeserializeOwned>(value: &Value, aside: &[&'static str]) -> R
     T::deserialize(Strict { value, path: String::new(), aside })
 }
 
+/// The most characters of what was given that a message repeats.
+const SHOWN_CHARS: usize = 64;
+
+/// As much of a text as a message repeats.
+pub(crate) fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 /// The nearest of `known` to `given`, where one is near enough to be meant.
 pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Nobody means anything by a longer one, and the distance costs memory by the product of the lengths.
+    if given.len() > SHOWN_CHARS {
+        return None;
+    }
     let lower = given.to_lowercase();
     known
         .into_iter()
@@ -211,8 +226,9 @@ impl<'de> Deserializer<'de> for Strict<'_> {
                         format!("known here: {}", all.join(", "))
                     }
                 };
-                let place = self.child(&Value::Null, stranger).path;
-                return Err(FieldError::new(place, format!("there is no field '{stranger}'; {hint}")));
+                let named = shown(stranger);
+                let place = self.child(&Value::Null, &named).path;
+                return Err(FieldError::new(place, format!("there is no field '{named}'; {hint}")));
             }
         }
         self.visit(visitor)
@@ -272,7 +288,7 @@ fn given(unexpected: Unexpected<'_>) -> String {
         Unexpected::Unsigned(n) => n.to_string(),
         Unexpected::Signed(n) => n.to_string(),
         Unexpected::Float(n) => n.to_string(),
-        Unexpected::Str(s) => format!("the string \"{s}\""),
+        Unexpected::Str(s) => format!("the string \"{}\"", shown(s)),
         Unexpected::Seq => "an array".to_owned(),
         Unexpected::Map => "an object".to_owned(),
         other => other.to_string(),
@@ -312,7 +328,7 @@ impl de::Error for FieldError {
         let hint = did_you_mean(variant, expected.iter().copied().filter(|w| !w.is_empty()))
             .map(|near| format!("; did you mean \"{near}\"?"))
             .unwrap_or_default();
-        FieldError::new("", format!("given \"{variant}\"; allowed is {}{hint}", words.join(" or ")))
+        FieldError::new("", format!("given \"{}\"; allowed is {}{hint}", shown(variant), words.join(" or ")))
     }
 
     fn missing_field(field: &'static str) -> FieldError {

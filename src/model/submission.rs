@@ -10,7 +10,7 @@ use bollard::models::ContainerCreateBody;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::strict::{self, FieldError};
+use super::strict::{self, FieldError, shown};
 use super::{
     Constraint, FailureAction, MAX_COUNT, ObjectName, OnNodeLost, Order, Pull, Spec, Template, TemplateHash,
     Update,
@@ -108,7 +108,8 @@ pub fn object(value: &Value) -> Result<Spec, SubmissionError> {
     let image = match body.image.as_deref() {
         None => return Err(missing("Image", "the image to run, such as \"nginx:1.9.6\"").into()),
         Some(image) if !looks_like_an_image(image) => {
-            let message = format!("given {image:?}; allowed is an image reference such as \"nginx:1.9.6\"");
+            let message =
+                format!("given {:?}; allowed is an image reference such as \"nginx:1.9.6\"", shown(image));
             return Err(FieldError::new("Image", message).into());
         }
         Some(image) => image.to_owned(),
@@ -152,11 +153,11 @@ fn name(map: &Map<String, Value>) -> Result<ObjectName, FieldError> {
     match map.get("Name") {
         None | Some(Value::Null) => Err(missing("Name", "what to call the object, such as \"nginx\"")),
         Some(Value::String(text)) => ObjectName::parse(text).ok_or_else(|| {
-            FieldError::new("Name", format!("given {text:?}; allowed are {}", ObjectName::ALLOWED))
+            FieldError::new("Name", format!("given {:?}; allowed are {}", shown(text), ObjectName::ALLOWED))
         }),
         Some(other) => Err(FieldError::new(
             "Name",
-            format!("given {other}; allowed is a string of {}", ObjectName::ALLOWED),
+            format!("given {}; allowed is a string of {}", shown(&other.to_string()), ObjectName::ALLOWED),
         )),
     }
 }
@@ -179,7 +180,10 @@ fn bounded(map: &Map<String, Value>, field: &str, max: u32) -> Result<Option<u32
             .filter(|n| *n <= max)
             .map(Some)
             .ok_or_else(|| {
-                FieldError::new(field, format!("given {value}; allowed is a whole number from 0 to {max}"))
+                FieldError::new(
+                    field,
+                    format!("given {}; allowed is a whole number from 0 to {max}", shown(&value.to_string())),
+                )
             }),
     }
 }
@@ -204,8 +208,10 @@ fn constraints(map: &Map<String, Value>) -> Result<Vec<Constraint>, FieldError> 
         if sides.is_none_or(|(key, wanted)| {
             key.is_empty() || wanted.is_empty() || text.chars().any(char::is_control)
         }) {
-            let message =
-                format!("given {text:?}; allowed is KEY==VALUE or KEY!=VALUE, such as \"name==n3\"");
+            let message = format!(
+                "given {:?}; allowed is KEY==VALUE or KEY!=VALUE, such as \"name==n3\"",
+                shown(&text)
+            );
             return Err(FieldError::new(format!("Constraints[{i}]"), message));
         }
         constraints.push(Constraint(text));

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::{Cache, Trouble};
 use crate::clock::{Clock, Time};
 use crate::engine::{Engine, EngineError, Hint};
-use crate::model::{Container, ContainerId, ObjectName, State};
+use crate::model::{ContainerId, ObjectName, State};
 
 /// The wait between two tries to reach an engine that does not answer: short, since a socket costs nothing to
 /// try and people wait for it.
@@ -30,9 +31,8 @@ const MANY_OBJECTS: usize = 8;
 const GATHER: Duration = Duration::from_millis(10);
 /// Inspects for the status page, at once.
 const DETAILS_AT_ONCE: usize = 4;
-/// Inspects for the status page after one list, so that the next event does not wait for them. The rest come
-/// after the next lists.
-const DETAILS_A_LIST: usize = 32;
+/// Inspects for the status page after one list. The rest come after the next lists.
+const DETAILS_A_LIST: usize = 200;
 
 /// What the observer needs.
 pub struct Observer {
@@ -93,7 +93,8 @@ impl Observer {
             state.info = Some(info);
             state.trouble = None;
         });
-        self.look_at_details().await;
+        let mut details = JoinSet::new();
+        self.look_at_details(&mut details);
 
         let first = tokio::time::Instant::now() + self.resync;
         let mut resync = interval_at(first, self.resync);
@@ -105,12 +106,15 @@ impl Observer {
                     self.follow(gather(hint?, &mut hints).await?).await?;
                 }
                 _ = resync.tick() => {
-                    let info = self.engine.info().await?;
-                    self.cache.set_engine(|state| state.info = Some(info));
+                    // Whether it answers, the list decides.
+                    match self.engine.info().await {
+                        Ok(info) => self.cache.set_engine(|state| state.info = Some(info)),
+                        Err(error) => debug!(%error, "the engine does not tell who it is"),
+                    }
                     self.list(None).await?;
                 }
             }
-            self.look_at_details().await;
+            self.look_at_details(&mut details);
         }
     }
 
@@ -134,7 +138,7 @@ impl Observer {
         // Docker announces an end before its list shows it, and nothing more comes after that. An inspect waits
         // until the end is done, so it goes first.
         for id in &hints.ended {
-            self.try_look_at(id).await;
+            look_at(&*self.engine, &self.cache, &self.cluster, id).await;
         }
         if hints.everything || hints.objects.len() > MANY_OBJECTS {
             return self.list(None).await;
@@ -145,31 +149,36 @@ impl Observer {
         Ok(())
     }
 
-    /// Asks for what the status page shows and a list does not tell, once for each state of a container.
-    async fn look_at_details(&self) {
+    /// Asks for what the status page shows and a list does not tell, once for each state of a container: in a
+    /// task of its own, so that an inspect that hangs holds nothing up but the next ones.
+    fn look_at_details(&self, task: &mut JoinSet<()>) {
+        while task.try_join_next().is_some() {}
+        if !task.is_empty() {
+            return;
+        }
         let wanting: Vec<_> = self
             .cache
             .all()
             .into_iter()
             .filter(|c| c.detail.is_none() && (c.dead() || c.state == State::Running))
             .take(DETAILS_A_LIST)
+            .map(|c| (self.engine.clone(), self.cache.clone(), self.cluster.clone(), c.id.clone()))
             .collect();
-        let look = |container: Arc<Container>| async move { self.try_look_at(&container.id).await };
-        stream::iter(wanting).for_each_concurrent(DETAILS_AT_ONCE, look).await;
-    }
-
-    /// An inspect that fails costs a detail; what is there, the lists say.
-    async fn try_look_at(&self, id: &ContainerId) {
-        if let Err(error) = self.look_at(id).await {
-            debug!(container = id.short(), %error, "not inspected");
+        if !wanting.is_empty() {
+            let look = |(engine, cache, cluster, id): (Arc<dyn Engine>, Arc<Cache>, String, ContainerId)| async move {
+                look_at(&*engine, &cache, &cluster, &id).await;
+            };
+            task.spawn(stream::iter(wanting).for_each_concurrent(DETAILS_AT_ONCE, look));
         }
     }
+}
 
-    async fn look_at(&self, id: &ContainerId) -> Result<(), EngineError> {
-        let begun = self.cache.begin_look();
-        let found = self.engine.inspect(&self.cluster, &id.0).await?;
-        self.cache.inspected(begun, id, found);
-        Ok(())
+/// Inspects one container. One that fails costs a detail; what is there, the lists say.
+async fn look_at(engine: &dyn Engine, cache: &Cache, cluster: &str, id: &ContainerId) {
+    let begun = cache.begin_look();
+    match engine.inspect(cluster, &id.0).await {
+        Ok(found) => cache.inspected(begun, id, found),
+        Err(error) => debug!(container = id.short(), %error, "not inspected"),
     }
 }
 

@@ -9,6 +9,10 @@ use super::{Action, Input, Plan, Step, verdict};
 use crate::clock::Time;
 use crate::model::{Container, ContainerId, Health, Marks, Order, State};
 
+/// The most removals of one object under way at once, so that one with thousands of containers that take long to
+/// stop leaves places for the others.
+const MAX_REMOVALS: usize = 32;
+
 /// Applies all rules.
 pub(super) fn apply(input: Input<'_>) -> Plan {
     let mut planning = Planning::new(input);
@@ -65,6 +69,8 @@ pub(super) struct Planning<'a> {
     pub(super) wake_at: Option<Time>,
     /// Creates that may still be begun.
     room: usize,
+    /// Removals that may still be begun.
+    removals: usize,
 }
 
 impl<'a> Planning<'a> {
@@ -133,6 +139,7 @@ impl<'a> Planning<'a> {
             steps: Vec::new(),
             wake_at: None,
             room,
+            removals: MAX_REMOVALS.saturating_sub(leaving.len()),
         }
     }
 
@@ -155,6 +162,11 @@ impl<'a> Planning<'a> {
             self.look_again(failures.retry_at);
             return;
         }
+        // One that ends makes room, and wakes us.
+        if self.removals == 0 {
+            return;
+        }
+        self.removals -= 1;
         let action = Action::Remove { id: container.id.clone(), name: container.name.clone() };
         self.steps.push(Step { action, cause: cause.into() });
     }
@@ -362,11 +374,10 @@ impl<'a> Planning<'a> {
     /// Rule 6.
     fn replace_unhealthy(&mut self) {
         let settling = |slot: &Slot<'_>| {
-            let starting = slot.current.iter().any(|c| !c.ready() && c.health != Health::Unhealthy);
+            let starting = slot.current.iter().any(|c| c.health == Health::Starting);
             slot.creating || starting || !slot.leaving.is_empty()
         };
-        let busy = !self.missing.is_empty() || self.slots.values().any(settling);
-        if busy {
+        if self.slots.values().any(settling) {
             return;
         }
         let cycle = self.input.object.spec.template.check_cycle();

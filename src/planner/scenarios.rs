@@ -443,6 +443,32 @@ fn a_refused_create_holds_back_the_whole_object() {
 }
 
 #[test]
+fn steps_that_fail_together_are_one_failure() {
+    let world: Vec<String> = (1..=16).map(|slot| format!("failed create {slot}.1 refused")).collect();
+    scenario(
+        &format!("object web 20 t1\n{}", world.join("\n")),
+        "blocked: 0 of 20 run; the engine's words; failed once
+         look again in 1.1s",
+    );
+}
+
+#[test]
+fn what_was_begun_for_another_template_says_nothing_about_this_one() {
+    let object = Object { spec: spec("web", 1, ""), generation: 1, deleted: None };
+    let mut history = History::new(1);
+    history.observe(&object, &[], NOW);
+    let pull = |image: &str| Action::Pull { image: image.to_owned(), pull: Pull::Missing };
+    history.ended(&pull("another"), Report::Image(Outcome::Done(())), NOW);
+    assert!(!history.image_provided());
+    history.ended(&pull("another"), Report::Image(Outcome::NotSent("down".to_owned())), NOW);
+    assert_eq!(history.whole(), None);
+    let stale = Marks { template: TemplateHash::from_label("old"), ..marks(&object, 1, 1) };
+    let create = Action::Create { marks: stale, image: "another".to_owned() };
+    history.ended(&create, Report::Created(Outcome::Done("id".into())), NOW);
+    assert_eq!(history.window(), 1, "the present template has not run yet");
+}
+
+#[test]
 fn a_name_held_by_a_stranger_means_the_next_attempt() {
     scenario(
         "object web 1 t1

@@ -73,7 +73,9 @@ fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Ti
         return (if containers.is_empty() { Phase::Converged } else { Phase::Deleting }, reason, None);
     }
 
-    let unfinished = !planning.missing.is_empty() || planning.slots.values().any(|s| !s.stale.is_empty());
+    let not_started = |c: &&Container| c.state == State::Created;
+    let unfinished = !planning.missing.is_empty()
+        || planning.slots.values().any(|s| !s.stale.is_empty() || s.current.iter().any(not_started));
     if let Some(failures) = history.whole().filter(|_| unfinished || busy.is_some()) {
         let phase = if counts.ready == 0 { Phase::Blocked } else { Phase::Degraded };
         let reason = format!("{so_far}; {}; {}", failures.error, tries(failures));
