@@ -115,12 +115,8 @@ fn certificates(settings: &Settings) -> anyhow::Result<(Files, ClientFiles)> {
         }
         (None, Some(dir)) => {
             let dir = absolute(dir)?.join("certs");
-            let hosts: Vec<ServerName<'static>> = settings
-                .addresses
-                .iter()
-                .filter(|a| !a.ip().is_unspecified())
-                .map(|a| a.ip().into())
-                .collect();
+            // For an address that listens on all, the certificate names the machine's own.
+            let hosts: Vec<ServerName<'static>> = settings.addresses.iter().map(|a| a.ip().into()).collect();
             let made = generate::ensure(&dir, &hosts)?;
             let shown = made.client();
             let client = ClientFiles {

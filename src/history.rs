@@ -198,7 +198,7 @@ impl History {
             (Action::Create { marks, .. }, _) if Some(&marks.template) != self.template.as_ref() => {
                 self.doubts.remove(&(marks.slot, marks.attempt));
             }
-            (_, Report::Image(Outcome::Done(()))) => {
+            (Action::Pull { .. }, Report::Image(Outcome::Done(()))) => {
                 self.image_provided = true;
                 self.whole = Failures::default();
             }

@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 use super::{Cache, Trouble};
 use crate::clock::{Clock, Time};
 use crate::engine::{Engine, EngineError, Hint};
-use crate::model::{ContainerId, ObjectName, State};
+use crate::model::{Container, ContainerId, ObjectName, State};
 
 /// The wait between two tries to reach an engine that does not answer: short, since a socket costs nothing to
 /// try and people wait for it.
@@ -162,14 +162,18 @@ impl Observer {
             .into_iter()
             .filter(|c| c.detail.is_none() && (c.dead() || c.state == State::Running))
             .take(DETAILS_A_LIST)
-            .map(|c| (self.engine.clone(), self.cache.clone(), self.cluster.clone(), c.id.clone()))
             .collect();
-        if !wanting.is_empty() {
-            let look = |(engine, cache, cluster, id): (Arc<dyn Engine>, Arc<Cache>, String, ContainerId)| async move {
-                look_at(&*engine, &cache, &cluster, &id).await;
-            };
-            task.spawn(stream::iter(wanting).for_each_concurrent(DETAILS_AT_ONCE, look));
+        if wanting.is_empty() {
+            return;
         }
+        let (engine, cache, cluster) = (self.engine.clone(), self.cache.clone(), self.cluster.clone());
+        task.spawn(async move {
+            let (engine, cache, cluster) = (&*engine, &*cache, &*cluster);
+            let look = |container: Arc<Container>| async move {
+                look_at(engine, cache, cluster, &container.id).await
+            };
+            stream::iter(wanting).for_each_concurrent(DETAILS_AT_ONCE, look).await;
+        });
     }
 }
 
