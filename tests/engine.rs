@@ -272,7 +272,11 @@ fn what_is_killed_stopped_or_removed_by_hand_comes_back_within_a_second() {
         (&five[2], vec!["rm", "--force", victim(2)]),
         (&five[3], vec!["exec", victim(3), "/server", "tell", "/crash"]),
     ] {
-        engine.docker(&how);
+        match how[0] {
+            // What tells it to crash runs in the container, and may end with it before it has an answer.
+            "exec" => drop(engine.try_docker(&how)),
+            _ => drop(engine.docker(&how)),
+        }
         let (start, took) = replacement(&events, victim);
         eprintln!("docker {}: {} runs {took:?} after its predecessor's end", how[0], start.name);
         times.push((how[0].to_owned(), took));
@@ -564,7 +568,8 @@ fn what_turns_unhealthy_is_replaced() {
     let cluster = engine.cluster("health");
     let daemon = Daemon::managing(&cluster);
     let name = unique("health");
-    let check = json!({"Test": ["CMD", "/server", "healthcheck"], "Interval": 300_000_000, "Retries": 2});
+    // On a busy machine the engine itself fails a check now and then; not six in a row.
+    let check = json!({"Test": ["CMD", "/server", "healthcheck"], "Interval": 300_000_000, "Retries": 6});
     daemon.client.submit(&object_with(&name, 2, json!({"Healthcheck": check})));
     daemon.converges(&name, SOON);
     let two = runs(&daemon, &cluster, 2);
