@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::clock::Clock;
 use crate::engine::{Engine, Holder, NewContainer, Outcome, RefusalKind};
 use crate::history::Report;
-use crate::model::{Container, ContainerId, Health, Marks, Object, Pull, State};
+use crate::model::{Container, ContainerId, Health, Marks, Object, Pull, Sight, State};
 use crate::observed::Cache;
 use crate::planner::Action;
 
@@ -64,7 +64,7 @@ impl Actuator {
             Action::Pull { image, pull } => Report::Image(self.pull(image, *pull).await),
             Action::Create { marks, .. } => self.create(object, marks).await,
             Action::Start { id, .. } => Report::Started(self.start(id).await),
-            Action::Remove { id, .. } => Report::Removed(self.remove(object, id).await),
+            Action::Remove { id, force, .. } => self.remove(object, id, *force).await,
         }
     }
 
@@ -99,8 +99,13 @@ impl Actuator {
                         self.cache.wrote(*found);
                         Outcome::Done(id)
                     }
-                    Ok(Holder::Ours(_) | Holder::Foreign) => Outcome::Refused(refusal),
-                    Ok(Holder::Nobody) => Outcome::InDoubt(refusal.words),
+                    // One of ours made from an older template, by a create that was in doubt.
+                    Ok(Holder::Ours(found)) => {
+                        self.cache.wrote(*found);
+                        Outcome::Refused(refusal)
+                    }
+                    Ok(Holder::Foreign) => Outcome::Refused(refusal),
+                    Ok(Holder::Nobody) => return Report::Landing(refusal.words),
                     Err(error) => {
                         Outcome::InDoubt(format!("{}; who holds it is not known: {error}", refusal.words))
                     }
@@ -127,6 +132,7 @@ impl Actuator {
             node: None,
             state: State::Created,
             health: Health::None,
+            sight: Sight::Clear,
             image: image.to_owned(),
             created: self.clock.now(),
             detail: None,
@@ -158,24 +164,33 @@ impl Actuator {
         outcome
     }
 
-    async fn remove(&self, object: &Object, id: &ContainerId) -> Outcome<()> {
-        let grace = object.spec.template.body.stop_timeout.and_then(|s| u64::try_from(s).ok());
-        let grace = grace.map_or(DEFAULT_GRACE, Duration::from_secs);
-        let stopped = {
-            let _place = self.stops.acquire().await;
-            self.engine.stop(id, grace).await
-        };
-        match stopped {
-            // A container that cannot be stopped, such as one that was never started, is only to be removed.
-            Outcome::Done(()) | Outcome::Refused(_) => {}
-            // It may be stopping yet. Its removal would end it at once, so it waits until this is known.
-            other => return other,
+    async fn remove(&self, object: &Object, id: &ContainerId, force: bool) -> Report {
+        if !force {
+            let grace = self.grace(object, id);
+            let stopped = {
+                let _place = self.stops.acquire().await;
+                self.engine.stop(id, grace).await
+            };
+            match stopped {
+                // A container that cannot be stopped, such as one that was never started, is only to be removed.
+                Outcome::Done(()) | Outcome::Refused(_) => {}
+                // It may be stopping yet. Its removal would end it at once, so it waits until this is known.
+                other => return Report::NotStopped(other),
+            }
         }
         let _place = self.calls.acquire().await;
         let outcome = self.engine.remove(id).await;
         if outcome == Outcome::Done(()) {
             self.cache.removed(id);
         }
-        outcome
+        Report::Removed(outcome)
+    }
+
+    /// How long a container may take to stop: by its own spec, which may be older than the object's, or by the
+    /// object's.
+    fn grace(&self, object: &Object, id: &ContainerId) -> Duration {
+        let present = object.spec.template.body.stop_timeout.and_then(|s| u64::try_from(s).ok());
+        let own = self.cache.container(id).and_then(|c| c.detail.as_ref()?.stop_timeout);
+        own.max(present.map(Duration::from_secs)).unwrap_or(DEFAULT_GRACE)
     }
 }

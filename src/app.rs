@@ -216,6 +216,7 @@ impl App {
             cluster: cluster.clone(),
             cache: cache.clone(),
             resync: settings.resync,
+            lost_after: settings.lost_after,
             clock,
         };
         let sources = Sources {

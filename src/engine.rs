@@ -105,8 +105,10 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Node {
-    /// Its name.
+    /// Its name; empty where the endpoint does not know it yet.
     pub name: String,
+    /// Its address, by which it is told apart also while its name is not known.
+    pub address: String,
     /// Its state in the endpoint's own word: `Healthy`, `Unhealthy`, `Pending` …
     pub status: String,
     /// What the endpoint says is wrong with it.
@@ -119,6 +121,8 @@ pub struct Node {
 pub struct Info {
     /// What kind of endpoint it is.
     pub kind: Kind,
+    /// What tells this engine from another at the same address; empty where nothing does.
+    pub id: String,
     /// Its version.
     pub version: String,
     /// The API version spoken with it, such as `1.41`; empty where there is none.
@@ -163,6 +167,8 @@ pub enum Hint {
     Object(ObjectName),
     /// Look at this container of the object, whose process ended.
     Ended(ObjectName, ContainerId),
+    /// This container of the object was removed.
+    Destroyed(ObjectName, ContainerId),
     /// Somebody sent this container a signal: `docker stop` or `docker kill`.
     Signalled(ContainerId),
     /// Look at everything, nodes included.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::backoff;
 use crate::clock::Time;
 use crate::engine::{Outcome, RefusalKind};
-use crate::model::{Container, ContainerId, Health, Object, State, TemplateHash};
+use crate::model::{Container, ContainerId, Health, Marks, Object, Sight, State, TemplateHash};
 use crate::planner::Action;
 
 /// The most creates of one object under way at once; engine calls have a common limit besides. Small enough that
@@ -40,6 +40,7 @@ struct Seen {
     end_counted: bool,
     start_refused: bool,
     removal: Failures,
+    stops_unanswered: u32,
 }
 
 /// A create whose outcome is not known.
@@ -60,10 +61,15 @@ pub enum Report {
     Image(Outcome<()>),
     /// A create, and then the start of what was created.
     Created(Outcome<ContainerId>),
+    /// The name is taken, and nobody is seen to hold it: an earlier create of it is still under way. The text is the
+    /// engine's.
+    Landing(String),
     /// A container was made, then its start went wrong.
     CreatedNotStarted(ContainerId, Outcome<()>),
     /// A start.
     Started(Outcome<()>),
+    /// A stop that was not done, and so no removal.
+    NotStopped(Outcome<()>),
     /// A stop and removal.
     Removed(Outcome<()>),
 }
@@ -145,7 +151,10 @@ impl History {
                     false
                 }
             };
-            let ended = container.dead() && !std::mem::replace(&mut seen.end_counted, true);
+            // What a lost host or a contradiction hides did not fail.
+            let ended = container.dead()
+                && container.sight == Sight::Clear
+                && !std::mem::replace(&mut seen.end_counted, true);
             // What lay there when we came may have ended long ago, and what somebody stopped did not fail: no
             // reason to wait.
             if (ended && !first_look && !container.signalled) || turned_unhealthy {
@@ -195,8 +204,14 @@ impl History {
         match (action, report) {
             // What was begun for a template that is no longer wanted says nothing about the present one.
             (Action::Pull { image, .. }, Report::Image(_)) if *image != self.image => {}
-            (Action::Create { marks, .. }, _) if Some(&marks.template) != self.template.as_ref() => {
-                self.doubts.remove(&(marks.slot, marks.attempt));
+            (Action::Create { marks, .. }, report) if Some(&marks.template) != self.template.as_ref() => {
+                match report {
+                    Report::Created(Outcome::InDoubt(why)) | Report::Landing(why) => {
+                        self.doubtful(marks, why, now);
+                    }
+                    Report::Created(Outcome::Refused(_) | Outcome::NotSent(_)) => {}
+                    _ => drop(self.doubts.remove(&(marks.slot, marks.attempt))),
+                }
             }
             (Action::Pull { .. }, Report::Image(Outcome::Done(()))) => {
                 self.image_provided = true;
@@ -214,25 +229,18 @@ impl History {
                 self.doubts.remove(&(marks.slot, marks.attempt));
                 self.start_ended(id, &marks.container_name(), outcome, now);
             }
+            // Slow is not broken: other slots may go on.
+            (Action::Create { marks, .. }, Report::Landing(why)) => self.doubtful(marks, why, now),
             (Action::Create { marks, .. }, Report::Created(Outcome::InDoubt(why))) => {
-                let seed = self.seed;
-                let key = (marks.slot, marks.attempt);
-                let doubt = self.doubts.entry(key).or_insert(Doubt {
-                    why: String::new(),
-                    retry_at: now,
-                    since: now,
-                    tries: 0,
-                });
-                doubt.tries += 1;
-                doubt.retry_at = now + backoff::after_refusal(doubt.tries, seed ^ u64::from(marks.slot));
-                doubt.why = why;
-                self.window = 1;
+                self.doubtful(marks, why.clone(), now);
+                self.object_failed(why, now);
             }
+            // A definite no to a second try says nothing of the first: only who holds the name does.
             (Action::Create { marks, .. }, Report::Created(outcome)) => {
-                self.doubts.remove(&(marks.slot, marks.attempt));
                 match outcome {
                     // Somebody else's container has the name. It stays; the next attempt has another name.
                     Outcome::Refused(refusal) if refusal.kind == RefusalKind::NameTaken => {
+                        self.doubts.remove(&(marks.slot, marks.attempt));
                         self.taken.insert((marks.slot, marks.attempt));
                     }
                     Outcome::Refused(refusal) if refusal.kind == RefusalKind::NoImage => {
@@ -245,21 +253,39 @@ impl History {
             (Action::Start { id, name, .. }, Report::Started(outcome)) => {
                 self.start_ended(id.clone(), name, outcome, now);
             }
-            (Action::Remove { id, .. }, Report::Removed(outcome)) => match outcome {
-                Outcome::Done(()) => {
-                    self.seen.remove(id);
+            (Action::Remove { id, .. }, Report::Removed(Outcome::Done(()))) => {
+                self.seen.remove(id);
+            }
+            (Action::Remove { id, .. }, Report::NotStopped(outcome)) => {
+                if matches!(outcome, Outcome::InDoubt(_)) {
+                    self.seen.entry(id.clone()).or_default().stops_unanswered += 1;
                 }
-                other => {
-                    let seed = self.seed;
-                    let removal = &mut self.seen.entry(id.clone()).or_default().removal;
-                    removal.count += 1;
-                    removal.retry_at = now + backoff::after_refusal(removal.count, seed);
-                    removal.error = why(other);
-                }
-            },
+                self.removal_failed(id, why(outcome), now);
+            }
+            (Action::Remove { id, .. }, Report::Removed(outcome)) => {
+                self.removal_failed(id, why(outcome), now);
+            }
             // A report that does not fit its action cannot come from the actuator.
             (action, report) => tracing::error!(?action, ?report, "a step was reported as another"),
         }
+    }
+
+    fn doubtful(&mut self, marks: &Marks, why: String, now: Time) {
+        let seed = self.seed ^ u64::from(marks.slot);
+        let fresh = Doubt { why: String::new(), retry_at: now, since: now, tries: 0 };
+        let doubt = self.doubts.entry((marks.slot, marks.attempt)).or_insert(fresh);
+        doubt.tries += 1;
+        doubt.retry_at = now + backoff::after_refusal(doubt.tries, seed);
+        doubt.why = why;
+        self.window = 1;
+    }
+
+    fn removal_failed(&mut self, id: &ContainerId, error: String, now: Time) {
+        let seed = self.seed;
+        let removal = &mut self.seen.entry(id.clone()).or_default().removal;
+        removal.count += 1;
+        removal.retry_at = now + backoff::after_refusal(removal.count, seed);
+        removal.error = error;
     }
 
     fn start_ended(&mut self, id: ContainerId, name: &str, outcome: Outcome<()>, now: Time) {
@@ -322,6 +348,11 @@ impl History {
     /// True where the engine refused to start it.
     pub fn start_refused(&self, id: &ContainerId) -> bool {
         self.seen.get(id).is_some_and(|seen| seen.start_refused)
+    }
+
+    /// How often a container was asked to stop and no answer came.
+    pub fn stops_unanswered(&self, id: &ContainerId) -> u32 {
+        self.seen.get(id).map_or(0, |seen| seen.stops_unanswered)
     }
 
     /// Failed removals of a container.

@@ -218,6 +218,11 @@ pub struct Object {
 }
 
 impl Object {
+    /// What to do with containers on a lost node. One that was deleted holds nothing.
+    pub fn on_node_lost(&self) -> OnNodeLost {
+        if self.deleted.is_some() { OnNodeLost::Replace } else { self.spec.on_node_lost }
+    }
+
     /// How many containers are wanted: `Count`, or none once deleted.
     pub fn wanted(&self) -> u32 {
         if self.deleted.is_some() { 0 } else { self.spec.count }
@@ -290,6 +295,18 @@ pub enum Health {
     Unhealthy,
 }
 
+/// How clearly a container's state is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Sight {
+    /// As told.
+    #[default]
+    Clear,
+    /// The endpoint contradicts itself, and an inspect could not settle it.
+    Disputed,
+    /// Its host does not answer; the state is the last one known.
+    HostDown,
+}
+
 /// A container of ours as last observed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Container {
@@ -305,6 +322,8 @@ pub struct Container {
     pub state: State,
     /// What its health check says.
     pub health: Health,
+    /// How clearly this is seen.
+    pub sight: Sight,
     /// The image it was made from.
     pub image: String,
     /// When it was made, by the engine's clock.
@@ -332,7 +351,7 @@ impl Container {
     }
 }
 
-/// What only an inspect tells about a container; for the status page, never for a decision.
+/// What only an inspect tells about a container; for the status page and for deadlines, never for a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Detail {
     /// When its process started, RFC 3339, by the engine's clock.
@@ -341,6 +360,8 @@ pub struct Detail {
     pub exit_code: Option<i64>,
     /// What the engine says went wrong; "out of memory" where the kernel ended it for that.
     pub error: Option<String>,
+    /// How long it may take to stop, where its own spec says so.
+    pub stop_timeout: Option<Duration>,
 }
 
 /// The labels that make a container ours and say which one it is.

@@ -14,11 +14,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::clock::Time;
-use crate::engine::{Holder, Info, Kind, Node};
-use crate::model::{Container, ContainerId, ObjectName};
+use crate::engine::{Holder, Info, Kind};
+use crate::model::{Container, ContainerId, ObjectName, Sight};
 use crate::planner::Evidence;
 
+pub mod nodes;
 pub mod observer;
+
+use nodes::{Nodes, Standing};
 
 /// An object's containers.
 pub type Containers = BTreeMap<ContainerId, Arc<Container>>;
@@ -32,6 +35,8 @@ pub struct EngineState {
     pub trouble: Option<Trouble>,
     /// When the last complete list was begun.
     pub listed: Option<Time>,
+    /// The nodes behind it.
+    pub nodes: Nodes,
 }
 
 /// An endpoint that does not answer.
@@ -48,20 +53,57 @@ pub struct Trouble {
 impl EngineState {
     /// Whether what is cached may be acted upon.
     pub fn evidence(&self, endpoint: &str) -> Evidence {
-        match (&self.trouble, self.listed) {
-            (Some(trouble), _) => Evidence::Waiting(format!(
+        if let Some(trouble) = &self.trouble {
+            let reason = format!(
                 "waiting for the engine at {endpoint}, which does not answer since {}: {}",
                 trouble.since.rfc3339(),
                 trouble.error
-            )),
-            (None, None) => Evidence::Waiting(format!("waiting for the first complete list from {endpoint}")),
-            (None, Some(_)) => Evidence::Good,
+            );
+            return Evidence::Waiting { reason, until: Some(trouble.retry_at) };
+        }
+        if let Some((reason, until)) = self.distrust(endpoint) {
+            return Evidence::Waiting { reason, until };
+        }
+        match self.listed {
+            Some(_) => Evidence::Good,
+            None => Evidence::Waiting {
+                reason: format!("waiting for the first complete list from {endpoint}"),
+                until: None,
+            },
         }
     }
 
-    /// The nodes behind the endpoint.
-    pub fn nodes(&self) -> &[Node] {
-        self.info.as_ref().map_or(&[], |info| &info.nodes)
+    /// Why a list cannot be complete, or must not be acted upon, as far as nodes go.
+    fn distrust(&self, endpoint: &str) -> Option<(String, Option<Time>)> {
+        if let Some(hidden) = self.nodes.all().find(|tracked| tracked.standing == Standing::Unknown) {
+            let until = hidden.lost_at.map(|at| format!(", or it counts as lost at {}", at.rfc3339()));
+            let reason = match self.kind() {
+                Some(Kind::ClassicSwarm | Kind::Simulated) | None => format!(
+                    "waiting until the manager at {endpoint} knows what runs on node {} ({}){}: until then nothing can be called missing",
+                    hidden.name(),
+                    hidden.trouble(),
+                    until.unwrap_or_default()
+                ),
+                Some(Kind::Docker) => format!(
+                    "another engine answers at {endpoint} than before: waiting for the one before{}",
+                    until.unwrap_or_default()
+                ),
+            };
+            return Some((reason, hidden.lost_at));
+        }
+        let manager = matches!(self.kind(), Some(Kind::ClassicSwarm | Kind::Simulated));
+        if !manager || self.nodes.all().any(|tracked| tracked.standing.reachable()) {
+            return None;
+        }
+        let reason = match self.nodes.all().next() {
+            None => format!("the manager at {endpoint} names no node: waiting until it does"),
+            Some(node) => format!(
+                "no node behind {endpoint} is up ({}: {}): nothing is created or removed until one is",
+                node.name(),
+                node.trouble()
+            ),
+        };
+        Some((reason, None))
     }
 
     /// The kind of endpoint, once it is known.
@@ -115,7 +157,7 @@ impl Default for Cache {
 impl Cache {
     /// An empty cache that nothing may be concluded from.
     pub fn new() -> Cache {
-        let engine = EngineState { info: None, trouble: None, listed: None };
+        let engine = EngineState { info: None, trouble: None, listed: None, nodes: Nodes::default() };
         Cache {
             inner: Mutex::default(),
             engine: watch::Sender::new(Arc::new(engine)),
@@ -149,6 +191,11 @@ impl Cache {
         self.present.subscribe()
     }
 
+    /// One container, if it is there.
+    pub fn container(&self, id: &ContainerId) -> Option<Arc<Container>> {
+        self.lock().entries.get(id).map(|entry| entry.container.clone())
+    }
+
     /// All containers of the cluster, by id.
     pub fn all(&self) -> Vec<Arc<Container>> {
         self.lock().entries.values().map(|entry| entry.container.clone()).collect()
@@ -173,8 +220,14 @@ impl Cache {
         Mark(inner.mark)
     }
 
-    /// Takes a complete list over: of one object, or of all. What we wrote since `begun` stays as it is.
-    pub fn listed(&self, begun: Mark, object: Option<&ObjectName>, list: Vec<Container>) {
+    /// Takes a list over: of one object, or of all. What we wrote since `begun` stays as it is. A list never makes
+    /// a container go: those that it ought to hold and does not are returned, for somebody to find out why.
+    pub fn listed(
+        &self,
+        begun: Mark,
+        object: Option<&ObjectName>,
+        list: Vec<Container>,
+    ) -> Vec<Arc<Container>> {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let concerned = |c: &Container| object.is_none_or(|name| c.marks.object == *name);
@@ -192,6 +245,9 @@ impl Cache {
                         container.detail = container.detail.or_else(|| entry.container.detail.clone());
                     }
                     container.signalled = entry.container.signalled;
+                    if container.sight == Sight::Disputed {
+                        (container.state, container.health) = (entry.container.state, entry.container.health);
+                    }
                     if *entry.container == container {
                         continue;
                     }
@@ -203,16 +259,14 @@ impl Cache {
                 .entries
                 .insert(container.id.clone(), Entry { container: Arc::new(container), written: begun });
         }
-        inner.entries.retain(|id, entry| {
-            let gone = concerned(&entry.container) && !listed.contains(id) && entry.written <= begun;
-            if gone {
-                changed.insert(entry.container.marks.object.clone());
-            }
-            !gone
-        });
+        let absent = |(id, entry): &(&ContainerId, &Entry)| {
+            concerned(&entry.container) && !listed.contains(*id) && entry.written <= begun
+        };
+        let absent = inner.entries.iter().filter(absent).map(|(_, e)| e.container.clone()).collect();
         // Lists are asked for one after the other, so no list begun before this one is still to come.
         inner.removed.retain(|_, at| *at > begun);
         self.announce(inner, changed);
+        absent
     }
 
     /// Takes note of a container as one of our own calls left it.
@@ -246,7 +300,9 @@ impl Cache {
         }
     }
 
-    /// Takes an inspect of one container over. A container that is not known yet is left to the lists.
+    /// Takes an inspect of one container over. A container that is not known yet is left to the lists; and that
+    /// there is none of this id proves nothing by itself: a classic Swarm manager that was just started says so of
+    /// all that runs on nodes it has not reached yet.
     pub fn inspected(&self, begun: Mark, id: &ContainerId, found: Holder) {
         let mut guard = self.lock();
         let inner = &mut *guard;
@@ -257,18 +313,15 @@ impl Cache {
                 let container = Arc::make_mut(&mut entry.container);
                 (container.state, container.health, container.detail) =
                     (found.state, found.health, found.detail);
+                container.sight = Sight::Clear;
                 entry.written = entry.written.max(begun);
-            }
-            Holder::Nobody if entry.written <= begun => {
-                inner.entries.remove(id);
-                inner.removed.insert(id.clone(), begun);
             }
             Holder::Ours(_) | Holder::Nobody | Holder::Foreign => return,
         }
         self.announce(inner, BTreeSet::from([object]));
     }
 
-    /// Takes note that we removed a container.
+    /// Takes note that a container was removed: by us, or as the engine announced.
     pub fn removed(&self, id: &ContainerId) {
         let mut guard = self.lock();
         let inner = &mut *guard;
@@ -278,6 +331,21 @@ impl Cache {
         if let Some(entry) = inner.entries.remove(id) {
             self.announce(inner, BTreeSet::from([entry.container.marks.object.clone()]));
         }
+    }
+
+    /// Takes note that containers which a list begun at `begun` lacks are proven not to be there.
+    pub fn gone(&self, begun: Mark, ids: &[ContainerId]) {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        let mut changed = BTreeSet::new();
+        for id in ids {
+            if inner.entries.get(id).is_some_and(|entry| entry.written <= begun)
+                && let Some(entry) = inner.entries.remove(id)
+            {
+                changed.insert(entry.container.marks.object.clone());
+            }
+        }
+        self.announce(inner, changed);
     }
 
     /// Publishes new snapshots of the objects that changed.
@@ -320,7 +388,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Health, Marks, State, TemplateHash};
+    use crate::model::{Health, Marks, Sight, State, TemplateHash};
 
     fn container(id: &str, object: &str, state: State) -> Container {
         let object = ObjectName::parse(object).unwrap();
@@ -331,6 +399,7 @@ mod tests {
             node: None,
             state,
             health: Health::None,
+            sight: Sight::Clear,
             image: "img".to_owned(),
             created: Time(0),
             detail: None,
@@ -356,9 +425,12 @@ mod tests {
             vec![container("old", "web", State::Running), container("new", "web", State::Created)],
         );
         assert_eq!(there(&cache), [("new".to_owned(), State::Running)]);
-        // The next list knows.
+        // The next list lacks it; that alone proves nothing.
         let begun = cache.begin_look();
-        cache.listed(begun, None, vec![]);
+        let absent = cache.listed(begun, None, vec![]);
+        assert_eq!(absent.iter().map(|c| &*c.id.0).collect::<Vec<_>>(), ["new"]);
+        assert_eq!(there(&cache), [("new".to_owned(), State::Running)]);
+        cache.gone(begun, &["new".into()]);
         assert_eq!(there(&cache), []);
     }
 
@@ -378,16 +450,11 @@ mod tests {
     fn a_list_that_was_asked_for_before_an_inspect_does_not_undo_it() {
         let cache = Cache::new();
         cache.wrote(container("a", "web", State::Created));
-        cache.wrote(container("b", "web", State::Created));
         let old = cache.begin_look();
         let begun = cache.begin_look();
         cache.inspected(begun, &"a".into(), Holder::Ours(Box::new(container("a", "web", State::Running))));
-        cache.inspected(begun, &"b".into(), Holder::Nobody);
-        cache.listed(
-            old,
-            None,
-            vec![container("a", "web", State::Created), container("b", "web", State::Created)],
-        );
+        cache.inspected(begun, &"a".into(), Holder::Nobody);
+        cache.listed(old, None, vec![container("a", "web", State::Created)]);
         assert_eq!(there(&cache), [("a".to_owned(), State::Running)]);
     }
 
@@ -397,8 +464,8 @@ mod tests {
         cache.wrote(container("a", "web", State::Running));
         cache.wrote(container("b", "db", State::Running));
         let begun = cache.begin_look();
-        cache.listed(begun, Some(&ObjectName::parse("web").unwrap()), vec![]);
-        assert_eq!(there(&cache), [("b".to_owned(), State::Running)]);
+        let absent = cache.listed(begun, Some(&ObjectName::parse("web").unwrap()), vec![]);
+        assert_eq!(absent.iter().map(|c| &*c.id.0).collect::<Vec<_>>(), ["a"]);
     }
 
     #[test]

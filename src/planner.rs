@@ -18,6 +18,10 @@
 //!    `Update.Monitor`; only then the old one goes.
 //! 6. A container that has been unhealthy for a check cycle is replaced, one at a time.
 //! 7. Of the dead, the last `History` of a slot are kept; all go with their slot.
+//!
+//! What is on a node that does not answer is never touched. It holds its slot until the node is lost; then its
+//! slot gets another container elsewhere, unless `OnNodeLost` is `hold`. Of the two that there are when the node
+//! is back, rule 2 keeps one; and nothing on a node that is believed goes for the sake of one that is not yet.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +31,7 @@ use serde::Serialize;
 use crate::clock::Time;
 use crate::history::History;
 use crate::model::{Container, ContainerId, Marks, Object, Pull};
+use crate::observed::nodes::Nodes;
 
 #[cfg(test)]
 mod properties;
@@ -46,6 +51,8 @@ pub struct Input<'a> {
     pub under_way: &'a [Action],
     /// Whether the observation may be believed.
     pub evidence: &'a Evidence,
+    /// The nodes they are on.
+    pub nodes: &'a Nodes,
     /// What is remembered.
     pub history: &'a History,
     /// The present.
@@ -57,8 +64,13 @@ pub struct Input<'a> {
 pub enum Evidence {
     /// It is complete and current.
     Good,
-    /// It is not, for this reason: a whole sentence.
-    Waiting(String),
+    /// It is not.
+    Waiting {
+        /// Why: a whole sentence.
+        reason: String,
+        /// When that may change by itself.
+        until: Option<Time>,
+    },
 }
 
 /// One step.
@@ -91,6 +103,8 @@ pub enum Action {
         id: ContainerId,
         /// Its name, for people.
         name: String,
+        /// End its process at once: asking it to stop got no answer, again and again.
+        force: bool,
     },
 }
 
@@ -110,7 +124,9 @@ impl fmt::Display for Step {
             Action::Pull { image, .. } => write!(f, "pull {image}")?,
             Action::Create { marks, image } => write!(f, "create {} image={image}", marks.container_name())?,
             Action::Start { id, name } => write!(f, "start {name} id={}", id.short())?,
-            Action::Remove { id, name } => write!(f, "remove {name} id={}", id.short())?,
+            Action::Remove { id, name, force } => {
+                write!(f, "remove {name} id={}{}", id.short(), if *force { " force" } else { "" })?;
+            }
         }
         write!(f, " cause={:?}", self.cause)
     }
@@ -162,8 +178,8 @@ pub struct Plan {
 
 /// Decides what to do. See the module's story for the rules.
 pub fn plan(input: Input<'_>) -> Plan {
-    if let Evidence::Waiting(reason) = input.evidence {
-        return Plan { steps: Vec::new(), wake_at: None, verdict: verdict::waiting(&input, reason) };
+    if let Evidence::Waiting { reason, until } = input.evidence {
+        return Plan { steps: Vec::new(), wake_at: None, verdict: verdict::waiting(&input, reason, *until) };
     }
     rules::apply(input)
 }

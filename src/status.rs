@@ -11,8 +11,9 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::engine::{Kind, Node};
-use crate::model::{Container, Health, Object, ObjectName, Objects, State};
+use crate::engine::Kind;
+use crate::model::{Container, Health, Object, ObjectName, Objects, Sight, State};
+use crate::observed::nodes::{Standing, Tracked};
 use crate::observed::{Cache, EngineState};
 use crate::planner::{Evidence, Phase};
 use crate::pulse::Pulse;
@@ -91,13 +92,35 @@ pub struct EngineStatus {
     pub api_version: Option<String>,
     /// The hosts behind it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<NodeStatus>,
     /// When the last complete list was begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_complete_list: Option<String>,
     /// How long ago that was, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_complete_list_age_seconds: Option<u64>,
+}
+
+/// A host behind the endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct NodeStatus {
+    /// Its name, or its address as long as the endpoint does not know that.
+    pub name: String,
+    /// Where the endpoint reaches it.
+    pub address: String,
+    /// Its state in the endpoint's own word: `Healthy`, `Unhealthy`, `Pending` …
+    pub status: String,
+    /// How far it is believed.
+    pub standing: Standing,
+    /// Since when it is well, or is not.
+    pub since: String,
+    /// When its containers stop counting, where that draws near.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_at: Option<String>,
+    /// What the endpoint says is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// An object.
@@ -208,18 +231,18 @@ impl Sources {
         let engine: Arc<EngineState> = self.cache.engine().borrow().clone();
         let error = match engine.evidence(&self.endpoint) {
             Evidence::Good => None,
-            Evidence::Waiting(reason) => Some(reason),
+            Evidence::Waiting { reason, .. } => Some(reason),
         };
         let info = engine.info.as_ref();
         EngineStatus {
             endpoint: self.endpoint.to_string(),
-            connected: error.is_none(),
+            connected: engine.trouble.is_none() && engine.listed.is_some(),
             error,
             next_retry: engine.trouble.as_ref().map(|t| t.retry_at.rfc3339()),
             kind: engine.kind(),
             version: info.map(|i| i.version.clone()),
             api_version: info.map(|i| i.api.clone()).filter(|api| !api.is_empty()),
-            nodes: engine.nodes().to_vec(),
+            nodes: engine.nodes.all().filter_map(node_status).collect(),
             last_complete_list: engine.listed.map(|at| at.rfc3339()),
             last_complete_list_age_seconds: engine.listed.map(|at| self.clock.now().since(at).as_secs()),
         }
@@ -265,8 +288,28 @@ fn object_status(
     status
 }
 
+/// A plain engine is no node to be shown.
+fn node_status(tracked: &Tracked) -> Option<NodeStatus> {
+    (!tracked.node.name.is_empty() || tracked.node.status == "Pending").then(|| NodeStatus {
+        name: tracked.name().to_owned(),
+        address: tracked.node.address.clone(),
+        status: tracked.node.status.clone(),
+        standing: tracked.standing,
+        since: tracked.since.rfc3339(),
+        lost_at: tracked.lost_at.map(|at| at.rfc3339()),
+        error: tracked.node.error.clone(),
+    })
+}
+
 fn container_status(container: &Container) -> ContainerStatus {
-    let detail = container.detail.clone().unwrap_or_default();
+    let mut detail = container.detail.clone().unwrap_or_default();
+    match container.sight {
+        Sight::Clear => {}
+        Sight::HostDown => detail.error = Some("its node does not answer: last known state".to_owned()),
+        Sight::Disputed => {
+            detail.error = Some("the manager tells two states of it: not settled yet".to_owned())
+        }
+    }
     ContainerStatus {
         id: container.id.0.to_string(),
         name: container.name.clone(),

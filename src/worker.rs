@@ -198,6 +198,7 @@ impl Worker {
             containers,
             under_way: &under_way,
             evidence: &evidence,
+            nodes: &engine.nodes,
             history: &self.history,
             now,
         });
@@ -267,7 +268,9 @@ fn trouble(report: &Report) -> Option<(&'static str, String)> {
         Report::CreatedNotStarted(_, outcome)
         | Report::Image(outcome)
         | Report::Started(outcome)
+        | Report::NotStopped(outcome)
         | Report::Removed(outcome) => of(outcome),
+        Report::Landing(words) => Some(("in doubt", words.clone())),
     }
 }
 
@@ -357,7 +360,8 @@ mod tests {
             clock,
         };
         let (endpoint, cluster) = ("simulated://3".to_owned(), "test".to_owned());
-        let observer = Observer { engine, endpoint, cluster, cache, resync: Duration::from_secs(10), clock };
+        let (resync, lost_after) = (Duration::from_secs(10), Duration::from_secs(30));
+        let observer = Observer { engine, endpoint, cluster, cache, resync, lost_after, clock };
         Daemon { store, shop, observer }
     }
 

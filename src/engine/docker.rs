@@ -24,7 +24,7 @@ use futures_util::stream::BoxStream;
 use http::Method;
 use tokio::sync::Semaphore;
 
-use super::outcome::{Call, read_failure};
+use super::outcome::{self, Call, Reply};
 use super::{Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Outcome, Refusal, RefusalKind};
 use crate::model::{Container, ContainerId, LABEL_CLUSTER, LABEL_OBJECT, ObjectName, Pull};
 
@@ -132,20 +132,19 @@ impl DockerEngine {
         deadline: Duration,
         work: impl Future<Output = Result<T, BollardError>>,
     ) -> Outcome<()> {
-        match tokio::time::timeout(deadline, work).await {
-            Ok(Ok(_)) => Outcome::Done(()),
+        let reply = match tokio::time::timeout(deadline, work).await {
+            Ok(Ok(_)) => return Outcome::Done(()),
             Ok(Err(BollardError::DockerResponseServerError { status_code, message })) => {
-                read_failure(call, status_code, &message, || ())
+                Reply::Status(status_code, message)
             }
-            Ok(Err(BollardError::DockerStreamError { error })) => {
-                Outcome::Refused(Refusal { kind: RefusalKind::NoImage, words: error })
-            }
+            Ok(Err(BollardError::DockerStreamError { error })) => Reply::InStream(error),
             Ok(Err(BollardError::IOError { err })) if transport::never_sent(&err) => {
-                Outcome::NotSent(err.to_string())
+                Reply::NeverSent(err.to_string())
             }
-            Ok(Err(error)) => Outcome::InDoubt(explain(&error).0),
-            Err(_) => Outcome::InDoubt(no_answer(deadline)),
-        }
+            Ok(Err(error)) => Reply::Broken(explain(&error).0),
+            Err(_) => Reply::Broken(no_answer(deadline)),
+        };
+        outcome::read(call, reply)
     }
 
     /// Waits for the answer to a question.
@@ -307,21 +306,23 @@ impl Engine for DockerEngine {
         };
         let path = format!("/containers/create?name={}", new.marks.container_name());
         let asked = self.ask(Method::POST, &path, Some(body));
-        match tokio::time::timeout(CREATE, asked).await {
+        let reply = match tokio::time::timeout(CREATE, asked).await {
             Ok(Ok((201, body))) => match wire::created_id(&body) {
-                Some(id) => Outcome::Done(id),
-                None => Outcome::InDoubt("it was created, but the answer does not tell its id".to_owned()),
+                Some(id) => return Outcome::Done(id),
+                None => Reply::Broken("it was created, but the answer does not tell its id".to_owned()),
             },
-            Ok(Ok((status, body))) => match read_failure(Call::Create, status, &wire::words(&body), || ()) {
-                // No failure of a create means that it was done before.
-                Outcome::Done(()) => Outcome::InDoubt(format!("{status}: {}", wire::words(&body))),
-                Outcome::Refused(refusal) => Outcome::Refused(refusal),
-                Outcome::NotSent(why) => Outcome::NotSent(why),
-                Outcome::InDoubt(why) => Outcome::InDoubt(why),
-            },
-            Ok(Err(TransportError::NeverSent(why))) => Outcome::NotSent(why),
-            Ok(Err(TransportError::Broken(why))) => Outcome::InDoubt(why),
-            Err(_) => Outcome::InDoubt(no_answer(CREATE)),
+            Ok(Ok((status, body))) => Reply::Status(status, wire::words(&body)),
+            Ok(Err(TransportError::NeverSent(why))) => Reply::NeverSent(why),
+            Ok(Err(TransportError::Broken(why))) => Reply::Broken(why),
+            Err(_) => Reply::Broken(no_answer(CREATE)),
+        };
+        match outcome::read(Call::Create, reply) {
+            Outcome::Done(()) => {
+                Outcome::InDoubt("done already, but the answer does not tell its id".to_owned())
+            }
+            Outcome::Refused(refusal) => Outcome::Refused(refusal),
+            Outcome::NotSent(why) => Outcome::NotSent(why),
+            Outcome::InDoubt(why) => Outcome::InDoubt(why),
         }
     }
 

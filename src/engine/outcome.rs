@@ -56,17 +56,36 @@ pub enum Call {
     Pull,
 }
 
-/// Reads a status code that is not a success, with the engine's words.
+/// What came back from a call that did not simply succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// A status code that is no success, with the engine's words.
+    Status(u16, String),
+    /// An error inside a stream that began with 200, in the engine's words.
+    InStream(String),
+    /// Nothing: the endpoint was not reached.
+    NeverSent(String),
+    /// No whole answer: cut off, unreadable or too late. The text says which.
+    Broken(String),
+}
+
+/// What a reply means.
 ///
 /// The texts are those of a classic Swarm manager, which answers every failed create with 500: a scheduler that
 /// refused has made nothing; "refresh didn't report it back" says that it *has* made one, and is in doubt like
 /// any other 500.
-pub fn read_failure<T>(call: Call, status: u16, words: &str, already: impl FnOnce() -> T) -> Outcome<T> {
+pub fn read(call: Call, reply: Reply) -> Outcome<()> {
+    let (status, words) = match reply {
+        Reply::Status(status, words) => (status, words),
+        Reply::InStream(words) => return Outcome::Refused(Refusal { kind: RefusalKind::NoImage, words }),
+        Reply::NeverSent(why) => return Outcome::NotSent(why),
+        Reply::Broken(why) => return Outcome::InDoubt(why),
+    };
     let words = words.trim();
     let refused = |kind| Outcome::Refused(Refusal { kind, words: words.to_owned() });
     match (call, status) {
-        (Call::Start | Call::Stop, 304) => Outcome::Done(already()),
-        (Call::Stop | Call::Remove, 404) => Outcome::Done(already()),
+        (Call::Start | Call::Stop, 304) => Outcome::Done(()),
+        (Call::Stop | Call::Remove, 404) => Outcome::Done(()),
         (Call::Create, 404) => refused(RefusalKind::NoImage),
         (Call::Create, 409) => refused(RefusalKind::NameTaken),
         (Call::Create, 500) if words.contains("Conflict. The container name") => {
@@ -113,8 +132,8 @@ impl<T> Outcome<T> {
 mod tests {
     use super::*;
 
-    fn kind(call: Call, status: u16, words: &str) -> &'static str {
-        match read_failure(call, status, words, || ()) {
+    fn kind(call: Call, reply: Reply) -> &'static str {
+        match read(call, reply) {
             Outcome::Done(()) => "done",
             Outcome::Refused(r) => match r.kind {
                 RefusalKind::NameTaken => "name taken",
@@ -163,7 +182,13 @@ mod tests {
             (Call::Pull, 404, "pull access denied", "no image"),
             (Call::Pull, 500, "lookup registry.invalid: no such host", "no image"),
         ] {
-            assert_eq!(kind(call, status, words), meaning, "{call:?} {status} {words}");
+            let reply = Reply::Status(status, words.to_owned());
+            assert_eq!(kind(call, reply), meaning, "{call:?} {status} {words}");
         }
+        for call in [Call::Create, Call::Start, Call::Stop, Call::Remove, Call::Pull] {
+            assert_eq!(kind(call, Reply::NeverSent(String::new())), "not sent", "{call:?}");
+            assert_eq!(kind(call, Reply::Broken(String::new())), "in doubt", "{call:?}");
+        }
+        assert_eq!(kind(Call::Pull, Reply::InStream("manifest unknown".to_owned())), "no image");
     }
 }

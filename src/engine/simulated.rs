@@ -19,7 +19,7 @@ use super::{
     Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Node, Outcome, Refusal, RefusalKind,
 };
 use crate::clock::Clock;
-use crate::model::{Container, ContainerId, Detail, Health, ObjectName, Pull, State};
+use crate::model::{Container, ContainerId, Detail, Health, ObjectName, Pull, Sight, State};
 
 /// How long a pull takes here.
 const PULL: Duration = Duration::from_millis(300);
@@ -85,9 +85,15 @@ fn refused<T>(kind: RefusalKind, words: String) -> Outcome<T> {
 #[async_trait]
 impl Engine for SimulatedEngine {
     async fn info(&self) -> Result<Info, EngineError> {
-        let node = |name: &String| Node { name: name.clone(), status: "Healthy".to_owned(), error: None };
+        let node = |name: &String| Node {
+            name: name.clone(),
+            address: name.clone(),
+            status: "Healthy".to_owned(),
+            error: None,
+        };
         Ok(Info {
             kind: Kind::Simulated,
+            id: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             api: String::new(),
             nodes: self.nodes.iter().map(node).collect(),
@@ -167,6 +173,7 @@ impl Engine for SimulatedEngine {
             node: Some(node),
             state: State::Created,
             health: Health::None,
+            sight: Sight::Clear,
             image: new.template.image.clone(),
             created: self.clock.now(),
             detail: None,

@@ -22,8 +22,8 @@ pub(super) async fn readyz(State(api): State<Api>) -> Response {
     let engine = api.cache.engine().borrow().clone();
     match (engine.listed, engine.evidence(&api.sources.endpoint)) {
         (Some(_), _) => (StatusCode::OK, "ready\n").into_response(),
-        (None, Evidence::Waiting(why)) => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", why).into_response()
+        (None, Evidence::Waiting { reason, .. }) => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", reason).into_response()
         }
         (None, Evidence::Good) => (StatusCode::OK, "ready\n").into_response(),
     }

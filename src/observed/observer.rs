@@ -4,21 +4,28 @@
 //! then on an event means "look at this object again", the resync period means "look at everything", and the
 //! end of the stream means "begin again". Where no engine answers it says so in the cache and keeps trying.
 //! It never changes anything on the engine.
+//!
+//! What a list shows is believed; what it lacks is not, until it is proven. Behind a classic Swarm manager the
+//! nodes are asked for before and after, and a node counts as up only if it was so both times. A container
+//! that was there and that no event explains is inspected by its id; and while some node's containers may be
+//! hidden, or the connection that the answers came over has ended, nothing is called gone at all.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
 use tracing::{debug, info, warn};
 
-use super::{Cache, Trouble};
+use super::nodes::Patience;
+use super::{Cache, Mark, Trouble};
 use crate::clock::{Clock, Time};
-use crate::engine::{Engine, EngineError, Hint};
-use crate::model::{Container, ContainerId, ObjectName, State};
+use crate::engine::{Engine, EngineError, Hint, Holder, Info, Kind, Node};
+use crate::model::{Container, ContainerId, ObjectName, Sight, State};
 
 /// The wait between two tries to reach an engine that does not answer: short, since a socket costs nothing to
 /// try and people wait for it.
@@ -29,6 +36,12 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 const MANY_OBJECTS: usize = 8;
 /// Events are taken up for this long before a list is asked for, so that a burst costs one list.
 const GATHER: Duration = Duration::from_millis(10);
+/// Inspects of containers that a list lacks or contradicts itself about, at once.
+const INSPECTS_AT_ONCE: usize = 8;
+/// An answer that takes longer is worth a sentence in the status.
+const SLOW: Duration = Duration::from_secs(5);
+/// A node that was in trouble is believed after this many resync periods without any.
+const STABLE_RESYNCS: u32 = 2;
 /// Inspects for the status page, at once.
 const DETAILS_AT_ONCE: usize = 4;
 /// Inspects for the status page after one list. The rest come after the next lists.
@@ -46,6 +59,8 @@ pub struct Observer {
     pub cache: Arc<Cache>,
     /// The period of complete lists.
     pub resync: Duration,
+    /// How long a node may be down before its containers do not count.
+    pub lost_after: Duration,
     /// The time.
     pub clock: Clock,
 }
@@ -79,20 +94,20 @@ impl Observer {
         &self,
         trouble: &mut Option<(Time, String)>,
     ) -> Result<std::convert::Infallible, EngineError> {
-        let info = self.engine.info().await?;
-        let mut hints = self.engine.hints(&self.cluster).await?;
-        self.list(None).await?;
+        let info = self.ask("who it is", self.engine.info()).await?;
+        let identity = info.id.clone();
+        let kind = info.kind;
+        self.cache.set_engine(|state| state.info = Some(info.clone()));
+        let mut hints = Hints::of(self.ask("its events", self.engine.hints(&self.cluster)).await?);
+        let mut look_at = self.look(info.clone(), &identity, &mut hints).await?;
+        let version = &info.version;
         if let Some((since, _)) = trouble.take() {
             let gone =
                 humantime::format_duration(Duration::from_secs(self.clock.now().since(since).as_secs()));
-            info!(endpoint = %self.endpoint, version = %info.version, "the engine answers again after {gone}");
+            info!(endpoint = %self.endpoint, version, "the engine answers again after {gone}");
         } else {
-            info!(endpoint = %self.endpoint, kind = ?info.kind, version = %info.version, api = %info.api, "the engine answers");
+            info!(endpoint = %self.endpoint, ?kind, version, "the engine answers");
         }
-        self.cache.set_engine(|state| {
-            state.info = Some(info);
-            state.trouble = None;
-        });
         let mut details = JoinSet::new();
         self.look_at_details(&mut details);
 
@@ -100,53 +115,196 @@ impl Observer {
         let mut resync = interval_at(first, self.resync);
         resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
-                hint = hints.next() => {
-                    let Some(hint) = hint else { return Err(EngineError("its event stream ended".to_owned())) };
-                    self.follow(gather(hint?, &mut hints).await?).await?;
-                }
-                _ = resync.tick() => {
-                    // Whether it answers, the list decides.
-                    match self.engine.info().await {
-                        Ok(info) => self.cache.set_engine(|state| state.info = Some(info)),
-                        Err(error) => debug!(%error, "the engine does not tell who it is"),
-                    }
-                    self.list(None).await?;
+            let everything = tokio::select! {
+                gathered = hints.gather() => { gathered?; false }
+                _ = resync.tick() => true,
+                () = sleep_until(self.clock.instant(look_at.unwrap_or_default())), if look_at.is_some() => true,
+            };
+            let found = hints.take();
+            if everything || found.everything || found.objects.len() > MANY_OBJECTS {
+                self.follow(&found).await;
+                // A plain engine that we are connected to has not become another.
+                let info = match kind {
+                    Kind::Docker => info.clone(),
+                    _ => self.ask("who it is", self.engine.info()).await?,
+                };
+                look_at = self.look(info, &identity, &mut hints).await?;
+            } else {
+                self.follow(&found).await;
+                for object in &found.objects {
+                    self.list(Some(object), &mut hints).await?;
                 }
             }
             self.look_at_details(&mut details);
         }
     }
 
-    async fn list(&self, object: Option<&ObjectName>) -> Result<(), EngineError> {
-        let begun = self.cache.begin_look();
+    /// Looks at everything: nodes, containers, nodes again. Returns when to look again, where a wait for a node
+    /// ends before the next resync.
+    async fn look(
+        &self,
+        before: Info,
+        identity: &str,
+        hints: &mut Hints,
+    ) -> Result<Option<Time>, EngineError> {
+        self.take_nodes(&before, identity);
         let at = self.clock.now();
-        let list = self.engine.list(&self.cluster, object).await?;
-        self.cache.listed(begun, object, list);
-        if object.is_none() {
-            self.cache.set_engine(|state| state.listed = Some(at));
+        let (begun, mut list) = self.read_list(None).await?;
+        let many = before.kind != Kind::Docker;
+        let after = if many { self.ask("who it is", self.engine.info()).await? } else { before };
+        hints.check()?;
+        let look_again = self.take_nodes(&after, identity);
+        self.settle_disputes(&mut list).await;
+        let absent = self.cache.listed(begun, None, list);
+        self.find_out(begun, absent, identity, hints).await?;
+        self.cache.set_engine(|state| {
+            state.info = Some(after);
+            state.listed = Some(at);
+            state.trouble = None;
+        });
+        Ok(look_again)
+    }
+
+    /// Takes note of the endpoint's nodes.
+    fn take_nodes(&self, info: &Info, identity: &str) -> Option<Time> {
+        // A plain engine is the one node there is, told apart by what it was called when we connected.
+        let itself = || Node {
+            name: String::new(),
+            address: identity.to_owned(),
+            status: "Healthy".to_owned(),
+            error: None,
+        };
+        let said = match info.kind {
+            Kind::Docker if identity.is_empty() => Vec::new(),
+            Kind::Docker => vec![itself()],
+            Kind::ClassicSwarm | Kind::Simulated => info.nodes.clone(),
+        };
+        let patience = Patience { lost_after: self.lost_after, stable_after: self.resync * STABLE_RESYNCS };
+        let mut look_again = None;
+        self.cache.set_engine(|state| look_again = state.nodes.observe(self.clock.now(), &said, patience));
+        look_again
+    }
+
+    async fn read_list(&self, object: Option<&ObjectName>) -> Result<(Mark, Vec<Container>), EngineError> {
+        let begun = self.cache.begin_look();
+        let list = self.ask("a list", self.engine.list(&self.cluster, object)).await?;
+        Ok((begun, list))
+    }
+
+    /// Looks at one object's containers.
+    async fn list(&self, object: Option<&ObjectName>, hints: &mut Hints) -> Result<(), EngineError> {
+        let (begun, mut list) = self.read_list(object).await?;
+        hints.check()?;
+        self.settle_disputes(&mut list).await;
+        let absent = self.cache.listed(begun, object, list);
+        self.find_out(begun, absent, "", hints).await
+    }
+
+    /// Inspects what the endpoint contradicts itself about.
+    async fn settle_disputes(&self, list: &mut [Container]) {
+        let disputed = list.iter_mut().filter(|container| container.sight == Sight::Disputed);
+        let settle = |container: &mut Container| {
+            let id = container.id.clone();
+            async move { self.engine.inspect(&self.cluster, &id.0).await }
+        };
+        stream::iter(disputed)
+            .for_each_concurrent(INSPECTS_AT_ONCE, |container| async {
+                if let Ok(Holder::Ours(found)) = settle(container).await {
+                    (container.state, container.health, container.detail) =
+                        (found.state, found.health, found.detail);
+                    container.sight = Sight::Clear;
+                }
+            })
+            .await;
+    }
+
+    /// Finds out what became of containers that a list lacks: they are gone where the engine knows nothing of their
+    /// id, and could know. All others stay as they were seen last.
+    async fn find_out(
+        &self,
+        begun: Mark,
+        absent: Vec<Arc<Container>>,
+        identity: &str,
+        hints: &mut Hints,
+    ) -> Result<(), EngineError> {
+        let engine = self.cache.engine().borrow().clone();
+        let reachable = |c: &Arc<Container>| engine.nodes.standing(c).reachable();
+        let absent: Vec<_> = absent.into_iter().filter(reachable).collect();
+        if absent.is_empty() || engine.nodes.hide_something() {
+            return Ok(());
         }
+        let look = |container: Arc<Container>| async move {
+            match self.engine.inspect(&self.cluster, &container.id.0).await {
+                Ok(Holder::Nobody) => Some(container),
+                Ok(Holder::Ours(_) | Holder::Foreign) => None,
+                Err(error) => {
+                    debug!(container = %container.name, %error, "missing from a list, and not inspected");
+                    None
+                }
+            }
+        };
+        let missing: Vec<Arc<Container>> = stream::iter(absent)
+            .map(look)
+            .buffer_unordered(INSPECTS_AT_ONCE)
+            .filter_map(std::future::ready)
+            .collect()
+            .await;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if engine.kind() != Some(Kind::Docker) {
+            // A manager that was restarted meanwhile knows nothing of what it has not reached yet.
+            let info = self.ask("who it is", self.engine.info()).await?;
+            self.take_nodes(&info, identity);
+        }
+        hints.check()?;
+        let engine = self.cache.engine().borrow().clone();
+        if engine.nodes.hide_something() {
+            return Ok(());
+        }
+        let gone = missing.into_iter().filter(|c| engine.nodes.standing(c).reachable());
+        let gone: Vec<ContainerId> = gone.map(|c| c.id.clone()).collect();
+        self.cache.gone(begun, &gone);
         Ok(())
     }
 
+    /// Waits for an answer; where it is slow in coming, the status says so.
+    async fn ask<T>(
+        &self,
+        what: &str,
+        question: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, EngineError> {
+        let mut question = std::pin::pin!(question);
+        let asked = self.clock.now();
+        match tokio::time::timeout(SLOW, &mut question).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let error = format!("it was asked for {what}, and has not answered yet");
+                let slow = Trouble { error, since: asked, retry_at: self.clock.now() };
+                self.cache.set_engine(|state| {
+                    state.trouble.get_or_insert_with(|| slow.clone());
+                });
+                let answer = question.await?;
+                self.cache.set_engine(|state| drop(state.trouble.take_if(|trouble| *trouble == slow)));
+                Ok(answer)
+            }
+        }
+    }
+
     /// Looks where the hints point.
-    async fn follow(&self, hints: Hints) -> Result<(), EngineError> {
-        debug!(?hints, "looking again after events");
-        for id in &hints.signalled {
+    async fn follow(&self, found: &Found) {
+        debug!(?found, "looking again after events");
+        for id in &found.signalled {
             self.cache.signalled(id);
+        }
+        for id in &found.destroyed {
+            self.cache.removed(id);
         }
         // Docker announces an end before its list shows it, and nothing more comes after that. An inspect waits
         // until the end is done, so it goes first.
-        for id in &hints.ended {
+        for id in found.ended.difference(&found.destroyed) {
             look_at(&*self.engine, &self.cache, &self.cluster, id).await;
         }
-        if hints.everything || hints.objects.len() > MANY_OBJECTS {
-            return self.list(None).await;
-        }
-        for object in &hints.objects {
-            self.list(Some(object)).await?;
-        }
-        Ok(())
     }
 
     /// Asks for what the status page shows and a list does not tell, once for each state of a container: in a
@@ -186,43 +344,78 @@ async fn look_at(engine: &dyn Engine, cache: &Cache, cluster: &str, id: &Contain
     }
 }
 
-/// Hints that came close together.
+/// What the hints that came close together point at.
 #[derive(Debug, Default)]
-struct Hints {
+struct Found {
     everything: bool,
     objects: BTreeSet<ObjectName>,
     ended: BTreeSet<ContainerId>,
+    destroyed: BTreeSet<ContainerId>,
     signalled: BTreeSet<ContainerId>,
 }
 
-impl Hints {
-    fn add(&mut self, hint: Hint) {
-        match hint {
-            Hint::Everything => self.everything = true,
-            Hint::Object(object) => {
-                self.objects.insert(object);
-            }
-            Hint::Signalled(id) => {
-                self.signalled.insert(id);
-            }
-            Hint::Ended(object, id) => {
-                self.objects.insert(object);
-                self.ended.insert(id);
-            }
-        }
-    }
+/// The event stream, and what has come of it and was not followed yet.
+struct Hints {
+    stream: BoxStream<'static, Result<Hint, EngineError>>,
+    found: Found,
 }
 
-/// Takes up the hints that come close together.
-async fn gather(
-    first: Hint,
-    stream: &mut BoxStream<'static, Result<Hint, EngineError>>,
-) -> Result<Hints, EngineError> {
-    let mut hints = Hints::default();
-    hints.add(first);
-    let until = tokio::time::Instant::now() + GATHER;
-    while let Ok(Some(hint)) = tokio::time::timeout_at(until, stream.next()).await {
-        hints.add(hint?);
+impl Hints {
+    fn of(stream: BoxStream<'static, Result<Hint, EngineError>>) -> Hints {
+        Hints { stream, found: Found::default() }
     }
-    Ok(hints)
+
+    fn add(&mut self, hint: Option<Result<Hint, EngineError>>) -> Result<(), EngineError> {
+        let hint = hint.ok_or_else(|| EngineError("its event stream ended".to_owned()))??;
+        match hint {
+            Hint::Everything => self.found.everything = true,
+            Hint::Object(object) => {
+                self.found.objects.insert(object);
+            }
+            Hint::Signalled(id) => {
+                self.found.signalled.insert(id);
+            }
+            Hint::Ended(object, id) => {
+                self.found.objects.insert(object);
+                self.found.ended.insert(id);
+            }
+            Hint::Destroyed(object, id) => {
+                self.found.objects.insert(object);
+                self.found.destroyed.insert(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a hint, unless one is there, then takes up those that come close after it.
+    async fn gather(&mut self) -> Result<(), EngineError> {
+        if !self.waiting() {
+            let hint = self.stream.next().await;
+            self.add(hint)?;
+        }
+        let until = tokio::time::Instant::now() + GATHER;
+        while let Ok(hint) = tokio::time::timeout_at(until, self.stream.next()).await {
+            self.add(hint)?;
+        }
+        Ok(())
+    }
+
+    fn waiting(&self) -> bool {
+        let Found { everything, objects, ended, destroyed, signalled } = &self.found;
+        *everything
+            || !(objects.is_empty() && ended.is_empty() && destroyed.is_empty() && signalled.is_empty())
+    }
+
+    fn take(&mut self) -> Found {
+        std::mem::take(&mut self.found)
+    }
+
+    /// Takes up what has come already. An error means that the connection has ended: answers that came just
+    /// before may be those of another incarnation of the endpoint.
+    fn check(&mut self) -> Result<(), EngineError> {
+        while let Some(hint) = self.stream.next().now_or_never() {
+            self.add(hint)?;
+        }
+        Ok(())
+    }
 }

@@ -13,7 +13,7 @@ use super::*;
 use crate::engine::Outcome;
 use crate::history::Report;
 use crate::model::TemplateHash;
-use crate::model::{Health, Order, State};
+use crate::model::{Health, Order, Sight, State};
 
 const HOUR: u64 = 3_600_000;
 
@@ -65,6 +65,7 @@ fn world() -> impl Strategy<Value = World> {
                     node: Some(format!("n{node}")),
                     state,
                     health: if state == State::Running { health } else { Health::None },
+                    sight: Sight::Clear,
                     image: "img".to_owned(),
                     created: Time(HOUR - age),
                     detail: None,
@@ -88,6 +89,7 @@ impl World {
             containers,
             under_way: &[],
             evidence: &Evidence::Good,
+            nodes: &Nodes::default(),
             history: &self.history,
             now: self.now,
         })
@@ -109,6 +111,7 @@ impl World {
                         node: None,
                         state: State::Running,
                         health: Health::None,
+                        sight: Sight::Clear,
                         image: image.clone(),
                         created: self.now,
                         detail: None,

@@ -7,11 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Input, Plan, Step, verdict};
 use crate::clock::Time;
-use crate::model::{Container, ContainerId, Health, Marks, Order, State};
+use crate::model::{Container, ContainerId, Health, Marks, OnNodeLost, Order, Sight, State};
+use crate::observed::nodes::Standing;
 
 /// The most removals of one object under way at once, so that one with thousands of containers that take long to
 /// stop leaves places for the others.
 const MAX_REMOVALS: usize = 32;
+/// A container whose stop got no answer this often is ended by force. Each of them waited for longer than it may
+/// take to stop.
+const STOPS_BEFORE_FORCE: u32 = 3;
 
 /// Applies all rules.
 pub(super) fn apply(input: Input<'_>) -> Plan {
@@ -37,8 +41,11 @@ pub(super) struct Slot<'a> {
     leaving: Vec<&'a Container>,
     /// Ended, newest attempt first.
     dead: Vec<&'a Container>,
-    /// Made, and never to run: refused to start, or stale before it was started.
+    /// Made, and never to run: refused to start, or stale before it was started; and what the engine could not
+    /// remove.
     misfits: Vec<&'a Container>,
+    /// On nodes that are lost: they count no more.
+    lost: Vec<&'a Container>,
     /// A create is under way.
     creating: bool,
     /// A create whose outcome is not known.
@@ -65,6 +72,8 @@ pub(super) struct Planning<'a> {
     pub(super) missing: BTreeSet<u32>,
     /// Containers that already have their step, or that must not get one.
     spoken_for: BTreeSet<&'a ContainerId>,
+    /// How far the nodes of containers may be believed, where that is not wholly.
+    standings: BTreeMap<&'a ContainerId, Standing>,
     pub(super) steps: Vec<Step>,
     pub(super) wake_at: Option<Time>,
     /// Creates that may still be begun.
@@ -97,13 +106,32 @@ impl<'a> Planning<'a> {
                 Action::Pull { .. } => {}
             }
         }
+        let mut standings = BTreeMap::new();
+        let calm = input.nodes.all().all(|tracked| tracked.standing == Standing::Up);
+        let hold = input.object.on_node_lost() == OnNodeLost::Hold;
         for container in input.containers {
             let container: &'a Container = container;
             let slot = slots.entry(container.marks.slot).or_default();
             slot.highest_attempt = slot.highest_attempt.max(container.marks.attempt);
-            if !container.live() {
-                if container.dead() {
-                    slot.dead.push(container);
+            let standing = match (calm, container.sight) {
+                (true, Sight::Clear) => Standing::Up,
+                _ => input.nodes.standing(container),
+            };
+            if standing != Standing::Up {
+                standings.insert(&container.id, standing);
+            }
+            if !standing.reachable() || container.sight == Sight::Disputed {
+                spoken_for.insert(&container.id);
+            }
+            // What contradicts itself may run.
+            let live = container.live() || container.sight == Sight::Disputed;
+            if standing == Standing::Lost && !(hold && live) {
+                slot.lost.push(container);
+            } else if !live {
+                match container.state {
+                    State::Exited => slot.dead.push(container),
+                    State::Dead => slot.misfits.push(container),
+                    _ => {}
                 }
             } else if leaving.contains(&container.id) {
                 slot.leaving.push(container);
@@ -122,9 +150,15 @@ impl<'a> Planning<'a> {
             slot.in_doubt = slot.in_doubt.max(Some(attempt));
             slot.highest_attempt = slot.highest_attempt.max(attempt);
         }
+        // Ready, on a node that is believed, then the newer attempt; of two of one name, the older.
+        let merit = |c: &&'a Container| {
+            let standing = standings.get(&c.id).copied().unwrap_or(Standing::Up);
+            let ready = c.ready() && standing.reachable() && c.sight == Sight::Clear;
+            (!standing.reachable(), !ready, standing, std::cmp::Reverse(c.marks.attempt), c.created, &c.id)
+        };
         for slot in slots.values_mut() {
-            slot.current.sort_by_key(|c| (!c.ready(), std::cmp::Reverse(c.marks.attempt), &c.id));
-            slot.stale.sort_by_key(|c| (!c.ready(), std::cmp::Reverse(c.marks.attempt), &c.id));
+            slot.current.sort_by_key(merit);
+            slot.stale.sort_by_key(merit);
             slot.misfits.sort_by_key(|c| (c.marks.attempt, &c.id));
             slot.dead.sort_by_key(|c| (std::cmp::Reverse(c.marks.attempt), &c.id));
         }
@@ -136,6 +170,7 @@ impl<'a> Planning<'a> {
             surplus: BTreeSet::new(),
             missing: BTreeSet::new(),
             spoken_for,
+            standings,
             steps: Vec::new(),
             wake_at: None,
             room,
@@ -148,6 +183,16 @@ impl<'a> Planning<'a> {
         usize::try_from(self.input.object.wanted()).unwrap_or(usize::MAX)
     }
 
+    /// How far the node of a container may be believed.
+    pub(super) fn standing(&self, container: &Container) -> Standing {
+        self.standings.get(&container.id).copied().unwrap_or(Standing::Up)
+    }
+
+    /// Ready, as far as can be seen.
+    pub(super) fn ready(&self, container: &Container) -> bool {
+        container.ready() && self.standing(container).reachable() && container.sight == Sight::Clear
+    }
+
     fn look_again(&mut self, at: Time) {
         self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
     }
@@ -156,18 +201,18 @@ impl<'a> Planning<'a> {
         if !self.spoken_for.insert(&container.id) {
             return;
         }
-        if let Some(failures) = self.input.history.removal(&container.id)
-            && failures.retry_at > self.input.now
-        {
+        let failures = self.input.history.removal(&container.id);
+        if let Some(failures) = failures.filter(|failures| failures.retry_at > self.input.now) {
             self.look_again(failures.retry_at);
             return;
         }
+        let force = self.input.history.stops_unanswered(&container.id) >= STOPS_BEFORE_FORCE;
         // One that ends makes room, and wakes us.
         if self.removals == 0 {
             return;
         }
         self.removals -= 1;
-        let action = Action::Remove { id: container.id.clone(), name: container.name.clone() };
+        let action = Action::Remove { id: container.id.clone(), name: container.name.clone(), force };
         self.steps.push(Step { action, cause: cause.into() });
     }
 
@@ -223,12 +268,16 @@ impl<'a> Planning<'a> {
                 let Some(best) = group.first().copied() else { continue };
                 for extra in group.drain(1..) {
                     slot.leaving.push(extra);
-                    extras.push((extra, format!("{} holds the slot already", best.name)));
+                    extras.push((best, extra));
                 }
             }
         }
-        for (extra, cause) in extras {
-            self.remove(extra, cause);
+        for (best, extra) in extras {
+            // A node that has only just come back may go again.
+            if self.standing(best) == Standing::Settling && self.standing(extra) == Standing::Up {
+                continue;
+            }
+            self.remove(extra, format!("{} holds the slot already", best.name));
         }
     }
 
@@ -270,7 +319,8 @@ impl<'a> Planning<'a> {
         let slot = self.slots.get(&number);
         let current = slot.and_then(|s| s.current.first());
         let best = current.or(slot.and_then(|s| s.stale.first()));
-        let ready = slot.is_some_and(|s| s.current.iter().chain(&s.stale).any(|c| c.ready()));
+        let ready = slot.is_some_and(|s| s.current.iter().chain(&s.stale).any(|c| self.ready(c)));
+        let standing = best.map_or(Standing::Up, |c| self.standing(c));
         let health = best.map_or(0, |c| match (c.state, c.health) {
             (State::Running, Health::Unhealthy) => 1,
             (State::Running, _) => 3,
@@ -280,7 +330,19 @@ impl<'a> Planning<'a> {
         let crowded = crowd.get(node).copied().unwrap_or_default();
         let within = usize::try_from(number).is_ok_and(|n| n <= self.wanted());
         let age = Reverse(best.map(|c| c.created));
-        (ready, current.is_some(), health, within, Reverse(crowded), age, Reverse(number))
+        let reachable = standing.reachable();
+        let believed = Reverse(standing);
+        (
+            reachable,
+            ready,
+            current.is_some(),
+            health,
+            believed,
+            within,
+            Reverse(crowded),
+            age,
+            Reverse(number),
+        )
     }
 
     /// Rule 4.
@@ -292,10 +354,7 @@ impl<'a> Planning<'a> {
         let there = self.staying.len() + self.slots.values().filter(|slot| stopping(slot)).count();
         let lacking = self.wanted().saturating_sub(there);
         self.missing = (1..).filter(|number| !not_free.contains(number)).take(lacking).collect();
-        for number in self.missing.clone() {
-            self.create(number, "missing replica");
-        }
-        // A name in doubt is tried again, so that the doubt ends.
+        // A name in doubt is tried again first, so that the doubt ends.
         for number in self.staying.clone() {
             let doubtful =
                 self.slots.get(&number).is_some_and(|s| s.in_doubt.is_some() && s.current.is_empty());
@@ -303,11 +362,19 @@ impl<'a> Planning<'a> {
                 self.create(number, "missing replica");
             }
         }
+        for number in self.missing.clone() {
+            let lost = self.slots.get(&number).and_then(|slot| slot.lost.iter().find(|c| c.live()));
+            let cause = match lost.and_then(|c| Some((c, c.node.as_deref()?))) {
+                Some((lost, node)) => format!("{} is lost with node {node}", lost.name),
+                None => "missing replica".to_owned(),
+            };
+            self.create(number, &cause);
+        }
     }
 
     /// Ready for as long as `Update.Monitor` asks.
     fn proven(&mut self, container: &Container) -> bool {
-        if !container.ready() {
+        if !self.ready(container) {
             return false;
         }
         let since = self.input.history.running_since(&container.id).unwrap_or(self.input.now);
@@ -332,6 +399,10 @@ impl<'a> Planning<'a> {
         for number in staying {
             let Some(slot) = self.slots.get(&number) else { continue };
             let (current, stale) = (slot.current.first().copied(), slot.stale.first().copied());
+            // What is on a node that does not answer waits for its node, and holds up nobody.
+            if stale.is_some_and(|stale| !self.standing(stale).reachable()) {
+                continue;
+            }
             let failed = update.order == Order::StartFirst && self.input.history.slot(number).is_some();
             let begun = slot.creating || slot.in_doubt.is_some() || failed;
             match (current, stale) {
@@ -348,7 +419,7 @@ impl<'a> Planning<'a> {
                         self.create(number, &format!("replaces {}, which is stale", stale.name));
                     }
                 }
-                (None, Some(stale)) => waiting.push((stale.ready(), number)),
+                (None, Some(stale)) => waiting.push((self.ready(stale), number)),
                 (None, None) => unsettled += 1,
             }
         }
@@ -415,9 +486,12 @@ impl<'a> Planning<'a> {
                 self.staying.contains(number) || self.missing.contains(number) || !slot.leaving.is_empty();
             let wanted = stays && !self.surplus.contains(number) && self.wanted() > 0;
             let kept = if wanted { keep } else { 0 };
-            going.extend(slot.misfits.iter().map(|c| match self.input.history.start_refused(&c.id) {
-                true => (*c, "it cannot start".to_owned()),
-                false => (*c, "stale, and it never ran".to_owned()),
+            going.extend(slot.misfits.iter().map(|c| {
+                match (c.state, self.input.history.start_refused(&c.id)) {
+                    (State::Dead, _) => (*c, "dead, as the engine could not remove it".to_owned()),
+                    (_, true) => (*c, "it cannot start".to_owned()),
+                    (_, false) => (*c, "stale, and it never ran".to_owned()),
+                }
             }));
             going.extend(slot.dead.iter().skip(kept).map(|c| match wanted {
                 true => (*c, format!("dead, and {keep} kept a slot")),

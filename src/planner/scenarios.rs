@@ -3,8 +3,10 @@
 //! A line of a world is one of
 //!
 //! ```text
-//! object NAME COUNT TEMPLATE [stop-first] [history=N] [parallelism=N] [deleted]
-//! NAME.SLOT.ATTEMPT TEMPLATE STATE [healthy|unhealthy|starting] [signalled] [node=N] [created=SECONDS] [up=SECONDS]
+//! object NAME COUNT TEMPLATE [stop-first] [history=N] [parallelism=N] [hold] [deleted]
+//! NAME.SLOT.ATTEMPT TEMPLATE STATE [healthy|unhealthy|starting] [signalled] [hostdown|disputed] [node=N]
+//!     [created=SECONDS] [up=SECONDS]                                                     (all on one line)
+//! node NAME up|settling|down|sulking|lost|unknown
 //! doing create SLOT.ATTEMPT | doing remove NAME.SLOT.ATTEMPT
 //! failed create SLOT.ATTEMPT refused|unknown|taken|image   (just now)
 //! no-image                      (nothing is known of the image yet)
@@ -15,13 +17,15 @@
 //! without `up` runs for an hour.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
-use crate::engine::{Outcome, Refusal, RefusalKind};
+use crate::engine::{Node, Outcome, Refusal, RefusalKind};
 use crate::history::Report;
 use crate::model::submission::{self, Submission};
-use crate::model::{Health, State};
+use crate::model::{Health, Sight, State};
 use crate::model::{ObjectName, Spec, TemplateHash};
+use crate::observed::nodes::{Nodes, Patience};
 
 pub(super) const NOW: Time = Time(1_000_000_000);
 
@@ -79,11 +83,54 @@ fn container(line: &str) -> Container {
         node: words.iter().find_map(|w| w.strip_prefix("node=")).map(str::to_owned),
         state,
         health,
+        sight: match () {
+            () if words.contains(&"hostdown") => Sight::HostDown,
+            () if words.contains(&"disputed") => Sight::Disputed,
+            () => Sight::Clear,
+        },
         image: "img".to_owned(),
         created: ago(&words, "created").unwrap_or(Time(NOW.0 - 3_600_000)),
         detail: None,
         signalled: words.contains(&"signalled"),
     }
+}
+
+/// Nodes that come to stand as a world's lines say, by way of their own rules.
+fn nodes<'a>(lines: impl Iterator<Item = &'a str>) -> Nodes {
+    let rows: Vec<(&str, &str)> = lines
+        .filter_map(|line| match line.split_whitespace().collect::<Vec<_>>().as_slice() {
+            ["node", name, standing] => Some((*name, *standing)),
+            _ => None,
+        })
+        .collect();
+    let patience = Patience { lost_after: Duration::from_secs(30), stable_after: Duration::from_secs(20) };
+    let mut nodes = Nodes::default();
+    let well = |standing: &str, at: u64| match standing {
+        "up" => true,
+        "settling" => at < 50 || at > 90,
+        _ => at < 50,
+    };
+    for seconds in [0, 50, 75, 95] {
+        let said: Vec<Node> = rows
+            .iter()
+            .map(|(name, standing)| {
+                let down = match *standing {
+                    "unknown" => "Pending",
+                    _ => "Unhealthy",
+                };
+                let late = matches!(*standing, "down" | "unknown") && seconds < 95;
+                let sulks = *standing == "sulking";
+                Node {
+                    name: (*name).to_owned(),
+                    address: format!("{name}:2376"),
+                    status: if late || well(standing, seconds) { "Healthy" } else { down }.to_owned(),
+                    error: sulks.then(|| "Error response from daemon: no such host".to_owned()),
+                }
+            })
+            .collect();
+        nodes.observe(Time(NOW.0 - 95_000 + seconds * 1000), &said, patience);
+    }
+    nodes
 }
 
 fn run(world: &str) -> String {
@@ -95,6 +142,9 @@ fn run(world: &str) -> String {
     let order = if head.contains(&"stop-first") { "stop-first" } else { "start-first" };
     let parallelism = value("parallelism").unwrap_or("1".to_owned());
     more += &format!(r#", "Update": {{"Order": "{order}", "Parallelism": {parallelism}, "Monitor": "5s"}}"#);
+    if head.contains(&"hold") {
+        more += r#", "OnNodeLost": "hold""#;
+    }
     let mut spec = spec(head[1], head[2].parse().unwrap(), &more);
     spec.template.hash = TemplateHash::from_label(head[3]);
     let object = Object { spec, generation: 1, deleted: head.contains(&"deleted").then_some(NOW) };
@@ -122,6 +172,7 @@ fn run(world: &str) -> String {
         }
     }
     let mut under_way = Vec::new();
+    let nodes = nodes(lines());
     let mut evidence = Evidence::Good;
     for line in lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -135,6 +186,7 @@ fn run(world: &str) -> String {
                 under_way.push(Action::Remove {
                     id: ContainerId::from(format!("id-{name}").as_str()),
                     name: (*name).to_owned(),
+                    force: false,
                 });
             }
             ["failed", "create", at, how] => {
@@ -154,7 +206,9 @@ fn run(world: &str) -> String {
                     NOW,
                 );
             }
-            ["waiting", ..] => evidence = Evidence::Waiting(words[1..].join(" ")),
+            ["waiting", ..] => {
+                evidence = Evidence::Waiting { reason: words[1..].join(" "), until: None };
+            }
             _ => {}
         }
     }
@@ -164,6 +218,7 @@ fn run(world: &str) -> String {
         containers: &containers,
         under_way: &under_way,
         evidence: &evidence,
+        nodes: &nodes,
         history: &history,
         now: NOW,
     });
@@ -542,9 +597,149 @@ fn the_last_dead_of_a_slot_are_kept() {
         "object web 1 t1 history=2
          web.1.5 t1 running
          web.1.4 t1 exited
-         web.1.3 t1 dead
+         web.1.3 t1 exited
          web.1.2 t1 exited",
         r#"remove web.1.2 id=web.1.2 cause="dead, and 2 kept a slot"
            progressing: 1 of 1 run; 1 being removed"#,
+    );
+}
+
+#[test]
+fn what_is_on_a_node_that_is_down_counts_as_running_for_a_while() {
+    scenario(
+        "object web 3 t1
+         node n1 up
+         node n2 down
+         web.1.1 t1 running node=n1
+         web.2.1 t1 running hostdown node=n2
+         web.3.1 t1 running hostdown node=n2",
+        "degraded: 1 of 3 run; node n2 does not answer since 1970-01-12T13:46:40.000Z (Unhealthy): its 2 containers count as running until 1970-01-12T13:47:10.000Z, then they are replaced elsewhere",
+    );
+}
+
+#[test]
+fn what_is_on_a_lost_node_is_replaced_under_the_next_name_and_held_where_the_object_says_so() {
+    scenario(
+        "object web 2 t1
+         node n1 up
+         node n2 lost
+         web.1.1 t1 running node=n1
+         web.2.1 t1 running hostdown node=n2",
+        r#"create web.2.2 image=img cause="web.2.1 is lost with node n2"
+           progressing: 1 of 2 run; 1 being created"#,
+    );
+    scenario(
+        "object web 2 t1 hold
+         node n1 up
+         node n2 lost
+         web.1.1 t1 running node=n1
+         web.2.1 t1 running hostdown node=n2",
+        r#"degraded: 1 of 2 run; node n2 does not answer since 1970-01-12T13:45:55.000Z (Unhealthy): its 1 containers wait for it, as OnNodeLost is "hold""#,
+    );
+}
+
+#[test]
+fn a_node_that_only_sulks_after_a_failed_pull_is_never_given_up() {
+    scenario(
+        "object web 1 t1
+         node n1 up
+         node n2 sulking
+         web.1.1 t1 running hostdown node=n2",
+        "degraded: 0 of 1 run; node n2 does not answer since 1970-01-12T13:45:55.000Z (Unhealthy: Error response from daemon: no such host): its 1 containers count as running, as its own engine still answers",
+    );
+}
+
+#[test]
+fn of_two_in_a_slot_the_one_on_the_node_that_came_back_goes() {
+    scenario(
+        "object web 1 t1
+         node n1 up
+         node n2 settling
+         web.1.1 t1 running node=n2
+         web.1.2 t1 running node=n1",
+        r#"remove web.1.1 id=web.1.1 cause="web.1.2 holds the slot already"
+           progressing: 2 of 1 run; 1 being removed"#,
+    );
+}
+
+#[test]
+fn of_two_in_a_slot_the_ready_one_stays_and_nothing_goes_for_a_node_that_is_not_believed_yet() {
+    let world = |n2: &str| {
+        format!(
+            "object web 1 t1
+             node n1 up
+             node n2 {n2}
+             web.1.1 t1 running node=n2
+             web.1.2 t1 running starting node=n1"
+        )
+    };
+    scenario(&world("settling"), "converged: 1 of 1 run, as wanted");
+    scenario(
+        &world("up"),
+        r#"remove web.1.2 id=web.1.2 cause="web.1.1 holds the slot already"
+           progressing: 1 of 1 run; 1 being removed"#,
+    );
+}
+
+#[test]
+fn when_there_are_too_many_those_out_of_reach_are_given_up_first_and_not_touched() {
+    scenario(
+        "object web 1 t1
+         node n1 up
+         node n2 down
+         web.1.1 t1 running hostdown node=n2
+         web.2.1 t1 running node=n1",
+        "converged: 1 of 1 run, as wanted; 1 more, such as web.1.1, go when node n2 is back, which is away since 1970-01-12T13:46:40.000Z (Unhealthy)",
+    );
+}
+
+#[test]
+fn what_is_deleted_waits_for_its_node() {
+    scenario(
+        "object web 1 t1 deleted
+         node n1 up
+         node n2 lost
+         web.1.1 t1 running hostdown node=n2
+         web.2.1 t1 running node=n1",
+        r#"remove web.2.1 id=web.2.1 cause="surplus: 1 there, 0 wanted"
+           deleting: deleted; 2 containers are still to go; web.1.1 goes when node n2 is back, which is away since 1970-01-12T13:45:55.000Z (Unhealthy)"#,
+    );
+}
+
+#[test]
+fn what_the_manager_tells_two_states_of_holds_its_slot() {
+    scenario(
+        "object web 1 t1
+         web.1.1 t1 exited disputed",
+        "degraded: 0 of 1 run; web.1.1 is in two states at once, says the manager: waiting until an inspect tells which",
+    );
+}
+
+#[test]
+fn what_the_engine_failed_to_remove_is_removed_and_what_it_is_removing_is_waited_for() {
+    scenario(
+        "object web 1 t1
+         web.1.1 t1 dead
+         web.1.2 t1 removing
+         web.1.3 t1 running",
+        r#"remove web.1.1 id=web.1.1 cause="dead, as the engine could not remove it"
+           progressing: 1 of 1 run; 1 being removed"#,
+    );
+    scenario(
+        "object web 1 t1
+         web.1.2 t1 removing
+         web.1.3 t1 running",
+        "progressing: 1 of 1 run; the engine is removing web.1.2",
+    );
+}
+
+#[test]
+fn a_create_in_doubt_is_tried_again_under_its_own_name_before_any_other() {
+    scenario(
+        "object web 3 t1
+         web.3.1 t1 running
+         failed create 2.1 unknown",
+        "degraded: 1 of 3 run; connection reset; failed once
+         look again in 1.1s",
     );
 }

@@ -2,19 +2,22 @@
 //!
 //! Written for somebody on call: it names the container, keeps the engine's words, and says what is waited for.
 
+use std::sync::Arc;
+
 use super::rules::Planning;
 use super::{Action, Input, Phase, Verdict};
 use crate::clock::Time;
 use crate::history::Failures;
-use crate::model::{Container, Health, State};
+use crate::model::{Container, Health, OnNodeLost, Sight, State};
+use crate::observed::nodes::Standing;
 
 /// The verdict where nothing may be decided.
-pub(super) fn waiting(input: &Input<'_>, reason: &str) -> Verdict {
-    let counts = Counts::of(input);
+pub(super) fn waiting(input: &Input<'_>, reason: &str, until: Option<Time>) -> Verdict {
+    let counts = Counts::of(input, &Container::ready);
     Verdict {
         phase: Phase::Blocked,
         reason: reason.to_owned(),
-        next_retry: None,
+        next_retry: until,
         running: counts.running,
         ready: counts.ready,
         updated: counts.updated,
@@ -28,12 +31,12 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(input: &Input<'_>) -> Counts {
+    fn of(input: &Input<'_>, ready: &dyn Fn(&Container) -> bool) -> Counts {
         let count = |test: &dyn Fn(&Container) -> bool| input.containers.iter().filter(|c| test(c)).count();
         let hash = &input.object.spec.template.hash;
         Counts {
             running: count(&|c| c.state == State::Running),
-            ready: count(&|c| c.ready()),
+            ready: count(ready),
             updated: count(&|c| c.live() && c.marks.template == *hash),
         }
     }
@@ -42,7 +45,7 @@ impl Counts {
 /// The verdict of a finished plan.
 pub(super) fn verdict(planning: &Planning<'_>) -> Verdict {
     let input = &planning.input;
-    let counts = Counts::of(input);
+    let counts = Counts::of(input, &|c| planning.ready(c));
     let (phase, reason, next_retry) = decide(planning, &counts);
     Verdict {
         phase,
@@ -66,9 +69,17 @@ fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Ti
         return (Phase::Degraded, reason, Some(failures.retry_at));
     }
     if object.deleted.is_some() {
-        let reason = match containers.len() {
-            0 => "deleted, and nothing of it is left".to_owned(),
-            n => format!("deleted; {n} containers are still to go"),
+        let away = containers.iter().find(|c| !planning.standing(c).reachable());
+        let reason = match (containers.len(), away) {
+            (0, _) => "deleted, and nothing of it is left".to_owned(),
+            (n, Some(away)) => {
+                format!(
+                    "deleted; {n} containers are still to go; {} goes when {}",
+                    away.name,
+                    node_back(planning, away)
+                )
+            }
+            (n, None) => format!("deleted; {n} containers are still to go"),
         };
         return (if containers.is_empty() { Phase::Converged } else { Phase::Deleting }, reason, None);
     }
@@ -88,7 +99,7 @@ fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Ti
         .filter_map(|number| Some((*number, history.slot(*number)?)))
         .filter(|(number, _)| {
             let slot = planning.slots.get(number);
-            !slot.is_some_and(|s| s.current.first().is_some_and(|c| c.ready()))
+            !slot.is_some_and(|s| s.current.first().is_some_and(|c| planning.ready(c)))
         })
         .max_by_key(|(_, failures)| failures.count);
     if let Some((number, failures)) =
@@ -104,12 +115,19 @@ fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Ti
         );
         return (Phase::Degraded, reason, Some(doubt.retry_at));
     }
+    if let Some((reason, until)) = away(planning) {
+        return (Phase::Degraded, format!("{so_far}; {reason}"), until);
+    }
     if let Some(work) = busy {
         return (Phase::Progressing, format!("{so_far}; {work}"), None);
     }
     let staying = || planning.slots.values().filter_map(|s| s.current.first().or(s.stale.first()).copied());
-    if let Some(unwell) = staying().find(|c| !c.ready()) {
+    if let Some(unwell) = staying().find(|c| !planning.ready(c)) {
         let (phase, what) = match (unwell.state, unwell.health) {
+            _ if unwell.sight == Sight::Disputed => (
+                Phase::Degraded,
+                "is in two states at once, says the manager: waiting until an inspect tells which",
+            ),
             (State::Running, Health::Unhealthy) => {
                 (Phase::Degraded, "is unhealthy; it is replaced if that lasts")
             }
@@ -129,7 +147,58 @@ fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Ti
             planning.wake_at,
         );
     }
-    (Phase::Converged, format!("{so_far}, as wanted"), None)
+    if let Some(removing) = containers.iter().find(|c| c.state == State::Removing) {
+        return (Phase::Progressing, format!("{so_far}; the engine is removing {}", removing.name), None);
+    }
+    let out_of_reach = |c: &&Container| c.live() && !planning.standing(c).reachable();
+    let lost: Vec<&Container> = containers.iter().map(Arc::as_ref).filter(out_of_reach).collect();
+    let left_over = lost.first().map(|first| {
+        format!("; {} more, such as {}, go when {}", lost.len(), first.name, node_back(planning, first))
+    });
+    (Phase::Converged, format!("{so_far}, as wanted{}", left_over.unwrap_or_default()), None)
+}
+
+/// "node n2 is back, which is down since …"
+fn node_back(planning: &Planning<'_>, container: &Container) -> String {
+    match planning.input.nodes.of(container) {
+        Some(node) => {
+            format!(
+                "node {} is back, which is away since {} ({})",
+                node.name(),
+                node.since.rfc3339(),
+                node.trouble()
+            )
+        }
+        None => "its node is back".to_owned(),
+    }
+}
+
+/// What holds slots on nodes that do not answer, and until when.
+fn away(planning: &Planning<'_>) -> Option<(String, Option<Time>)> {
+    let held = planning.staying.iter().filter_map(|number| {
+        let slot = planning.slots.get(number)?;
+        slot.current.first().or(slot.stale.first()).copied()
+    });
+    let away: Vec<&Container> = held.filter(|c| !planning.standing(c).reachable()).collect();
+    let first = *away.first()?;
+    let node = planning.input.nodes.of(first);
+    let name = node.map_or("its node", |node| node.name());
+    let since = node.map(|n| format!(" since {} ({})", n.since.rfc3339(), n.trouble())).unwrap_or_default();
+    let lost_at = node.and_then(|node| node.lost_at);
+    let on_it = away.iter().filter(|c| c.node == first.node).count();
+    let what = match (lost_at, planning.standing(first)) {
+        (Some(at), _) if planning.input.object.on_node_lost() == OnNodeLost::Replace => {
+            format!(
+                "its {on_it} containers count as running until {}, then they are replaced elsewhere",
+                at.rfc3339()
+            )
+        }
+        (_, Standing::Lost) | (Some(_), _) => {
+            format!("its {on_it} containers wait for it, as OnNodeLost is \"hold\"")
+        }
+        (None, _) => format!("its {on_it} containers count as running, as its own engine still answers"),
+    };
+    Some((format!("node {name} does not answer{since}: {what}"), lost_at))
 }
 
 fn tries(failures: &Failures) -> String {

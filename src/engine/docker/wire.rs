@@ -1,5 +1,7 @@
 //! What stands in the answers: from JSON to our own nouns.
 
+use std::time::Duration;
+
 use bollard::models::{ContainerInspectResponse, ContainerSummary};
 use bytes::BytesMut;
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -11,7 +13,7 @@ use serde_json::Value;
 use crate::clock::Time;
 use crate::engine::{EngineError, Hint, Info, Kind, NewContainer, Node};
 use crate::model::{
-    Container, ContainerId, Detail, Health, LABEL_CLUSTER, LABEL_OBJECT, Marks, ObjectName, State,
+    Container, ContainerId, Detail, Health, LABEL_CLUSTER, LABEL_OBJECT, Marks, ObjectName, Sight, State,
 };
 
 /// The label by which a classic Swarm manager takes constraints.
@@ -63,6 +65,8 @@ pub(super) fn read_info(body: &[u8], api: String) -> Result<Info, String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Answer {
+        #[serde(default, rename = "ID")]
+        id: String,
         server_version: String,
         #[serde(default)]
         system_status: Option<Vec<Vec<String>>>,
@@ -74,7 +78,7 @@ pub(super) fn read_info(body: &[u8], api: String) -> Result<Info, String> {
         false => Kind::Docker,
     };
     let nodes = read_nodes(&answer.system_status.unwrap_or_default());
-    Ok(Info { kind, version: answer.server_version, api, nodes })
+    Ok(Info { kind, id: answer.id, version: answer.server_version, api, nodes })
 }
 
 /// A Swarm manager's table: a line a node, indented by one space, then its properties after `└`.
@@ -90,7 +94,14 @@ fn read_nodes(table: &[Vec<String>]) -> Vec<Node> {
                 _ => {}
             }
         } else if name.starts_with(' ') {
-            nodes.push(Node { name: name.trim().to_owned(), status: String::new(), error: None });
+            // The manager calls a node that it has not reached yet "(unknown)".
+            let name = Some(name.trim()).filter(|name| *name != "(unknown)").unwrap_or_default();
+            nodes.push(Node {
+                name: name.to_owned(),
+                address: value.clone(),
+                status: String::new(),
+                error: None,
+            });
         }
     }
     nodes
@@ -109,13 +120,15 @@ pub(super) fn read_summary(cluster: &str, swarm: bool, summary: ContainerSummary
         _ => (None, path.to_owned()),
     };
     let status = summary.status.unwrap_or_default();
+    let state = read_state(&summary.state.map(|s| s.to_string()).unwrap_or_default(), &status);
     Some(Container {
         id: summary.id.as_deref().filter(|id| !id.is_empty())?.into(),
         name,
         marks,
         node,
-        state: read_state(&summary.state.map(|s| s.to_string()).unwrap_or_default(), &status),
+        state,
         health: read_health(&status),
+        sight: if swarm { read_sight(state, &status) } else { Sight::Clear },
         image: summary.image.unwrap_or_default(),
         created: Time(
             u64::try_from(summary.created.unwrap_or_default()).unwrap_or_default().saturating_mul(1000),
@@ -142,6 +155,20 @@ fn read_state(word: &str, status: &str) -> State {
         _ if status.starts_with("Removal") => State::Removing,
         _ if status.starts_with("Dead") => State::Dead,
         _ => State::Created,
+    }
+}
+
+/// A Swarm manager's `State` and `Status` come from two caches that can differ for a second, or for good; and of a
+/// container on a lost node only the `Status` tells that.
+fn read_sight(state: State, status: &str) -> Sight {
+    if status == "Host Down" {
+        return Sight::HostDown;
+    }
+    match read_state("", status) {
+        // A sentence of a kind that is not known contradicts nothing.
+        State::Created if status != "Created" => Sight::Clear,
+        said if said == state => Sight::Clear,
+        _ => Sight::Disputed,
     }
 }
 
@@ -180,6 +207,7 @@ pub(super) fn read_inspected(cluster: &str, found: ContainerInspectResponse) -> 
             "starting" => Health::Starting,
             _ => Health::None,
         },
+        sight: Sight::Clear,
         image: config.image.unwrap_or_default(),
         // In whole seconds, as a list has it.
         created: Time(since_epoch.as_secs() * 1000),
@@ -202,6 +230,12 @@ fn read_detail(found: &ContainerInspectResponse) -> Detail {
         started_at: state.started_at.as_ref().filter(never).cloned(),
         exit_code: state.exit_code.filter(|_| ended),
         error,
+        stop_timeout: found
+            .config
+            .as_ref()
+            .and_then(|c| c.stop_timeout)
+            .and_then(|s| u64::try_from(s).ok())
+            .map(Duration::from_secs),
     }
 }
 
@@ -291,6 +325,7 @@ fn read_event(event: &Value, cluster: &str) -> Option<Hint> {
         .filter(|id| !id.is_empty());
     Some(match id {
         Some(id) if action == "die" => Hint::Ended(object, id.into()),
+        Some(id) if action == "destroy" => Hint::Destroyed(object, id.into()),
         Some(id) if action == "kill" => Hint::Signalled(id.into()),
         _ => Hint::Object(object),
     })
