@@ -92,10 +92,12 @@ pub async fn dispatch(shop: Shop) -> Result<(), WorkerDied> {
                 .entry(name.clone())
                 .or_insert_with(|| workers.spawn(Worker::new(shop.clone(), name).run()).id());
         }
+        // In a fixed order, so that a simulation of the same seed takes the same way.
         tokio::select! {
+            biased;
+            _ = beat.tick() => shop.pulse.beat(shop.clock.now()),
             _ = objects.changed() => {}
             _ = present.changed() => {}
-            _ = beat.tick() => shop.pulse.beat(shop.clock.now()),
             () = shop.stop.cancelled() => {
                 // Each ends by itself, once its steps have ended.
                 while workers.join_next().await.is_some() {}
@@ -163,6 +165,7 @@ impl Worker {
                 return;
             }
             tokio::select! {
+                biased;
                 () = self.shop.stop.cancelled() => {
                     while self.steps.join_next().await.is_some() {}
                     return;

@@ -4,22 +4,25 @@
 //! rest relies on: names are unique, a create makes a container that does not run yet, a repeated start or
 //! removal is harmless, events tell what happened. Containers never end by themselves. An image whose name
 //! begins with `nosuch` is one that no registry has; a command `/nope` is one that cannot start.
+//!
+//! The same world carries the simulation tests: nodes can be lost and brought back, its manager restarted and
+//! its containers killed, and what really runs can be told from what is shown.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
 use tokio::time::sleep;
 
-use super::{
-    Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Node, Outcome, Refusal, RefusalKind,
-};
+use super::{Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Outcome, Refusal, RefusalKind};
 use crate::clock::Clock;
-use crate::model::{Container, ContainerId, Detail, Health, ObjectName, Pull, Sight, State};
+use crate::model::{Container, ContainerId, Health, Marks, ObjectName, Pull, Sight, State, TemplateHash};
+
+mod world;
+
+pub use world::{Fate, Real};
 
 /// How long a pull takes here.
 const PULL: Duration = Duration::from_millis(300);
@@ -28,110 +31,148 @@ const CHANGE: Duration = Duration::from_millis(20);
 /// Events kept for a listener that lags; one that lags further looks at everything.
 const EVENTS: usize = 1_024;
 
-/// The world.
+/// The engine.
 pub struct SimulatedEngine {
-    nodes: Vec<String>,
-    world: Mutex<World>,
-    events: broadcast::Sender<(String, ObjectName)>,
+    world: Mutex<world::World>,
+    events: broadcast::Sender<Event>,
     clock: Clock,
 }
 
-#[derive(Default)]
-struct World {
-    containers: BTreeMap<ContainerId, Simulated>,
-    images: std::collections::BTreeSet<String>,
-    made: u64,
-}
-
-struct Simulated {
-    cluster: String,
-    container: Container,
-    startable: bool,
+#[derive(Clone)]
+enum Event {
+    /// Of a cluster's container.
+    Of(String, Hint),
+    /// Of the nodes.
+    Nodes,
+    /// The connection ends.
+    End,
 }
 
 impl SimulatedEngine {
     /// An empty world of `nodes` nodes, `n1` and so on.
     pub fn new(nodes: u32, clock: Clock) -> SimulatedEngine {
-        let nodes = (1..=nodes).map(|n| format!("n{n}")).collect();
-        SimulatedEngine { nodes, world: Mutex::default(), events: broadcast::Sender::new(EVENTS), clock }
+        let world = Mutex::new(world::World::new(nodes));
+        SimulatedEngine { world, events: broadcast::Sender::new(EVENTS), clock }
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
+    fn world(&self) -> MutexGuard<'_, world::World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn announce(&self, cluster: &str, object: &ObjectName) {
+    fn announce(&self, event: Event) {
         // Nobody listening is no error.
-        let _ = self.events.send((cluster.to_owned(), object.clone()));
+        let _ = self.events.send(event);
     }
 
-    /// Changes a container, if it is there.
-    fn change(&self, id: &ContainerId, change: impl FnOnce(&mut Simulated)) -> bool {
-        let announced = self.world().containers.get_mut(id).map(|simulated| {
-            change(simulated);
-            (simulated.cluster.clone(), simulated.container.marks.object.clone())
-        });
-        if let Some((cluster, object)) = &announced {
-            self.announce(cluster, object);
+    /// Changes a container and tells of it.
+    fn change<T>(
+        &self,
+        id: &ContainerId,
+        hint: impl FnOnce(ObjectName) -> Hint,
+        change: impl FnOnce(&mut world::World) -> T,
+    ) -> T {
+        let mut world = self.world();
+        let owner = world.owner(id);
+        let done = change(&mut world);
+        drop(world);
+        if let Some((cluster, object)) = owner {
+            self.announce(Event::Of(cluster, hint(object)));
         }
-        announced.is_some()
+        done
     }
-}
 
-fn refused<T>(kind: RefusalKind, words: String) -> Outcome<T> {
-    Outcome::Refused(Refusal { kind, words })
+    /// What really is there, whatever is shown.
+    pub fn real(&self) -> Vec<Real> {
+        self.world().real()
+    }
+
+    /// Puts a container there that is not ours, and runs.
+    pub fn put_foreign(&self, name: &str) -> Option<ContainerId> {
+        let mut world = self.world();
+        let marks = Marks {
+            object: ObjectName::parse("foreign")?,
+            slot: 1,
+            attempt: 1,
+            template: TemplateHash::from_label("none"),
+        };
+        let container = Container {
+            id: world.next_id(name),
+            name: name.to_owned(),
+            marks,
+            node: world.nodes().first().map(|node| node.address.clone()),
+            state: State::Running,
+            health: Health::None,
+            sight: Sight::Clear,
+            image: "foreign".to_owned(),
+            created: self.clock.now(),
+            detail: None,
+            signalled: false,
+        };
+        Some(world.put("", container, true))
+    }
+
+    /// Ends a container's process.
+    pub fn kill(&self, id: &ContainerId) {
+        self.change(id, |object| Hint::Ended(object, id.clone()), |world| world.end(id, 137));
+    }
+
+    /// Cuts a node off.
+    pub fn lose(&self, node: &str, fate: Fate) {
+        self.world().lose(node, fate);
+        self.announce(Event::Nodes);
+    }
+
+    /// Lets a node answer again.
+    pub fn bring_back(&self, node: &str) {
+        self.world().bring_back(node);
+        self.announce(Event::Nodes);
+    }
+
+    /// Restarts the manager: it knows no node until it [reaches](SimulatedEngine::reach) it, and all connections end.
+    pub fn restart_manager(&self) {
+        self.world().forget_nodes();
+        self.announce(Event::End);
+    }
+
+    /// Lets the manager reach a node, if that answers.
+    pub fn reach(&self, node: &str) {
+        if self.world().reach_node(node) {
+            self.announce(Event::Nodes);
+        }
+    }
 }
 
 #[async_trait]
 impl Engine for SimulatedEngine {
     async fn info(&self) -> Result<Info, EngineError> {
-        let node = |name: &String| Node {
-            name: name.clone(),
-            address: name.clone(),
-            status: "Healthy".to_owned(),
-            error: None,
-        };
         Ok(Info {
             kind: Kind::Simulated,
             id: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             api: String::new(),
-            nodes: self.nodes.iter().map(node).collect(),
+            nodes: self.world().nodes(),
         })
     }
 
     async fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Result<Vec<Container>, EngineError> {
-        let concerned = |s: &&Simulated| {
-            s.cluster == cluster && object.is_none_or(|name| s.container.marks.object == *name)
-        };
-        Ok(self.world().containers.values().filter(concerned).map(|s| s.container.clone()).collect())
+        Ok(self.world().list(cluster, object))
     }
 
     async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Holder, EngineError> {
-        let meant = |s: &&Simulated| s.container.name == name_or_id || &*s.container.id.0 == name_or_id;
-        Ok(match self.world().containers.values().find(meant) {
-            None => Holder::Nobody,
-            Some(s) if s.cluster == cluster => {
-                let detail = Some(s.container.detail.clone().unwrap_or_default());
-                Holder::Ours(Box::new(Container { detail, ..s.container.clone() }))
-            }
-            Some(_) => Holder::Foreign,
-        })
+        self.world().inspect(cluster, name_or_id)
     }
 
     async fn provide_image(&self, image: &str, pull: Pull) -> Outcome<()> {
         if pull != Pull::Always && self.world().images.contains(image) {
             return Outcome::Done(());
         }
+        let refused = |words| Outcome::Refused(Refusal { kind: RefusalKind::NoImage, words });
         if pull == Pull::Never {
-            return refused(RefusalKind::NoImage, format!("No such image: {image}"));
+            return refused(format!("No such image: {image}"));
         }
         sleep(PULL).await;
         if image.starts_with("nosuch") {
-            return refused(
-                RefusalKind::NoImage,
-                format!("manifest for {image} not found: manifest unknown"),
-            );
+            return refused(format!("manifest for {image} not found: manifest unknown"));
         }
         self.world().images.insert(image.to_owned());
         Outcome::Done(())
@@ -139,96 +180,31 @@ impl Engine for SimulatedEngine {
 
     async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
         sleep(CHANGE).await;
-        let name = new.marks.container_name();
-        let wanted = new.constraints().iter().find_map(|c| c.0.strip_prefix("name=="));
-        let mut guard = self.world();
-        let world = &mut *guard;
-        if !world.images.contains(&new.template.image) {
-            return refused(RefusalKind::NoImage, format!("No such image: {}", new.template.image));
+        let outcome = self.world().create(&new, self.clock.now());
+        if matches!(outcome, Outcome::Done(_)) {
+            self.announce(Event::Of(new.cluster.to_owned(), Hint::Object(new.marks.object.clone())));
         }
-        if let Some(holder) = world.containers.values().find(|s| s.container.name == name) {
-            let id = holder.container.id.short();
-            return refused(
-                RefusalKind::NameTaken,
-                format!("Conflict. The container name \"/{name}\" is already in use by container {id}"),
-            );
-        }
-        let load = |node: &str| {
-            world.containers.values().filter(|s| s.container.node.as_deref() == Some(node)).count()
-        };
-        let allowed = self.nodes.iter().filter(|node| wanted.is_none_or(|w| w == node.as_str()));
-        let Some(node) = allowed.min_by_key(|node| load(node)).cloned() else {
-            return refused(
-                RefusalKind::NoPlace,
-                "Unable to find a node that satisfies the constraints".to_owned(),
-            );
-        };
-        world.made += 1;
-        let digest = Sha256::digest(format!("{name} {}", world.made));
-        let id: ContainerId = digest.iter().map(|b| format!("{b:02x}")).collect::<String>().as_str().into();
-        let container = Container {
-            id: id.clone(),
-            name,
-            marks: new.marks.clone(),
-            node: Some(node),
-            state: State::Created,
-            health: Health::None,
-            sight: Sight::Clear,
-            image: new.template.image.clone(),
-            created: self.clock.now(),
-            detail: None,
-            signalled: false,
-        };
-        let command = new.template.body.cmd.as_deref().and_then(|c| c.first()).map(String::as_str);
-        let startable = command != Some("/nope");
-        world
-            .containers
-            .insert(id.clone(), Simulated { cluster: new.cluster.to_owned(), container, startable });
-        drop(guard);
-        self.announce(new.cluster, &new.marks.object);
-        Outcome::Done(id)
+        outcome
     }
 
     async fn start(&self, id: &ContainerId) -> Outcome<()> {
         sleep(CHANGE).await;
-        if self.world().containers.get(id).is_some_and(|s| !s.startable) {
-            return refused(
-                RefusalKind::Other,
-                "exec: \"/nope\": stat /nope: no such file or directory".to_owned(),
-            );
-        }
-        let now = self.clock.now();
-        let there = self.change(id, |s| {
-            if s.container.state != State::Running {
-                s.container.state = State::Running;
-                s.container.detail = Some(Detail { started_at: Some(now.rfc3339()), ..Detail::default() });
-            }
-        });
-        if there {
-            Outcome::Done(())
-        } else {
-            refused(RefusalKind::Other, format!("No such container: {}", id.short()))
-        }
+        self.change(id, Hint::Object, |world| world.start(id, self.clock.now()))
     }
 
     async fn stop(&self, id: &ContainerId, _grace: Duration) -> Outcome<()> {
         sleep(CHANGE).await;
-        self.change(id, |s| {
-            if s.container.state == State::Running {
-                s.container.state = State::Exited;
-                s.container.detail.get_or_insert_default().exit_code = Some(0);
-            }
-        });
-        Outcome::Done(())
+        self.change(id, |object| Hint::Ended(object, id.clone()), |world| world.end(id, 0))
     }
 
     async fn remove(&self, id: &ContainerId) -> Outcome<()> {
         sleep(CHANGE).await;
-        let gone = self.world().containers.remove(id);
-        if let Some(simulated) = gone {
-            self.announce(&simulated.cluster, &simulated.container.marks.object);
+        let owner = self.world().owner(id);
+        let outcome = self.world().remove(id);
+        if let Some((cluster, object)) = owner.filter(|_| self.world().owner(id).is_none()) {
+            self.announce(Event::Of(cluster, Hint::Destroyed(object, id.clone())));
         }
-        Outcome::Done(())
+        outcome
     }
 
     async fn hints(
@@ -238,17 +214,17 @@ impl Engine for SimulatedEngine {
         let cluster = cluster.to_owned();
         let events = stream::unfold(self.events.subscribe(), |mut events| async move {
             match events.recv().await {
-                Ok((cluster, object)) => Some((Some((cluster, object)), events)),
-                Err(broadcast::error::RecvError::Lagged(_)) => Some((None, events)),
-                Err(broadcast::error::RecvError::Closed) => None,
+                Ok(Event::End) | Err(broadcast::error::RecvError::Closed) => None,
+                Ok(event) => Some((event, events)),
+                Err(broadcast::error::RecvError::Lagged(_)) => Some((Event::Nodes, events)),
             }
         });
         Ok(events
             .filter_map(move |event| {
                 let hint = match event {
-                    Some((of, object)) if of == cluster => Some(Ok(Hint::Object(object))),
-                    Some(_) => None,
-                    None => Some(Ok(Hint::Everything)),
+                    Event::Of(of, hint) if of == cluster => Some(Ok(hint)),
+                    Event::Of(..) | Event::End => None,
+                    Event::Nodes => Some(Ok(Hint::Everything)),
                 };
                 async move { hint }
             })

@@ -154,6 +154,14 @@ impl Nodes {
         }
     }
 
+    /// True where a list would show a container if it were there.
+    pub fn would_show(&self, container: &Container) -> bool {
+        let name = container.node.as_deref();
+        self.all()
+            .filter(|tracked| Some(&*tracked.node.name) == name)
+            .all(|tracked| tracked.standing.reachable())
+    }
+
     /// How far what is known of a container may be believed, as far as its node goes.
     pub fn standing(&self, container: &Container) -> Standing {
         let standing = self.of(container).map_or(Standing::Up, |tracked| tracked.standing);

@@ -115,10 +115,13 @@ impl Observer {
         let mut resync = interval_at(first, self.resync);
         resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            // In a fixed order, so that a simulation of the same seed takes the same way; hints last, so that a
+            // flood of them leaves the resync its turn.
             let everything = tokio::select! {
-                gathered = hints.gather() => { gathered?; false }
+                biased;
                 _ = resync.tick() => true,
                 () = sleep_until(self.clock.instant(look_at.unwrap_or_default())), if look_at.is_some() => true,
+                gathered = hints.gather() => { gathered?; false }
             };
             let found = hints.take();
             if everything || found.everything || found.objects.len() > MANY_OBJECTS {
@@ -228,8 +231,7 @@ impl Observer {
         hints: &mut Hints,
     ) -> Result<(), EngineError> {
         let engine = self.cache.engine().borrow().clone();
-        let reachable = |c: &Arc<Container>| engine.nodes.standing(c).reachable();
-        let absent: Vec<_> = absent.into_iter().filter(reachable).collect();
+        let absent: Vec<_> = absent.into_iter().filter(|c| engine.nodes.would_show(c)).collect();
         if absent.is_empty() || engine.nodes.hide_something() {
             return Ok(());
         }
@@ -262,7 +264,7 @@ impl Observer {
         if engine.nodes.hide_something() {
             return Ok(());
         }
-        let gone = missing.into_iter().filter(|c| engine.nodes.standing(c).reachable());
+        let gone = missing.into_iter().filter(|c| engine.nodes.would_show(c));
         let gone: Vec<ContainerId> = gone.map(|c| c.id.clone()).collect();
         self.cache.gone(begun, &gone);
         Ok(())

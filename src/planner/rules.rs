@@ -70,6 +70,8 @@ pub(super) struct Planning<'a> {
     surplus: BTreeSet<u32>,
     /// Slots that want a container and have none: to be filled now or, after a failure, later.
     pub(super) missing: BTreeSet<u32>,
+    /// Containers whose removal failed, and is wanted still.
+    pub(super) removal_waits: Vec<&'a Container>,
     /// Containers that already have their step, or that must not get one.
     spoken_for: BTreeSet<&'a ContainerId>,
     /// How far the nodes of containers may be believed, where that is not wholly.
@@ -169,6 +171,7 @@ impl<'a> Planning<'a> {
             staying: BTreeSet::new(),
             surplus: BTreeSet::new(),
             missing: BTreeSet::new(),
+            removal_waits: Vec::new(),
             spoken_for,
             standings,
             steps: Vec::new(),
@@ -202,9 +205,12 @@ impl<'a> Planning<'a> {
             return;
         }
         let failures = self.input.history.removal(&container.id);
-        if let Some(failures) = failures.filter(|failures| failures.retry_at > self.input.now) {
-            self.look_again(failures.retry_at);
-            return;
+        if let Some(failures) = failures {
+            self.removal_waits.push(container);
+            if failures.retry_at > self.input.now {
+                self.look_again(failures.retry_at);
+                return;
+            }
         }
         let force = self.input.history.stops_unanswered(&container.id) >= STOPS_BEFORE_FORCE;
         // One that ends makes room, and wakes us.
@@ -412,7 +418,11 @@ impl<'a> Planning<'a> {
                     }
                     unsettled += 1;
                 }
-                (Some(current), None) => unsettled += usize::from(!self.proven(current)),
+                // The old one may still be stopping: until it has, there is one more than was asked for.
+                (Some(current), None) => {
+                    let stopping = slot.leaving.iter().any(|c| c.state != State::Created);
+                    unsettled += usize::from(!self.proven(current) || stopping);
+                }
                 (None, Some(stale)) if begun => {
                     unsettled += 1;
                     if update.order == Order::StartFirst {

@@ -107,7 +107,7 @@ fn nodes<'a>(lines: impl Iterator<Item = &'a str>) -> Nodes {
     let mut nodes = Nodes::default();
     let well = |standing: &str, at: u64| match standing {
         "up" => true,
-        "settling" => at < 50 || at > 90,
+        "settling" => !(50..=90).contains(&at),
         _ => at < 50,
     };
     for seconds in [0, 50, 75, 95] {

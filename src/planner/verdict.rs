@@ -63,7 +63,7 @@ fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Ti
     let so_far = format!("{} of {wanted} run", counts.ready);
     let busy = describe_work(planning, under_way);
 
-    let stuck = containers.iter().find_map(|c| history.removal(&c.id).map(|failures| (c, failures)));
+    let stuck = planning.removal_waits.iter().find_map(|c| Some((c, history.removal(&c.id)?)));
     if let Some((container, failures)) = stuck {
         let reason = format!("{} cannot be removed: {}; {}", container.name, failures.error, tries(failures));
         return (Phase::Degraded, reason, Some(failures.retry_at));

@@ -1,0 +1,300 @@
+//! What there is in the simulated world, and what its manager lets be seen of it.
+//!
+//! Pure: no time passes in here. The rules are those of a classic Swarm manager: names are unique over the nodes
+//! it knows, reachable or not; of a node that does not answer it shows the last state; of a node that it has not
+//! reached yet it shows nothing, and gives the names away that are in use there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest, Sha256};
+
+use crate::clock::Time;
+use crate::engine::{EngineError, Holder, NewContainer, Node, Outcome, Refusal, RefusalKind};
+use crate::model::{Container, ContainerId, Detail, Health, ObjectName, Sight, State};
+
+/// What becomes of the processes on a node that stops answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// They go on: only the line is cut.
+    GoOn,
+    /// They end with it.
+    End,
+}
+
+/// The world.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    nodes: BTreeMap<String, Host>,
+    containers: BTreeMap<ContainerId, Thing>,
+    pub(super) images: BTreeSet<String>,
+    made: u64,
+}
+
+#[derive(Debug)]
+struct Host {
+    answers: bool,
+    /// The manager has reached it since it was started.
+    known: bool,
+}
+
+/// A container, with what the manager last saw of it.
+#[derive(Debug, Clone)]
+struct Thing {
+    cluster: String,
+    container: Container,
+    seen: State,
+    startable: bool,
+}
+
+/// A container as it really is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Real {
+    /// The value of its cluster label; empty for a container that is not ours.
+    pub cluster: String,
+    /// The container.
+    pub container: Container,
+    /// Whether its node answers.
+    pub reachable: bool,
+}
+
+fn refused<T>(kind: RefusalKind, words: String) -> Outcome<T> {
+    Outcome::Refused(Refusal { kind, words })
+}
+
+fn unreachable<T>(node: &str) -> Outcome<T> {
+    Outcome::InDoubt(format!(
+        "500: Cannot connect to the Docker daemon at tcp://{node}. Is the docker daemon running?"
+    ))
+}
+
+impl World {
+    pub(super) fn new(nodes: u32) -> World {
+        let host = |n| (format!("n{n}"), Host { answers: true, known: true });
+        World { nodes: (1..=nodes).map(host).collect(), ..World::default() }
+    }
+
+    pub(super) fn nodes(&self) -> Vec<Node> {
+        let row = |(name, host): (&String, &Host)| {
+            let (shown, status, error) = match (host.known, host.answers) {
+                (true, true) => (name.as_str(), "Healthy", None),
+                (true, false) => (name.as_str(), "Unhealthy", Some("Cannot connect to the Docker daemon")),
+                (false, _) => ("", "Pending", Some("Cannot connect to the Docker daemon")),
+            };
+            Node {
+                name: shown.to_owned(),
+                address: name.clone(),
+                status: status.to_owned(),
+                error: error.map(str::to_owned),
+            }
+        };
+        self.nodes.iter().map(row).collect()
+    }
+
+    fn host(&self, thing: &Thing) -> Option<&Host> {
+        self.nodes.get(thing.container.node.as_deref()?)
+    }
+
+    fn known(&self, thing: &Thing) -> bool {
+        self.host(thing).is_some_and(|host| host.known)
+    }
+
+    fn answers(&self, thing: &Thing) -> bool {
+        self.host(thing).is_some_and(|host| host.known && host.answers)
+    }
+
+    fn shown(&self, thing: &Thing) -> Container {
+        match self.answers(thing) {
+            true => thing.container.clone(),
+            false => Container { state: thing.seen, sight: Sight::HostDown, ..thing.container.clone() },
+        }
+    }
+
+    pub(super) fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Vec<Container> {
+        let concerned = |thing: &&Thing| {
+            thing.cluster == cluster && object.is_none_or(|name| thing.container.marks.object == *name)
+        };
+        let listed = self.containers.values().filter(concerned).filter(|thing| self.known(thing));
+        listed.map(|thing| self.shown(thing)).collect()
+    }
+
+    pub(super) fn inspect(&self, cluster: &str, key: &str) -> Result<Holder, EngineError> {
+        let known = || self.containers.values().filter(|thing| self.known(thing));
+        let by_id = known().find(|thing| &*thing.container.id.0 == key);
+        let mut named = known().filter(|thing| thing.container.name == key);
+        let found = match (by_id, named.next(), named.next()) {
+            (Some(thing), ..) | (None, Some(thing), None) => thing,
+            // A name that two bear stands for neither.
+            (None, ..) => return Ok(Holder::Nobody),
+        };
+        if !self.answers(found) {
+            let node = found.container.node.as_deref().unwrap_or_default();
+            return Err(EngineError(format!("500: Container {key} running on unhealthy node {node}")));
+        }
+        if found.cluster != cluster {
+            return Ok(Holder::Foreign);
+        }
+        let detail = Some(found.container.detail.clone().unwrap_or_default());
+        Ok(Holder::Ours(Box::new(Container { detail, ..found.container.clone() })))
+    }
+
+    pub(super) fn create(&mut self, new: &NewContainer<'_>, now: Time) -> Outcome<ContainerId> {
+        let name = new.marks.container_name();
+        if !self.images.contains(&new.template.image) {
+            return refused(RefusalKind::NoImage, format!("No such image: {}", new.template.image));
+        }
+        let holds = |thing: &&Thing| thing.container.name == name && self.known(thing);
+        if let Some(holder) = self.containers.values().find(holds) {
+            let id = holder.container.id.short();
+            return refused(
+                RefusalKind::NameTaken,
+                format!("Conflict. The container name \"/{name}\" is already in use by container {id}"),
+            );
+        }
+        let wanted = new.constraints().iter().find_map(|c| c.0.strip_prefix("name=="));
+        let load = |node: &str| {
+            self.containers.values().filter(|thing| thing.container.node.as_deref() == Some(node)).count()
+        };
+        let healthy =
+            || self.nodes.iter().filter(|(_, host)| host.known && host.answers).map(|(name, _)| name);
+        let Some(node) = healthy().filter(|n| wanted.is_none_or(|w| w == *n)).min_by_key(|n| load(n)) else {
+            let words = match healthy().next() {
+                Some(_) => "Unable to find a node that satisfies the constraints",
+                None => "No healthy node available in the cluster",
+            };
+            return refused(RefusalKind::NoPlace, words.to_owned());
+        };
+        let node = node.clone();
+        let command = new.template.body.cmd.as_deref().and_then(|c| c.first()).map(String::as_str);
+        let container = Container {
+            id: self.next_id(&name),
+            name,
+            marks: new.marks.clone(),
+            node: Some(node),
+            state: State::Created,
+            health: Health::None,
+            sight: Sight::Clear,
+            image: new.template.image.clone(),
+            created: now,
+            detail: None,
+            signalled: false,
+        };
+        let startable = command != Some("/nope");
+        Outcome::Done(self.put(new.cluster, container, startable))
+    }
+
+    /// Puts a container there that somebody else made.
+    pub(super) fn put(&mut self, cluster: &str, container: Container, startable: bool) -> ContainerId {
+        let id = container.id.clone();
+        let thing = Thing { cluster: cluster.to_owned(), seen: container.state, container, startable };
+        self.containers.insert(id.clone(), thing);
+        id
+    }
+
+    pub(super) fn next_id(&mut self, name: &str) -> ContainerId {
+        self.made += 1;
+        let digest = Sha256::digest(format!("{name} {}", self.made));
+        digest.iter().map(|b| format!("{b:02x}")).collect::<String>().as_str().into()
+    }
+
+    /// A container that a call can reach; `Err` tells what the call is answered where there is none.
+    fn reach(&mut self, id: &ContainerId) -> Result<&mut Thing, Outcome<()>> {
+        let nobody = || refused(RefusalKind::Other, format!("No such container: {}", id.short()));
+        let thing = self.containers.get(id).ok_or_else(nobody)?;
+        let host = self.host(thing).ok_or_else(nobody)?;
+        match (host.known, host.answers) {
+            (false, _) => Err(nobody()),
+            (true, false) => Err(unreachable(thing.container.node.as_deref().unwrap_or_default())),
+            (true, true) => self.containers.get_mut(id).ok_or_else(nobody),
+        }
+    }
+
+    pub(super) fn start(&mut self, id: &ContainerId, now: Time) -> Outcome<()> {
+        let thing = match self.reach(id) {
+            Ok(thing) => thing,
+            Err(answer) => return answer,
+        };
+        if !thing.startable {
+            let words = "exec: \"/nope\": stat /nope: no such file or directory".to_owned();
+            return refused(RefusalKind::Other, words);
+        }
+        if thing.container.state != State::Running {
+            thing.container.state = State::Running;
+            thing.container.detail = Some(Detail { started_at: Some(now.rfc3339()), ..Detail::default() });
+            thing.seen = State::Running;
+        }
+        Outcome::Done(())
+    }
+
+    pub(super) fn end(&mut self, id: &ContainerId, exit_code: i64) -> Outcome<()> {
+        match self.reach(id) {
+            Ok(thing) => {
+                thing.end(exit_code);
+                thing.seen = thing.container.state;
+                Outcome::Done(())
+            }
+            // Already gone, for all that can be seen.
+            Err(Outcome::Refused(_)) => Outcome::Done(()),
+            Err(answer) => answer,
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: &ContainerId) -> Outcome<()> {
+        match self.reach(id).map(|_| ()) {
+            Ok(()) => {
+                self.containers.remove(id);
+                Outcome::Done(())
+            }
+            Err(Outcome::Refused(_)) => Outcome::Done(()),
+            Err(answer) => answer,
+        }
+    }
+
+    pub(super) fn lose(&mut self, node: &str, fate: Fate) {
+        let Some(host) = self.nodes.get_mut(node) else { return };
+        host.answers = false;
+        if fate == Fate::End {
+            let there = |thing: &&mut Thing| thing.container.node.as_deref() == Some(node);
+            self.containers.values_mut().filter(there).for_each(|thing| thing.end(137));
+        }
+    }
+
+    pub(super) fn bring_back(&mut self, node: &str) {
+        let Some(host) = self.nodes.get_mut(node) else { return };
+        host.answers = true;
+        host.known = true;
+        let there = |thing: &&mut Thing| thing.container.node.as_deref() == Some(node);
+        self.containers.values_mut().filter(there).for_each(|thing| thing.seen = thing.container.state);
+    }
+
+    pub(super) fn forget_nodes(&mut self) {
+        self.nodes.values_mut().for_each(|host| host.known = false);
+    }
+
+    /// Lets the manager reach the nodes that answer. Returns whether it does so now for the first time.
+    pub(super) fn reach_node(&mut self, node: &str) -> bool {
+        self.nodes.get_mut(node).is_some_and(|host| host.answers && !std::mem::replace(&mut host.known, true))
+    }
+
+    /// Whom a container belongs to: its cluster and its object.
+    pub(super) fn owner(&self, id: &ContainerId) -> Option<(String, ObjectName)> {
+        self.containers.get(id).map(|thing| (thing.cluster.clone(), thing.container.marks.object.clone()))
+    }
+
+    pub(super) fn real(&self) -> Vec<Real> {
+        let real = |thing: &Thing| Real {
+            cluster: thing.cluster.clone(),
+            container: thing.container.clone(),
+            reachable: self.host(thing).is_some_and(|host| host.answers),
+        };
+        self.containers.values().map(real).collect()
+    }
+}
+
+impl Thing {
+    fn end(&mut self, exit_code: i64) {
+        if self.container.state == State::Running {
+            self.container.state = State::Exited;
+            self.container.detail.get_or_insert_default().exit_code = Some(exit_code);
+        }
+    }
+}

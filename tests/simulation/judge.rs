@@ -1,0 +1,192 @@
+//! Knows what was asked for and what really is there, and measures the one against the other.
+//!
+//! A container too many is counted at the moment in which a create or a start takes effect, against what an operator
+//! would grant: the highest `Count` of the last minutes (a create that was asked for may land late), one more
+//! for an update that starts first, and the creates that were under way when the daemon died. What is on a node
+//! that was in trouble is not held against anybody, unless the trouble has only just begun.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use swarm_cluster_state_manager::clock::{Clock, Time};
+use swarm_cluster_state_manager::engine::simulated::Real;
+use swarm_cluster_state_manager::model::{ContainerId, Marks, ObjectName, State};
+
+/// What was granted is granted for this long: longer than the latest landing, and the waits for it.
+const MEMORY: Duration = Duration::from_secs(400);
+/// A node that was in trouble is no witness for this long after it.
+const AFTER_TROUBLE: Duration = Duration::from_secs(60);
+/// A first trouble of a node must not be acted upon for this long: half of what is waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+pub(crate) struct Judge {
+    clock: Clock,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    asked_for: BTreeMap<ObjectName, Vec<Demand>>,
+    /// Creates under way, and those that were when the daemon died.
+    under_way: i64,
+    orphans: Vec<(Time, i64)>,
+    nodes: BTreeMap<String, Trouble>,
+    foreign: Vec<ContainerId>,
+    creates: u64,
+    worst_excess: i64,
+    verdicts: Vec<String>,
+}
+
+struct Demand {
+    /// When it was asked for, and until when it held.
+    until: Option<Time>,
+    count: u32,
+    template: String,
+}
+
+#[derive(Default)]
+struct Trouble {
+    now_since: Option<Time>,
+    last_ended: Option<Time>,
+}
+
+impl Judge {
+    pub(crate) fn new(clock: Clock) -> Judge {
+        Judge { clock, inner: Mutex::default() }
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    pub(crate) fn demand(&self, object: &ObjectName, count: u32, template: &str) {
+        let now = self.now();
+        let mut inner = self.inner.lock().unwrap();
+        let demands = inner.asked_for.entry(object.clone()).or_default();
+        if let Some(last) = demands.last_mut() {
+            last.until = Some(now);
+        }
+        demands.push(Demand { until: None, count, template: template.to_owned() });
+    }
+
+    pub(crate) fn asked(&self, creates: i64) {
+        self.inner.lock().unwrap().under_way += creates;
+    }
+
+    /// The daemon died: nobody will hear of what is under way.
+    pub(crate) fn died(&self) {
+        let now = self.now();
+        let mut inner = self.inner.lock().unwrap();
+        let under_way = std::mem::take(&mut inner.under_way);
+        inner.orphans.push((now, under_way));
+    }
+
+    pub(crate) fn foreign(&self, id: ContainerId) {
+        self.inner.lock().unwrap().foreign.push(id);
+    }
+
+    pub(crate) fn trouble(&self, node: &str, begins: bool) {
+        let now = self.now();
+        let mut inner = self.inner.lock().unwrap();
+        let trouble = inner.nodes.entry(node.to_owned()).or_default();
+        if begins {
+            trouble.now_since.get_or_insert(now);
+        } else if trouble.now_since.take().is_some() {
+            trouble.last_ended = Some(now);
+        }
+    }
+
+    /// A create took effect: the container is about to run.
+    pub(crate) fn created(&self, marks: &Marks, real: &[Real]) {
+        self.inner.lock().unwrap().creates += 1;
+        self.weigh(marks, 1, real);
+    }
+
+    /// A start took effect.
+    pub(crate) fn started(&self, marks: &Marks, real: &[Real]) {
+        self.weigh(marks, 0, real);
+    }
+
+    /// Weighs what runs, and what is about to, against what is granted.
+    fn weigh(&self, marks: &Marks, about_to: usize, real: &[Real]) {
+        let now = self.now();
+        let mut inner = self.inner.lock().unwrap();
+        let witness = |node: &Option<String>| {
+            let trouble = node.as_ref().and_then(|node| inner.nodes.get(node));
+            trouble.is_none_or(|t| {
+                let calm = t.last_ended.is_none_or(|at| now.since(at) > AFTER_TROUBLE);
+                calm && t.now_since.is_none_or(|at| now.since(at) < PATIENCE)
+            })
+        };
+        let there = real.iter().filter(|real| {
+            !real.cluster.is_empty()
+                && real.container.marks.object == marks.object
+                && real.container.state == State::Running
+                && witness(&real.container.node)
+        });
+        let there: Vec<String> = there.map(|real| real.container.name.clone()).collect();
+        let recent = |until: &Option<Time>| until.is_none_or(|at| now.since(at) < MEMORY);
+        let demands: Vec<&Demand> =
+            inner.asked_for.get(&marks.object).into_iter().flatten().filter(|d| recent(&d.until)).collect();
+        let count = demands.iter().map(|d| i64::from(d.count)).max().unwrap_or(0);
+        let templates: std::collections::BTreeSet<_> = demands.iter().map(|d| &d.template).collect();
+        let surge = i64::try_from(templates.len()).unwrap() - 1;
+        let orphans: i64 =
+            inner.orphans.iter().filter(|(at, _)| now.since(*at) < MEMORY).map(|(_, n)| n).sum();
+        let granted = count + surge.max(0) + orphans;
+        let excess = i64::try_from(there.len() + about_to).unwrap() - granted;
+        inner.worst_excess = inner.worst_excess.max(excess);
+        if excess > 0 {
+            let name = marks.container_name();
+            inner.verdicts.push(format!("{} {name}: {granted} granted, and there run {there:?}", now.0));
+        }
+    }
+
+    /// A container is stopped or removed.
+    pub(crate) fn touched(&self, id: &ContainerId) {
+        let mut inner = self.inner.lock().unwrap();
+        if inner.foreign.contains(id) {
+            let verdict = format!("{} a container of somebody else was touched", self.clock.now().0);
+            inner.verdicts.push(verdict);
+        }
+    }
+
+    /// What is wrong with the world now that it was left in peace: nothing, where all is as asked for.
+    pub(crate) fn settled(&self, real: &[Real]) -> Result<(), String> {
+        let inner = self.inner.lock().unwrap();
+        for (object, demands) in &inner.asked_for {
+            let Some(wanted) = demands.last() else { continue };
+            let ours = real.iter().filter(|r| !r.cluster.is_empty() && r.container.marks.object == *object);
+            let live: Vec<_> = ours.filter(|r| r.container.live()).collect();
+            let right = |r: &&&Real| r.container.ready() && r.container.image == wanted.template;
+            let running = live.iter().filter(right).count();
+            if live.len() != running || running != usize::try_from(wanted.count).unwrap() {
+                let names: Vec<_> =
+                    live.iter().map(|r| format!("{} {:?}", r.container.name, r.container.state)).collect();
+                return Err(format!(
+                    "{object}: {} of {} wanted, there are {names:?}",
+                    wanted.count, wanted.template
+                ));
+            }
+        }
+        for id in &inner.foreign {
+            if !real.iter().any(|r| r.container.id == *id && r.container.ready()) {
+                return Err("a container of somebody else is not there any more".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn creates(&self) -> u64 {
+        self.inner.lock().unwrap().creates
+    }
+
+    pub(crate) fn worst_excess(&self) -> i64 {
+        self.inner.lock().unwrap().worst_excess
+    }
+
+    pub(crate) fn verdicts(&self) -> Vec<String> {
+        self.inner.lock().unwrap().verdicts.clone()
+    }
+}

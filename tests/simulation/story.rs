@@ -1,0 +1,286 @@
+//! One seed's story: what is submitted, what goes wrong, and how it ends.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use swarm_cluster_state_manager::actuator::Actuator;
+use swarm_cluster_state_manager::clock::{Clock, Time};
+use swarm_cluster_state_manager::engine::Engine;
+use swarm_cluster_state_manager::engine::simulated::{Fate, SimulatedEngine};
+use swarm_cluster_state_manager::model::ObjectName;
+use swarm_cluster_state_manager::model::submission::{self, Submission};
+use swarm_cluster_state_manager::observed::Cache;
+use swarm_cluster_state_manager::observed::observer::Observer;
+use swarm_cluster_state_manager::planner::Phase;
+use swarm_cluster_state_manager::pulse::Pulse;
+use swarm_cluster_state_manager::store::memory::MemoryStore;
+use swarm_cluster_state_manager::store::{Change, Precondition, Store};
+use swarm_cluster_state_manager::worker::{self, Board, Shop};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::chaos::{Chaos, Coverage};
+use crate::judge::Judge;
+
+const CLUSTER: &str = "simulation";
+const OBJECTS: [&str; 2] = ["web", "db"];
+const IMAGES: [&str; 3] = ["v1", "v2", "v3"];
+/// After the faults have ended, all must be as asked for within this: the longest back-off, twice.
+const PEACE: Duration = Duration::from_secs(900);
+/// What is as wanted is left alone: nothing is done for this long.
+const CALM: Duration = Duration::from_secs(60);
+
+/// What came of a seed.
+pub(crate) struct Ending {
+    pub(crate) coverage: Coverage,
+    pub(crate) events: Vec<&'static str>,
+    pub(crate) creates: u64,
+    pub(crate) worst_excess: i64,
+    pub(crate) converged_after: Duration,
+    pub(crate) digest: u64,
+    pub(crate) wrong: Vec<String>,
+    pub(crate) trace: Vec<String>,
+}
+
+/// The production parts, composed as the daemon composes them.
+struct Daemon {
+    tasks: [JoinHandle<()>; 2],
+    board: watch::Receiver<Arc<Board>>,
+}
+
+impl Daemon {
+    fn start(chaos: &Arc<Chaos>, store: &Arc<MemoryStore>, clock: Clock) -> Daemon {
+        chaos.reborn();
+        let engine: Arc<dyn Engine> = chaos.clone();
+        let cache = Arc::new(Cache::new());
+        let actuator = Actuator::new(engine.clone(), cache.clone(), CLUSTER.to_owned(), 8, clock);
+        let board = watch::Sender::new(Arc::default());
+        let shop = Shop {
+            objects: store.objects(),
+            cache: cache.clone(),
+            actuator: Arc::new(actuator),
+            board: board.clone(),
+            endpoint: "simulated".into(),
+            pulse: Pulse::new(clock.now()),
+            stop: CancellationToken::new(),
+            clock,
+        };
+        let observer = Observer {
+            engine,
+            endpoint: "simulated".to_owned(),
+            cluster: CLUSTER.to_owned(),
+            cache,
+            resync: Duration::from_secs(10),
+            lost_after: Duration::from_secs(30),
+            clock,
+        };
+        let dispatcher = tokio::spawn(async move { worker::dispatch(shop).await.unwrap() });
+        Daemon { tasks: [dispatcher, tokio::spawn(observer.run())], board: board.subscribe() }
+    }
+
+    /// Dies wherever it is.
+    async fn die(self) {
+        for task in self.tasks {
+            task.abort();
+            assert!(task.await.is_err_and(|e| e.is_cancelled()), "a loop ended by itself");
+        }
+    }
+}
+
+struct Story {
+    dice: fastrand::Rng,
+    chaos: Arc<Chaos>,
+    store: Arc<MemoryStore>,
+    clock: Clock,
+    nodes: Vec<String>,
+    away: Vec<String>,
+    events: Vec<&'static str>,
+}
+
+/// Plays one seed to its end.
+pub(crate) async fn play(seed: u64, keep_trace: bool) -> Ending {
+    let clock = Clock::starting_at(Time(1_000_000));
+    let mut dice = fastrand::Rng::with_seed(seed);
+    let nodes = dice.u32(1..=4);
+    let world = Arc::new(SimulatedEngine::new(nodes, clock));
+    let judge = Arc::new(Judge::new(clock));
+    let rate = [0.0, 0.02, 0.1, 0.3][dice.usize(..4)];
+    let chaos = Arc::new(Chaos::new(world, judge.clone(), dice.u64(..), rate, keep_trace));
+    let store = Arc::new(MemoryStore::new(clock));
+    let nodes = (1..=nodes).map(|n| format!("n{n}")).collect();
+    let mut story =
+        Story { dice, chaos: chaos.clone(), store, clock, nodes, away: Vec::new(), events: Vec::new() };
+    if story.dice.bool() {
+        let name = ["web.1.1", "db.2.1", "other"][story.dice.usize(..3)];
+        judge.foreign(chaos.world.put_foreign(name).unwrap());
+    }
+    let mut daemon = Daemon::start(&chaos, &story.store, clock);
+    story.submit().await;
+    for _ in 0..story.dice.u32(4..16) {
+        sleep(Duration::from_millis(story.dice.u64(0..15_000))).await;
+        daemon = story.something_happens(daemon).await;
+    }
+    let ended = story.peace(&daemon.board).await;
+    let mut wrong = judge.verdicts();
+    wrong.extend(ended.clone().err());
+    daemon.die().await;
+    let (digest, trace) = chaos.trace();
+    Ending {
+        coverage: chaos.coverage(),
+        events: story.events,
+        creates: judge.creates(),
+        worst_excess: judge.worst_excess(),
+        converged_after: ended.unwrap_or(PEACE),
+        digest,
+        wrong,
+        trace,
+    }
+}
+
+impl Story {
+    fn happened(&mut self, what: &'static str, detail: &str) {
+        self.chaos.note(|| format!("--- {what} {detail}"));
+        self.events.push(what);
+    }
+
+    async fn submit(&mut self) {
+        let name = OBJECTS[self.dice.usize(..OBJECTS.len())];
+        let count = self.dice.u32(0..7);
+        let image = IMAGES[if self.dice.u32(..4) == 0 { self.dice.usize(..3) } else { 0 }];
+        let hold = ["replace", "hold"][usize::from(self.dice.u32(..8) == 0)];
+        let text = format!(
+            r#"{{"Name": "{name}", "Image": "{image}", "Count": {count}, "OnNodeLost": "{hold}", "Update": {{"Monitor": "1s"}}}}"#
+        );
+        let Submission::One(spec) = submission::read(text.as_bytes()).unwrap() else { unreachable!() };
+        self.chaos.judge.demand(&spec.name, count, image);
+        self.store.commit(vec![Change::Put(spec)], Precondition::None).await.unwrap();
+        self.happened("submit", &text);
+    }
+
+    async fn delete(&mut self) {
+        let name = ObjectName::parse(OBJECTS[self.dice.usize(..OBJECTS.len())]).unwrap();
+        let live = self.store.objects().borrow().get(&name).is_some_and(|o| o.deleted.is_none());
+        if live {
+            self.chaos.judge.demand(&name, 0, IMAGES[0]);
+            self.store.commit(vec![Change::Delete(name.clone())], Precondition::None).await.unwrap();
+            self.happened("delete", name.as_str());
+        }
+    }
+
+    /// A running container of ours, whichever.
+    fn victim(&mut self) -> Option<swarm_cluster_state_manager::model::ContainerId> {
+        let real = self.chaos.world.real();
+        let ours: Vec<_> =
+            real.iter().filter(|r| !r.cluster.is_empty() && r.reachable && r.container.ready()).collect();
+        (!ours.is_empty()).then(|| ours[self.dice.usize(..ours.len())].container.id.clone())
+    }
+
+    async fn something_happens(&mut self, daemon: Daemon) -> Daemon {
+        match self.dice.u32(..100) {
+            0..32 => self.submit().await,
+            32..38 => self.delete().await,
+            38..52 => {
+                if let Some(id) = self.victim() {
+                    self.chaos.world.kill(&id);
+                    self.happened("kill", id.short());
+                }
+            }
+            52..60 => {
+                if let Some(id) = self.victim() {
+                    self.chaos.world.remove(&id).await;
+                    self.happened("removal behind its back", id.short());
+                }
+            }
+            60..70 => self.lose_a_node(),
+            70..78 => {
+                if let Some(node) = self.away.pop() {
+                    self.bring_back(&node);
+                }
+            }
+            78..85 => self.restart_the_manager(),
+            85..95 => {
+                self.happened("death of the daemon", "");
+                self.chaos.judge.died();
+                daemon.die().await;
+                sleep(Duration::from_millis(self.dice.u64(0..3_000))).await;
+                return Daemon::start(&self.chaos, &self.store, self.clock);
+            }
+            _ => {
+                self.happened("quiet", "");
+                sleep(Duration::from_secs(self.dice.u64(30..400))).await;
+            }
+        }
+        daemon
+    }
+
+    fn lose_a_node(&mut self) {
+        let node = self.nodes[self.dice.usize(..self.nodes.len())].clone();
+        let fate = if self.dice.bool() { Fate::GoOn } else { Fate::End };
+        // An end of somebody else's container with its node is not ours to answer for.
+        let fate = if node == "n1" { Fate::GoOn } else { fate };
+        self.chaos.judge.trouble(&node, true);
+        self.chaos.world.lose(&node, fate);
+        self.happened("loss of a node", &node);
+        if !self.away.contains(&node) {
+            self.away.push(node);
+        }
+    }
+
+    fn bring_back(&mut self, node: &str) {
+        self.chaos.world.bring_back(node);
+        self.chaos.judge.trouble(node, false);
+        self.happened("return of a node", node);
+    }
+
+    /// The manager knows no node, then reaches one after the other.
+    fn restart_the_manager(&mut self) {
+        self.happened("restart of the manager", "");
+        self.chaos.world.restart_manager();
+        for node in self.nodes.clone() {
+            self.chaos.judge.trouble(&node, true);
+            let chaos = self.chaos.clone();
+            let after = Duration::from_millis(self.dice.u64(0..12_000));
+            tokio::spawn(async move {
+                sleep(after).await;
+                chaos.world.reach(&node);
+                let info = chaos.world.info().await.unwrap();
+                if info.nodes.iter().any(|n| n.address == node && n.status == "Healthy") {
+                    chaos.judge.trouble(&node, false);
+                }
+            });
+        }
+    }
+
+    /// All faults end. Returns how long it takes until all is as asked for and nothing more is done, or what is wrong.
+    async fn peace(&mut self, board: &watch::Receiver<Arc<Board>>) -> Result<Duration, String> {
+        self.happened("peace", "");
+        self.chaos.active.store(false, Ordering::Relaxed);
+        // What was to land late has landed.
+        sleep(Duration::from_secs(200)).await;
+        for node in self.nodes.clone() {
+            self.bring_back(&node);
+        }
+        let began = self.clock.now();
+        let mut calm = (began, 0);
+        while self.clock.now().since(began) < PEACE {
+            let says_so = board.borrow().values().all(|p| p.verdict.phase == Phase::Converged);
+            let done = self.chaos.trace().0;
+            if !says_so || done != calm.1 || self.chaos.judge.settled(&self.chaos.world.real()).is_err() {
+                calm = (self.clock.now(), done);
+            } else if self.clock.now().since(calm.0) >= CALM {
+                return Ok(calm.0.since(began));
+            }
+            sleep(Duration::from_millis(500)).await;
+        }
+        let says: Vec<_> =
+            board.borrow().values().map(|p| (p.verdict.reason.clone(), p.plan.clone())).collect();
+        let what = match self.chaos.judge.settled(&self.chaos.world.real()) {
+            Ok(()) => "all is as asked for, and yet something goes on".to_owned(),
+            Err(what) => what,
+        };
+        Err(format!("after {} s of peace: {what}; the status says {says:?}", PEACE.as_secs()))
+    }
+}
