@@ -15,13 +15,16 @@ use tokio::sync::watch;
 
 use crate::clock::Time;
 use crate::engine::{Holder, Info, Kind};
-use crate::model::{Container, ContainerId, ObjectName, Sight};
+use crate::model::{Container, ContainerId, ObjectName, Sight, State};
 use crate::planner::Evidence;
 
 pub mod nodes;
 pub mod observer;
 
 use nodes::{Nodes, Standing};
+
+/// The most removed containers remembered: as many as one object may have at once.
+const MAX_REMOVED: usize = 10_000;
 
 /// An object's containers.
 pub type Containers = BTreeMap<ContainerId, Arc<Container>>;
@@ -134,7 +137,7 @@ impl Entry {
 struct Inner {
     mark: u64,
     entries: BTreeMap<ContainerId, Entry>,
-    /// Containers we removed, so that a list begun before does not bring them back.
+    /// Containers that were removed, so that an old list does not bring them back.
     removed: BTreeMap<ContainerId, Mark>,
     objects: BTreeMap<ObjectName, watch::Sender<Arc<Containers>>>,
 }
@@ -235,7 +238,7 @@ impl Cache {
         let mut listed = BTreeSet::new();
         for mut container in list.into_iter().filter(concerned) {
             listed.insert(container.id.clone());
-            if inner.removed.get(&container.id).is_some_and(|at| *at > begun) {
+            if inner.removed.contains_key(&container.id) {
                 continue;
             }
             match inner.entries.get(&container.id) {
@@ -245,7 +248,9 @@ impl Cache {
                         container.detail = container.detail.or_else(|| entry.container.detail.clone());
                     }
                     container.signalled = entry.container.signalled;
-                    if container.sight == Sight::Disputed {
+                    // Nothing becomes unstarted again: such an answer is an old one.
+                    let old = container.state == State::Created && entry.container.state != State::Created;
+                    if old || container.sight == Sight::Disputed {
                         (container.state, container.health) = (entry.container.state, entry.container.health);
                     }
                     if *entry.container == container {
@@ -263,8 +268,6 @@ impl Cache {
             concerned(&entry.container) && !listed.contains(*id) && entry.written <= begun
         };
         let absent = inner.entries.iter().filter(absent).map(|(_, e)| e.container.clone()).collect();
-        // Lists are asked for one after the other, so no list begun before this one is still to come.
-        inner.removed.retain(|_, at| *at > begun);
         self.announce(inner, changed);
         absent
     }
@@ -321,6 +324,16 @@ impl Cache {
         self.announce(inner, BTreeSet::from([object]));
     }
 
+    /// Whether a container was removed, as far as is known: a list that shows it is an old one, or knows better.
+    pub fn was_removed(&self, id: &ContainerId) -> bool {
+        self.lock().removed.contains_key(id)
+    }
+
+    /// Takes note that a container which was thought to be removed is there.
+    pub fn not_removed(&self, id: &ContainerId) {
+        self.lock().removed.remove(id);
+    }
+
     /// Takes note that a container was removed: by us, or as the engine announced.
     pub fn removed(&self, id: &ContainerId) {
         let mut guard = self.lock();
@@ -328,6 +341,12 @@ impl Cache {
         inner.mark += 1;
         let at = Mark(inner.mark);
         inner.removed.insert(id.clone(), at);
+        if inner.removed.len() > 2 * MAX_REMOVED {
+            let mut marks: Vec<Mark> = inner.removed.values().copied().collect();
+            marks.sort_unstable();
+            let oldest_kept = marks.get(marks.len() - MAX_REMOVED).copied();
+            inner.removed.retain(|_, at| oldest_kept.is_none_or(|oldest| *at >= oldest));
+        }
         if let Some(entry) = inner.entries.remove(id) {
             self.announce(inner, BTreeSet::from([entry.container.marks.object.clone()]));
         }
@@ -388,7 +407,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Health, Marks, Sight, State, TemplateHash};
+    use crate::model::{Health, Marks, TemplateHash};
 
     fn container(id: &str, object: &str, state: State) -> Container {
         let object = ObjectName::parse(object).unwrap();

@@ -6,7 +6,8 @@
 //! the observer, the actuator and the store are those of the daemon; time is tokio's paused clock, so that an
 //! hour costs a moment. Then peace comes, and there must be exactly `Count`.
 //!
-//! `SCSM_SIMULATION_SEEDS=100000` plays more of them, `SCSM_SEED=17` plays one and prints all that happened.
+//! `SCSM_SIMULATION_SEEDS=100000` plays more of them, `SCSM_SEED=17` plays one and prints all that happened, with
+//! the daemon's log.
 
 #[path = "simulation/chaos.rs"]
 mod chaos;
@@ -23,7 +24,7 @@ use story::{Ending, play};
 
 /// Seeds played where nothing else is said.
 const SEEDS: u64 = 10_000;
-/// Every so often a seed is played twice, to see that it takes the same way.
+/// Every so often an even seed is played twice, to see that it takes the same way.
 const TWICE: u64 = 50;
 
 fn number(variable: &str) -> Option<u64> {
@@ -92,6 +93,8 @@ impl Summary {
 #[test]
 fn whatever_is_lost_late_or_lying_there_are_exactly_as_many_as_asked_for() {
     if let Some(seed) = number("SCSM_SEED") {
+        // With the daemon's own words: the cause of each step.
+        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).without_time().init();
         let ending = run(seed, true);
         ending.trace.iter().for_each(|line| println!("{line}"));
         assert!(ending.wrong.is_empty(), "{:#?}", ending.wrong);

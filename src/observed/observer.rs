@@ -152,12 +152,12 @@ impl Observer {
     ) -> Result<Option<Time>, EngineError> {
         self.take_nodes(&before, identity);
         let at = self.clock.now();
-        let (begun, mut list) = self.read_list(None).await?;
+        let (begun, list) = self.read_list(None).await?;
         let many = before.kind != Kind::Docker;
         let after = if many { self.ask("who it is", self.engine.info()).await? } else { before };
         hints.check()?;
         let look_again = self.take_nodes(&after, identity);
-        self.settle_disputes(&mut list).await;
+        let list = self.settle_disputes(list).await;
         let absent = self.cache.listed(begun, None, list);
         self.find_out(begun, absent, identity, hints).await?;
         self.cache.set_engine(|state| {
@@ -196,29 +196,37 @@ impl Observer {
 
     /// Looks at one object's containers.
     async fn list(&self, object: Option<&ObjectName>, hints: &mut Hints) -> Result<(), EngineError> {
-        let (begun, mut list) = self.read_list(object).await?;
+        let (begun, list) = self.read_list(object).await?;
         hints.check()?;
-        self.settle_disputes(&mut list).await;
+        let list = self.settle_disputes(list).await;
         let absent = self.cache.listed(begun, object, list);
         self.find_out(begun, absent, "", hints).await
     }
 
-    /// Inspects what the endpoint contradicts itself about.
-    async fn settle_disputes(&self, list: &mut [Container]) {
-        let disputed = list.iter_mut().filter(|container| container.sight == Sight::Disputed);
-        let settle = |container: &mut Container| {
-            let id = container.id.clone();
-            async move { self.engine.inspect(&self.cluster, &id.0).await }
-        };
-        stream::iter(disputed)
-            .for_each_concurrent(INSPECTS_AT_ONCE, |container| async {
-                if let Ok(Holder::Ours(found)) = settle(container).await {
-                    (container.state, container.health, container.detail) =
-                        (found.state, found.health, found.detail);
-                    container.sight = Sight::Clear;
+    /// Inspects what the endpoint contradicts itself about, and what it lists although it was removed.
+    async fn settle_disputes(&self, list: Vec<Container>) -> Vec<Container> {
+        stream::iter(list)
+            .map(|mut container| async move {
+                let removed = self.cache.was_removed(&container.id);
+                if container.sight != Sight::Disputed && !removed {
+                    return Some(container);
+                }
+                match self.engine.inspect(&self.cluster, &container.id.0).await {
+                    Ok(Holder::Ours(found)) => {
+                        self.cache.not_removed(&container.id);
+                        (container.state, container.health, container.detail) =
+                            (found.state, found.health, found.detail);
+                        container.sight = Sight::Clear;
+                        Some(container)
+                    }
+                    Ok(Holder::Nobody | Holder::Foreign) | Err(_) if removed => None,
+                    _ => Some(container),
                 }
             })
-            .await;
+            .buffered(INSPECTS_AT_ONCE)
+            .filter_map(std::future::ready)
+            .collect()
+            .await
     }
 
     /// Finds out what became of containers that a list lacks: they are gone where the engine knows nothing of their

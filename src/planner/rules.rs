@@ -399,14 +399,15 @@ impl<'a> Planning<'a> {
         if !staying.iter().any(|n| self.slots.get(n).is_some_and(is_stale)) {
             return;
         }
-        let mut unsettled =
-            self.missing.len() + self.slots.values().filter(|s| !s.held() && !s.leaving.is_empty()).count();
+        // The old one may still be stopping: until it has, there is one more than was asked for.
+        let stopping = |slot: &Slot<'_>| slot.leaving.iter().any(|c| c.state != State::Created);
+        let mut unsettled = self.missing.len() + self.slots.values().filter(|s| stopping(s)).count();
         let mut waiting: Vec<(bool, u32)> = Vec::new();
         for number in staying {
             let Some(slot) = self.slots.get(&number) else { continue };
             let (current, stale) = (slot.current.first().copied(), slot.stale.first().copied());
             // What is on a node that does not answer waits for its node, and holds up nobody.
-            if stale.is_some_and(|stale| !self.standing(stale).reachable()) {
+            if current.is_none() && stale.is_some_and(|stale| !self.standing(stale).reachable()) {
                 continue;
             }
             let failed = update.order == Order::StartFirst && self.input.history.slot(number).is_some();
@@ -418,11 +419,8 @@ impl<'a> Planning<'a> {
                     }
                     unsettled += 1;
                 }
-                // The old one may still be stopping: until it has, there is one more than was asked for.
-                (Some(current), None) => {
-                    let stopping = slot.leaving.iter().any(|c| c.state != State::Created);
-                    unsettled += usize::from(!self.proven(current) || stopping);
-                }
+                (Some(_), None) if stopping(slot) => {}
+                (Some(current), None) => unsettled += usize::from(!self.proven(current)),
                 (None, Some(stale)) if begun => {
                     unsettled += 1;
                     if update.order == Order::StartFirst {

@@ -106,6 +106,7 @@ impl Chaos {
 
     pub(crate) fn note(&self, line: impl FnOnce() -> String) {
         let line = format!("{:>8} {}", self.judge.now().0, line());
+        tracing::info!("{line}");
         let mut trace = self.trace.lock().unwrap();
         line.hash(&mut trace.0);
         if self.keep_trace {
