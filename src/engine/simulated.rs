@@ -86,14 +86,14 @@ impl SimulatedEngine {
         self.world().real()
     }
 
-    /// Puts a container there that is not ours, and runs.
-    pub fn put_foreign(&self, name: &str) -> Option<ContainerId> {
+    /// Puts a running container there that nobody submitted: with the label of a cluster, or of none.
+    pub fn put(&self, cluster: &str, name: &str) -> Option<ContainerId> {
         let mut world = self.world();
         let marks = Marks {
-            object: ObjectName::parse("foreign")?,
+            object: ObjectName::parse("nobodys")?,
             slot: 1,
             attempt: 1,
-            template: TemplateHash::from_label("none"),
+            template: TemplateHash::from_label("nobodys"),
         };
         let container = Container {
             id: world.next_id(name),
@@ -103,12 +103,12 @@ impl SimulatedEngine {
             state: State::Running,
             health: Health::None,
             sight: Sight::Clear,
-            image: "foreign".to_owned(),
+            image: "nobodys".to_owned(),
             created: self.clock.now(),
             detail: None,
             signalled: false,
         };
-        Some(world.put("", container, true))
+        Some(world.put(cluster, container, true))
     }
 
     /// Ends a container's process.

@@ -82,6 +82,11 @@ impl Judge {
         inner.orphans.push((now, under_way));
     }
 
+    /// Whether a container is one that was asked for.
+    pub(crate) fn ours(&self, real: &Real) -> bool {
+        !self.inner.lock().unwrap().foreign.contains(&real.container.id)
+    }
+
     pub(crate) fn foreign(&self, id: ContainerId) {
         self.inner.lock().unwrap().foreign.push(id);
     }
@@ -120,7 +125,7 @@ impl Judge {
             })
         };
         let there = real.iter().filter(|real| {
-            !real.cluster.is_empty()
+            !inner.foreign.contains(&real.container.id)
                 && real.container.marks.object == marks.object
                 && real.container.state == State::Running
                 && witness(&real.container.node)
@@ -157,7 +162,9 @@ impl Judge {
         let inner = self.inner.lock().unwrap();
         for (object, demands) in &inner.asked_for {
             let Some(wanted) = demands.last() else { continue };
-            let ours = real.iter().filter(|r| !r.cluster.is_empty() && r.container.marks.object == *object);
+            let ours = real
+                .iter()
+                .filter(|r| !inner.foreign.contains(&r.container.id) && r.container.marks.object == *object);
             let live: Vec<_> = ours.filter(|r| r.container.live()).collect();
             let right = |r: &&&Real| r.container.ready() && r.container.image == wanted.template;
             let running = live.iter().filter(right).count();

@@ -126,7 +126,9 @@ pub(crate) async fn play(seed: u64, keep_trace: bool) -> Ending {
     };
     if story.dice.bool() {
         let name = ["web.1.1", "db.2.1", "other"][story.dice.usize(..3)];
-        judge.foreign(chaos.world.put_foreign(name).unwrap());
+        judge.foreign(chaos.world.put("", name).unwrap());
+        // And one that bears our cluster's label, of an object that nobody submitted.
+        judge.foreign(chaos.world.put(CLUSTER, "nobodys.1.1").unwrap());
     }
     let mut daemon = Daemon::start(&chaos, &story.store, clock);
     story.submit().await;
@@ -185,7 +187,7 @@ impl Story {
     fn victim(&mut self) -> Option<swarm_cluster_state_manager::model::ContainerId> {
         let real = self.chaos.world.real();
         let ours: Vec<_> =
-            real.iter().filter(|r| !r.cluster.is_empty() && r.reachable && r.container.ready()).collect();
+            real.iter().filter(|r| self.chaos.judge.ours(r) && r.reachable && r.container.ready()).collect();
         (!ours.is_empty()).then(|| ours[self.dice.usize(..ours.len())].container.id.clone())
     }
 
