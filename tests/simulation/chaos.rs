@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use futures_util::stream::BoxStream;
 use swarm_cluster_state_manager::engine::simulated::SimulatedEngine;
 use swarm_cluster_state_manager::engine::{Engine, EngineError, Hint, Holder, Info, NewContainer, Outcome};
 use swarm_cluster_state_manager::model::{Container, ContainerId, ObjectName, Pull};
+use swarm_cluster_state_manager::observed::Cache;
 use tokio::time::sleep;
 
 use crate::judge::Judge;
@@ -36,8 +37,9 @@ pub(crate) struct Chaos {
     rate: f64,
     /// No more faults when false.
     pub(crate) active: AtomicBool,
-    /// Lists answered since the daemon was started: the first is one it has nothing to compare with.
-    lists: AtomicUsize,
+    /// What the daemon has seen: the first list it takes over is one it has nothing to compare with, so that one is
+    /// true.
+    daemon: Mutex<Option<Arc<Cache>>>,
     earlier: Mutex<Vec<(Option<ObjectName>, Vec<Container>)>>,
     coverage: Mutex<Coverage>,
     trace: Mutex<(DefaultHasher, Vec<String>)>,
@@ -81,7 +83,7 @@ impl Chaos {
             dice: Mutex::new(fastrand::Rng::with_seed(seed)),
             rate,
             active: AtomicBool::new(true),
-            lists: AtomicUsize::new(0),
+            daemon: Mutex::default(),
             earlier: Mutex::default(),
             coverage: Mutex::default(),
             trace: Mutex::default(),
@@ -90,8 +92,8 @@ impl Chaos {
     }
 
     /// The daemon was started anew.
-    pub(crate) fn reborn(&self) {
-        self.lists.store(0, Ordering::Relaxed);
+    pub(crate) fn reborn(&self, cache: Arc<Cache>) {
+        *self.daemon.lock().unwrap() = Some(cache);
     }
 
     pub(crate) fn coverage(&self) -> Coverage {
@@ -193,8 +195,8 @@ impl Engine for Chaos {
     async fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Result<Vec<Container>, EngineError> {
         self.question("list").await?;
         let list = self.world.list(cluster, object).await?;
-        let first = self.lists.fetch_add(1, Ordering::Relaxed) == 0;
-        let lie = !first && self.strikes();
+        let listed = |cache: &Arc<Cache>| cache.engine().borrow().listed.is_some();
+        let lie = self.daemon.lock().unwrap().as_ref().is_some_and(listed) && self.strikes();
         let mut earlier = self.earlier.lock().unwrap();
         if earlier.len() > 8 {
             earlier.remove(0);
