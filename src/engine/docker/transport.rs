@@ -22,7 +22,7 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// Name lookup, TCP connect and TLS handshake together.
@@ -47,6 +47,9 @@ pub enum Address {
         /// Whom to trust and whom to be.
         tls: Option<Arc<ClientConfig>>,
     },
+    /// An endpoint within this process: for tests that need the whole of this client on a paused clock, where no
+    /// socket may be waited for. Each call is a connect; its error is a refused connection.
+    Within(Arc<dyn Fn() -> io::Result<DuplexStream> + Send + Sync>),
 }
 
 /// A request that got no answer.
@@ -185,6 +188,7 @@ impl Connector {
                     }
                 }
             }
+            Address::Within(connect) => Box::pin(connect()?),
         };
         Ok(TokioIo::new(Wire { io, left: ANSWER_MAX_BYTES }))
     }

@@ -1,0 +1,130 @@
+//! What a test does behind the manager's back.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::world::{Container, Lag, View, World};
+use super::{Standin, swarm};
+
+/// What becomes of the processes on a node that is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Processes {
+    /// They run on: only the line is cut.
+    GoOn,
+    /// They end with the node.
+    End,
+}
+
+impl Standin {
+    fn locate(&self, what: impl Fn(&Container) -> bool) -> (usize, String) {
+        self.look(|world| {
+            let mut found = world.containers().filter(|(_, c)| what(c));
+            found.next().map(|(n, c)| (n, c.id.clone())).unwrap()
+        })
+    }
+
+    /// A container's process ends by itself.
+    pub(crate) fn exit(&self, id: &str, code: i32) {
+        let (node, id) = self.locate(|c| c.id == id);
+        self.change(|world| world.exit(node, &id, code));
+    }
+
+    /// Somebody kills a container: `docker kill`.
+    pub(crate) fn kill(&self, id: &str) {
+        let (node, id) = self.locate(|c| c.id == id);
+        self.change(|world| {
+            world.emit_signal(node, &id);
+            world.exit(node, &id, 137);
+        });
+    }
+
+    /// Somebody makes a container and starts it; returns its id.
+    pub(crate) fn place(&self, node: usize, name: &str, labels: Value) -> String {
+        let body = json!({"Image": "foreign:1", "Cmd": ["sleep"], "Labels": labels});
+        self.change(|world| {
+            let id = world.make(node, name, &body);
+            world.start(node, &id);
+            id
+        })
+    }
+
+    /// Puts an image on all nodes.
+    pub(crate) fn bring_image(&self, image: &str) {
+        self.change(|world| {
+            for node in &mut world.nodes {
+                node.images.insert(image.to_owned());
+            }
+        });
+    }
+
+    /// The index of the node that a container is on.
+    pub(crate) fn node_of(&self, id: &str) -> usize {
+        self.locate(|c| c.id == id).0
+    }
+
+    /// A node can be reached no more. The Swarm manager notices after a while.
+    pub(crate) fn lose(&self, node: usize, processes: Processes, noticed_after: Duration) {
+        self.change(|world| world.lose(node, processes == Processes::End));
+        let standin = self.clone();
+        let notice = move || {
+            standin.change(|world| {
+                if world.nodes[node].lost.is_some() {
+                    let words = swarm::lost_words(world, node);
+                    swarm::lose_sight(world, node, &words);
+                }
+            });
+        };
+        self.later(noticed_after, notice);
+    }
+
+    /// A lost node is back. The Swarm manager's two caches learn what became of its containers each in its own time.
+    pub(crate) fn return_node(&self, node: usize, lag: Lag) {
+        self.change(|world| {
+            world.find(node, lag);
+            swarm::regain_sight(world, node);
+        });
+    }
+
+    /// The Swarm manager is started anew: all connections are cut and refused for as long as it is `down`. Then it
+    /// knows every node by its address only, and reaches the n-th after the n-th time; a lost one it cannot reach.
+    pub(crate) fn restart_manager(&self, down: Duration, reached_after: &[Duration]) {
+        self.cut_all(false);
+        self.change(|world| {
+            world.pending.clear();
+            for node in &mut world.nodes {
+                node.view = View::Pending;
+                node.error.clear();
+            }
+        });
+        let standin = self.clone();
+        let times = reached_after.to_vec();
+        self.later(down, move || {
+            standin.cut_all(true);
+            for (node, after) in times.into_iter().enumerate() {
+                let reached = standin.clone();
+                standin.later(after, move || {
+                    reached.change(|world: &mut World| swarm::regain_sight(world, node));
+                });
+            }
+        });
+    }
+
+    /// The endpoint goes, and is back after a while.
+    pub(crate) fn away(&self, down: Duration) {
+        self.cut_all(false);
+        let standin = self.clone();
+        self.later(down, move || standin.cut_all(true));
+    }
+
+    fn later(&self, after: Duration, work: impl FnOnce() + Send + 'static) {
+        if after.is_zero() {
+            return work();
+        }
+        tokio::spawn(async move {
+            sleep(after).await;
+            work();
+        });
+    }
+}

@@ -1,0 +1,186 @@
+//! The production program in front of a stand-in: store, cache, observer, workers, actuator and HTTP client are the
+//! real ones. Only the parts that a test replaces are missing: the HTTP server, and the process around it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use swarm_cluster_state_manager::actuator::Actuator;
+use swarm_cluster_state_manager::clock::Clock;
+use swarm_cluster_state_manager::engine::Engine;
+use swarm_cluster_state_manager::engine::docker::DockerEngine;
+use swarm_cluster_state_manager::engine::docker::transport::Transport;
+use swarm_cluster_state_manager::model::ObjectName;
+use swarm_cluster_state_manager::model::submission::{self, Submission};
+use swarm_cluster_state_manager::observed::Cache;
+use swarm_cluster_state_manager::observed::observer::Observer;
+use swarm_cluster_state_manager::planner::Phase;
+use swarm_cluster_state_manager::pulse::Pulse;
+use swarm_cluster_state_manager::status::{ClusterStatus, ObjectStatus, Sources};
+use swarm_cluster_state_manager::store::memory::MemoryStore;
+use swarm_cluster_state_manager::store::{Change, Precondition, Store};
+use swarm_cluster_state_manager::worker::{Shop, dispatch};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::Standin;
+use super::faults::Named;
+use super::world::{EPOCH, World};
+
+/// The period of complete lists.
+pub(crate) const RESYNC: Duration = Duration::from_secs(10);
+/// The value of the cluster label.
+pub(crate) const CLUSTER: &str = "test";
+/// Engine calls at once.
+const PARALLEL: usize = 8;
+
+/// A running manager. It ends when it is dropped.
+pub(crate) struct Manager {
+    standin: Standin,
+    store: Arc<MemoryStore>,
+    sources: Sources,
+    loops: JoinSet<()>,
+}
+
+impl Manager {
+    /// Starts one with an empty store.
+    pub(crate) fn start(standin: &Standin) -> Manager {
+        let clock = Clock::starting_at(EPOCH);
+        Manager::with_store(standin, Arc::new(MemoryStore::new(clock)))
+    }
+
+    fn with_store(standin: &Standin, store: Arc<MemoryStore>) -> Manager {
+        let clock = Clock::starting_at(standin.look(|world| world.time(Instant::now())));
+        let docker = DockerEngine::new(Transport::new(standin.address())).unwrap();
+        let engine: Arc<dyn Engine> = Arc::new(Named(docker));
+        let cache = Arc::new(Cache::new());
+        let actuator = Actuator::new(engine.clone(), cache.clone(), CLUSTER.to_owned(), PARALLEL, clock);
+        let pulse = Pulse::new(clock.now());
+        let board = watch::Sender::new(Arc::default());
+        let sources = Sources {
+            objects: store.objects(),
+            board: board.subscribe(),
+            cache: cache.clone(),
+            endpoint: "tcp://standin:3376".into(),
+            cluster: CLUSTER.into(),
+            durability: store.durability(),
+            pulse: pulse.clone(),
+            clock,
+        };
+        let shop = Shop {
+            objects: store.objects(),
+            cache: cache.clone(),
+            actuator: Arc::new(actuator),
+            board,
+            endpoint: sources.endpoint.clone(),
+            pulse,
+            stop: CancellationToken::new(),
+            clock,
+        };
+        let observer = Observer {
+            engine,
+            endpoint: sources.endpoint.to_string(),
+            cluster: CLUSTER.to_owned(),
+            cache,
+            resync: RESYNC,
+            clock,
+        };
+        let mut loops = JoinSet::new();
+        loops.spawn(observer.run());
+        loops.spawn(async { dispatch(shop).await.unwrap() });
+        Manager { standin: standin.clone(), store, sources, loops }
+    }
+
+    /// Ends it as `kill -9` would, and starts another with what was stored.
+    pub(crate) fn killed_and_started_again(self) -> Manager {
+        let Manager { standin, store, loops, .. } = self;
+        drop(loops);
+        Manager::with_store(&standin, store)
+    }
+
+    /// Takes one object.
+    pub(crate) async fn submit(&self, object: serde_json::Value) {
+        let Submission::One(spec) = submission::read(object.to_string().as_bytes()).unwrap() else {
+            panic!("one object, please");
+        };
+        self.store.commit(vec![Change::Put(spec)], Precondition::None).await.unwrap();
+    }
+
+    /// Deletes an object.
+    pub(crate) async fn delete(&self, object: &str) {
+        let name = ObjectName::parse(object).unwrap();
+        self.store.commit(vec![Change::Delete(name)], Precondition::None).await.unwrap();
+    }
+
+    /// What `/status` says.
+    pub(crate) fn status(&self) -> ClusterStatus {
+        self.sources.cluster()
+    }
+
+    /// What `/status/NAME` says; `None` where there is no such object.
+    pub(crate) fn object(&self, object: &str) -> Option<ObjectStatus> {
+        self.sources.object(&ObjectName::parse(object).unwrap())
+    }
+
+    /// Waits until manager and world are so; fails after `within` of simulated time. Returns how long it took.
+    #[track_caller]
+    pub(crate) fn until(
+        &self,
+        within: Duration,
+        what: impl std::fmt::Display,
+        so: impl Fn(&ClusterStatus, &World) -> bool,
+    ) -> impl Future<Output = Duration> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let began = Instant::now();
+            let mut changes = self.standin.changes();
+            let mut board = self.sources.board.clone();
+            let mut engine = self.sources.cache.engine();
+            let waiting = async {
+                loop {
+                    let status = self.status();
+                    if self.standin.look(|world| so(&status, world)) {
+                        return;
+                    }
+                    tokio::select! {
+                        _ = changes.changed() => {}
+                        _ = board.changed() => {}
+                        _ = engine.changed() => {}
+                    }
+                }
+            };
+            if timeout(within, waiting).await.is_err() {
+                let status = serde_json::to_string_pretty(&self.status()).unwrap();
+                panic!("{caller}: not within {within:?}: {what}\n{}{status}", self.standin.account());
+            }
+            began.elapsed()
+        }
+    }
+
+    /// Waits until an object is said to have converged, and until just so many of its containers run and no others
+    /// are live on nodes that can be reached.
+    #[track_caller]
+    pub(crate) fn converges(
+        &self,
+        object: &str,
+        count: usize,
+        within: Duration,
+    ) -> impl Future<Output = Duration> {
+        self.until(within, format!("{object} converges with {count}"), move |status, world| {
+            let said = status.objects.iter().find(|o| o.name == object).is_some_and(|o| {
+                o.phase == Phase::Converged && o.observed_generation == o.generation && o.ready == count
+            });
+            let live = world.reachable(object).filter(|c| c.live()).count();
+            said && live == count && world.running(object).len() == count
+        })
+    }
+
+    /// Waits until nothing is left of an object that was deleted.
+    #[track_caller]
+    pub(crate) fn vanishes(&self, object: &str, within: Duration) -> impl Future<Output = Duration> {
+        self.until(within, format!("nothing is left of {object}"), move |status, world| {
+            !status.objects.iter().any(|o| o.name == object) && world.reachable(object).next().is_none()
+        })
+    }
+}

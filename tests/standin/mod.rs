@@ -1,0 +1,159 @@
+//! A scripted stand-in for a Docker Engine and for a classic Swarm manager, within the test's own process.
+//!
+//! The production client talks HTTP to it over in-memory streams, so that all runs on tokio's paused clock: a hang of
+//! two minutes costs nothing, and the same test gives the same run. There is one [`world`]; two dialects show and
+//! change it as the real ones do, [`docker`] and [`swarm`], with answers as they were recorded (`recorded/`).
+//! [`faults`] are what goes wrong on the way, [`manager`] is the production program in front of it, and
+//! [`control`] is what a test does behind its back: ends a container, loses a node, restarts the Swarm manager.
+
+// Each test binary compiles this module anew and uses another part of it.
+#![allow(dead_code)]
+
+pub(crate) mod answers;
+pub(crate) mod control;
+pub(crate) mod docker;
+pub(crate) mod engine;
+pub(crate) mod faults;
+pub(crate) mod manager;
+pub(crate) mod request;
+pub(crate) mod serve;
+pub(crate) mod swarm;
+pub(crate) mod world;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use swarm_cluster_state_manager::engine::Kind;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use faults::{Call, Fault, Faults};
+use world::{Lag, World};
+
+/// For how long an engine of 20.10 shows a container as running whose end it has already announced.
+const DOCKER_ENDING: Duration = Duration::from_millis(80);
+/// For how long after an end a Swarm manager's `State` and `Status` disagree.
+const SWARM_DISAGREES: Duration = Duration::from_secs(1);
+/// How long a Swarm manager asks for an image's platforms where no registry answers.
+const PLATFORMS: Duration = Duration::from_secs(20);
+
+/// An endpoint. Clones are the same one.
+#[derive(Clone)]
+pub(crate) struct Standin(Arc<Inner>);
+
+struct Inner {
+    kind: Kind,
+    keep_alive: bool,
+    world: Mutex<World>,
+    faults: Mutex<Faults>,
+    /// Tells of each change of the world.
+    changed: watch::Sender<()>,
+    lines: Mutex<Lines>,
+}
+
+/// Its connections.
+struct Lines {
+    /// Whether new ones are taken.
+    open: bool,
+    connections: JoinSet<()>,
+}
+
+impl Standin {
+    /// A Docker Engine without images or containers, and a registry that has every image.
+    pub(crate) fn docker() -> Standin {
+        Standin::new(Kind::Docker, 1, true)
+    }
+
+    /// A Swarm manager over this many nodes.
+    pub(crate) fn swarm(nodes: usize) -> Standin {
+        Standin::new(Kind::ClassicSwarm, nodes, true)
+    }
+
+    /// An endpoint of either kind that takes one request a connection, where `keep_alive` is false.
+    pub(crate) fn new(kind: Kind, nodes: usize, keep_alive: bool) -> Standin {
+        let mut world = World::new(nodes);
+        match kind {
+            Kind::ClassicSwarm => world.lag = Lag { state: SWARM_DISAGREES, status: Duration::ZERO },
+            _ => {
+                world.lag = Lag { state: DOCKER_ENDING, status: DOCKER_ENDING };
+                world.ending = DOCKER_ENDING;
+            }
+        }
+        Standin(Arc::new(Inner {
+            kind,
+            keep_alive,
+            world: Mutex::new(world),
+            faults: Mutex::default(),
+            changed: watch::Sender::new(()),
+            lines: Mutex::new(Lines { open: true, connections: JoinSet::new() }),
+        }))
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// What the truth is.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        look(&lock(&self.0.world))
+    }
+
+    /// Changes the world, and lets everybody know.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let changed = {
+            let mut world = lock(&self.0.world);
+            let changed = change(&mut world);
+            world.take_stock();
+            changed
+        };
+        self.0.changed.send_replace(());
+        changed
+    }
+
+    /// Word of each change of the world.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.0.changed.subscribe()
+    }
+
+    /// Plans a fault for the n-th call of its kind, counted from 1.
+    pub(crate) fn fault(&self, call: Call, nth: usize, fault: Fault) {
+        self.faults(|faults| faults.plan(call, nth, fault));
+    }
+
+    pub(crate) fn faults<T>(&self, look: impl FnOnce(&mut Faults) -> T) -> T {
+        look(&mut lock(&self.0.faults))
+    }
+
+    /// Waits until the truth is so; fails after `within` of simulated time.
+    #[track_caller]
+    pub(crate) fn until(
+        &self,
+        within: Duration,
+        what: &str,
+        so: impl Fn(&World) -> bool,
+    ) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let mut changes = self.changes();
+            let waiting = async {
+                while !self.look(&so) {
+                    changes.changed().await.unwrap();
+                }
+            };
+            if timeout(within, waiting).await.is_err() {
+                panic!("{caller}: not within {within:?}: {what}\n{}", self.account());
+            }
+        }
+    }
+
+    /// All that was done, a line each.
+    pub(crate) fn account(&self) -> String {
+        self.look(|world| world.trace.iter().map(|effect| format!("  {effect}\n")).collect())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A test that failed while it held the lock has failed already.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
