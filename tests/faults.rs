@@ -1,4 +1,8 @@
-//! The fault proxy: every call, every fault, at every position.
+//! Every call of the client, every fault, at every position: nothing is ever made twice, and all ends well.
+//!
+//! The scenario is a short life: an object is submitted and converges, one of its containers dies and is replaced, it is
+//! scaled down to nothing and deleted, with some quiet after each. A run without faults tells which calls it takes. Then
+//! it is run again for each of them, with each fault in turn.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,32 +14,267 @@
 
 mod standin;
 
-use std::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use standin::Standin;
+use standin::faults::{Call, Fault};
 use standin::manager::Manager;
+use standin::world::What;
+use swarm_cluster_state_manager::engine::Kind;
 
-const SOON: Duration = Duration::from_secs(60);
+/// Within this all must be well again: the longest deadline of a call is two minutes, and it may be met twice.
+const CONVERGES: Duration = Duration::from_secs(600);
+/// More than two resyncs, in which nothing is to happen.
+const QUIET: Duration = Duration::from_secs(25);
+/// What is still on its way after this never was.
+const LATEST: Duration = Duration::from_secs(200);
+/// What one case may really take. Simulated time is free; a loop in which none passes is a hang.
+const STUCK: Duration = Duration::from_secs(60);
+/// The name of the threads that run cases.
+const CASE: &str = "case";
 
-#[tokio::test(start_paused = true)]
-async fn a_first_one() {
-    for standin in [Standin::docker(), Standin::swarm(3)] {
-        let manager = Manager::start(&standin);
-        manager.submit(json!({"Name": "web", "Image": "app:1", "Count": 3})).await;
-        let took = manager.converges("web", 3, SOON).await;
-        eprintln!("{took:?}");
-        let first = standin.look(|world| world.running("web").into_iter().next()).unwrap();
-        standin.exit(&first, 1);
-        let took = manager.converges("web", 3, SOON).await;
-        eprintln!("{took:?}");
-        manager.submit(json!({"Name": "web", "Image": "app:1", "Count": 0})).await;
-        let took = manager.converges("web", 0, SOON).await;
-        eprintln!("{took:?}");
-        manager.delete("web").await;
-        let took = manager.vanishes("web", SOON).await;
-        eprintln!("{took:?}");
-        eprintln!("{}", standin.account());
-        eprintln!("{:?}", standin.faults(|f| f.seen().clone()));
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Case {
+    swarm: bool,
+    count: usize,
+    fault: Option<(Call, usize, Fault)>,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} Count {}", if self.swarm { "swarm" } else { "docker" }, self.count)?;
+        match self.fault {
+            None => f.write_str(" without faults"),
+            Some((call, nth, fault)) => write!(f, " {call:?} {nth} {fault:?}"),
+        }
+    }
+}
+
+/// How a case went.
+#[derive(Debug, Default)]
+struct Account {
+    seen: BTreeMap<Call, usize>,
+    struck: bool,
+    slowest: Duration,
+    /// More live containers than wanted, at the worst moment.
+    excess: usize,
+    /// What should not have been.
+    wrong: Vec<String>,
+}
+
+/// The faults that make sense for a call.
+fn faults(call: Call) -> Vec<Fault> {
+    let mut faults = vec![
+        Fault::Refused,
+        Fault::DroppedBefore,
+        Fault::DroppedAfter,
+        Fault::Error500,
+        Fault::Hang,
+        Fault::HangAfter,
+        Fault::HalfBody,
+        Fault::Nonsense,
+    ];
+    // While the client still waits for it, and after it has given it up.
+    let seconds: &[u64] = match call {
+        Call::Create => &[45, 150],
+        Call::Start | Call::Stop | Call::Remove => &[30, 70],
+        _ => &[],
+    };
+    for by in seconds.iter().map(|s| Duration::from_secs(*s)) {
+        faults.extend([Fault::LandsLate(by), Fault::ArrivesLate(by)]);
+    }
+    faults
+}
+
+/// Runs one case on a runtime of its own.
+fn run(case: Case) -> Account {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let standin = Mutex::new(None);
+    let result = catch_unwind(AssertUnwindSafe(|| runtime.block_on(live(case, &standin))));
+    let mut account = Account::default();
+    match result {
+        Ok(slowest) => account.slowest = slowest,
+        Err(panic) => {
+            let words = panic.downcast_ref::<String>().cloned();
+            account.wrong.push(words.unwrap_or_else(|| "it panicked".to_owned()));
+        }
+    }
+    let standin: Standin = standin.into_inner().unwrap().unwrap();
+    standin.faults(|faults| {
+        account.seen = faults.seen().clone();
+        account.struck = faults.struck() == 1;
+    });
+    standin.look(|world| {
+        account.excess = world.peak("web").saturating_sub(case.count);
+        if account.excess > 0 {
+            account.wrong.push(format!("{} live at once", world.peak("web")));
+        }
+        if !world.doubled().is_empty() {
+            account.wrong.push(format!("slots with two live containers: {:?}", world.doubled()));
+        }
+        let too_many = world.trace.iter().filter(|e| e.what == What::Create && e.there >= case.count);
+        account.wrong.extend(too_many.map(|effect| format!("one too many:{effect}")));
+    });
+    if !account.wrong.is_empty() {
+        account.wrong.push(format!("what was done:\n{}", standin.account()));
+    }
+    account
+}
+
+/// The short life of an object. Returns how long the slowest convergence took.
+async fn live(case: Case, keep: &Mutex<Option<Standin>>) -> Duration {
+    let refused = matches!(case.fault, Some((_, _, Fault::Refused)));
+    let (kind, nodes) = if case.swarm { (Kind::ClassicSwarm, 3) } else { (Kind::Docker, 1) };
+    // To refuse a call's connection, each call has to have one.
+    let standin = Standin::new(kind, nodes, !refused);
+    *keep.lock().unwrap() = Some(standin.clone());
+    if let Some((call, nth, fault)) = case.fault {
+        standin.fault(call, nth, fault);
+    }
+    let manager = Manager::start(&standin);
+    // A Swarm manager pulls by itself; asked to, it pulls everywhere.
+    let pull = if case.swarm { "always" } else { "missing" };
+    let web = |count: usize| json!({"Name": "web", "Image": "app:1", "Count": count, "Pull": pull});
+
+    manager.submit(web(case.count)).await;
+    let mut slowest = manager.converges("web", case.count, CONVERGES).await;
+    quiet(&standin, case.count).await;
+
+    let victim = standin.look(|world| world.running("web").into_iter().next()).unwrap();
+    standin.exit(&victim, 1);
+    slowest = slowest.max(manager.converges("web", case.count, CONVERGES).await);
+    quiet(&standin, case.count).await;
+
+    manager.submit(web(0)).await;
+    slowest = slowest.max(manager.converges("web", 0, CONVERGES).await);
+    quiet(&standin, 0).await;
+
+    manager.delete("web").await;
+    slowest = slowest.max(manager.vanishes("web", CONVERGES).await);
+    let late = matches!(case.fault, Some((_, _, Fault::LandsLate(_) | Fault::ArrivesLate(_))));
+    tokio::time::sleep(if late { LATEST } else { QUIET }).await;
+    manager.vanishes("web", CONVERGES).await;
+    slowest
+}
+
+/// A while in which just so many run all the time.
+async fn quiet(standin: &Standin, count: usize) {
+    let disturbed = standin.until(QUIET, "", |world| world.running("web").len() != count);
+    let disturbed = tokio::time::timeout(QUIET - Duration::from_millis(1), disturbed).await;
+    assert!(disturbed.is_err(), "it did not stay at {count}");
+}
+
+/// A case that panics has failed, and its words are kept: no need to say them twice.
+fn hush_cases() {
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if thread::current().name() != Some(CASE) {
+            loud(panic);
+        }
+    }));
+}
+
+/// Runs cases on all processors; fails where one makes no progress.
+fn run_all(cases: Vec<Case>) -> Vec<(Case, Account)> {
+    let queue = Arc::new(Mutex::new(VecDeque::from(cases)));
+    let done = Arc::new(Mutex::new(Vec::new()));
+    let workers: Vec<_> = (0..thread::available_parallelism().map_or(1, usize::from))
+        .map(|_| {
+            let (queue, done) = (queue.clone(), done.clone());
+            let current = Arc::new(Mutex::new(None));
+            let shown = current.clone();
+            let worker = thread::Builder::new().name(CASE.to_owned()).spawn(move || {
+                loop {
+                    let Some(case) = queue.lock().unwrap().pop_front() else { return };
+                    *shown.lock().unwrap() = Some((case, Instant::now()));
+                    let account = run(case);
+                    done.lock().unwrap().push((case, account));
+                }
+            });
+            (worker.unwrap(), current)
+        })
+        .collect();
+    while !workers.iter().all(|(worker, _)| worker.is_finished()) {
+        thread::sleep(Duration::from_millis(20));
+        for (worker, current) in &workers {
+            let stuck = current.lock().unwrap().filter(|(_, since)| since.elapsed() > STUCK);
+            if let Some((case, _)) = stuck.filter(|_| !worker.is_finished()) {
+                panic!("{case}: no time passes in it any more");
+            }
+        }
+    }
+    for (worker, _) in workers {
+        worker.join().unwrap();
+    }
+    std::mem::take(&mut *done.lock().unwrap())
+}
+
+#[test]
+fn whatever_goes_wrong_with_one_call_just_count_run_in_the_end_and_never_more() {
+    hush_cases();
+    let began = Instant::now();
+    let plain: Vec<Case> = [false, true]
+        .into_iter()
+        .flat_map(|swarm| (1..=3).map(move |count| Case { swarm, count, fault: None }))
+        .collect();
+    let faultless = run_all(plain);
+    let mut cases = Vec::new();
+    for (case, account) in &faultless {
+        assert!(account.wrong.is_empty(), "{case}: {:#?}", account.wrong);
+        for (call, times) in &account.seen {
+            let at = |fault| (1..=*times).map(move |nth| (*call, nth, fault));
+            cases.extend(faults(*call).into_iter().flat_map(at).map(|f| Case { fault: Some(f), ..*case }));
+        }
+    }
+    cases.sort_unstable();
+    let mut accounts = run_all(cases);
+    accounts.sort_unstable_by_key(|(case, _)| *case);
+    report(&faultless, &accounts, began.elapsed());
+    let failed: Vec<String> = accounts
+        .iter()
+        .filter(|(_, account)| !account.wrong.is_empty())
+        .map(|(case, account)| format!("{case}: {}", account.wrong.join("; ")))
+        .collect();
+    assert!(failed.is_empty(), "{} cases went wrong\n\n{}", failed.len(), failed.join("\n"));
+    let unstruck: Vec<String> =
+        accounts.iter().filter(|(_, account)| !account.struck).map(|(case, _)| case.to_string()).collect();
+    assert!(unstruck.is_empty(), "the call never came in: {unstruck:?}");
+}
+
+/// What was covered.
+fn report(faultless: &[(Case, Account)], accounts: &[(Case, Account)], took: Duration) {
+    for (case, account) in faultless {
+        eprintln!("{case}: {:?}, slowest convergence {:?}", account.seen, account.slowest);
+    }
+    let mut by_call: BTreeMap<(bool, Call), usize> = BTreeMap::new();
+    let mut by_fault: BTreeMap<String, usize> = BTreeMap::new();
+    for (case, _) in accounts {
+        let Some((call, _, fault)) = case.fault else { continue };
+        *by_call.entry((case.swarm, call)).or_default() += 1;
+        *by_fault.entry(format!("{fault:?}")).or_default() += 1;
+    }
+    for swarm in [false, true] {
+        let calls: Vec<String> = by_call
+            .iter()
+            .filter(|((s, _), _)| *s == swarm)
+            .map(|((_, c), n)| format!("{c:?} {n}"))
+            .collect();
+        eprintln!("{}: {}", if swarm { "swarm" } else { "docker" }, calls.join(", "));
+    }
+    eprintln!("faults: {by_fault:?}");
+    let wrong = accounts.iter().filter(|(_, account)| !account.wrong.is_empty()).count();
+    eprintln!("{} cases in {:.1} s, {wrong} of them went wrong", accounts.len(), took.as_secs_f64());
+    if let Some((case, account)) = accounts.iter().max_by_key(|(_, account)| account.excess) {
+        eprintln!("worst excess: {} ({case})", account.excess);
+    }
+    if let Some((case, account)) = accounts.iter().max_by_key(|(_, account)| account.slowest) {
+        eprintln!("slowest convergence: {:.1} s of simulated time ({case})", account.slowest.as_secs_f64());
     }
 }

@@ -30,6 +30,8 @@ use super::world::{EPOCH, World};
 
 /// The period of complete lists.
 pub(crate) const RESYNC: Duration = Duration::from_secs(10);
+/// How long a node may be down before its containers are replaced.
+pub(crate) const LOST_AFTER: Duration = Duration::from_secs(30);
 /// The value of the cluster label.
 pub(crate) const CLUSTER: &str = "test";
 /// Engine calls at once.
@@ -84,6 +86,7 @@ impl Manager {
             cluster: CLUSTER.to_owned(),
             cache,
             resync: RESYNC,
+            lost_after: LOST_AFTER,
             clock,
         };
         let mut loops = JoinSet::new();
