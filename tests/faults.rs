@@ -29,9 +29,11 @@ use standin::world::What;
 use swarm_cluster_state_manager::engine::Kind;
 
 /// Within this all must be well again: the longest deadline of a call is two minutes, and it may be met twice.
-const CONVERGES: Duration = Duration::from_secs(600);
-/// More than two resyncs, in which nothing is to happen.
-const QUIET: Duration = Duration::from_secs(25);
+const CONVERGES: Duration = Duration::from_secs(300);
+/// A pull may take half an hour, and one that says nothing any more is waited for as long.
+const CONVERGES_AFTER_A_PULL: Duration = Duration::from_secs(35 * 60);
+/// More than a resync, in which nothing is to happen.
+const QUIET: Duration = Duration::from_secs(11);
 /// What is still on its way after this never was.
 const LATEST: Duration = Duration::from_secs(200);
 /// What one case may really take. Simulated time is free; a loop in which none passes is a hang.
@@ -95,7 +97,7 @@ fn faults(call: Call) -> Vec<Fault> {
 /// Runs one case on a runtime of its own.
 fn run(case: Case) -> Account {
     let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let standin = Mutex::new(None);
     let result = catch_unwind(AssertUnwindSafe(|| runtime.block_on(live(case, &standin))));
     let mut account = Account::default();
@@ -144,7 +146,11 @@ async fn live(case: Case, keep: &Mutex<Option<Standin>>) -> Duration {
     let web = |count: usize| json!({"Name": "web", "Image": "app:1", "Count": count, "Pull": pull});
 
     manager.submit(web(case.count)).await;
-    let mut slowest = manager.converges("web", case.count, CONVERGES).await;
+    let first = match case.fault {
+        Some((Call::Pull, _, Fault::Hang | Fault::HangAfter)) => CONVERGES_AFTER_A_PULL,
+        _ => CONVERGES,
+    };
+    let mut slowest = manager.converges("web", case.count, first).await;
     quiet(&standin, case.count).await;
 
     let victim = standin.look(|world| world.running("web").into_iter().next()).unwrap();
@@ -214,6 +220,18 @@ fn run_all(cases: Vec<Case>) -> Vec<(Case, Account)> {
         worker.join().unwrap();
     }
     std::mem::take(&mut *done.lock().unwrap())
+}
+
+#[test]
+fn probe() {
+    for swarm in [false, true] {
+        let case = Case { swarm, count: 3, fault: None };
+        let began = Instant::now();
+        for _ in 0..20 {
+            run(case);
+        }
+        eprintln!("{case}: {:?} each", began.elapsed() / 20);
+    }
 }
 
 #[test]
