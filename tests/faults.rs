@@ -223,18 +223,6 @@ fn run_all(cases: Vec<Case>) -> Vec<(Case, Account)> {
 }
 
 #[test]
-fn probe() {
-    for swarm in [false, true] {
-        let case = Case { swarm, count: 3, fault: None };
-        let began = Instant::now();
-        for _ in 0..20 {
-            run(case);
-        }
-        eprintln!("{case}: {:?} each", began.elapsed() / 20);
-    }
-}
-
-#[test]
 fn whatever_goes_wrong_with_one_call_just_count_run_in_the_end_and_never_more() {
     hush_cases();
     let began = Instant::now();
