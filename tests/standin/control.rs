@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::world::{Container, Lag, View, World};
+use super::world::{Container, Lag, Life, View, World};
 use super::{Standin, swarm};
 
 /// What becomes of the processes on a node that is lost.
@@ -48,6 +48,24 @@ impl Standin {
             world.start(node, &id);
             id
         })
+    }
+
+    /// The Swarm manager has not heard of a container yet, and will after a while.
+    pub(crate) fn unheard_of(&self, id: &str, until: Duration) {
+        let id = id.to_owned();
+        self.container(&id, |container| container.unheard_of = true);
+        let standin = self.clone();
+        self.later(until, move || standin.container(&id, |container| container.unheard_of = false));
+    }
+
+    /// The two caches of a Swarm manager say this of a container, whatever it does, for a while.
+    pub(crate) fn mislead(&self, id: &str, state: Life, status: Life, lasting: Duration) {
+        self.container(id, |container| container.mislead(state, status, Instant::now() + lasting));
+    }
+
+    fn container(&self, id: &str, change: impl FnOnce(&mut Container)) {
+        let (node, id) = self.locate(|c| c.id == id);
+        self.change(|world| world.nodes[node].containers.get_mut(&id).map(change));
     }
 
     /// Puts an image on all nodes.

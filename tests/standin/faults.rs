@@ -11,9 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use swarm_cluster_state_manager::engine::docker::DockerEngine;
-use swarm_cluster_state_manager::engine::{
-    Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Outcome,
-};
+use swarm_cluster_state_manager::engine::{Engine, EngineError, Hint, Holder, Info, NewContainer, Outcome};
 use swarm_cluster_state_manager::model::{Container, ContainerId, ObjectName, Pull};
 
 /// The calls that the client makes.
@@ -55,6 +53,8 @@ pub(crate) enum Fault {
     HalfBody,
     /// It is done, and the answer cannot be read.
     Nonsense,
+    /// It is done, and the answer is 500 with these words.
+    DoneBut500(&'static str),
 }
 
 /// The faults to come, and the count of all calls.
@@ -161,6 +161,3 @@ impl Engine for Named {
         Named::making(&[Call::Events], self.0.hints(cluster)).await
     }
 }
-
-/// The kind of endpoint that a fault is tried on.
-pub(crate) const BOTH: [Kind; 2] = [Kind::Docker, Kind::ClassicSwarm];

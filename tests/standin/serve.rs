@@ -168,7 +168,11 @@ impl Standin {
             None => Ok(work(now, now).await?.into_response()),
             Some(Fault::Refused | Fault::DroppedBefore) => Err(Cut),
             Some(Fault::DroppedAfter) => work(now, now).await.and(Err(Cut)),
-            Some(Fault::Error500) => Ok(self.trouble().into_response()),
+            Some(Fault::Error500) => Ok(self.trouble("out of order").into_response()),
+            Some(Fault::DoneBut500(words)) => {
+                work(now, now).await?;
+                Ok(self.trouble(words).into_response())
+            }
             Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::HangAfter) => {
                 work(now, now).await?;
@@ -195,11 +199,20 @@ impl Standin {
         }
     }
 
-    /// An error for which nothing has happened.
-    fn trouble(&self) -> Reply {
+    fn trouble(&self, words: &str) -> Reply {
         match self.kind() {
-            Kind::ClassicSwarm => swarm::error(500, "Error response from daemon: out of order"),
-            _ => docker::error(500, "out of order"),
+            Kind::ClassicSwarm => swarm::error(500, words),
+            _ => docker::error(500, words),
+        }
+    }
+
+    /// Asks it something without HTTP and without faults; returns the status and the body.
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let request = Request::read(&method.parse().unwrap(), &path.parse().unwrap(), body.as_bytes());
+        let Reply { status, body, .. } = self.clone().answer(request, Duration::ZERO).await;
+        match body {
+            Content::Whole(bytes) => (status, String::from_utf8(bytes).unwrap()),
+            Content::Stream(_) => (status, String::new()),
         }
     }
 }

@@ -79,7 +79,7 @@ pub(crate) async fn answer(standin: &Standin, request: Request, longer: Duration
 
 /// What the manager knows of: the containers of nodes that it has reached, lost ones included.
 fn known(world: &World) -> impl Iterator<Item = (usize, &Container)> {
-    world.containers().filter(|(n, _)| world.nodes[*n].view != View::Pending)
+    world.containers().filter(|(n, c)| world.nodes[*n].view != View::Pending && !c.unheard_of)
 }
 
 /// The container that an id or a name stands for. A name that two have stands for none.

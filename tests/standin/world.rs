@@ -60,6 +60,8 @@ pub(crate) struct Container {
     pub(crate) life: Life,
     /// A removal is under way.
     pub(crate) leaving: bool,
+    /// A Swarm manager has not heard of it yet.
+    pub(crate) unheard_of: bool,
     /// The engine is still busy with its end; an inspect waits for that.
     pub(crate) settled: Instant,
     state: Stale,
@@ -93,6 +95,12 @@ impl Container {
     /// What a list makes its status sentence from at `now`.
     pub(crate) fn listed_status(&self, now: Instant) -> Life {
         if now < self.status.until { self.status.said } else { self.life }
+    }
+
+    /// Lists say something else of it than what is, for a while.
+    pub(crate) fn mislead(&mut self, state: Life, status: Life, until: Instant) {
+        self.state = Stale { said: state, until };
+        self.status = Stale { said: status, until };
     }
 
     fn live_on(&mut self, life: Life, now: Instant, lag: Lag) {
@@ -348,6 +356,7 @@ impl World {
             ended: None,
             life: Life::Created,
             leaving: false,
+            unheard_of: false,
             settled: now,
             state: fresh,
             status: fresh,
