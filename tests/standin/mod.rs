@@ -47,7 +47,7 @@ struct Inner {
     keep_alive: bool,
     world: Mutex<World>,
     faults: Mutex<Faults>,
-    /// Tells of each change of the world.
+    /// Tells of each change of the world, and of each call.
     changed: watch::Sender<()>,
     lines: Mutex<Lines>,
 }
@@ -111,7 +111,7 @@ impl Standin {
         changed
     }
 
-    /// Word of each change of the world.
+    /// Word of each change of the world, and of each call.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.0.changed.subscribe()
     }
@@ -123,6 +123,11 @@ impl Standin {
 
     pub(crate) fn faults<T>(&self, look: impl FnOnce(&mut Faults) -> T) -> T {
         look(&mut lock(&self.0.faults))
+    }
+
+    /// How often a call was made.
+    pub(crate) fn called(&self, call: Call) -> usize {
+        self.faults(|faults| faults.seen().get(&call).copied().unwrap_or_default())
     }
 
     /// Waits until the truth is so; fails after `within` of simulated time.

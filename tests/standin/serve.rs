@@ -155,6 +155,7 @@ impl Standin {
         let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
         let request = Request::read(&head.method, &head.uri, &body);
         let fault = request.call().and_then(|call| self.faults(|faults| faults.arrives(call)));
+        self.0.changed.send_replace(());
         let work = |begin: Duration, longer: Duration| {
             let (standin, request) = (self.clone(), request.clone());
             let work = tokio::spawn(async move {
