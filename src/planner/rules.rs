@@ -400,8 +400,14 @@ impl<'a> Planning<'a> {
             return;
         }
         // The old one may still be stopping: until it has, there is one more than was asked for.
-        let stopping = |slot: &Slot<'_>| slot.leaving.iter().any(|c| c.state != State::Created);
-        let mut unsettled = self.missing.len() + self.slots.values().filter(|s| stopping(s)).count();
+        let stops = |c: &&Container| c.state != State::Created && self.standing(c).reachable();
+        let stopping: BTreeSet<u32> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.leaving.iter().any(|c| stops(c)))
+            .map(|(n, _)| *n)
+            .collect();
+        let mut unsettled = self.missing.len() + stopping.len();
         let mut waiting: Vec<(bool, u32)> = Vec::new();
         for number in staying {
             let Some(slot) = self.slots.get(&number) else { continue };
@@ -419,7 +425,7 @@ impl<'a> Planning<'a> {
                     }
                     unsettled += 1;
                 }
-                (Some(_), None) if stopping(slot) => {}
+                (Some(_), None) if stopping.contains(&number) => {}
                 (Some(current), None) => unsettled += usize::from(!self.proven(current)),
                 (None, Some(stale)) if begun => {
                     unsettled += 1;
@@ -465,7 +471,8 @@ impl<'a> Planning<'a> {
             let Some(current) = self.slots.get(&number).and_then(|s| s.current.first().copied()) else {
                 continue;
             };
-            if let Some(since) = self.input.history.unhealthy_since(&current.id) {
+            let since = self.input.history.unhealthy_since(&current.id);
+            if let Some(since) = since.filter(|_| self.standing(current).reachable()) {
                 candidates.push((since + cycle, current));
             }
         }

@@ -743,3 +743,25 @@ fn a_create_in_doubt_is_tried_again_under_its_own_name_before_any_other() {
          look again in 1.1s",
     );
 }
+
+#[test]
+fn an_update_waits_for_the_old_container_to_stop_and_not_for_one_out_of_reach() {
+    scenario(
+        "object web 2 t2
+         web.1.1 t1 running
+         web.1.2 t2 running
+         web.2.1 t1 running
+         doing remove web.1.1",
+        "progressing: 3 of 2 run; 1 being removed",
+    );
+    scenario(
+        "object web 2 t2
+         node n1 up
+         node n2 down
+         web.1.2 t2 running node=n1
+         web.2.1 t1 running node=n1
+         web.3.1 t1 running hostdown node=n2",
+        r#"create web.2.2 image=img cause="replaces web.2.1, which is stale"
+           progressing: 2 of 2 run; 1 being created"#,
+    );
+}
