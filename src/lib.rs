@@ -24,8 +24,9 @@
 //!   line a step, with its cause.
 //! * Submits, events, timers and outcomes only mean "look again". Every step may be repeated. First start,
 //!   recovery after a crash and steady state are one code path.
-//! * Nothing is planned before the first complete list. A container without our labels is never touched, and
-//!   containers are removed by their full id only.
+//! * Nothing is planned before the first complete list, and what a list lacks is not missing until it is proven:
+//!   [`observed::nodes`] knows which nodes may be believed, the observer what the engine says of an id.
+//! * A container without our labels is never touched, and containers are removed by their full id only.
 //! * An engine call has one of four outcomes ([`engine::Outcome`]); one whose effect is unknown keeps its name
 //!   and counts as occupied until it is known.
 //! * Each outside thing is named in one place: bollard in [`engine`], axum and rustls' server side in [`http`],
