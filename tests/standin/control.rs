@@ -44,7 +44,7 @@ impl Standin {
     pub(crate) fn place(&self, node: usize, name: &str, labels: Value) -> String {
         let body = json!({"Image": "foreign:1", "Cmd": ["sleep"], "Labels": labels});
         self.change(|world| {
-            let id = world.make(node, name, &body);
+            let id = world.make(node, name, &body, Duration::ZERO);
             world.start(node, &id);
             id
         })

@@ -46,6 +46,7 @@ impl Standin {
         body: &Value,
         longer: Duration,
     ) -> Result<String, Refusal> {
+        let sent = Instant::now();
         self.reach(node).await;
         let image = body["Image"].as_str().unwrap_or_default();
         let valid = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
@@ -77,7 +78,7 @@ impl Standin {
         self.reach(node).await;
         Ok(self.change(|world| {
             world.nodes[node].reserved.remove(name);
-            world.make(node, name, body)
+            world.make(node, name, body, sent.elapsed())
         }))
     }
 

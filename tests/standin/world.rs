@@ -189,6 +189,8 @@ pub(crate) struct Effect {
     /// How many of the object's containers were live just before, not counting those on nodes that had been lost for longer
     /// than [`World::lost_after`].
     pub(crate) there: usize,
+    /// How long ago it was asked for, where that is known.
+    pub(crate) asked: Duration,
 }
 
 impl fmt::Display for Effect {
@@ -322,7 +324,7 @@ impl World {
         self.doubled.extend(slots.into_iter().filter(|(_, count)| *count > 1).map(|(slot, _)| slot));
     }
 
-    fn record(&mut self, what: What, node: usize, container: &Container) {
+    fn record(&mut self, what: What, node: usize, container: &Container, asked: Duration) {
         let now = Instant::now();
         let there = container.object().map_or(0, |object| self.counted(object, now));
         self.trace.push(Effect {
@@ -333,11 +335,12 @@ impl World {
             node: self.nodes[node].name.clone(),
             object: container.object().map(str::to_owned),
             there,
+            asked,
         });
     }
 
-    /// Makes a container from a create body.
-    pub(crate) fn make(&mut self, node: usize, name: &str, body: &Value) -> String {
+    /// Makes a container from a create body that was sent a while ago.
+    pub(crate) fn make(&mut self, node: usize, name: &str, body: &Value, asked: Duration) -> String {
         let id = self.unique_id();
         let now = Instant::now();
         let words = |value: &Value| -> Vec<String> {
@@ -361,7 +364,7 @@ impl World {
             state: fresh,
             status: fresh,
         };
-        self.record(What::Create, node, &container);
+        self.record(What::Create, node, &container, asked);
         self.emit("create", node, &container);
         self.nodes[node].containers.insert(id.clone(), container);
         id
@@ -375,7 +378,7 @@ impl World {
         }
         container.live_on(Life::Running, Instant::now(), Lag::default());
         let container = container.clone();
-        self.record(What::Start, node, &container);
+        self.record(What::Start, node, &container, Duration::ZERO);
         self.emit("start", node, &container);
     }
 
@@ -392,7 +395,7 @@ impl World {
         if before.life != Life::Running {
             return;
         }
-        self.record(What::Exit, node, &before);
+        self.record(What::Exit, node, &before, Duration::ZERO);
         let Some(container) = self.nodes[node].containers.get_mut(id) else { return };
         container.live_on(Life::Exited(code), now, lag);
         container.settled = now + ending;
@@ -403,7 +406,7 @@ impl World {
     /// Removes a container.
     pub(crate) fn remove(&mut self, node: usize, id: &str) {
         let Some(container) = self.nodes[node].containers.get(id).cloned() else { return };
-        self.record(What::Remove, node, &container);
+        self.record(What::Remove, node, &container, Duration::ZERO);
         self.nodes[node].containers.remove(id);
         self.emit("destroy", node, &container);
     }
