@@ -4,7 +4,8 @@
 //! two minutes costs nothing, and the same test gives the same run. There is one [`world`]; two dialects show and
 //! change it as the real ones do, [`docker`] and [`swarm`], with answers as they were recorded (`recorded/`).
 //! [`faults`] are what goes wrong on the way, [`manager`] is the production program in front of it, and
-//! [`control`] is what a test does behind its back: ends a container, loses a node, restarts the Swarm manager.
+//! [`control`] is what a test does behind its back: ends a container, loses a node, restarts the Swarm manager; and
+//! [`many`] runs many cases of a test at once.
 
 // Each test binary compiles this module anew and uses another part of it.
 #![allow(dead_code)]
@@ -15,6 +16,7 @@ pub(crate) mod docker;
 pub(crate) mod engine;
 pub(crate) mod faults;
 pub(crate) mod manager;
+pub(crate) mod many;
 pub(crate) mod request;
 pub(crate) mod serve;
 pub(crate) mod swarm;
