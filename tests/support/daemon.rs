@@ -45,6 +45,7 @@ pub(crate) struct Daemon {
 /// A daemon to be: flags and environment, before the start.
 pub(crate) struct Setup {
     command: Command,
+    address: String,
     data: PathBuf,
     own: Option<TempDir>,
     certificates: Option<Certificates>,
@@ -60,12 +61,19 @@ impl Setup {
     /// On a free port, with this data directory, which outlives it.
     pub(crate) fn in_directory(data: &Path) -> Self {
         let mut command = program();
-        command.arg("--addr=127.0.0.1:0").arg(format!("--data-dir={}", data.display()));
-        Self { command, data: data.to_owned(), own: None, certificates: None }
+        command.arg(format!("--data-dir={}", data.display()));
+        let address = "127.0.0.1:0".to_owned();
+        Self { command, address, data: data.to_owned(), own: None, certificates: None }
     }
 
     fn owning(mut self, own: TempDir) -> Self {
         self.own = Some(own);
+        self
+    }
+
+    /// On the port that this daemon had, which has ended: clients find its successor where it was.
+    pub(crate) fn succeeding(mut self, url: &str) -> Self {
+        self.address = url.trim_start_matches("https://").to_owned();
         self
     }
 
@@ -95,6 +103,7 @@ impl Setup {
     /// Starts it and waits for the banner.
     #[track_caller]
     pub(crate) fn start(mut self) -> Daemon {
+        self.command.arg(format!("--addr={}", self.address));
         self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap();
         let stdout = Gathered::from(child.stdout.take().unwrap());

@@ -1,4 +1,4 @@
-//! A Docker Engine of a test's own, with mutual TLS: `dockerd --tlsverify` on a loopback port.
+//! A Docker Engine of a test's own, with mutual TLS: `dockerd --tlsverify` on a loopback port, and a unix socket.
 //!
 //! It has its own data, state and process files in one temporary directory, starts its own containerd and touches
 //! no firewall, so it and the machine's engine do not disturb each other. Its bridge is a network of the machine's
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::process::{Gathered, end, run};
+use super::process::{Gathered, end, run, signal, text};
 use super::{Certificates, Engine, holds_within, image};
 
 /// dockerd and its containerd need about two seconds; a cold page cache makes that more.
@@ -47,6 +47,7 @@ impl Dockerd {
         let mut command = Command::new("dockerd");
         command
             .arg(format!("--host={}", self.endpoint()))
+            .arg(format!("--host={}", self.socket()))
             .arg("--tlsverify")
             .arg(flag("tlscacert", &self.certificates.ca()))
             .arg(flag("tlscert", &self.certificates.server()))
@@ -90,6 +91,39 @@ impl Dockerd {
         }
     }
 
+    /// Kills it, which its containers survive and its containerd does not; [`Self::start`] finds what is left.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // The next one would take a containerd that is just dying for one that it may keep.
+        let file = self.directory.path().join("run/containerd/containerd.pid");
+        let Ok(containerd) = fs::read_to_string(file) else { return };
+        let gone = || !Path::new("/proc").join(containerd.trim()).exists();
+        assert!(holds_within(STOP, gone).is_some(), "its containerd has outlived dockerd");
+    }
+
+    /// Holds it up in the middle of whatever it does: its socket still takes connections, and nobody answers.
+    pub(crate) fn hold(&self) -> Held {
+        let child = self.child.as_ref().expect("it runs");
+        signal(child, "STOP");
+        Held(child.id())
+    }
+
+    /// Ends what a killed dockerd left running: the shims, which have our directory in their command line, and
+    /// their containers.
+    fn end_survivors(&self) {
+        let directory = self.directory.path().display().to_string();
+        let processes: Vec<Process> = Process::all();
+        let shims: Vec<u32> =
+            processes.iter().filter(|p| p.command.contains(&directory)).map(|p| p.id).collect();
+        // Children first: they would get another parent.
+        let children = processes.iter().filter(|p| shims.contains(&p.parent)).map(|p| p.id);
+        for id in children.chain(shims.iter().copied()) {
+            let _ = run(Command::new("kill").args(["-s", "KILL", &id.to_string()]));
+        }
+    }
+
     pub(crate) fn endpoint(&self) -> String {
         format!("tcp://127.0.0.1:{}", self.port)
     }
@@ -97,17 +131,58 @@ impl Dockerd {
     pub(crate) fn engine(&self) -> Engine {
         Engine::at(&self.endpoint(), &self.certificates)
     }
+
+    /// The same engine through its unix socket, without TLS.
+    pub(crate) fn plain(&self) -> Engine {
+        Engine::plain(&self.socket())
+    }
+
+    fn socket(&self) -> String {
+        format!("unix://{}", self.directory.path().join("docker.sock").display())
+    }
 }
 
 impl Drop for Dockerd {
     fn drop(&mut self) {
         self.stop();
+        self.end_survivors();
         // What a killed dockerd leaves mounted would keep its directory from being removed.
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let ours = |place: &&str| Path::new(place).starts_with(self.directory.path());
         for place in mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(ours) {
             let _ = run(Command::new("umount").args(["--lazy", place]));
         }
+    }
+}
+
+/// A dockerd that is held up, until this is dropped.
+pub(crate) struct Held(u32);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = run(Command::new("kill").args(["-s", "CONT", &self.0.to_string()]));
+    }
+}
+
+/// A process of this machine, as `/proc` has it.
+struct Process {
+    id: u32,
+    parent: u32,
+    command: String,
+}
+
+impl Process {
+    fn all() -> Vec<Self> {
+        let ids = fs::read_dir("/proc").unwrap().flatten();
+        ids.filter_map(|entry| Self::read(entry.file_name().to_str()?.parse().ok()?)).collect()
+    }
+
+    /// `None` where it has ended meanwhile.
+    fn read(id: u32) -> Option<Self> {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?;
+        let command = text(&fs::read(format!("/proc/{id}/cmdline")).ok()?);
+        Some(Self { id, parent, command })
     }
 }
 

@@ -4,11 +4,12 @@
 //! and emptied when the test ends. A test looks and interferes here, and never through the daemon's own code.
 
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::process::{run, succeed, text};
-use super::{Certificates, Events, LABELS, docker_left_out, image, unique};
+use super::{Certificates, Events, LABELS, docker_left_out, holds_within, image, unique};
 
 /// One endpoint, with the test images.
 #[derive(Clone, Debug)]
@@ -26,7 +27,7 @@ impl Engine {
         }
         let endpoint =
             std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
-        let engine = Self { flags: vec![format!("--host={endpoint}")], endpoint };
+        let engine = Self::plain(&endpoint);
         if let Err(complaint) = engine.answers() {
             panic!(
                 "No Docker Engine answers on {} ({complaint}): start one (`systemctl start docker`, or `dockerd` \
@@ -36,6 +37,11 @@ impl Engine {
         }
         image::provide(&engine);
         Some(engine)
+    }
+
+    /// Another engine, without TLS; it need not answer yet.
+    pub(crate) fn plain(endpoint: &str) -> Self {
+        Self { endpoint: endpoint.to_owned(), flags: vec![format!("--host={endpoint}")] }
     }
 
     /// Another engine, spoken to as its certificates' client; it need not answer yet.
@@ -162,7 +168,7 @@ impl Drop for Cluster {
     }
 }
 
-/// A container of somebody else, without any of the manager's labels; removed when it is dropped.
+/// A container of somebody else, without the manager's labels unless it is given some; removed when it is dropped.
 pub(crate) struct Foreign {
     pub(crate) name: String,
     pub(crate) id: String,
@@ -171,7 +177,13 @@ pub(crate) struct Foreign {
 
 impl Foreign {
     pub(crate) fn run(engine: &Engine, name: &str) -> Self {
-        let id = engine.docker(&["run", "--detach", "--name", name, "--network=none", image::TAGS[0]]);
+        Self::run_with(engine, name, &[])
+    }
+
+    /// With further flags of `docker run`.
+    pub(crate) fn run_with(engine: &Engine, name: &str, flags: &[&str]) -> Self {
+        let run = ["run", "--detach", "--name", name, "--network=none"];
+        let id = engine.docker(&[&run[..], flags, &image::TAGS[..1]].concat());
         Self { name: name.to_owned(), id, engine: engine.clone() }
     }
 
@@ -180,6 +192,15 @@ impl Foreign {
         let format =
             "{{.Id}} {{.Name}} {{.State.Status}} {{.State.StartedAt}} {{.RestartCount}} {{.Config.Labels}}";
         self.engine.docker(&["inspect", "--format", format, &self.id])
+    }
+
+    /// Waits until the very same container runs, after its engine has ended and come back.
+    #[track_caller]
+    pub(crate) fn returns(&self, deadline: Duration) {
+        let format = ["inspect", "--format", "{{.Id}} {{.State.Status}}", &self.name];
+        let there = || self.engine.docker(&format);
+        let back = holds_within(deadline, || there() == format!("{} running", self.id));
+        assert!(back.is_some(), "{} was {}, and is {}", self.name, self.id, there());
     }
 }
 
