@@ -154,6 +154,7 @@ fn while_an_engine_is_held_up_the_daemon_answers_and_afterwards_there_are_never_
         thread::sleep(Duration::from_millis(200));
     }
     assert!(slowest < ANSWERS, "/status took {slowest:?}");
+    assert!(said.iter().any(|reason| reason.starts_with("waiting for the engine")), "it says why: {said:#?}");
     drop(held);
 
     let took = scene.settles(COUNT);

@@ -18,6 +18,7 @@ use super::support::{Certificates, Daemon, Dockerd, Engine, Events, SOON};
 
 /// How many are asked for, where it is not none.
 const ALL: usize = 20;
+/// Unless `SCSM_KILL_ROUNDS` says otherwise: half of them on the way up, half on the way down.
 const ROUNDS: u32 = 200;
 
 /// A number from the environment.
