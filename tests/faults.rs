@@ -14,17 +14,16 @@
 
 mod standin;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use standin::Standin;
 use standin::faults::{Call, Fault};
 use standin::manager::Manager;
+use standin::many::{paused, run_all};
 use standin::world::What;
 use swarm_cluster_state_manager::engine::Kind;
 
@@ -34,11 +33,6 @@ const CONVERGES: Duration = Duration::from_secs(300);
 const CONVERGES_AFTER_A_PULL: Duration = Duration::from_secs(35 * 60);
 /// More than a resync, in which nothing is to happen.
 const QUIET: Duration = Duration::from_secs(11);
-/// What one case may really take. Simulated time is free; a loop in which none passes is a hang.
-const STUCK: Duration = Duration::from_secs(60);
-/// The name of the threads that run cases.
-const CASE: &str = "case";
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Case {
     swarm: bool,
@@ -95,17 +89,12 @@ fn faults(call: Call) -> Vec<Fault> {
 
 /// Runs one case on a runtime of its own.
 fn run(case: Case) -> Account {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let standin = Mutex::new(None);
-    let result = catch_unwind(AssertUnwindSafe(|| runtime.block_on(live(case, &standin))));
+    let result = paused(live(case, &standin));
     let mut account = Account::default();
     match result {
         Ok(slowest) => account.slowest = slowest,
-        Err(panic) => {
-            let words = panic.downcast_ref::<String>().cloned();
-            account.wrong.push(words.unwrap_or_else(|| "it panicked".to_owned()));
-        }
+        Err(words) => account.wrong.push(words),
     }
     let standin: Standin = standin.into_inner().unwrap().unwrap();
     standin.faults(|faults| {
@@ -180,60 +169,14 @@ async fn quiet(standin: &Standin, count: usize) {
     assert!(disturbed.is_err(), "it did not stay at {count}");
 }
 
-/// A case that panics has failed, and its words are kept: no need to say them twice.
-fn hush_cases() {
-    let loud = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if thread::current().name() != Some(CASE) {
-            loud(panic);
-        }
-    }));
-}
-
-/// Runs cases on all processors; fails where one makes no progress.
-fn run_all(cases: Vec<Case>) -> Vec<(Case, Account)> {
-    let queue = Arc::new(Mutex::new(VecDeque::from(cases)));
-    let done = Arc::new(Mutex::new(Vec::new()));
-    let workers: Vec<_> = (0..thread::available_parallelism().map_or(1, usize::from))
-        .map(|_| {
-            let (queue, done) = (queue.clone(), done.clone());
-            let current = Arc::new(Mutex::new(None));
-            let shown = current.clone();
-            let worker = thread::Builder::new().name(CASE.to_owned()).spawn(move || {
-                loop {
-                    let Some(case) = queue.lock().unwrap().pop_front() else { return };
-                    *shown.lock().unwrap() = Some((case, Instant::now()));
-                    let account = run(case);
-                    done.lock().unwrap().push((case, account));
-                }
-            });
-            (worker.unwrap(), current)
-        })
-        .collect();
-    while !workers.iter().all(|(worker, _)| worker.is_finished()) {
-        thread::sleep(Duration::from_millis(20));
-        for (worker, current) in &workers {
-            let stuck = current.lock().unwrap().filter(|(_, since)| since.elapsed() > STUCK);
-            if let Some((case, _)) = stuck.filter(|_| !worker.is_finished()) {
-                panic!("{case}: no time passes in it any more");
-            }
-        }
-    }
-    for (worker, _) in workers {
-        worker.join().unwrap();
-    }
-    std::mem::take(&mut *done.lock().unwrap())
-}
-
 #[test]
 fn whatever_goes_wrong_with_one_call_just_count_run_in_the_end_and_never_more() {
-    hush_cases();
     let began = Instant::now();
     let plain: Vec<Case> = [false, true]
         .into_iter()
         .flat_map(|swarm| (1..=3).map(move |count| Case { swarm, count, fault: None }))
         .collect();
-    let faultless = run_all(plain);
+    let faultless = run_all(plain, run);
     let mut cases = Vec::new();
     for (case, account) in &faultless {
         assert!(account.wrong.is_empty(), "{case}: {:#?}", account.wrong);
@@ -248,7 +191,7 @@ fn whatever_goes_wrong_with_one_call_just_count_run_in_the_end_and_never_more() 
         }
     }
     cases.sort_unstable();
-    let mut accounts = run_all(cases);
+    let mut accounts = run_all(cases, run);
     accounts.sort_unstable_by_key(|(case, _)| *case);
     report(&faultless, &accounts, began.elapsed());
     let failed: Vec<String> = accounts

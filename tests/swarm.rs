@@ -540,6 +540,29 @@ async fn fact_13_a_node_that_stays_pending_blocks_nobody_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn fact_13_a_node_that_is_reached_while_we_look_hides_nothing() {
+    for moment in [0, 1, 2, 3, 4, 5, 8, 13, 20, 5_000, 9_999].map(Duration::from_millis) {
+        let standin = Standin::swarm(3);
+        standin.bring_image("app:1");
+        let manager = Manager::start(&standin);
+        manager.submit(web_with(6, &json!({"History": 0}))).await;
+        manager.converges("web", 6, SOON).await;
+        // Second attempts all, so that whoever does not know them finds the names of the first ones free.
+        for first in running(&standin) {
+            standin.exit(&first, 1);
+        }
+        manager.converges("web", 6, SETTLED).await;
+        let before = running(&standin);
+        standin.restart_manager(Duration::ZERO, &[moment, Duration::ZERO, Duration::ZERO]);
+        let manager = manager.killed_and_started_again();
+        sleep(SETTLED).await;
+        manager.converges("web", 6, SOON).await;
+        assert_eq!(done(&standin, What::Create), 12, "reached after {moment:?}\n{}", standin.account());
+        assert_eq!(running(&standin), before);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn fact_13_names_that_were_given_away_twice_are_told_apart_by_id() {
     let (standin, manager) = three_nodes(6).await;
     standin.lose(1, Processes::GoOn, seconds(1));
@@ -785,6 +808,21 @@ async fn what_a_deleted_objects_create_brings_late_is_removed() {
         manager.vanishes("web", SOON).await;
         assert_eq!(done(&standin, What::Create), 2, "{fault:?}\n{}", standin.account());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_in_doubt_that_nobody_needs_any_more_does_not_degrade_what_runs() {
+    let (standin, manager) = three_nodes(1).await;
+    let node = its_node(&standin);
+    standin.fault(Call::Create, 2, Fault::Hang);
+    standin.lose(node, Processes::GoOn, Duration::ZERO);
+    manager.until(REPLACED, "a replacement is asked for", |_, _| standin.called(Call::Create) == 2).await;
+    standin.return_node(node, AT_ONCE);
+    // The create is given up after two minutes.
+    manager.converges("web", 1, seconds(180)).await;
+    sleep(seconds(120)).await;
+    manager.converges("web", 1, SOON).await;
+    assert_eq!(names(&standin), ["web.1.1".to_owned()].into(), "{}", standin.account());
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use super::request::{Filters, Request};
 use super::serve::{Content, Reply};
 use super::world::{Event, Life, World};
 
-/// How long a list takes.
+/// How long a list takes to be made, and then to be sent.
 const LIST: Duration = Duration::from_millis(2);
 /// The only node.
 const HERE: usize = 0;
@@ -46,7 +46,9 @@ pub(crate) async fn answer(standin: &Standin, request: Request, longer: Duration
         Request::Events { filters } => standin.change(|world| events(world, filters)),
         Request::List { all, filters } => {
             sleep(LIST).await;
-            standin.look(|world| list(world, all, &filters))
+            let list = standin.look(|world| list(world, all, &filters));
+            sleep(LIST).await;
+            list
         }
         Request::Inspect { key } => done(standin.inspect(HERE, &key).await, |container| {
             standin.look(|world| Reply::json(200, &answers::inspect(&DOCKER, world, &container)))

@@ -17,7 +17,7 @@ use super::serve::{Content, Reply};
 use super::world::{Container, Event, Life, Node, View, World};
 use super::{PLATFORMS, Standin, docker};
 
-/// How long a list takes.
+/// How long a list takes to be made, and then to be sent.
 const LIST: Duration = Duration::from_millis(2);
 /// How long a node stays unhealthy for a connection that a registry refused to it.
 const UNWELL: Duration = Duration::from_secs(6);
@@ -56,7 +56,9 @@ pub(crate) async fn answer(standin: &Standin, request: Request, longer: Duration
         Request::Events { .. } => standin.change(events),
         Request::List { all, filters } => {
             sleep(LIST).await;
-            standin.look(|world| list(world, all, &filters))
+            let list = standin.look(|world| list(world, all, &filters));
+            sleep(LIST).await;
+            list
         }
         Request::Inspect { key } => inspect(standin, &key).await,
         Request::InspectImage { image } => {
