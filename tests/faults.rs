@@ -19,12 +19,12 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use standin::Standin;
 use standin::faults::{Call, Fault};
 use standin::manager::Manager;
 use standin::many::{paused, run_all};
-use standin::world::What;
+use standin::world::{Registry, What};
 use swarm_cluster_state_manager::engine::Kind;
 
 /// Within this all must be well again: the longest deadline of a call is two minutes, and it may be met twice.
@@ -33,16 +33,27 @@ const CONVERGES: Duration = Duration::from_secs(300);
 const CONVERGES_AFTER_A_PULL: Duration = Duration::from_secs(35 * 60);
 /// More than a resync, in which nothing is to happen.
 const QUIET: Duration = Duration::from_secs(11);
+/// What an object goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Life {
+    /// It is submitted, one of its containers dies, it is scaled down to nothing and deleted.
+    Short,
+    /// It is submitted, updated to another image, and deleted.
+    Updated,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Case {
     swarm: bool,
+    life: Life,
     count: usize,
     fault: Option<(Call, usize, Fault)>,
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} Count {}", if self.swarm { "swarm" } else { "docker" }, self.count)?;
+        let endpoint = if self.swarm { "swarm" } else { "docker" };
+        write!(f, "{endpoint} {:?} Count {}", self.life, self.count)?;
         match self.fault {
             None => f.write_str(" without faults"),
             Some((call, nth, fault)) => write!(f, " {call:?} {nth} {fault:?}"),
@@ -102,14 +113,16 @@ fn run(case: Case) -> Account {
         account.struck = faults.struck() == 1;
     });
     standin.look(|world| {
-        account.excess = world.peak("web").saturating_sub(case.count);
+        // An update starts the new one before it stops the old one, one at a time.
+        let surge = usize::from(case.life == Life::Updated);
+        account.excess = world.peak("web").saturating_sub(case.count + surge);
         if account.excess > 0 {
             account.wrong.push(format!("{} live at once", world.peak("web")));
         }
-        if !world.doubled().is_empty() {
+        if surge == 0 && !world.doubled().is_empty() {
             account.wrong.push(format!("slots with two live containers: {:?}", world.doubled()));
         }
-        let too_many = world.trace.iter().filter(|e| e.what == What::Create && e.there >= case.count);
+        let too_many = world.trace.iter().filter(|e| e.what == What::Create && e.there >= case.count + surge);
         account.wrong.extend(too_many.map(|effect| format!("one too many:{effect}")));
     });
     if !account.wrong.is_empty() {
@@ -118,7 +131,7 @@ fn run(case: Case) -> Account {
     account
 }
 
-/// The short life of an object. Returns how long the slowest convergence took.
+/// The life of an object. Returns how long the slowest convergence took.
 async fn live(case: Case, keep: &Mutex<Option<Standin>>) -> Duration {
     let refused = matches!(case.fault, Some((_, _, Fault::Refused)));
     let (kind, nodes) = if case.swarm { (Kind::ClassicSwarm, 3) } else { (Kind::Docker, 1) };
@@ -131,34 +144,45 @@ async fn live(case: Case, keep: &Mutex<Option<Standin>>) -> Duration {
     let manager = Manager::start(&standin);
     // A Swarm manager pulls by itself; asked to, it pulls everywhere.
     let pull = if case.swarm { "always" } else { "missing" };
-    let web = |count: usize| json!({"Name": "web", "Image": "app:1", "Count": count, "Pull": pull});
-
-    manager.submit(web(case.count)).await;
-    let first = match case.fault {
+    let web = |count: usize, image: &str| json!({"Name": "web", "Image": image, "Count": count, "Pull": pull, "Update": {"Monitor": "1s"}});
+    let within = match case.fault {
         Some((Call::Pull, _, Fault::Hang | Fault::HangAfter)) => CONVERGES_AFTER_A_PULL,
         _ => CONVERGES,
     };
-    let mut slowest = manager.converges("web", case.count, first).await;
+
+    manager.submit(web(case.count, "app:1")).await;
+    let mut slowest = manager.converges("web", case.count, within).await;
     quiet(&standin, case.count).await;
 
-    let victim = standin.look(|world| world.running("web").into_iter().next()).unwrap();
-    standin.exit(&victim, 1);
-    slowest = slowest.max(manager.converges("web", case.count, CONVERGES).await);
-    quiet(&standin, case.count).await;
+    match case.life {
+        Life::Short => {
+            let victim = standin.look(|world| world.running("web").into_iter().next()).unwrap();
+            standin.exit(&victim, 1);
+            slowest = slowest.max(manager.converges("web", case.count, within).await);
+            quiet(&standin, case.count).await;
 
-    manager.submit(web(0)).await;
-    slowest = slowest.max(manager.converges("web", 0, CONVERGES).await);
-    quiet(&standin, 0).await;
+            manager.submit(web(0, "app:1")).await;
+            slowest = slowest.max(manager.converges("web", 0, within).await);
+            quiet(&standin, 0).await;
+        }
+        Life::Updated => {
+            manager.submit(web(case.count, "app:2")).await;
+            slowest = slowest.max(manager.converges("web", case.count, within).await);
+            let stale = standin.look(|world| world.reachable("web").any(|c| c.live() && c.image != "app:2"));
+            assert!(!stale, "it converged with containers of the old image");
+            quiet(&standin, case.count).await;
+        }
+    }
 
     manager.delete("web").await;
-    slowest = slowest.max(manager.vanishes("web", CONVERGES).await);
+    slowest = slowest.max(manager.vanishes("web", within).await);
     // What is still on its way is let arrive.
     let late = match case.fault {
         Some((_, _, Fault::LandsLate(by) | Fault::ArrivesLate(by))) => by,
         _ => Duration::ZERO,
     };
     tokio::time::sleep(late + QUIET).await;
-    manager.vanishes("web", CONVERGES).await;
+    manager.vanishes("web", within).await;
     slowest
 }
 
@@ -169,21 +193,22 @@ async fn quiet(standin: &Standin, count: usize) {
     assert!(disturbed.is_err(), "it did not stay at {count}");
 }
 
-#[test]
-fn whatever_goes_wrong_with_one_call_just_count_run_in_the_end_and_never_more() {
+/// Runs a life without faults, then once for each call that it took and each fault.
+fn every_fault_at_every_position(
+    life: Life,
+    counts: std::ops::RangeInclusive<usize>,
+    created: fn(usize) -> usize,
+) {
     let began = Instant::now();
-    let plain: Vec<Case> = [false, true]
-        .into_iter()
-        .flat_map(|swarm| (1..=3).map(move |count| Case { swarm, count, fault: None }))
-        .collect();
-    let faultless = run_all(plain, run);
+    let plain = |swarm: bool| counts.clone().map(move |count| Case { swarm, life, count, fault: None });
+    let faultless = run_all(plain(false).chain(plain(true)).collect(), run);
     let mut cases = Vec::new();
     for (case, account) in &faultless {
         assert!(account.wrong.is_empty(), "{case}: {:#?}", account.wrong);
         assert_eq!(
             account.seen[&Call::Create],
-            case.count + 1,
-            "{case}: one was replaced, and no more were made"
+            created(case.count),
+            "{case}: just the creates that are needed"
         );
         for (call, times) in &account.seen {
             let at = |fault| (1..=*times).map(move |nth| (*call, nth, fault));
@@ -203,6 +228,70 @@ fn whatever_goes_wrong_with_one_call_just_count_run_in_the_end_and_never_more() 
     let unstruck: Vec<String> =
         accounts.iter().filter(|(_, account)| !account.struck).map(|(case, _)| case.to_string()).collect();
     assert!(unstruck.is_empty(), "the call never came in: {unstruck:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stand_in_says_what_a_real_engine_was_recorded_to_say() {
+    let standin = Standin::docker();
+    standin.change(|world| world.registry = Registry::HasNone);
+    let body = r#"{"Image":"nginx:1.9.6","Labels":{"a":"b"}}"#;
+    let create = async |name: &str, body: &str| {
+        standin.ask("POST", &format!("/v1.41/containers/create?name={name}"), body).await
+    };
+    let message = |words: &str| format!("{{\"message\":{}}}\n", json!(words));
+    assert_eq!(create("x", body).await, (404, message("No such image: nginx:1.9.6")));
+    let missing = "no such image: nginx:1.9.6: No such image: nginx:1.9.6";
+    assert_eq!(standin.ask("GET", "/images/nginx:1.9.6/json", "").await, (404, message(missing)));
+    let (status, words) = standin.ask("POST", "/images/create?fromImage=nginx&tag=1.9.6", "").await;
+    assert!(status == 404 && words.contains("manifest unknown"), "{status} {words}");
+
+    standin.bring_image("nginx:1.9.6");
+    let (status, made) = create("x", body).await;
+    let made: Value = serde_json::from_str(&made).unwrap();
+    assert_eq!((status, &made["Warnings"]), (201, &json!([])));
+    let id = made["Id"].as_str().unwrap().to_owned();
+    let taken = format!(
+        "Conflict. The container name \"/x\" is already in use by container \"{id}\". You have to remove (or rename) \
+         that container to be able to reuse that name."
+    );
+    assert_eq!(create("x", body).await, (409, message(&taken)));
+    let change =
+        async |method: &str, path: &str| standin.ask(method, &format!("/containers/{path}"), "").await.0;
+    assert_eq!(change("POST", &format!("{id}/start")).await, 204);
+    assert_eq!(change("POST", "x/start").await, 304);
+    assert_eq!(change("DELETE", "x").await, 409, "it runs");
+    let nope = create("nope", r#"{"Image":"nginx:1.9.6","Cmd":["/nope"]}"#).await.0;
+    assert_eq!((nope, change("POST", "nope/start").await), (201, 400));
+
+    // An end is announced before a list shows it, and an inspect waits until it does.
+    standin.exit(&id, 3);
+    let states = async || -> Vec<String> {
+        let list: Value =
+            serde_json::from_str(&standin.ask("GET", "/containers/json?all=1", "").await.1).unwrap();
+        let states = list.as_array().unwrap().iter().filter(|entry| entry["Id"] == id.as_str());
+        states.map(|entry| format!("{} {}", entry["State"], entry["Status"])).collect()
+    };
+    assert_eq!(states().await, [r#""running" "Up Less than a second""#]);
+    let found: Value =
+        serde_json::from_str(&standin.ask("GET", &format!("/containers/{id}/json"), "").await.1).unwrap();
+    assert_eq!((&found["State"]["Status"], &found["State"]["ExitCode"]), (&json!("exited"), &json!(3)));
+    assert_eq!(states().await, [r#""exited" "Exited (3) Less than a second ago""#]);
+
+    assert_eq!(change("POST", "x/stop").await, 304);
+    let (one, other) = tokio::join!(change("DELETE", "x?v=1&force=1"), change("DELETE", "x?v=1&force=1"));
+    assert_eq!((one, other), (204, 409), "a removal is in progress");
+    assert_eq!(change("DELETE", "x").await, 404);
+    assert_eq!(standin.ask("GET", "/containers/x/json", "").await, (404, message("No such container: x")));
+}
+
+#[test]
+fn whatever_goes_wrong_with_one_call_just_count_run_in_the_end_and_never_more() {
+    every_fault_at_every_position(Life::Short, 1..=3, |count| count + 1);
+}
+
+#[test]
+fn whatever_goes_wrong_with_one_call_an_update_ends_well_and_never_has_two_more() {
+    every_fault_at_every_position(Life::Updated, 2..=2, |count| 2 * count);
 }
 
 /// What was covered.
