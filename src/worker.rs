@@ -156,9 +156,10 @@ impl Worker {
                 while self.steps.join_next().await.is_some() {}
                 return;
             };
+            // The engine's state first: good news of it is published after the list that it speaks for.
+            let engine = self.engine.borrow_and_update().clone();
             let containers: Vec<Arc<Container>> =
                 self.containers.borrow_and_update().values().cloned().collect();
-            let engine = self.engine.borrow_and_update().clone();
             let wake_at = self.look(&object, &containers, &engine);
             if object.deleted.is_some() && containers.is_empty() && self.steps.is_empty() {
                 info!(object = %self.name, generation = object.generation, "deleted, and nothing of it is left");

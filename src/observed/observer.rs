@@ -150,25 +150,30 @@ impl Observer {
         identity: &str,
         hints: &mut Hints,
     ) -> Result<Option<Time>, EngineError> {
-        self.take_nodes(&before, identity);
+        // Bad news of nodes counts before the list, good news only after it: what is on a node that was not well when
+        // the list was asked for may not be in it.
+        let known = self.cache.engine().borrow().info.clone();
+        self.take_nodes(&worse(before.clone(), known.as_ref().unwrap_or(&before)), identity);
         let at = self.clock.now();
         let (begun, list) = self.read_list(None).await?;
         let many = before.kind != Kind::Docker;
-        let after = if many { self.ask("who it is", self.engine.info()).await? } else { before };
+        let after = if many { self.ask("who it is", self.engine.info()).await? } else { before.clone() };
         hints.check()?;
-        let look_again = self.take_nodes(&after, identity);
+        let seen = worse(after.clone(), &before);
+        let got_better = seen != after;
         let list = self.settle_disputes(list).await;
         let absent = self.cache.listed(begun, None, list);
         self.find_out(begun, absent, identity, hints).await?;
+        let look_again = self.take_nodes(&seen, identity);
         self.cache.set_engine(|state| {
-            state.info = Some(after);
+            state.info = Some(seen);
             state.listed = Some(at);
             state.trouble = None;
         });
-        Ok(look_again)
+        Ok(if got_better { Some(self.clock.now()) } else { look_again })
     }
 
-    /// Takes note of the endpoint's nodes.
+    /// Takes note of the endpoint's nodes. Returns when to look again.
     fn take_nodes(&self, info: &Info, identity: &str) -> Option<Time> {
         // A plain engine is the one node there is, told apart by what it was called when we connected.
         let itself = || Node {
@@ -265,7 +270,8 @@ impl Observer {
         if engine.kind() != Some(Kind::Docker) {
             // A manager that was restarted meanwhile knows nothing of what it has not reached yet.
             let info = self.ask("who it is", self.engine.info()).await?;
-            self.take_nodes(&info, identity);
+            let known = engine.info.as_ref().unwrap_or(&info);
+            self.take_nodes(&worse(info.clone(), known), identity);
         }
         hints.check()?;
         let engine = self.cache.engine().borrow().clone();
@@ -343,6 +349,19 @@ impl Observer {
             stream::iter(wanting).for_each_concurrent(DETAILS_AT_ONCE, look).await;
         });
     }
+}
+
+/// What is to be thought of nodes that were looked at twice: a node is well if it was so both times.
+fn worse(mut now: Info, earlier: &Info) -> Info {
+    for node in &mut now.nodes {
+        match earlier.nodes.iter().find(|earlier| earlier.address == node.address) {
+            Some(earlier) if earlier.status == "Healthy" => {}
+            Some(earlier) if node.status == "Healthy" => *node = earlier.clone(),
+            Some(_) => {}
+            None => node.status = "Pending".to_owned(),
+        }
+    }
+    now
 }
 
 /// Inspects one container. One that fails costs a detail; what is there, the lists say.

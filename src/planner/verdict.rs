@@ -108,7 +108,9 @@ fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Ti
         let reason = format!("{so_far}; slot {number}: {}; {}", failures.error, tries(failures));
         return (Phase::Degraded, reason, Some(failures.retry_at).filter(|at| *at > now));
     }
-    if let Some((_, doubt)) = history.doubts().next() {
+    // One whose slot is filled all the same is of no concern until it lands.
+    let needed = |slot: u32| planning.slots.get(&slot).is_none_or(|slot| slot.current.is_empty());
+    if let Some((_, doubt)) = history.doubts().find(|((slot, _), _)| needed(*slot)) {
         let reason = format!(
             "{so_far}; whether the last create happened is not known, its name is kept: {}",
             doubt.why
