@@ -19,8 +19,8 @@ use bollard::errors::Error as BollardError;
 use bollard::query_parameters::{
     CreateImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
 };
-use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt};
 use http::Method;
 use tokio::sync::Semaphore;
 
@@ -48,6 +48,9 @@ const CREATE: Duration = Duration::from_secs(120);
 const CHANGE: Duration = Duration::from_secs(60);
 /// A pull, whole.
 const PULL: Duration = Duration::from_secs(30 * 60);
+/// A plain engine tells of a pull's progress all the time; one that falls silent for so long has been forgotten by
+/// its registry. A Swarm manager tells of its beginning and its end only.
+const PULL_SILENCE: Duration = Duration::from_secs(5 * 60);
 /// Pulls under way at once, over all images: they share one line.
 const PULLS_AT_ONCE: usize = 4;
 /// What a stop may take beyond the container's own grace period.
@@ -177,9 +180,10 @@ impl DockerEngine {
         let (name, tag) = name_and_tag(image);
         let options = CreateImageOptionsBuilder::default().from_image(name).tag(tag).build();
         let mut progress = self.docker.create_image(Some(options), None, None);
+        let silence = if self.is_swarm() { PULL } else { PULL_SILENCE };
         let whole = async move {
             // Errors come inside a 200 stream; bollard makes them errors of the item.
-            while let Some(item) = progress.next().await {
+            while let Some(item) = self.question(silence, progress.next().map(Ok)).await? {
                 item?;
             }
             Ok(())

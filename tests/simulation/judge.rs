@@ -5,7 +5,7 @@
 //! for an update that starts first, and the creates that were under way when the daemon died. What is on a node
 //! that was in trouble is not held against anybody, unless the trouble has only just begun.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -130,12 +130,14 @@ impl Judge {
                 && real.container.state == State::Running
                 && witness(&real.container.node)
         });
-        let there: Vec<String> = there.map(|real| real.container.name.clone()).collect();
+        let there: Vec<&Real> = there.collect();
         let recent = |until: &Option<Time>| until.is_none_or(|at| now.since(at) < MEMORY);
         let demands: Vec<&Demand> =
             inner.asked_for.get(&marks.object).into_iter().flatten().filter(|d| recent(&d.until)).collect();
         let count = demands.iter().map(|d| i64::from(d.count)).max().unwrap_or(0);
-        let templates: std::collections::BTreeSet<_> = demands.iter().map(|d| &d.template).collect();
+        // An update may also have waited for long: what is stale is there to be replaced.
+        let stale = there.iter().map(|real| &real.container.image);
+        let templates: BTreeSet<_> = demands.iter().map(|d| &d.template).chain(stale).collect();
         let surge = i64::try_from(templates.len()).unwrap() - 1;
         let orphans: i64 =
             inner.orphans.iter().filter(|(at, _)| now.since(*at) < MEMORY).map(|(_, n)| n).sum();
@@ -144,6 +146,7 @@ impl Judge {
         inner.worst_excess = inner.worst_excess.max(excess);
         if excess > 0 {
             let name = marks.container_name();
+            let there: Vec<&str> = there.iter().map(|real| real.container.name.as_str()).collect();
             inner.verdicts.push(format!("{} {name}: {granted} granted, and there run {there:?}", now.0));
         }
     }
