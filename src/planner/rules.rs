@@ -404,7 +404,7 @@ impl<'a> Planning<'a> {
         let stopping: BTreeSet<u32> = self
             .slots
             .iter()
-            .filter(|(_, slot)| slot.leaving.iter().any(|c| stops(c)))
+            .filter(|(_, slot)| slot.leaving.iter().any(&stops))
             .map(|(n, _)| *n)
             .collect();
         let mut unsettled = self.missing.len() + stopping.len();
