@@ -401,12 +401,8 @@ impl<'a> Planning<'a> {
         }
         // The old one may still be stopping: until it has, there is one more than was asked for.
         let stops = |c: &&Container| c.state != State::Created && self.standing(c).reachable();
-        let stopping: BTreeSet<u32> = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| slot.leaving.iter().any(&stops))
-            .map(|(n, _)| *n)
-            .collect();
+        let stopping: BTreeSet<u32> =
+            self.slots.iter().filter(|(_, slot)| slot.leaving.iter().any(&stops)).map(|(n, _)| *n).collect();
         let mut unsettled = self.missing.len() + stopping.len();
         let mut waiting: Vec<(bool, u32)> = Vec::new();
         for number in staying {
