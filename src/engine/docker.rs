@@ -6,7 +6,7 @@
 //! manager sends objects without newlines and of a type of its own (`wire`).
 //!
 //! Every call has a deadline over the whole of it, body included, and what its answer means is looked up in
-//! [`outcome`](super::outcome).
+//! [`outcome`].
 
 use std::collections::HashMap;
 use std::future::Future;
