@@ -167,15 +167,17 @@ impl Actuator {
     async fn remove(&self, object: &Object, id: &ContainerId, force: bool) -> Report {
         if !force {
             let grace = self.grace(object, id);
-            let stopped = {
+            let (stopped, took) = {
                 let _place = self.stops.acquire().await;
-                self.engine.stop(id, grace).await
+                let begun = self.clock.now();
+                (self.engine.stop(id, grace).await, self.clock.now().since(begun))
             };
             match stopped {
                 // A container that cannot be stopped, such as one that was never started, is only to be removed.
                 Outcome::Done(()) | Outcome::Refused(_) => {}
                 // It may be stopping yet. Its removal would end it at once, so it waits until this is known.
-                other => return Report::NotStopped(other),
+                other if took > grace => return Report::NotStopped(other),
+                other => return Report::Removed(other),
             }
         }
         let _place = self.calls.acquire().await;

@@ -68,7 +68,7 @@ pub enum Report {
     CreatedNotStarted(ContainerId, Outcome<()>),
     /// A start.
     Started(Outcome<()>),
-    /// A stop that was not done, and so no removal.
+    /// A stop that got no answer for longer than it may take, and so no removal.
     NotStopped(Outcome<()>),
     /// A stop and removal.
     Removed(Outcome<()>),
@@ -131,6 +131,11 @@ impl History {
         }
         let first_look = !std::mem::replace(&mut self.looked, true);
 
+        let mut newest: BTreeMap<u32, u32> = BTreeMap::new();
+        for marks in containers.iter().map(|container| &container.marks) {
+            let attempt = newest.entry(marks.slot).or_default();
+            *attempt = marks.attempt.max(*attempt);
+        }
         for container in containers {
             let slot = container.marks.slot;
             self.doubts.remove(&(slot, container.marks.attempt));
@@ -138,7 +143,12 @@ impl History {
             if container.state == State::Running {
                 self.template_works |= container.marks.template == object.spec.template.hash;
                 let since = *seen.running_since.get_or_insert(now);
-                if now.since(since) >= backoff::STABLE_RUN && container.health != Health::Unhealthy {
+                // An older container that still runs, perhaps out of reach, says nothing of those after it.
+                let speaks = container.sight == Sight::Clear
+                    && container.marks.template == object.spec.template.hash
+                    && newest.get(&slot) == Some(&container.marks.attempt);
+                let stable = now.since(since) >= backoff::STABLE_RUN && container.health != Health::Unhealthy;
+                if speaks && stable {
                     self.slots.remove(&slot);
                 }
             }

@@ -98,12 +98,17 @@ pub fn read(call: Call, reply: Reply) -> Outcome<()> {
         (Call::Remove, 409) => Outcome::InDoubt(words.to_owned()),
         // A start that failed has failed: the container is there and does not run. The engine says 500 for a
         // command that is not there, a port that is taken, a mount that fails.
-        (Call::Start, 500) if !words.contains("Cannot connect to the Docker daemon") => {
-            refused(RefusalKind::Other)
-        }
+        (Call::Start, 500) if !connection_failed(words) => refused(RefusalKind::Other),
         (_, 400..=499) => refused(RefusalKind::Other),
         _ => Outcome::InDoubt(format!("{status}: {words}")),
     }
+}
+
+/// A Swarm manager's words where it could not reach a node, or lost it on the way.
+fn connection_failed(words: &str) -> bool {
+    ["Cannot connect to the Docker daemon", "error during connect", "An error occurred trying to connect"]
+        .iter()
+        .any(|text| words.contains(text))
 }
 
 fn scheduler_refused(words: &str) -> bool {
@@ -173,6 +178,7 @@ mod tests {
             (Call::Start, 404, "No such container", "refused"),
             (Call::Start, 500, "OCI runtime create failed: exec: \"/nope\"", "refused"),
             (Call::Start, 500, "Cannot connect to the Docker daemon at tcp://10.99.0.12:2376.", "in doubt"),
+            (Call::Start, 500, "error during connect: Post \"https://10.99.0.12:2376/\": EOF", "in doubt"),
             (Call::Stop, 304, "", "done"),
             (Call::Stop, 404, "No such container", "done"),
             (Call::Stop, 500, "cannot stop container", "in doubt"),

@@ -65,6 +65,8 @@ pub struct Tracked {
     pub lost_at: Option<Time>,
     /// How long it was seen away, all in all, since it was last stable.
     away: Duration,
+    /// When the endpoint last named it.
+    named: Time,
     condition: Condition,
     /// Was well at some time.
     met: bool,
@@ -108,7 +110,8 @@ pub struct Nodes {
 impl Nodes {
     /// Takes note of what the endpoint says. Returns when to look again, where waiting longer changes something.
     pub fn observe(&mut self, now: Time, said: &[Node], patience: Patience) -> Option<Time> {
-        let passed = now.since(std::mem::replace(&mut self.looked, now));
+        // What nobody looked at was not seen: a long gap counts as if it had been short.
+        let passed = now.since(std::mem::replace(&mut self.looked, now)).min(patience.stable_after);
         for (address, tracked) in &mut self.known {
             if !said.iter().any(|node| node.address == *address) {
                 tracked.see(now, passed, Condition::Hidden, patience);
@@ -121,12 +124,13 @@ impl Nodes {
                 self.known.entry(node.address.clone()).or_insert_with(|| Tracked::new(now, node, condition));
             let name = std::mem::take(&mut tracked.node.name);
             tracked.node = node.clone();
+            tracked.named = now;
             if condition == Condition::Hidden && !name.is_empty() {
                 tracked.node.name = name;
             }
             tracked.see(now, passed, condition, patience);
         }
-        let forgotten = |t: &Tracked| t.standing == Standing::Lost && now.since(t.since) >= FORGOTTEN_AFTER;
+        let forgotten = |t: &Tracked| t.standing == Standing::Lost && now.since(t.named) >= FORGOTTEN_AFTER;
         self.known.retain(|address, tracked| {
             said.iter().any(|node| node.address == *address) || !forgotten(tracked)
         });
@@ -157,9 +161,8 @@ impl Nodes {
     /// True where a list would show a container if it were there.
     pub fn would_show(&self, container: &Container) -> bool {
         let name = container.node.as_deref();
-        self.all()
-            .filter(|tracked| Some(&*tracked.node.name) == name)
-            .all(|tracked| tracked.standing.reachable())
+        let bearing = self.all().filter(|tracked| Some(&*tracked.node.name) == name);
+        bearing.map(|tracked| tracked.standing).min().is_none_or(Standing::reachable)
     }
 
     /// How far what is known of a container may be believed, as far as its node goes.
@@ -186,6 +189,7 @@ impl Tracked {
             since: now,
             lost_at: None,
             away: Duration::ZERO,
+            named: now,
             condition,
             met: false,
         }
@@ -223,6 +227,11 @@ impl Tracked {
             Standing::Settling => Some(self.since + patience.stable_after),
             _ => self.lost_at,
         }
+    }
+
+    /// True where its own engine answers, though the endpoint calls it unhealthy.
+    pub fn sulks(&self) -> bool {
+        self.condition == Condition::Sulking
     }
 
     /// How people call it.
@@ -280,6 +289,7 @@ mod tests {
         story(
             "0 Healthy Up
              10 Unhealthy Down
+             25 Unhealthy Down
              39 Unhealthy Down
              40 Unhealthy Lost
              50 Healthy Settling
@@ -308,11 +318,12 @@ mod tests {
         story(
             "0 Healthy Up
              10 Pending Unknown
+             25 Pending Unknown
              39 Pending Unknown
              40 Pending Lost
              41 Healthy Settling",
         );
-        story("0 Pending Unknown \n 30 Pending Lost");
+        story("0 Pending Unknown \n 15 Pending Unknown \n 30 Pending Lost");
         story("0 Pending Unknown \n 5 Healthy Up");
     }
 
@@ -321,9 +332,10 @@ mod tests {
         story(
             "0 Healthy Up
              10 gone Unknown
+             25 gone Unknown
              40 gone Lost
-             3609 gone Lost
-             3610 gone none",
+             3599 gone Lost
+             3600 gone none",
         );
     }
 
@@ -332,9 +344,20 @@ mod tests {
         story(
             "0 Healthy Up
              10 Unhealthy Down
+             25 Unhealthy Down
              40 Unhealthy Lost
              50 Pending Lost
              55 Healthy Settling",
+        );
+    }
+
+    #[test]
+    fn a_gap_in_which_nobody_looked_is_not_time_seen_away() {
+        story(
+            "0 Healthy Up
+             10 Unhealthy Down
+             310 Pending Unknown
+             311 Healthy Settling",
         );
     }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{MissedTickBehavior, interval_at, sleep_until, timeout_at};
 use tracing::{debug, info, warn};
 
 use super::nodes::Patience;
@@ -210,13 +210,17 @@ impl Observer {
 
     /// Inspects what the endpoint contradicts itself about, and what it lists although it was removed.
     async fn settle_disputes(&self, list: Vec<Container>) -> Vec<Container> {
+        // A node that has frozen must not hold up everybody: what is not settled by then stays disputed.
+        let until = tokio::time::Instant::now() + SLOW;
         stream::iter(list)
             .map(|mut container| async move {
                 let removed = self.cache.was_removed(&container.id);
                 if container.sight != Sight::Disputed && !removed {
                     return Some(container);
                 }
-                match self.engine.inspect(&self.cluster, &container.id.0).await {
+                let inspected = self.engine.inspect(&self.cluster, &container.id.0);
+                let found = timeout_at(until, inspected).await.unwrap_or_else(|_| Err(unanswered()));
+                match found {
                     Ok(Holder::Ours(found)) => {
                         self.cache.not_removed(&container.id);
                         (container.state, container.health, container.detail) =
@@ -248,8 +252,10 @@ impl Observer {
         if absent.is_empty() || engine.nodes.hide_something() {
             return Ok(());
         }
+        let until = tokio::time::Instant::now() + SLOW;
         let look = |container: Arc<Container>| async move {
-            match self.engine.inspect(&self.cluster, &container.id.0).await {
+            let inspected = self.engine.inspect(&self.cluster, &container.id.0);
+            match timeout_at(until, inspected).await.unwrap_or_else(|_| Err(unanswered())) {
                 Ok(Holder::Nobody) => Some(container),
                 Ok(Holder::Ours(_) | Holder::Foreign) => None,
                 Err(error) => {
@@ -330,11 +336,13 @@ impl Observer {
         if !task.is_empty() {
             return;
         }
+        let nodes = self.cache.engine().borrow().nodes.clone();
         let wanting: Vec<_> = self
             .cache
             .all()
             .into_iter()
             .filter(|c| c.detail.is_none() && (c.dead() || c.state == State::Running))
+            .filter(|c| c.sight == Sight::Clear && nodes.standing(c).reachable())
             .take(DETAILS_A_LIST)
             .collect();
         if wanting.is_empty() {
@@ -349,6 +357,11 @@ impl Observer {
             stream::iter(wanting).for_each_concurrent(DETAILS_AT_ONCE, look).await;
         });
     }
+}
+
+/// An inspect that was not waited for any longer.
+fn unanswered() -> EngineError {
+    EngineError(format!("no answer within {}", humantime::format_duration(SLOW)))
 }
 
 /// What is to be thought of nodes that were looked at twice: a node is well if it was so both times.

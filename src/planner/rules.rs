@@ -408,8 +408,10 @@ impl<'a> Planning<'a> {
         for number in staying {
             let Some(slot) = self.slots.get(&number) else { continue };
             let (current, stale) = (slot.current.first().copied(), slot.stale.first().copied());
-            // What is on a node that does not answer waits for its node, and holds up nobody.
-            if current.is_none() && stale.is_some_and(|stale| !self.standing(stale).reachable()) {
+            // What is on a node that does not answer waits for its node, and does not hold up the others for ever.
+            let held = |c: Option<&Container>| c.is_some_and(|c| self.standing(c) == Standing::Lost);
+            let out_of_reach = stale.is_some_and(|stale| !self.standing(stale).reachable());
+            if held(current) || held(stale) || (current.is_none() && out_of_reach) {
                 continue;
             }
             let failed = update.order == Order::StartFirst && self.input.history.slot(number).is_some();
@@ -456,7 +458,7 @@ impl<'a> Planning<'a> {
     fn replace_unhealthy(&mut self) {
         let settling = |slot: &Slot<'_>| {
             let starting = slot.current.iter().any(|c| c.health == Health::Starting);
-            slot.creating || starting || !slot.leaving.is_empty()
+            slot.creating || starting || slot.leaving.iter().any(|c| self.standing(c).reachable())
         };
         if self.slots.values().any(settling) {
             return;
@@ -468,7 +470,7 @@ impl<'a> Planning<'a> {
                 continue;
             };
             let since = self.input.history.unhealthy_since(&current.id);
-            if let Some(since) = since.filter(|_| self.standing(current).reachable()) {
+            if let Some(since) = since.filter(|_| !self.spoken_for.contains(&current.id)) {
                 candidates.push((since + cycle, current));
             }
         }

@@ -765,3 +765,32 @@ fn an_update_waits_for_the_old_container_to_stop_and_not_for_one_out_of_reach() 
            progressing: 2 of 2 run; 1 being created"#,
     );
 }
+
+#[test]
+fn an_old_container_that_runs_does_not_excuse_those_after_it_that_end() {
+    let object = Object { spec: spec("web", 1, ""), generation: 1, deleted: None };
+    let hash = object.spec.template.hash.as_str();
+    let mut history = History::new(1);
+    let mut world = vec![Arc::new(container(&format!("web.1.1 {hash} running hostdown node=n2")))];
+    let mut now = NOW;
+    for attempt in 2..=4 {
+        now = now + Duration::from_secs(100);
+        history.observe(&object, &world, now);
+        world.push(Arc::new(container(&format!("web.1.{attempt} {hash} exited"))));
+        history.observe(&object, &world, now);
+    }
+    assert_eq!(history.slot(1).map(|failures| failures.count), Some(3));
+}
+
+#[test]
+fn what_is_held_on_a_lost_node_does_not_hold_up_the_update_of_the_others() {
+    scenario(
+        "object web 2 t2 hold
+         node n1 up
+         node n2 lost
+         web.1.2 t2 running hostdown node=n2
+         web.2.1 t1 running node=n1",
+        r#"create web.2.2 image=img cause="replaces web.2.1, which is stale"
+           degraded: 1 of 2 run; node n2 does not answer since 1970-01-12T13:45:55.000Z (Unhealthy): its 1 containers wait for it, as OnNodeLost is "hold""#,
+    );
+}

@@ -9,11 +9,12 @@ use super::{Action, Input, Phase, Verdict};
 use crate::clock::Time;
 use crate::history::Failures;
 use crate::model::{Container, Health, OnNodeLost, Sight, State};
-use crate::observed::nodes::Standing;
+use crate::observed::nodes::{Standing, Tracked};
 
 /// The verdict where nothing may be decided.
 pub(super) fn waiting(input: &Input<'_>, reason: &str, until: Option<Time>) -> Verdict {
-    let counts = Counts::of(input, &Container::ready);
+    let ready = |c: &Container| c.ready() && c.sight == Sight::Clear && input.nodes.standing(c).reachable();
+    let counts = Counts::of(input, &ready);
     Verdict {
         phase: Phase::Blocked,
         reason: reason.to_owned(),
@@ -198,7 +199,10 @@ fn away(planning: &Planning<'_>) -> Option<(String, Option<Time>)> {
         (_, Standing::Lost) | (Some(_), _) => {
             format!("its {on_it} containers wait for it, as OnNodeLost is \"hold\"")
         }
-        (None, _) => format!("its {on_it} containers count as running, as its own engine still answers"),
+        _ if node.is_some_and(Tracked::sulks) => {
+            format!("its {on_it} containers count as running, as its own engine still answers")
+        }
+        _ => format!("its {on_it} containers count as running until more is known of it"),
     };
     Some((format!("node {name} does not answer{since}: {what}"), lost_at))
 }
