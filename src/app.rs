@@ -20,7 +20,7 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -204,6 +204,7 @@ impl App {
                 settings.parallel,
                 clock,
             )),
+            journal: store.journal().clone(),
             board: board.clone(),
             endpoint: endpoint.clone(),
             pulse: pulse.clone(),
@@ -220,20 +221,21 @@ impl App {
             clock,
         };
         let sources = Sources {
+            store: store.clone(),
             objects: store.objects(),
             board: board.subscribe(),
             cache: cache.clone(),
             endpoint: endpoint.clone(),
             cluster: cluster.into(),
-            durability: store.durability(),
             pulse,
             clock,
         };
         info!(endpoint = %endpoint, state = store.durability(), resync = ?settings.resync, lost_after = ?settings.lost_after,
               parallel = settings.parallel, cluster = %settings.cluster, "starting");
-        greet(&settings, &listeners, &client, store.durability())?;
+        greet(&settings, &listeners, &client, &store.durability())?;
 
-        let router = http::router(Api { store, sources, cache });
+        let router =
+            http::router(Api { store, sources, cache, long: Arc::new(Semaphore::new(http::LONG_ANSWERS)) });
         let server = serving.spawn(accept::serve(
             listeners,
             Arc::new(ArcSwap::from_pointee(tls)),

@@ -314,6 +314,11 @@ impl History {
         }
     }
 
+    /// The generation that was looked at last.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// True once the image of the present template was found or pulled.
     pub fn image_provided(&self) -> bool {
         self.image_provided

@@ -12,6 +12,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::observed::Cache;
 use crate::status::Sources;
@@ -23,6 +24,7 @@ mod health;
 mod objects;
 pub mod peer;
 mod problem;
+mod query;
 mod reply;
 mod status;
 mod submit;
@@ -34,6 +36,10 @@ use problem::Problem;
 /// The largest request body, in bytes: room for some thousand objects.
 const BODY_MAX_BYTES: usize = 1024 * 1024;
 
+/// Answers that may take as long as their client likes, waits and streams, at one time. Each holds a connection; so
+/// many leave a fifth of those that one address may have for those who only ask or submit.
+pub const LONG_ANSWERS: usize = 200;
+
 /// What the handlers work with.
 #[derive(Clone)]
 pub struct Api {
@@ -43,6 +49,15 @@ pub struct Api {
     pub sources: Sources,
     /// The observed side, for readiness.
     pub cache: Arc<Cache>,
+    /// Places for answers that take long: [`LONG_ANSWERS`] of them.
+    pub long: Arc<Semaphore>,
+}
+
+impl Api {
+    /// A place for an answer that takes long, to be held until its end; refused where there is none left.
+    fn long_answer(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.long.clone().try_acquire_owned().map_err(|_| Problem::too_many_wait(LONG_ANSWERS))
+    }
 }
 
 /// All routes, and what is tried of a path that is none of them.

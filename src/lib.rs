@@ -42,6 +42,7 @@ pub mod clock;
 pub mod engine;
 pub mod history;
 pub mod http;
+pub mod journal;
 pub mod model;
 pub mod observed;
 pub mod planner;

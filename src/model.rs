@@ -206,6 +206,24 @@ impl TemplateHash {
     }
 }
 
+/// The most specs of an object that are remembered, the present one among them.
+pub const MAX_REVISIONS: usize = 10;
+
+/// A spec that an object has or had.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Revision {
+    /// The generation that it made.
+    pub generation: u64,
+    /// When it was submitted.
+    pub at: Time,
+    /// Who submitted it: the subject of the certificate.
+    pub by: Arc<str>,
+    /// The generation whose spec this is again, where it came from a rollback.
+    pub rolled_back_to: Option<u64>,
+    /// The submitted JSON, canonical.
+    pub submitted: Value,
+}
+
 /// A submitted object as the store holds it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
@@ -215,9 +233,16 @@ pub struct Object {
     pub generation: u64,
     /// When it was deleted: its containers go, and what turns up late goes too.
     pub deleted: Option<Time>,
+    /// The last [`MAX_REVISIONS`] specs, oldest first. The last one is `spec`.
+    pub revisions: Vec<Revision>,
 }
 
 impl Object {
+    /// An object at its first generation, without a past.
+    pub fn new(spec: Spec) -> Object {
+        Object { spec, generation: 1, deleted: None, revisions: Vec::new() }
+    }
+
     /// What to do with containers on a lost node. One that was deleted holds nothing.
     pub fn on_node_lost(&self) -> OnNodeLost {
         if self.deleted.is_some() { OnNodeLost::Replace } else { self.spec.on_node_lost }

@@ -148,6 +148,19 @@ pub enum Phase {
     Deleting,
 }
 
+impl Phase {
+    /// The word for it, as the status has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Phase::Converged => "converged",
+            Phase::Progressing => "progressing",
+            Phase::Degraded => "degraded",
+            Phase::Blocked => "blocked",
+            Phase::Deleting => "deleting",
+        }
+    }
+}
+
 /// How an object is doing, and why, in one sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {

@@ -17,6 +17,7 @@ use crate::observed::nodes::{Standing, Tracked};
 use crate::observed::{Cache, EngineState};
 use crate::planner::{Evidence, Phase};
 use crate::pulse::Pulse;
+use crate::store::{Quarantined, Store};
 use crate::worker::{Board, Progress};
 
 /// What the status is made from.
@@ -32,8 +33,8 @@ pub struct Sources {
     pub endpoint: Arc<str>,
     /// The cluster label.
     pub cluster: Arc<str>,
-    /// How lasting the store is.
-    pub durability: &'static str,
+    /// Where what is wanted is kept.
+    pub store: Arc<dyn Store>,
     /// Whether the loop turns.
     pub pulse: Pulse,
     /// The time.
@@ -50,6 +51,9 @@ pub struct ClusterStatus {
     pub engine: EngineStatus,
     /// Every object, by name; deleted ones as long as containers of theirs are there.
     pub objects: Vec<ObjectStatus>,
+    /// Objects that are stored and cannot be read: their containers are left alone until they are submitted anew.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quarantined: Vec<QuarantinedStatus>,
     /// Containers with this cluster's label whose object nobody submitted: they are left alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unclaimed: Vec<ContainerStatus>,
@@ -64,7 +68,17 @@ pub struct ManagerStatus {
     /// The value of its label on containers.
     pub cluster: String,
     /// How lasting what was submitted is.
-    pub state: &'static str,
+    pub state: String,
+}
+
+/// An object that is stored and cannot be read.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct QuarantinedStatus {
+    /// Its name.
+    pub name: String,
+    /// Why it cannot be read, and what to do.
+    pub reason: String,
 }
 
 /// The endpoint.
@@ -208,10 +222,11 @@ impl Sources {
             manager: ManagerStatus {
                 version: env!("CARGO_PKG_VERSION"),
                 cluster: self.cluster.to_string(),
-                state: self.durability,
+                state: self.store.durability(),
             },
             engine: self.engine(),
             objects: statuses,
+            quarantined: self.store.quarantined().iter().map(quarantined_status).collect(),
             unclaimed: by_object.into_values().flatten().map(|c| container_status(&c)).collect(),
         }
     }
@@ -286,6 +301,11 @@ fn object_status(
             format!("generation {} was just submitted; before it: {}", object.generation, verdict.reason);
     }
     status
+}
+
+fn quarantined_status((name, found): (&ObjectName, &Quarantined)) -> QuarantinedStatus {
+    let reason = format!("what is stored of it cannot be read ({}); submit it anew", found.why);
+    QuarantinedStatus { name: name.to_string(), reason }
 }
 
 /// A plain engine is no node to be shown.

@@ -3,14 +3,19 @@
 //! A [`Store`] keeps the desired state: it takes one transaction at a time, makes it as durable as it can,
 //! then publishes the new snapshot, then answers. Whoever reads holds a snapshot; nobody ever waits for a
 //! writer. What a transaction does to a snapshot is the pure function [`apply`], the same for every store.
+//!
+//! Beside the objects a store keeps the [`Journal`], the log of what happened: a change stands in it before
+//! anything that the change causes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::clock::Time;
-use crate::model::{Object, ObjectName, Objects, Spec};
+use crate::journal::Journal;
+use crate::model::{MAX_REVISIONS, Object, ObjectName, Objects, Revision, Spec, submission};
 
 pub mod memory;
 
@@ -26,6 +31,47 @@ pub enum Change {
     Put(Box<Spec>),
     /// Delete the object.
     Delete(ObjectName),
+    /// Take an earlier spec of the object again, also of a deleted one.
+    Rollback {
+        /// The object.
+        name: ObjectName,
+        /// The generation whose spec it is to have; without one, the last spec that differs from the present.
+        to: Option<u64>,
+    },
+}
+
+impl Change {
+    fn name(&self) -> &ObjectName {
+        match self {
+            Change::Put(spec) => &spec.name,
+            Change::Delete(name) | Change::Rollback { name, .. } => name,
+        }
+    }
+}
+
+/// Changes that are taken together or not at all.
+#[derive(Debug, Clone)]
+pub struct Transaction {
+    /// What is to change.
+    pub changes: Vec<Change>,
+    /// What must hold for each of them.
+    pub precondition: Precondition,
+    /// Objects whose names begin so and that `changes` does not name are deleted, too.
+    pub prune: Option<String>,
+    /// Who asks for it: the subject of a certificate.
+    pub by: Arc<str>,
+}
+
+impl Transaction {
+    /// Changes without a condition, by nobody in particular.
+    pub fn of(changes: impl Into<Vec<Change>>) -> Transaction {
+        Transaction {
+            changes: changes.into(),
+            precondition: Precondition::None,
+            prune: None,
+            by: Arc::default(),
+        }
+    }
 }
 
 /// What must hold for a transaction to be taken: `If-Match` and `If-None-Match`.
@@ -55,6 +101,18 @@ pub enum Effect {
     Deleted,
 }
 
+impl Effect {
+    /// The word for it in answers and logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Effect::Created => "created",
+            Effect::Updated => "updated",
+            Effect::Unchanged => "unchanged",
+            Effect::Deleted => "deleted",
+        }
+    }
+}
+
 /// One change as it was committed.
 #[derive(Debug, Clone)]
 pub struct Committed {
@@ -64,7 +122,15 @@ pub struct Committed {
     pub effect: Effect,
 }
 
-/// Why a transaction was not taken. Nothing of it was.
+impl Committed {
+    /// The generation whose spec the object has again, where this change was a rollback.
+    pub fn rolled_back_to(&self) -> Option<u64> {
+        let last = self.object.revisions.last().filter(|r| r.generation == self.object.generation)?;
+        last.rolled_back_to.filter(|_| matches!(self.effect, Effect::Created | Effect::Updated))
+    }
+}
+
+/// Why a transaction was not taken. Nothing of it was, except where [`StoreError::Unsettled`] says so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// There is no such object.
@@ -78,72 +144,189 @@ pub enum StoreError {
         /// What was found instead.
         found: String,
     },
+    /// The object never had that spec, or it is forgotten.
+    #[error("'{name}' cannot go back to {wanted}: {known}")]
+    NoRevision {
+        /// The object.
+        name: ObjectName,
+        /// What was asked for, in words.
+        wanted: String,
+        /// What there is instead, in words.
+        known: String,
+    },
+    /// What is stored of the object cannot be read by this version, and was left as it is.
+    #[error("'{name}' is stored in a form that this version cannot read ({why}); submit it anew")]
+    Quarantined {
+        /// The object.
+        name: ObjectName,
+        /// Why it cannot be read.
+        why: String,
+    },
     /// One object more than [`MAX_OBJECTS`].
     #[error("there are {MAX_OBJECTS} objects already; delete one first")]
     Full,
+    /// The disk is full.
+    #[error("the state cannot be written, the disk is full: {0}; make room and try again")]
+    NoSpace(String),
+    /// The commit failed, or an earlier one did and it is not yet known what the disk holds. Whether a change was
+    /// taken, `GET /objects` says as soon as the store can be written again.
+    #[error("the state cannot be written: {0}; nothing is acknowledged until it can be")]
+    Unsettled(String),
+    /// The daemon is stopping.
+    #[error("the daemon is stopping; nothing was changed")]
+    Stopping,
+}
+
+/// An object that is stored and cannot be read. Its containers are left alone until it is submitted anew.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quarantined {
+    /// Why it cannot be read.
+    pub why: String,
+    /// Its generation, as far as that can be read; the next submit continues from there.
+    pub generation: u64,
+    /// What is stored.
+    pub stored: Arc<str>,
+}
+
+/// All that is wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Desired {
+    /// The objects, and the tombstones of deleted ones.
+    pub objects: Arc<Objects>,
+    /// What could not be read.
+    pub quarantined: Arc<BTreeMap<ObjectName, Quarantined>>,
 }
 
 /// Keeps the desired state.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Takes all of `changes` or none. When it returns, the changes are as durable as this store makes them,
-    /// visible in [`Store::objects`] and announced to the subscribers.
-    async fn commit(
-        &self,
-        changes: Vec<Change>,
-        precondition: Precondition,
-    ) -> Result<Vec<Committed>, StoreError>;
+    /// Takes all of a transaction or nothing. When it returns, the changes are as durable as this store makes
+    /// them, visible in [`Store::objects`], in the journal, and announced to the subscribers.
+    async fn commit(&self, transaction: Transaction) -> Result<Vec<Committed>, StoreError>;
 
     /// The present snapshot, and word of each new one.
     fn objects(&self) -> watch::Receiver<Arc<Objects>>;
 
-    /// How lasting this store is, for the status page and the log: one clause.
-    fn durability(&self) -> &'static str;
+    /// Objects that are stored and cannot be read.
+    fn quarantined(&self) -> Arc<BTreeMap<ObjectName, Quarantined>>;
+
+    /// What happened.
+    fn journal(&self) -> &Journal;
+
+    /// How lasting this store is at present, for the status page and the log: one clause.
+    fn durability(&self) -> String;
 }
 
 /// What a transaction makes of a snapshot: the new one, and what happened to each object.
 pub fn apply(
-    before: &Objects,
-    changes: Vec<Change>,
-    precondition: Precondition,
+    before: &Desired,
+    transaction: &Transaction,
     now: Time,
-) -> Result<(Objects, Vec<Committed>), StoreError> {
-    let mut after = before.clone();
-    let mut committed = Vec::with_capacity(changes.len());
-    for change in changes {
-        let name = match &change {
-            Change::Put(spec) => spec.name.clone(),
-            Change::Delete(name) => name.clone(),
-        };
-        let known = after.get(&name);
-        let live = known.filter(|o| o.deleted.is_none());
-        check(&name, live, precondition)?;
-        let next = known.map_or(1, |o| o.generation + 1);
-        let (object, effect) = match (change, live) {
-            (Change::Put(spec), Some(object)) if object.spec.submitted == spec.submitted => {
-                (object.clone(), Effect::Unchanged)
+) -> Result<(Desired, Vec<Committed>), StoreError> {
+    let mut after = Objects::clone(&before.objects);
+    let mut quarantined = before.quarantined.clone();
+    let mut committed = Vec::with_capacity(transaction.changes.len());
+    let by = &transaction.by;
+    let pruned = pruned(&before.objects, transaction).map(Change::Delete);
+    for change in transaction.changes.iter().cloned().chain(pruned) {
+        let name = change.name().clone();
+        let known = after.get(&name).cloned();
+        let unreadable = quarantined.get(&name);
+        let live = known.as_ref().filter(|o| o.deleted.is_none());
+        check(&name, live, unreadable, transaction.precondition)?;
+        let next =
+            1 + known.as_ref().map(|o| o.generation).max(unreadable.map(|q| q.generation)).unwrap_or(0);
+        let (object, effect) = match change {
+            Change::Delete(_) | Change::Rollback { .. } if unreadable.is_some() => {
+                let why = unreadable.map(|q| q.why.clone()).unwrap_or_default();
+                return Err(StoreError::Quarantined { name, why });
             }
-            (Change::Put(spec), live) => {
-                let effect = if live.is_some() { Effect::Updated } else { Effect::Created };
-                (Arc::new(Object { spec: *spec, generation: next, deleted: None }), effect)
+            Change::Put(spec) => put(known.as_ref(), *spec, None, next, by, now),
+            Change::Rollback { to, .. } => {
+                let known = known.as_ref().ok_or_else(|| StoreError::NotFound(name.clone()))?;
+                let (to, spec) = earlier(known, to)?;
+                put(Some(known), spec, Some(to), next, by, now)
             }
-            (Change::Delete(_), Some(object)) => {
-                let tombstone = Object { generation: next, deleted: Some(now), spec: object.spec.clone() };
+            Change::Delete(_) => {
+                let object = live.ok_or_else(|| StoreError::NotFound(name.clone()))?;
+                let tombstone = Object { generation: next, deleted: Some(now), ..Object::clone(object) };
                 (Arc::new(tombstone), Effect::Deleted)
             }
-            (Change::Delete(name), None) => return Err(StoreError::NotFound(name)),
         };
+        if unreadable.is_some() {
+            Arc::make_mut(&mut quarantined).remove(&name);
+        }
         after.insert(name, object.clone());
         committed.push(Committed { object, effect });
     }
-    if committed.iter().any(|c| c.effect == Effect::Created) && live(&after) > MAX_OBJECTS {
+    if committed.iter().any(|c| c.effect == Effect::Created) && count_live(&after) > MAX_OBJECTS {
         return Err(StoreError::Full);
     }
     drop_old_tombstones(&mut after);
-    Ok((after, committed))
+    Ok((Desired { objects: Arc::new(after), quarantined }, committed))
 }
 
-fn live(objects: &Objects) -> usize {
+/// Takes a spec: a new generation, unless the object is there and has that very spec.
+fn put(
+    known: Option<&Arc<Object>>,
+    spec: Spec,
+    rolled_back_to: Option<u64>,
+    generation: u64,
+    by: &Arc<str>,
+    at: Time,
+) -> (Arc<Object>, Effect) {
+    let live = known.filter(|o| o.deleted.is_none());
+    if let Some(object) = live.filter(|o| o.spec.submitted == spec.submitted) {
+        return (object.clone(), Effect::Unchanged);
+    }
+    let mut revisions = known.map(|o| o.revisions.clone()).unwrap_or_default();
+    let submitted = spec.submitted.clone();
+    revisions.push(Revision { generation, at, by: by.clone(), rolled_back_to, submitted });
+    revisions.drain(..revisions.len().saturating_sub(MAX_REVISIONS));
+    let effect = if live.is_some() { Effect::Updated } else { Effect::Created };
+    (Arc::new(Object { spec, generation, deleted: None, revisions }), effect)
+}
+
+/// An earlier spec of an object, and its generation.
+fn earlier(object: &Object, to: Option<u64>) -> Result<(u64, Spec), StoreError> {
+    let deleted = object.deleted.is_some();
+    let differs = |r: &&Revision| deleted || r.submitted != object.spec.submitted;
+    let found = match to {
+        Some(generation) => object.revisions.iter().find(|r| r.generation == generation),
+        None => object.revisions.iter().rev().find(differs),
+    };
+    let refusal = |known: String| StoreError::NoRevision {
+        name: object.spec.name.clone(),
+        wanted: to.map_or("an earlier spec".to_owned(), |to| format!("generation {to}")),
+        known,
+    };
+    let Some(revision) = found else {
+        let all: Vec<String> = object.revisions.iter().map(|r| r.generation.to_string()).collect();
+        return Err(refusal(match to {
+            Some(_) => format!("remembered are {}", all.join(", ")),
+            None => "it never had another one".to_owned(),
+        }));
+    };
+    let spec = submission::object(&revision.submitted)
+        .map_err(|e| refusal(format!("what was taken then is refused now: {e}")))?;
+    Ok((revision.generation, spec))
+}
+
+/// The names that `prune` deletes.
+fn pruned<'a>(before: &'a Objects, transaction: &'a Transaction) -> impl Iterator<Item = ObjectName> + 'a {
+    let named: BTreeSet<&ObjectName> = transaction.changes.iter().map(Change::name).collect();
+    let prefix = transaction.prune.as_deref();
+    before
+        .iter()
+        .filter(move |(name, object)| {
+            prefix.is_some_and(|prefix| name.as_str().starts_with(prefix))
+                && object.deleted.is_none()
+                && !named.contains(name)
+        })
+        .map(|(name, _)| name.clone())
+}
+
+fn count_live(objects: &Objects) -> usize {
     objects.values().filter(|o| o.deleted.is_none()).count()
 }
 
@@ -159,12 +342,13 @@ fn drop_old_tombstones(objects: &mut Objects) {
 fn check(
     name: &ObjectName,
     live: Option<&Arc<Object>>,
+    unreadable: Option<&Quarantined>,
     precondition: Precondition,
 ) -> Result<(), StoreError> {
     let holds = match precondition {
         Precondition::None => true,
-        Precondition::Exists => live.is_some(),
-        Precondition::Absent => live.is_none(),
+        Precondition::Exists => live.is_some() || unreadable.is_some(),
+        Precondition::Absent => live.is_none() && unreadable.is_none(),
         Precondition::Generation(wanted) => live.is_some_and(|o| o.generation == wanted),
     };
     if holds {
@@ -172,78 +356,11 @@ fn check(
     }
     let found = match live {
         Some(object) => format!("it is at generation {}", object.generation),
+        None if unreadable.is_some() => "what is stored of it cannot be read".to_owned(),
         None => "there is no such object".to_owned(),
     };
     Err(StoreError::Precondition { name: name.clone(), found })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::submission;
-
-    fn put(name: &str, count: u32) -> Change {
-        let text = format!(r#"{{"Name": "{name}", "Image": "a", "Count": {count}}}"#);
-        match submission::read(text.as_bytes()).unwrap() {
-            submission::Submission::One(spec) => Change::Put(spec),
-            submission::Submission::Many(_) => unreachable!(),
-        }
-    }
-
-    fn name(text: &str) -> ObjectName {
-        ObjectName::parse(text).unwrap()
-    }
-
-    fn step(before: &Objects, change: Change) -> (Objects, Effect, u64) {
-        let (after, committed) = apply(before, vec![change], Precondition::None, Time(1)).unwrap();
-        (after, committed[0].effect, committed[0].object.generation)
-    }
-
-    #[test]
-    fn generations_grow_with_changes_and_over_deletions() {
-        let (s, e, g) = step(&Objects::new(), put("web", 1));
-        assert_eq!((e, g), (Effect::Created, 1));
-        let (s, e, g) = step(&s, put("web", 1));
-        assert_eq!((e, g), (Effect::Unchanged, 1));
-        let (s, e, g) = step(&s, put("web", 2));
-        assert_eq!((e, g), (Effect::Updated, 2));
-        let (s, e, g) = step(&s, Change::Delete(name("web")));
-        assert_eq!((e, g), (Effect::Deleted, 3));
-        assert_eq!(
-            apply(&s, vec![Change::Delete(name("web"))], Precondition::None, Time(1)).unwrap_err(),
-            StoreError::NotFound(name("web"))
-        );
-        let (_, e, g) = step(&s, put("web", 2));
-        assert_eq!((e, g), (Effect::Created, 4));
-    }
-
-    #[test]
-    fn a_transaction_is_taken_whole_or_not_at_all() {
-        let (s, ..) = step(&Objects::new(), put("web", 1));
-        let changes = vec![put("web", 5), Change::Delete(name("nothing"))];
-        assert!(apply(&s, changes, Precondition::None, Time(1)).is_err());
-        assert_eq!(s[&name("web")].spec.count, 1);
-    }
-
-    #[test]
-    fn preconditions_guard_the_generation() {
-        let (s, ..) = step(&Objects::new(), put("web", 1));
-        assert!(apply(&s, vec![put("web", 2)], Precondition::Generation(1), Time(1)).is_ok());
-        assert!(apply(&s, vec![put("web", 2)], Precondition::Generation(2), Time(1)).is_err());
-        assert!(apply(&s, vec![put("web", 2)], Precondition::Absent, Time(1)).is_err());
-        assert!(apply(&s, vec![put("new", 2)], Precondition::Absent, Time(1)).is_ok());
-        assert!(apply(&s, vec![put("new", 2)], Precondition::Exists, Time(1)).is_err());
-    }
-
-    #[test]
-    fn one_object_too_many_is_refused() {
-        let (mut s, ..) = step(&Objects::new(), put("web", 1));
-        let object = s[&name("web")].clone();
-        s.extend((1..MAX_OBJECTS).map(|i| (name(&format!("o{i}")), object.clone())));
-        assert_eq!(
-            apply(&s, vec![put("more", 1)], Precondition::None, Time(1)).unwrap_err(),
-            StoreError::Full
-        );
-        assert!(apply(&s, vec![put("web", 9)], Precondition::None, Time(1)).is_ok());
-    }
-}
+mod tests;

@@ -23,6 +23,7 @@ use crate::actuator::Actuator;
 use crate::clock::{Clock, Time};
 use crate::engine::Outcome;
 use crate::history::{History, Report};
+use crate::journal::{EventKind, Journal};
 use crate::model::{Container, Object, ObjectName, Objects};
 use crate::observed::{Cache, Containers, EngineState};
 use crate::planner::{self, Action, Input, Step, Verdict};
@@ -51,6 +52,8 @@ pub struct Shop {
     pub cache: Arc<Cache>,
     /// Performs their steps.
     pub actuator: Arc<Actuator>,
+    /// Where they tell what they do.
+    pub journal: Journal,
     /// Where they publish.
     pub board: watch::Sender<Arc<Board>>,
     /// How the engine is called in messages.
@@ -216,6 +219,7 @@ impl Worker {
 
     fn begin(&mut self, object: Arc<Object>, step: Step) {
         info!(object = %self.name, generation = object.generation, plan = %step, "step");
+        self.shop.journal.note(EventKind::Step, &self.name, object.generation, step.to_string());
         let (actuator, action) = (self.shop.actuator.clone(), step.action.clone());
         self.steps.spawn(async move {
             let report = actuator.perform(&object, &action).await;
@@ -236,6 +240,8 @@ impl Worker {
             let step = self.under_way.remove(i);
             if let Some((how, why)) = trouble(&report) {
                 warn!(object = %self.name, plan = %step, outcome = how, error = %why, "step failed");
+                let text = format!("{step} {how}: {why}");
+                self.shop.journal.note(EventKind::StepFailed, &self.name, self.history.generation(), text);
             }
         }
         self.history.ended(&action, report, self.shop.clock.now());
@@ -250,6 +256,8 @@ impl Worker {
             }
             if before.is_none_or(|b| b.verdict.phase != progress.verdict.phase) {
                 info!(object = %self.name, phase = ?progress.verdict.phase, "{}", progress.verdict.reason);
+                let text = format!("{}: {}", progress.verdict.phase.word(), progress.verdict.reason);
+                self.shop.journal.note(EventKind::Phase, &self.name, observed_generation, text);
             }
             Arc::make_mut(board).insert(self.name.clone(), Arc::new(progress));
             true
@@ -294,7 +302,7 @@ mod tests {
     use crate::observed::observer::Observer;
     use crate::planner::Phase;
     use crate::store::memory::MemoryStore;
-    use crate::store::{Change, Precondition, Store};
+    use crate::store::{Change, Store, Transaction};
 
     /// A simulated engine with one call that panics, if `fatal` says so.
     struct Fragile {
@@ -357,6 +365,7 @@ mod tests {
             objects: store.objects(),
             cache: cache.clone(),
             actuator,
+            journal: store.journal().clone(),
             board: watch::Sender::new(Arc::default()),
             endpoint: "simulated://3".into(),
             pulse: Pulse::new(clock.now()),
@@ -384,7 +393,7 @@ mod tests {
         let loops = [tokio::spawn(async { drop(dispatch(shop).await) }), tokio::spawn(observer.run())];
         let name = ObjectName::parse("web").unwrap();
         for count in [40, 3, 7] {
-            store.commit(vec![put("web", count)], Precondition::None).await.unwrap();
+            store.commit(Transaction::of([put("web", count)])).await.unwrap();
             let generation = store.objects().borrow()[&name].generation;
             let wanted = usize::try_from(count).unwrap();
             let converged = |board: &Arc<Board>| {
@@ -396,7 +405,7 @@ mod tests {
             };
             tokio::time::timeout(Duration::from_secs(60), board.wait_for(converged)).await.unwrap().unwrap();
         }
-        store.commit(vec![Change::Delete(name.clone())], Precondition::None).await.unwrap();
+        store.commit(Transaction::of([Change::Delete(name.clone())])).await.unwrap();
         tokio::time::timeout(Duration::from_secs(60), present.wait_for(|p| p.is_empty()))
             .await
             .unwrap()
@@ -412,7 +421,7 @@ mod tests {
     async fn a_worker_that_dies_takes_the_dispatcher_with_it() {
         let Daemon { store, shop, observer } = daemon(true);
         let watching = tokio::spawn(observer.run());
-        store.commit(vec![put("web", 1)], Precondition::None).await.unwrap();
+        store.commit(Transaction::of([put("web", 1)])).await.unwrap();
         let ended = tokio::time::timeout(Duration::from_secs(60), dispatch(shop)).await.unwrap();
         assert!(ended.unwrap_err().to_string().starts_with("the worker of 'web' died"));
         watching.abort();

@@ -12,10 +12,11 @@ use tracing::info;
 
 use super::peer::Peer;
 use super::problem::Problem;
-use super::submit::{Receipt, no_query, precondition};
+use super::query::Query;
+use super::submit::{Receipt, precondition};
 use super::{Api, reply};
 use crate::model::{Object, ObjectName};
-use crate::store::Change;
+use crate::store::{Change, Transaction};
 
 /// An object as it was submitted, with its generation.
 fn as_submitted(object: &Object) -> Value {
@@ -26,7 +27,7 @@ fn as_submitted(object: &Object) -> Value {
 }
 
 pub(super) async fn all(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    no_query(query.as_deref())?;
+    Query::read(query.as_deref(), &[])?;
     let objects = api.sources.objects.borrow().clone();
     let live: Vec<Value> =
         objects.values().filter(|o| o.deleted.is_none()).map(|o| as_submitted(o)).collect();
@@ -38,7 +39,7 @@ pub(super) async fn one(
     name: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    no_query(query.as_deref())?;
+    Query::read(query.as_deref(), &[])?;
     let name = named(name)?;
     let objects = api.sources.objects.borrow().clone();
     let found = ObjectName::parse(&name).and_then(|n| objects.get(&n)).filter(|o| o.deleted.is_none());
@@ -55,10 +56,15 @@ pub(super) async fn delete(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    no_query(query.as_deref())?;
+    Query::read(query.as_deref(), &[])?;
     let name = named(name)?;
     let parsed = ObjectName::parse(&name).ok_or_else(|| missing(&api, &name))?;
-    let committed = match api.store.commit(vec![Change::Delete(parsed)], precondition(&headers)?).await {
+    let transaction = Transaction {
+        precondition: precondition(&headers)?,
+        by: peer.subject.as_str().into(),
+        ..Transaction::of([Change::Delete(parsed)])
+    };
+    let committed = match api.store.commit(transaction).await {
         Ok(committed) => committed,
         Err(crate::store::StoreError::NotFound(_)) => return Err(missing(&api, &name)),
         Err(error) => return Err(error.into()),

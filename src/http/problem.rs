@@ -25,6 +25,9 @@ pub(super) struct Problem {
     field: Option<String>,
     #[serde(skip)]
     allow: Option<&'static str>,
+    /// Seconds.
+    #[serde(skip)]
+    retry_after: Option<u16>,
 }
 
 impl Problem {
@@ -36,6 +39,7 @@ impl Problem {
             detail: detail.into(),
             field: None,
             allow: None,
+            retry_after: None,
         }
     }
 
@@ -66,6 +70,16 @@ impl Problem {
             None => "; GET /objects lists those there are".to_owned(),
         };
         Problem::new(StatusCode::NOT_FOUND, "No such object", format!("there is no object '{name}'{hint}"))
+    }
+
+    pub(super) fn too_many_wait(limit: usize) -> Problem {
+        let detail = format!(
+            "{limit} requests wait or watch already, which is the limit; nothing was done; come back as Retry-After says"
+        );
+        Problem {
+            retry_after: Some(5),
+            ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Too many wait", detail)
+        }
     }
 
     pub(super) fn expired(peer: &Peer) -> Problem {
@@ -108,6 +122,11 @@ impl From<StoreError> for Problem {
         let (status, title) = match &error {
             StoreError::NotFound(_) => (StatusCode::NOT_FOUND, "No such object"),
             StoreError::Precondition { .. } => (StatusCode::PRECONDITION_FAILED, "Precondition failed"),
+            StoreError::NoRevision { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "No such revision"),
+            StoreError::Quarantined { .. } => (StatusCode::CONFLICT, "Object cannot be read"),
+            StoreError::NoSpace(_) => (StatusCode::INSUFFICIENT_STORAGE, "Disk full"),
+            StoreError::Unsettled(_) => (StatusCode::SERVICE_UNAVAILABLE, "State cannot be written"),
+            StoreError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "Stopping"),
             StoreError::Full => (StatusCode::INSUFFICIENT_STORAGE, "Too many objects"),
         };
         Problem::new(status, title, error.to_string())
@@ -120,6 +139,9 @@ impl IntoResponse for Problem {
         let mut response = reply::json(status, "application/problem+json", &self);
         if let Some(allow) = self.allow {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

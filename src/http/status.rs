@@ -5,12 +5,12 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 
 use super::problem::Problem;
-use super::submit::no_query;
+use super::query::Query;
 use super::{Api, objects, reply};
 use crate::model::ObjectName;
 
 pub(super) async fn all(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    no_query(query.as_deref())?;
+    Query::read(query.as_deref(), &[])?;
     Ok(reply::ok(&api.sources.cluster()))
 }
 
@@ -19,7 +19,7 @@ pub(super) async fn one(
     name: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    no_query(query.as_deref())?;
+    Query::read(query.as_deref(), &[])?;
     let name = objects::named(name)?;
     match ObjectName::parse(&name).and_then(|name| api.sources.object(&name)) {
         Some(status) => Ok(reply::tagged(reply::ok(&status), status.generation)),

@@ -15,9 +15,10 @@ use tracing::info;
 use super::connection::BodyError;
 use super::peer::Peer;
 use super::problem::Problem;
+use super::query::Query;
 use super::{Api, BODY_MAX_BYTES, reply};
 use crate::model::submission::{self, Submission};
-use crate::store::{Change, Committed, Effect, Precondition};
+use crate::store::{Change, Committed, Effect, Precondition, Transaction};
 
 /// What a submit did to one object.
 #[derive(Debug, Serialize)]
@@ -33,12 +34,7 @@ impl Receipt {
         Receipt {
             name: committed.object.spec.name.to_string(),
             generation: committed.object.generation,
-            result: match committed.effect {
-                Effect::Created => "created",
-                Effect::Updated => "updated",
-                Effect::Unchanged => "unchanged",
-                Effect::Deleted => "deleted",
-            },
+            result: committed.effect.word(),
         }
     }
 }
@@ -50,7 +46,7 @@ pub(super) async fn submit(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    no_query(query.as_deref())?;
+    Query::read(query.as_deref(), &[])?;
     let body = body.map_err(|rejection| unreadable(&rejection))?;
     if body.is_empty() {
         let detail = "the body is empty; send an object, such as -d '{\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}'";
@@ -65,7 +61,9 @@ pub(super) async fn submit(
         let detail = "If-Match and If-None-Match speak of one object; this is an array";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "Ambiguous precondition", detail));
     }
-    let committed = api.store.commit(specs.into_iter().map(Change::Put).collect(), precondition).await?;
+    let changes = specs.into_iter().map(Change::Put).collect();
+    let by = peer.subject.as_str().into();
+    let committed = api.store.commit(Transaction { changes, precondition, prune: None, by }).await?;
     for one in &committed {
         info!(by = %peer.subject, fingerprint = %peer.fingerprint, object = %one.object.spec.name,
               generation = one.object.generation, count = one.object.spec.count, image = %one.object.spec.template.image,
@@ -79,18 +77,6 @@ pub(super) async fn submit(
             Ok(reply::tagged(reply::json(status, "application/json", receipt), receipt.generation))
         }
         _ => Ok(reply::json(status, "application/json", &receipts)),
-    }
-}
-
-/// A parameter that is not understood could mean "do not really do it", so that nothing is done.
-pub(super) fn no_query(query: Option<&str>) -> Result<(), Problem> {
-    match query.filter(|q| !q.is_empty()) {
-        None => Ok(()),
-        Some(query) => {
-            let name = query.split(['=', '&']).next().unwrap_or_default();
-            let detail = format!("the parameter '{name}' is not known here; nothing was done");
-            Err(Problem::new(StatusCode::BAD_REQUEST, "Unknown parameter", detail))
-        }
     }
 }
 

@@ -47,7 +47,7 @@ fn world() -> impl Strategy<Value = World> {
         let more = format!(
             r#", "History": {keep}, "Update": {{"Order": "{order}", "Parallelism": {parallelism}, "Monitor": "5s"}}"#
         );
-        let object = Object { spec: spec("web", count, &more), generation: 1, deleted: None };
+        let object = Object::new(spec("web", count, &more));
         let mut names = BTreeSet::new();
         let containers = rows
             .into_iter()

@@ -147,7 +147,7 @@ fn run(world: &str) -> String {
     }
     let mut spec = spec(head[1], head[2].parse().unwrap(), &more);
     spec.template.hash = TemplateHash::from_label(head[3]);
-    let object = Object { spec, generation: 1, deleted: head.contains(&"deleted").then_some(NOW) };
+    let object = Object { deleted: head.contains(&"deleted").then_some(NOW), ..Object::new(spec) };
 
     let containers: Vec<Arc<Container>> = lines()
         .filter(|l| l.split_whitespace().next().unwrap().matches('.').count() == 2)
@@ -321,7 +321,7 @@ fn a_killed_container_is_replaced_at_once_and_kept_for_its_logs() {
 #[test]
 fn what_ends_by_itself_again_waits_and_what_somebody_stopped_does_not() {
     let twice = |how: &str| {
-        let object = Object { spec: spec("web", 1, ""), generation: 1, deleted: None };
+        let object = Object::new(spec("web", 1, ""));
         let mut history = History::new(1);
         history.observe(&object, &[], NOW);
         for attempt in 1..=2 {
@@ -509,7 +509,7 @@ fn steps_that_fail_together_are_one_failure() {
 
 #[test]
 fn what_was_begun_for_another_template_says_nothing_about_this_one() {
-    let object = Object { spec: spec("web", 1, ""), generation: 1, deleted: None };
+    let object = Object::new(spec("web", 1, ""));
     let mut history = History::new(1);
     history.observe(&object, &[], NOW);
     let pull = |image: &str| Action::Pull { image: image.to_owned(), pull: Pull::Missing };
@@ -768,7 +768,7 @@ fn an_update_waits_for_the_old_container_to_stop_and_not_for_one_out_of_reach() 
 
 #[test]
 fn an_old_container_that_runs_does_not_excuse_those_after_it_that_end() {
-    let object = Object { spec: spec("web", 1, ""), generation: 1, deleted: None };
+    let object = Object::new(spec("web", 1, ""));
     let hash = object.spec.template.hash.as_str();
     let mut history = History::new(1);
     let mut world = vec![Arc::new(container(&format!("web.1.1 {hash} running hostdown node=n2")))];

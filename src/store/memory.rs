@@ -1,41 +1,42 @@
-//! The store that forgets: all in memory, for `--data-dir=none` and until there is one on disk.
+//! The store that forgets: all in memory, for `--data-dir=none`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Change, Committed, Precondition, Store, StoreError, apply};
+use super::{Committed, Desired, Quarantined, Store, StoreError, Transaction, apply};
 use crate::clock::Clock;
-use crate::model::Objects;
+use crate::journal::Journal;
+use crate::model::{ObjectName, Objects};
 
 /// Keeps the desired state as long as the process lives.
 #[derive(Debug)]
 pub struct MemoryStore {
     objects: watch::Sender<Arc<Objects>>,
+    journal: Journal,
     clock: Clock,
 }
 
 impl MemoryStore {
     /// An empty store.
     pub fn new(clock: Clock) -> MemoryStore {
-        MemoryStore { objects: watch::Sender::new(Arc::new(Objects::new())), clock }
+        MemoryStore { objects: watch::Sender::default(), journal: Journal::new(clock), clock }
     }
 }
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn commit(
-        &self,
-        changes: Vec<Change>,
-        precondition: Precondition,
-    ) -> Result<Vec<Committed>, StoreError> {
+    async fn commit(&self, transaction: Transaction) -> Result<Vec<Committed>, StoreError> {
         let mut result = Ok(Vec::new());
         // The channel's own lock makes writers take turns.
         self.objects.send_if_modified(|objects| {
-            match apply(objects, changes, precondition, self.clock.now()) {
+            let before = Desired { objects: objects.clone(), ..Desired::default() };
+            match apply(&before, &transaction, self.clock.now()) {
                 Ok((after, committed)) => {
-                    *objects = Arc::new(after);
+                    self.journal.committed(&committed, &transaction.by);
+                    *objects = after.objects;
                     result = Ok(committed);
                     true
                 }
@@ -52,7 +53,16 @@ impl Store for MemoryStore {
         self.objects.subscribe()
     }
 
-    fn durability(&self) -> &'static str {
+    fn quarantined(&self) -> Arc<BTreeMap<ObjectName, Quarantined>> {
+        Arc::default()
+    }
+
+    fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    fn durability(&self) -> String {
         "in memory only: a restart forgets what was submitted (containers keep running; submit again to adopt them)"
+            .to_owned()
     }
 }

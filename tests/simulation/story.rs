@@ -15,7 +15,7 @@ use swarm_cluster_state_manager::observed::observer::Observer;
 use swarm_cluster_state_manager::planner::Phase;
 use swarm_cluster_state_manager::pulse::Pulse;
 use swarm_cluster_state_manager::store::memory::MemoryStore;
-use swarm_cluster_state_manager::store::{Change, Precondition, Store};
+use swarm_cluster_state_manager::store::{Change, Store, Transaction};
 use swarm_cluster_state_manager::worker::{self, Board, Shop};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -64,6 +64,7 @@ impl Daemon {
             objects: store.objects(),
             cache: cache.clone(),
             actuator: Arc::new(actuator),
+            journal: store.journal().clone(),
             board: board.clone(),
             endpoint: "simulated".into(),
             pulse: Pulse::new(clock.now()),
@@ -169,7 +170,7 @@ impl Story {
         );
         let Submission::One(spec) = submission::read(text.as_bytes()).unwrap() else { unreachable!() };
         self.chaos.judge.demand(&spec.name, count, image);
-        self.store.commit(vec![Change::Put(spec)], Precondition::None).await.unwrap();
+        self.store.commit(Transaction::of([Change::Put(spec)])).await.unwrap();
         self.happened("submit", &text);
     }
 
@@ -178,7 +179,7 @@ impl Story {
         let live = self.store.objects().borrow().get(&name).is_some_and(|o| o.deleted.is_none());
         if live {
             self.chaos.judge.demand(&name, 0, IMAGES[0]);
-            self.store.commit(vec![Change::Delete(name.clone())], Precondition::None).await.unwrap();
+            self.store.commit(Transaction::of([Change::Delete(name.clone())])).await.unwrap();
             self.happened("delete", name.as_str());
         }
     }

@@ -17,7 +17,7 @@ use swarm_cluster_state_manager::planner::Phase;
 use swarm_cluster_state_manager::pulse::Pulse;
 use swarm_cluster_state_manager::status::{ClusterStatus, ObjectStatus, Sources};
 use swarm_cluster_state_manager::store::memory::MemoryStore;
-use swarm_cluster_state_manager::store::{Change, Precondition, Store};
+use swarm_cluster_state_manager::store::{Change, Store, Transaction};
 use swarm_cluster_state_manager::worker::{Shop, dispatch};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -66,7 +66,7 @@ impl Manager {
             cache: cache.clone(),
             endpoint: "tcp://standin:3376".into(),
             cluster: CLUSTER.into(),
-            durability: store.durability(),
+            store: store.clone(),
             pulse: pulse.clone(),
             clock,
         };
@@ -74,6 +74,7 @@ impl Manager {
             objects: store.objects(),
             cache: cache.clone(),
             actuator: Arc::new(actuator),
+            journal: store.journal().clone(),
             board,
             endpoint: sources.endpoint.clone(),
             pulse,
@@ -107,13 +108,13 @@ impl Manager {
         let Submission::One(spec) = submission::read(object.to_string().as_bytes()).unwrap() else {
             panic!("one object, please");
         };
-        self.store.commit(vec![Change::Put(spec)], Precondition::None).await.unwrap();
+        self.store.commit(Transaction::of([Change::Put(spec)])).await.unwrap();
     }
 
     /// Deletes an object.
     pub(crate) async fn delete(&self, object: &str) {
         let name = ObjectName::parse(object).unwrap();
-        self.store.commit(vec![Change::Delete(name)], Precondition::None).await.unwrap();
+        self.store.commit(Transaction::of([Change::Delete(name)])).await.unwrap();
     }
 
     /// What `/status` says.

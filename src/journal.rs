@@ -1,0 +1,213 @@
+//! The log of what the manager did and why: what `/events` tells.
+//!
+//! A bounded tail in memory. Everybody who does something notes it here in one line; readers hold a place in the
+//! numbering and take what comes after it, in batches, whenever word comes that there is more. So a slow reader
+//! costs nothing: one that falls behind the tail is told how many events it has missed. A store that lasts
+//! writes the tail to disk and gives it back at the next start; numbers grow over restarts and may have gaps.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::model::ObjectName;
+use crate::store::{Committed, Effect};
+
+/// The most events kept: some days of a quiet cluster, about 3 MB.
+pub const MAX_EVENTS: usize = 10_000;
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventKind {
+    /// The daemon has started.
+    Started,
+    /// What is wanted has changed: a submit, a deletion, a rollback.
+    Submitted,
+    /// A step begins: the line of the plan, with its cause.
+    Step,
+    /// A step has failed.
+    StepFailed,
+    /// An object has entered another phase; the text is its reason.
+    Phase,
+    /// The engine, or what may be believed of it, has changed.
+    Engine,
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Event {
+    /// Grows with each event, also over restarts; there may be gaps.
+    pub id: u64,
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+    /// What it is about.
+    pub kind: EventKind,
+    /// The object, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// The object's generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// Who asked for it: the subject of the certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// What happened, in a sentence or as a line of a plan.
+    pub text: String,
+}
+
+/// What a reader gets.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// Events that are gone already and that the reader has not seen.
+    pub missed: u64,
+    /// The next events, oldest first.
+    pub events: Vec<Arc<Event>>,
+}
+
+/// The log. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    tail: Mutex<VecDeque<Arc<Event>>>,
+    /// The number of the last event.
+    last: watch::Sender<u64>,
+    clock: Clock,
+}
+
+impl Journal {
+    /// An empty log.
+    pub fn new(clock: Clock) -> Journal {
+        Journal::resuming(Vec::new(), 0, clock)
+    }
+
+    /// A log that goes on after `tail`, whose numbers are greater than `last`.
+    pub fn resuming(tail: Vec<Event>, last: u64, clock: Clock) -> Journal {
+        let last = tail.last().map_or(0, |event| event.id).max(last);
+        let tail = Mutex::new(tail.into_iter().map(Arc::new).collect());
+        Journal { inner: Arc::new(Inner { tail, last: watch::Sender::new(last), clock }) }
+    }
+
+    /// Notes something about an object.
+    pub fn note(&self, kind: EventKind, object: &ObjectName, generation: u64, text: impl Into<String>) {
+        self.push(kind, Some((object, generation)), None, text.into());
+    }
+
+    /// Notes something about the whole.
+    pub fn note_general(&self, kind: EventKind, text: impl Into<String>) {
+        self.push(kind, None, None, text.into());
+    }
+
+    /// Notes what a transaction did.
+    pub fn committed(&self, committed: &[Committed], by: &str) {
+        for one in committed.iter().filter(|one| one.effect != Effect::Unchanged) {
+            let object = &one.object;
+            let text = match (one.effect, one.rolled_back_to()) {
+                (Effect::Deleted, _) => "deleted".to_owned(),
+                (_, Some(to)) => format!("rolled back to the spec of generation {to}"),
+                (effect, None) => format!(
+                    "{}: image={} count={}",
+                    effect.word(),
+                    object.spec.template.image,
+                    object.spec.count
+                ),
+            };
+            let by = Some(by.to_owned()).filter(|by| !by.is_empty());
+            self.push(EventKind::Submitted, Some((&object.spec.name, object.generation)), by, text);
+        }
+    }
+
+    fn push(&self, kind: EventKind, object: Option<(&ObjectName, u64)>, by: Option<String>, text: String) {
+        let mut tail = self.tail();
+        let id = *self.inner.last.borrow() + 1;
+        tail.push_back(Arc::new(Event {
+            id,
+            at: self.inner.clock.now().rfc3339(),
+            kind,
+            object: object.map(|(name, _)| name.to_string()),
+            generation: object.map(|(_, generation)| generation),
+            by,
+            text,
+        }));
+        if tail.len() > MAX_EVENTS {
+            tail.pop_front();
+        }
+        // With the tail still locked: numbers are announced in order.
+        self.inner.last.send_replace(id);
+    }
+
+    /// The events after number `id`, at most `limit` of them.
+    pub fn after(&self, id: u64, limit: usize) -> Batch {
+        let tail = self.tail();
+        let start = tail.partition_point(|event| event.id <= id);
+        let missed = match tail.front() {
+            Some(first) if start == 0 && id > 0 => first.id - id - 1,
+            _ => 0,
+        };
+        Batch { missed, events: tail.iter().skip(start).take(limit).cloned().collect() }
+    }
+
+    /// The number before the last `count` events: a place to begin reading at.
+    pub fn before_last(&self, count: usize) -> u64 {
+        let tail = self.tail();
+        let start = tail.len().saturating_sub(count);
+        tail.get(start).map_or(*self.inner.last.borrow(), |event| event.id - 1)
+    }
+
+    /// The number of the last event, and word of each new one.
+    pub fn last(&self) -> watch::Receiver<u64> {
+        self.inner.last.subscribe()
+    }
+
+    fn tail(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
+        // Nothing in here panics half-way through a change.
+        self.inner.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Time;
+
+    fn filled(count: usize) -> Journal {
+        let journal = Journal::new(Clock::starting_at(Time(0)));
+        (0..count).for_each(|i| journal.note_general(EventKind::Engine, format!("{i}")));
+        journal
+    }
+
+    #[tokio::test]
+    async fn readers_take_what_comes_after_their_place() {
+        let journal = filled(5);
+        let ids = |batch: Batch| batch.events.iter().map(|e| e.id).collect::<Vec<_>>();
+        assert_eq!(ids(journal.after(0, 100)), [1, 2, 3, 4, 5]);
+        assert_eq!(ids(journal.after(3, 1)), [4]);
+        assert_eq!(ids(journal.after(5, 1)), [0; 0]);
+        assert_eq!((journal.before_last(2), journal.before_last(0), journal.before_last(9)), (3, 5, 0));
+    }
+
+    #[tokio::test]
+    async fn memory_is_bounded_and_a_late_reader_is_told_what_it_missed() {
+        let journal = filled(MAX_EVENTS + 7);
+        let batch = journal.after(2, 1);
+        assert_eq!((batch.missed, batch.events[0].id), (5, 8));
+        // A reader that begins anew has missed nothing.
+        assert_eq!(journal.after(0, 1).missed, 0);
+        assert_eq!(journal.after(7, 1).missed, 0);
+    }
+
+    #[tokio::test]
+    async fn numbers_go_on_after_a_restart() {
+        let journal = Journal::resuming(Vec::new(), 1_000, Clock::starting_at(Time(0)));
+        journal.note_general(EventKind::Started, "again");
+        assert_eq!(journal.after(0, 9).events[0].id, 1_001);
+        assert_eq!(*journal.last().borrow(), 1_001);
+    }
+}

@@ -1,0 +1,140 @@
+//! What a transaction does to a snapshot.
+
+use super::*;
+use crate::model::submission::Submission;
+
+fn spec(name: &str, count: u32) -> Box<Spec> {
+    let text = format!(r#"{{"Name": "{name}", "Image": "a", "Count": {count}}}"#);
+    match submission::read(text.as_bytes()).unwrap() {
+        Submission::One(spec) => spec,
+        Submission::Many(_) => unreachable!(),
+    }
+}
+
+fn put(name: &str, count: u32) -> Change {
+    Change::Put(spec(name, count))
+}
+
+fn name(text: &str) -> ObjectName {
+    ObjectName::parse(text).unwrap()
+}
+
+fn delete(text: &str) -> Change {
+    Change::Delete(name(text))
+}
+
+fn back(text: &str, to: Option<u64>) -> Change {
+    Change::Rollback { name: name(text), to }
+}
+
+fn try_step(before: &Desired, change: Change) -> Result<(Desired, Vec<Committed>), StoreError> {
+    apply(before, &Transaction::of([change]), Time(1))
+}
+
+fn step(before: &Desired, change: Change) -> (Desired, Effect, u64) {
+    let (after, committed) = try_step(before, change).unwrap();
+    (after, committed[0].effect, committed[0].object.generation)
+}
+
+/// A world in which these changes were made, one after the other.
+fn world(changes: impl IntoIterator<Item = Change>) -> Desired {
+    changes.into_iter().fold(Desired::default(), |before, change| step(&before, change).0)
+}
+
+#[test]
+fn generations_grow_with_changes_and_over_deletions() {
+    let (s, e, g) = step(&Desired::default(), put("web", 1));
+    assert_eq!((e, g), (Effect::Created, 1));
+    let (s, e, g) = step(&s, put("web", 1));
+    assert_eq!((e, g), (Effect::Unchanged, 1));
+    let (s, e, g) = step(&s, put("web", 2));
+    assert_eq!((e, g), (Effect::Updated, 2));
+    let (s, e, g) = step(&s, delete("web"));
+    assert_eq!((e, g), (Effect::Deleted, 3));
+    assert_eq!(try_step(&s, delete("web")).unwrap_err(), StoreError::NotFound(name("web")));
+    let (_, e, g) = step(&s, put("web", 2));
+    assert_eq!((e, g), (Effect::Created, 4));
+}
+
+#[test]
+fn a_transaction_is_taken_whole_or_not_at_all() {
+    let s = world([put("web", 1)]);
+    let changes = [put("web", 5), delete("nothing")];
+    assert!(apply(&s, &Transaction::of(changes), Time(1)).is_err());
+    assert_eq!(s.objects[&name("web")].spec.count, 1);
+}
+
+#[test]
+fn preconditions_guard_the_generation() {
+    let s = world([put("web", 1)]);
+    let holds = |change, precondition| {
+        apply(&s, &Transaction { precondition, ..Transaction::of([change]) }, Time(1)).is_ok()
+    };
+    assert!(holds(put("web", 2), Precondition::Generation(1)));
+    assert!(!holds(put("web", 2), Precondition::Generation(2)));
+    assert!(!holds(put("web", 2), Precondition::Absent));
+    assert!(holds(put("new", 2), Precondition::Absent));
+    assert!(!holds(put("new", 2), Precondition::Exists));
+}
+
+#[test]
+fn one_object_too_many_is_refused() {
+    let mut s = world([put("web", 1)]);
+    let object = s.objects[&name("web")].clone();
+    Arc::make_mut(&mut s.objects).extend((1..MAX_OBJECTS).map(|i| (name(&format!("o{i}")), object.clone())));
+    assert_eq!(try_step(&s, put("more", 1)).unwrap_err(), StoreError::Full);
+    assert!(try_step(&s, put("web", 9)).is_ok());
+}
+
+#[test]
+fn pruning_deletes_what_begins_so_and_is_not_named() {
+    let s = world([put("team-a", 1), put("team-b", 1), put("other", 1), put("team-c", 1), delete("team-c")]);
+    let prune = Some("team-".to_owned());
+    let transaction = Transaction { prune, ..Transaction::of([put("team-a", 2)]) };
+    let (after, committed) = apply(&s, &transaction, Time(1)).unwrap();
+    let effects: Vec<_> = committed.iter().map(|c| (c.object.spec.name.as_str(), c.effect)).collect();
+    assert_eq!(effects, [("team-a", Effect::Updated), ("team-b", Effect::Deleted)]);
+    assert!(after.objects[&name("other")].deleted.is_none());
+}
+
+#[test]
+fn a_rollback_takes_an_earlier_spec_as_a_new_generation() {
+    let s = world([put("web", 1), put("web", 2), put("web", 3)]);
+    let (s, committed) = try_step(&s, back("web", None)).unwrap();
+    let now = &committed[0].object;
+    assert_eq!((now.spec.count, now.generation, committed[0].rolled_back_to()), (2, 4, Some(2)));
+    let (s, ..) = step(&s, back("web", Some(1)));
+    assert_eq!(s.objects[&name("web")].spec.count, 1);
+    assert_eq!(step(&s, back("web", Some(1))).1, Effect::Unchanged);
+    let error = try_step(&s, back("web", Some(9))).unwrap_err().to_string();
+    assert_eq!(error, "'web' cannot go back to generation 9: remembered are 1, 2, 3, 4, 5");
+    let error = try_step(&world([put("web", 1)]), back("web", None)).unwrap_err().to_string();
+    assert_eq!(error, "'web' cannot go back to an earlier spec: it never had another one");
+    assert_eq!(try_step(&s, back("none", None)).unwrap_err(), StoreError::NotFound(name("none")));
+}
+
+#[test]
+fn what_was_deleted_by_mistake_comes_back_with_a_rollback() {
+    let s = world([put("web", 1), put("web", 2), delete("web")]);
+    let (s, committed) = try_step(&s, back("web", None)).unwrap();
+    assert_eq!((committed[0].effect, committed[0].object.generation), (Effect::Created, 4));
+    assert_eq!((s.objects[&name("web")].spec.count, s.objects[&name("web")].deleted), (2, None));
+}
+
+#[test]
+fn ten_specs_are_remembered() {
+    let s = world((1..=12).map(|count| put("web", count)));
+    let revisions = &s.objects[&name("web")].revisions;
+    let generations: Vec<u64> = revisions.iter().map(|r| r.generation).collect();
+    assert_eq!(generations, (3..=12).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_cannot_be_read_is_replaced_by_a_submit_and_by_nothing_else() {
+    let unreadable = Quarantined { why: "?".to_owned(), generation: 7, stored: "?".into() };
+    let s = Desired { quarantined: Arc::new([(name("web"), unreadable)].into()), ..Desired::default() };
+    assert!(matches!(try_step(&s, delete("web")), Err(StoreError::Quarantined { .. })));
+    assert!(matches!(try_step(&s, back("web", None)), Err(StoreError::Quarantined { .. })));
+    let (s, effect, generation) = step(&s, put("web", 1));
+    assert_eq!((effect, generation, s.quarantined.len()), (Effect::Created, 8, 0));
+}
