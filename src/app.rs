@@ -42,6 +42,7 @@ use crate::pulse::Pulse;
 use crate::status::Sources;
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
+use crate::store::redb::{Lock, RedbStore, Writer};
 use crate::worker::{self, Shop};
 
 /// Threads of each runtime. Control needs one, and a second for when that one decodes a long list.
@@ -49,6 +50,8 @@ const THREADS: usize = 2;
 /// Steps that are under way when the signal comes may take this long to end. What does not is in doubt, and
 /// found by the next start.
 const FINISH_STEPS: Duration = Duration::from_secs(5);
+/// The last lines of the log have this long to reach the disk.
+const WRITE_LOG: Duration = Duration::from_secs(1);
 /// The end of the runtimes, with whatever still blocks in them; all in all a stop takes less than 8 s.
 const RUNTIME_END: Duration = Duration::from_millis(500);
 
@@ -62,6 +65,16 @@ pub struct App {
     control: Runtime,
     serving: Runtime,
     client: ClientFiles,
+    state: State,
+}
+
+/// Where what was submitted is kept.
+struct State {
+    store: Arc<dyn Store>,
+    /// Writes it to disk, where it lasts.
+    writer: Option<Writer>,
+    /// Keeps other processes out of the data directory.
+    _lock: Option<Lock>,
 }
 
 /// What a client on this machine presents, for the banner.
@@ -80,6 +93,7 @@ pub fn start(settings: Settings) -> anyhow::Result<App> {
         let _inside = serving.enter();
         accept::bind(&settings.addresses)?
     };
+    let lock = settings.data_dir.as_deref().map(Lock::take).transpose()?;
     let (files, client) = certificates(&settings)?;
     let identity = Identity::load(&files)?;
     let tls = Tls::new(&identity)?;
@@ -88,7 +102,18 @@ pub fn start(settings: Settings) -> anyhow::Result<App> {
         Clock::start()
     };
     let engine = engine(&settings, &identity, clock)?;
-    Ok(App { settings, tls, engine, listeners, clock, control, serving, client })
+    let state = state(&settings, lock, clock)?;
+    Ok(App { settings, tls, engine, listeners, clock, control, serving, client, state })
+}
+
+fn state(settings: &Settings, lock: Option<Lock>, clock: Clock) -> anyhow::Result<State> {
+    Ok(match &settings.data_dir {
+        None => State { store: Arc::new(MemoryStore::new(clock)), writer: None, _lock: lock },
+        Some(dir) => {
+            let (store, writer) = RedbStore::open(&absolute(dir)?, clock)?;
+            State { store: Arc::new(store), writer: Some(writer), _lock: lock }
+        }
+    })
 }
 
 fn runtime(name: &str) -> anyhow::Result<Runtime> {
@@ -177,7 +202,8 @@ fn engine(settings: &Settings, own: &Identity, clock: Clock) -> anyhow::Result<A
 impl App {
     /// Runs until a signal asks to stop, or a part dies.
     pub fn run(self) -> anyhow::Result<()> {
-        let App { settings, tls, engine, listeners, clock, control, serving, client } = self;
+        let App { settings, tls, engine, listeners, clock, control, serving, client, state } = self;
+        let State { store, writer, _lock } = state;
         // Before anybody is told that it runs: from then on a signal means an orderly stop.
         let signals = {
             let _inside = control.enter();
@@ -188,7 +214,6 @@ impl App {
         };
         let endpoint: Arc<str> = settings.endpoint.to_string().into();
         let cluster = settings.cluster.to_string();
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock));
         let cache = Arc::new(Cache::new());
         let board = watch::Sender::new(Arc::default());
         let pulse = Pulse::new(clock.now());
@@ -243,7 +268,7 @@ impl App {
             Limits::default(),
             stop.clone(),
         ));
-        let result = control.block_on(supervise(signals, observer, shop, server, stop));
+        let result = control.block_on(supervise(signals, observer, shop, server, writer, stop));
         serving.shutdown_timeout(RUNTIME_END);
         control.shutdown_timeout(RUNTIME_END);
         result
@@ -255,16 +280,26 @@ struct Signals {
     interrupt: Signal,
 }
 
-/// Watches the three loops and the signals.
+/// Watches the loops and the signals.
 async fn supervise(
     mut signals: Signals,
     observer: Observer,
     shop: Shop,
     mut server: tokio::task::JoinHandle<Result<(), accept::ServeError>>,
+    writer: Option<Writer>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut observer = tokio::spawn(observer.run());
     let mut dispatcher = tokio::spawn(worker::dispatch(shop));
+    // It stops last: what the others still do stands in its log.
+    let all_done = CancellationToken::new();
+    let writer_end = all_done.clone();
+    let mut writer = tokio::spawn(async move {
+        match writer {
+            Some(writer) => writer.run(writer_end).await,
+            None => writer_end.cancelled().await,
+        }
+    });
     tokio::select! {
         _ = signals.terminate.recv() => info!("SIGTERM: stopping; a second one ends at once"),
         _ = signals.interrupt.recv() => info!("SIGINT: stopping; a second one ends at once"),
@@ -277,6 +312,10 @@ async fn supervise(
             Ok(Err(error)) => error.into(),
             Err(error) => anyhow!("the dispatcher died: {error}"),
         }),
+        ended = &mut writer => match ended {
+            Ok(()) => bail!("the writer of the state ended"),
+            Err(error) => bail!("the writer of the state died: {error}"),
+        },
         ended = &mut server => return Err(match ended {
             Ok(Ok(())) => anyhow!("the server ended"),
             Ok(Err(error)) => error.into(),
@@ -292,7 +331,12 @@ async fn supervise(
                 humantime::format_duration(FINISH_STEPS)
             );
         }
-        server.await
+        let served = server.await;
+        all_done.cancel();
+        if timeout(WRITE_LOG, &mut writer).await.is_err() {
+            warn!("the end of the log could not be written in time");
+        }
+        served
     };
     tokio::select! {
         ended = orderly => ended.context("the server died while stopping")?.context("the server failed while stopping")?,

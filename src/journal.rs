@@ -34,6 +34,8 @@ pub enum EventKind {
     Phase,
     /// The engine, or what may be believed of it, has changed.
     Engine,
+    /// The state could not be written, or can be again.
+    Store,
 }
 
 /// One line of the log.

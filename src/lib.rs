@@ -39,6 +39,7 @@ pub mod backoff;
 pub mod certificates;
 pub mod cli;
 pub mod clock;
+pub mod death;
 pub mod engine;
 pub mod history;
 pub mod http;

@@ -18,6 +18,7 @@ use crate::journal::Journal;
 use crate::model::{MAX_REVISIONS, Object, ObjectName, Objects, Revision, Spec, submission};
 
 pub mod memory;
+pub mod redb;
 
 /// The most objects at one time: a bound for memory and for the status page.
 pub const MAX_OBJECTS: usize = 10_000;

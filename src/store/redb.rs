@@ -1,0 +1,114 @@
+//! The store that lasts: redb in the data directory, one writer, and answers only after the disk has them.
+//!
+//! [`RedbStore::commit`] hands a transaction to the [`Writer`], a task of its own, and waits. The writer takes
+//! whatever waits together as one batch, writes it with one commit, then publishes the new snapshot, then answers.
+//! Reads come from the published snapshot and touch no disk.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Committed, Desired, Quarantined, Store, StoreError, Transaction};
+use crate::clock::Clock;
+use crate::journal::Journal;
+use crate::model::{ObjectName, Objects};
+
+mod file;
+mod lock;
+mod mark;
+mod record;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use file::OpenError;
+pub use lock::Lock;
+pub use writer::Writer;
+
+use file::StateFile;
+
+/// Transactions that may wait for the writer; who comes then waits for a place.
+const QUEUE: usize = 1_024;
+/// Event numbers promised ahead of the events themselves: what is noted between two commits and lost with the process
+/// has a number that no later event gets.
+const EVENTS_AHEAD: u64 = 10_000;
+
+type Answer = Result<Vec<Committed>, StoreError>;
+
+struct Request {
+    transaction: Transaction,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// What the store and its writer share.
+struct Shared {
+    objects: watch::Sender<Arc<Objects>>,
+    quarantined: Mutex<Arc<BTreeMap<ObjectName, Quarantined>>>,
+    /// Why nothing can be written at present.
+    trouble: Mutex<Option<String>>,
+    journal: Journal,
+    path: PathBuf,
+}
+
+/// Keeps the desired state on disk.
+pub struct RedbStore {
+    shared: Arc<Shared>,
+    requests: mpsc::Sender<Request>,
+}
+
+impl RedbStore {
+    /// Opens the state of a data directory that [`Lock`] has taken, or begins an empty one. The [`Writer`] has to be run.
+    pub fn open(dir: &Path, clock: Clock) -> Result<(RedbStore, Writer), OpenError> {
+        let (file, content) = StateFile::open(dir)?;
+        let journal = Journal::resuming(content.events, content.last_event, clock);
+        let Desired { objects, quarantined } = content.desired.clone();
+        for (name, found) in quarantined.iter() {
+            tracing::error!(object = %name, "what is stored of it cannot be read and is put aside: {}", found.why);
+        }
+        let shared = Arc::new(Shared {
+            objects: watch::Sender::new(objects),
+            quarantined: Mutex::new(quarantined),
+            trouble: Mutex::default(),
+            journal,
+            path: dir.join(file::FILE),
+        });
+        let (requests, queue) = mpsc::channel(QUEUE);
+        let writer = Writer::new(dir, file, content.desired, shared.clone(), queue, clock);
+        Ok((RedbStore { shared, requests }, writer))
+    }
+}
+
+#[async_trait]
+impl Store for RedbStore {
+    async fn commit(&self, transaction: Transaction) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        let request = Request { transaction, answer };
+        self.requests.send(request).await.map_err(|_| StoreError::Stopping)?;
+        let unknown = |_| StoreError::Unsettled("the writer ended before it answered".to_owned());
+        answered.await.map_err(unknown)?
+    }
+
+    fn objects(&self) -> watch::Receiver<Arc<Objects>> {
+        self.shared.objects.subscribe()
+    }
+
+    fn quarantined(&self) -> Arc<BTreeMap<ObjectName, Quarantined>> {
+        self.shared.quarantined.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn journal(&self) -> &Journal {
+        &self.shared.journal
+    }
+
+    fn durability(&self) -> String {
+        let path = self.shared.path.display();
+        match &*self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => format!("durable, in {path}"),
+            Some(why) => format!("{path} CANNOT BE WRITTEN ({why}): submits are refused until it can be"),
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! The state file: tables, opening with all doubts, and one transaction a batch.
+//!
+//! `state.redb` holds the objects and the log's tail. It is opened with a check of every page, so that what was
+//! damaged outside of this program is refused and never read as something else. It comes into being whole: a new
+//! one is written beside it and takes its place by a rename.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::ops::RangeInclusive;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+
+use super::mark::{self, Mark};
+use super::record;
+use crate::death;
+use crate::journal::Event;
+use crate::model::{Object, ObjectName, Objects};
+use crate::store::{Desired, Quarantined};
+
+/// The file's name in the data directory.
+pub(super) const FILE: &str = "state.redb";
+/// A state file that is not whole yet.
+const NEW: &str = "state.redb.new";
+/// The version of what the tables hold. Raise it whenever an older program would misread them.
+const FORMAT: u64 = 1;
+/// Pages kept in memory by redb: we read the file once, at the start.
+const CACHE_BYTES: usize = 1 << 20;
+
+/// Numbers by name: the format, the store's own number, its commits, and the log's last promised number.
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+/// Objects by name, see [`record`].
+const OBJECTS: TableDefinition<'_, &str, &str> = TableDefinition::new("objects");
+/// The log's tail by number, as JSON.
+const EVENTS: TableDefinition<'_, u64, &str> = TableDefinition::new("events");
+
+/// Why the state cannot be had. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has the directory.
+    #[error(
+        "the data directory {dir} is in use by process {by}: stop that one first, or give this one another --data-dir"
+    )]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+        /// The process, as it wrote itself down.
+        by: String,
+    },
+    /// The file is gone, and there was one.
+    #[error(
+        "{path} is missing, and yet {commit} commits were acknowledged here: put it back, or `restore` a backup; to begin \
+         empty, delete {mark} beside it (what runs goes on running, and is taken over when it is submitted again)"
+    )]
+    Missing {
+        /// The state file.
+        path: PathBuf,
+        /// The last acknowledged commit.
+        commit: u64,
+        /// The mark's name.
+        mark: &'static str,
+    },
+    /// An older copy of the file.
+    #[error(
+        "{path} is an old copy: it ends with commit {found}, and commit {acknowledged} was acknowledged here. Put the newer one \
+         back. If the old state is what you want, bring it in with `restore`, from a file that `backup` made, or delete \
+         {mark} beside it to take this copy as it is"
+    )]
+    Older {
+        /// The state file.
+        path: PathBuf,
+        /// Its last commit.
+        found: u64,
+        /// The last acknowledged commit.
+        acknowledged: u64,
+        /// The mark's name.
+        mark: &'static str,
+    },
+    /// The file of another store.
+    #[error(
+        "{path} is not the state that this directory had, but another manager's: put the right one back, or delete \
+         {mark} beside it to take this one as it is"
+    )]
+    Foreign {
+        /// The state file.
+        path: PathBuf,
+        /// The mark's name.
+        mark: &'static str,
+    },
+    /// Written by a newer version.
+    #[error(
+        "{path} was written by a newer version of this program (format {found}; this one knows {FORMAT}): run that version, \
+         or `restore` a backup that this version made"
+    )]
+    Newer {
+        /// The state file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+    },
+    /// Not what was written.
+    #[error(
+        "{path} is damaged ({why}): `restore` a backup; without one, move it and {mark} away to begin empty (what runs \
+         goes on running, and is taken over when it is submitted again)"
+    )]
+    Damaged {
+        /// The state file.
+        path: PathBuf,
+        /// What does not fit.
+        why: String,
+        /// The mark's name.
+        mark: &'static str,
+    },
+    /// The file system says no.
+    #[error("{path} cannot be {what}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// Why not.
+        error: io::Error,
+    },
+}
+
+impl OpenError {
+    pub(super) fn io(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> OpenError {
+        let path = path.to_owned();
+        move |error| OpenError::Io { path, what, error }
+    }
+
+    fn damaged(path: &Path, why: impl ToString) -> OpenError {
+        OpenError::Damaged { path: path.to_owned(), why: why.to_string(), mark: mark::FILE }
+    }
+}
+
+/// All that a state file holds.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    pub(super) desired: Desired,
+    /// The log's tail, oldest first.
+    pub(super) events: Vec<Event>,
+    /// No event had a number above this.
+    pub(super) last_event: u64,
+}
+
+/// What one transaction writes.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// Objects that changed.
+    pub(super) objects: Vec<Arc<Object>>,
+    /// Names that are gone for good: tombstones that were dropped.
+    pub(super) forgotten: Vec<ObjectName>,
+    /// New events.
+    pub(super) events: Vec<Arc<Event>>,
+    /// The first event that is still kept.
+    pub(super) oldest_event: u64,
+    /// No event will have a number above this before the next batch.
+    pub(super) promised_event: u64,
+}
+
+/// An open state file and its mark.
+pub(super) struct StateFile {
+    database: Database,
+    mark: Mark,
+    mark_file: File,
+}
+
+impl StateFile {
+    /// Opens the file of a directory and reads all of it; makes an empty one where there never was one.
+    pub(super) fn open(dir: &Path) -> Result<(StateFile, Content), OpenError> {
+        let path = dir.join(FILE);
+        let mark_path = dir.join(mark::FILE);
+        let known = Mark::read(dir).map_err(OpenError::io(&mark_path, "read"))?;
+        match (path.try_exists(), known) {
+            (Err(error), _) => return Err(OpenError::Io { path, what: "looked at", error }),
+            (Ok(false), Some(Mark { commit, .. })) => {
+                return Err(OpenError::Missing { path, commit, mark: mark::FILE });
+            }
+            (Ok(false), None) => {
+                return Ok((StateFile::create(dir, &Content::default(), 0)?, Content::default()));
+            }
+            (Ok(true), _) => {}
+        }
+        let database = unless_it_panics(&path, || open_existing(&path))?;
+        let (store, commit, content) = unless_it_panics(&path, || read(&database, &path))?;
+        let found = Mark { store, commit };
+        if let Some(known) = known {
+            if known.store != store {
+                return Err(OpenError::Foreign { path, mark: mark::FILE });
+            }
+            if commit < known.commit {
+                let (found, acknowledged) = (commit, known.commit);
+                return Err(OpenError::Older { path, found, acknowledged, mark: mark::FILE });
+            }
+        }
+        let mark_file = Mark::open(dir).map_err(OpenError::io(&mark_path, "opened"))?;
+        found.write(&mark_file).map_err(OpenError::io(&mark_path, "written"))?;
+        Ok((StateFile { database, mark: found, mark_file }, content))
+    }
+
+    /// Makes a file with this content, as commit `commit` of a store that was never there before, and puts it in the
+    /// place of whichever there is.
+    pub(super) fn create(dir: &Path, content: &Content, commit: u64) -> Result<StateFile, OpenError> {
+        let (path, new, mark_path) = (dir.join(FILE), dir.join(NEW), dir.join(mark::FILE));
+        let storage = |error: redb::Error| match error {
+            redb::Error::Io(error) => OpenError::Io { path: new.clone(), what: "written", error },
+            other => OpenError::damaged(&new, other),
+        };
+        match std::fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(OpenError::Io { path: new, what: "removed", error });
+            }
+            _ => {}
+        }
+        // What was submitted may hold secrets.
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let new_file = options.open(&new).map_err(OpenError::io(&new, "made"))?;
+        let mut builder = Builder::new();
+        let database =
+            builder.set_cache_size(CACHE_BYTES).create_file(new_file).map_err(|e| storage(e.into()))?;
+        let batch = Batch {
+            objects: content.desired.objects.values().cloned().collect(),
+            events: content.events.iter().cloned().map(Arc::new).collect(),
+            promised_event: content.last_event,
+            ..Batch::default()
+        };
+        let mark = Mark { store: RandomState::new().build_hasher().finish(), commit };
+        write(&database, mark, &batch, &content.desired.quarantined).map_err(storage)?;
+        // Until the new one is in place the old one counts, and it fits the old mark; from then on a mark that names the
+        // old one would refuse the new one, so it goes first.
+        match std::fs::remove_file(&mark_path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(OpenError::Io { path: mark_path, what: "removed", error });
+            }
+            _ => {}
+        }
+        std::fs::rename(&new, &path).map_err(OpenError::io(&path, "put in place"))?;
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(OpenError::io(dir, "synced"))?;
+        let mark_file = Mark::open(dir).map_err(OpenError::io(&mark_path, "opened"))?;
+        mark.write(&mark_file).map_err(OpenError::io(&mark_path, "written"))?;
+        Ok(StateFile { database, mark, mark_file })
+    }
+
+    /// Commits a batch: when it returns, the disk has it.
+    pub(super) fn commit(&mut self, batch: &Batch) -> Result<(), redb::Error> {
+        death::point("before-commit");
+        let mark = Mark { commit: self.mark.commit + 1, ..self.mark };
+        write(&self.database, mark, batch, &BTreeMap::new())?;
+        death::point("after-commit");
+        self.mark = mark;
+        // Only a guard against old copies: without it the commit stands all the same.
+        if let Err(error) = mark.write(&self.mark_file) {
+            tracing::warn!(%error, "{} cannot be written: an old copy of the state would not be noticed", mark::FILE);
+        }
+        Ok(())
+    }
+
+    /// The last commit.
+    pub(super) fn last_commit(&self) -> u64 {
+        self.mark.commit
+    }
+
+    /// Closes the file, so that the next start need not repair it.
+    pub(super) fn close(self) -> Result<(), DatabaseError> {
+        self.database.close()
+    }
+}
+
+fn open_existing(path: &Path) -> Result<Database, OpenError> {
+    // redb would make a new one of an empty file.
+    let length = path.metadata().map_err(OpenError::io(path, "read"))?.len();
+    if length == 0 {
+        return Err(OpenError::damaged(path, "it is empty"));
+    }
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    builder.open(path).map_err(|error| match error {
+        DatabaseError::Storage(redb::StorageError::Io(error))
+            if error.kind() != io::ErrorKind::InvalidData =>
+        {
+            OpenError::Io { path: path.to_owned(), what: "opened", error }
+        }
+        DatabaseError::DatabaseAlreadyOpen => {
+            let error = io::Error::other("another process has it open");
+            OpenError::Io { path: path.to_owned(), what: "opened", error }
+        }
+        other => OpenError::damaged(path, other),
+    })
+}
+
+/// What comes of bytes that somebody else wrote, redb may not have thought of.
+fn unless_it_panics<T>(path: &Path, read: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(OpenError::damaged(path, "it cannot be read at all")))
+}
+
+/// Everything, with the store's number and its last commit.
+fn read(database: &Database, path: &Path) -> Result<(u64, u64, Content), OpenError> {
+    let damaged = |error: redb::Error| OpenError::damaged(path, error);
+    let reading = database.begin_read().map_err(|e| damaged(e.into()))?;
+    let meta = reading.open_table(META).map_err(|e| damaged(e.into()))?;
+    let number = |name: &str| {
+        let found = meta.get(name).map_err(|e| damaged(e.into()))?;
+        found.map(|n| n.value()).ok_or_else(|| OpenError::damaged(path, format!("it has no '{name}'")))
+    };
+    match number("format")? {
+        FORMAT => {}
+        found if found > FORMAT => return Err(OpenError::Newer { path: path.to_owned(), found }),
+        found => return Err(OpenError::damaged(path, format!("its format is {found}"))),
+    }
+    let (mut objects, mut quarantined) = (Objects::new(), BTreeMap::new());
+    let table = reading.open_table(OBJECTS).map_err(|e| damaged(e.into()))?;
+    for entry in table.iter().map_err(|e| damaged(e.into()))? {
+        let (name, stored) = entry.map_err(|e| damaged(e.into()))?;
+        let name = ObjectName::parse(name.value())
+            .ok_or_else(|| OpenError::damaged(path, format!("{:?} is no name", name.value())))?;
+        match record::decode(&name, stored.value()) {
+            Ok(object) => drop(objects.insert(name, Arc::new(object))),
+            Err(unreadable) => drop(quarantined.insert(name, unreadable)),
+        }
+    }
+    let mut events = Vec::new();
+    let table = reading.open_table(EVENTS).map_err(|e| damaged(e.into()))?;
+    for entry in table.iter().map_err(|e| damaged(e.into()))? {
+        let (id, text) = entry.map_err(|e| damaged(e.into()))?;
+        // A line of the log that a newer version wrote is no reason to refuse.
+        match serde_json::from_str::<Event>(text.value()) {
+            Ok(event) => events.push(event),
+            Err(error) => {
+                tracing::warn!(id = id.value(), %error, "an event in the state cannot be read: left out")
+            }
+        }
+    }
+    let desired = Desired { objects: Arc::new(objects), quarantined: Arc::new(quarantined) };
+    let content = Content { desired, events, last_event: number("last-event")? };
+    Ok((number("store")?, number("commit")?, content))
+}
+
+/// One transaction, on the disk when it returns.
+fn write(
+    database: &Database,
+    mark: Mark,
+    batch: &Batch,
+    quarantined: &BTreeMap<ObjectName, Quarantined>,
+) -> Result<(), redb::Error> {
+    let json = |error: serde_json::Error| redb::Error::Io(error.into());
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    transaction.set_two_phase_commit(true);
+    {
+        let mut meta = transaction.open_table(META)?;
+        meta.insert("format", FORMAT)?;
+        meta.insert("store", mark.store)?;
+        meta.insert("commit", mark.commit)?;
+        meta.insert("last-event", batch.promised_event)?;
+        let mut objects = transaction.open_table(OBJECTS)?;
+        for object in &batch.objects {
+            objects.insert(object.spec.name.as_str(), record::encode(object).map_err(json)?.as_str())?;
+        }
+        for (name, unreadable) in quarantined {
+            objects.insert(name.as_str(), &*unreadable.stored)?;
+        }
+        for name in &batch.forgotten {
+            objects.remove(name.as_str())?;
+        }
+        let mut events = transaction.open_table(EVENTS)?;
+        for event in &batch.events {
+            events.insert(event.id, serde_json::to_string(&**event).map_err(json)?.as_str())?;
+        }
+        let gone: RangeInclusive<u64> = 0..=batch.oldest_event.saturating_sub(1);
+        if batch.oldest_event > 0 {
+            events.retain_in(gone, |_, _| false)?;
+        }
+    }
+    death::point("amid-commit");
+    transaction.commit()?;
+    Ok(())
+}

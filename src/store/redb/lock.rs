@@ -1,0 +1,45 @@
+//! One process a data directory: a lock that the kernel gives back whenever its holder ends, however that may be.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use super::file::OpenError;
+
+const FILE: &str = "lock";
+
+/// The hold on a data directory; dropping it lets go.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the directory, which is made where it is missing; refuses where another process has it.
+    pub fn take(dir: &Path) -> Result<Lock, OpenError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::io(dir, "made"))?;
+        let path = dir.join(FILE);
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(OpenError::io(&path, "opened"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut by = String::new();
+                // Only for the message.
+                let _ = file.read_to_string(&mut by);
+                return Err(OpenError::InUse { dir: dir.to_owned(), by: by.trim().to_owned() });
+            }
+            Err(TryLockError::Error(error)) => return Err(OpenError::io(&path, "locked")(error)),
+        }
+        let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        written.map_err(OpenError::io(&path, "written"))?;
+        Ok(Lock { _file: file })
+    }
+}

@@ -1,0 +1,82 @@
+//! How an object stands in the file and in a backup: JSON with names of its own.
+//!
+//! What is stored is what was submitted, not our types: a newer version of this program reads it as it would read a
+//! submit. What it cannot read it leaves as it is, and says so.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::clock::Time;
+use crate::model::{Object, ObjectName, Revision, submission};
+use crate::store::Quarantined;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Record {
+    generation: u64,
+    /// Milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deleted: Option<u64>,
+    /// Oldest first; the last one is the present spec.
+    revisions: Vec<RevisionRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct RevisionRecord {
+    generation: u64,
+    /// Milliseconds since the Unix epoch.
+    at: u64,
+    by: Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rolled_back_to: Option<u64>,
+    submitted: Value,
+}
+
+/// An object in its stored form.
+pub(super) fn encode(object: &Object) -> Result<String, serde_json::Error> {
+    let revisions = object.revisions.iter().map(|revision| RevisionRecord {
+        generation: revision.generation,
+        at: revision.at.0,
+        by: revision.by.clone(),
+        rolled_back_to: revision.rolled_back_to,
+        submitted: revision.submitted.clone(),
+    });
+    serde_json::to_string(&Record {
+        generation: object.generation,
+        deleted: object.deleted.map(|at| at.0),
+        revisions: revisions.collect(),
+    })
+}
+
+/// Reads what is stored under a name, or puts it aside with the reason.
+pub(super) fn decode(name: &ObjectName, stored: &str) -> Result<Object, Quarantined> {
+    read(name, stored).map_err(|why| {
+        let generation =
+            serde_json::from_str::<Value>(stored).ok().and_then(|v| v.get("Generation")?.as_u64());
+        Quarantined { why, generation: generation.unwrap_or(0), stored: stored.into() }
+    })
+}
+
+fn read(name: &ObjectName, stored: &str) -> Result<Object, String> {
+    let record: Record = serde_json::from_str(stored).map_err(|e| e.to_string())?;
+    let revisions: Vec<Revision> = record
+        .revisions
+        .into_iter()
+        .map(|revision| Revision {
+            generation: revision.generation,
+            at: Time(revision.at),
+            by: revision.by,
+            rolled_back_to: revision.rolled_back_to,
+            submitted: revision.submitted,
+        })
+        .collect();
+    let present = revisions.last().ok_or("it has no spec")?;
+    let spec = submission::object(&present.submitted).map_err(|e| e.to_string())?;
+    if spec.name != *name {
+        return Err(format!("it says that its name is '{}'", spec.name));
+    }
+    Ok(Object { spec, generation: record.generation, deleted: record.deleted.map(Time), revisions })
+}

@@ -1,0 +1,275 @@
+//! The writer: the only one who changes the state, and what it does when the disk fails.
+//!
+//! What runs here: one task. It is woken by transactions, by new events and by the time. Transactions that wait are
+//! applied one after the other to the last snapshot and committed together; each has its own answer. The log's
+//! tail goes along, or by itself soon after.
+//!
+//! When a commit fails, nobody knows what the disk holds, and after a failed fsync not even reading it back would
+//! tell. So the old file is given up: what was acknowledged is in memory, and is written anew into a file that takes
+//! the old one's place. Until that has worked nothing is acknowledged, and reads go on. What failed was not taken,
+//! unless the process dies before: then the next start finds out.
+//!
+//! What it never does: answer before the disk has it, or show what is not committed.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::file::{Batch, Content, OpenError, StateFile};
+use super::{Answer, EVENTS_AHEAD, Request, Shared};
+use crate::clock::Clock;
+use crate::death;
+use crate::journal::{EventKind, MAX_EVENTS};
+use crate::store::{Committed, Desired, Effect, StoreError, apply};
+
+/// The most transactions in one commit: what 1 MiB bodies may need of memory at once.
+const MAX_BATCH: usize = 64;
+/// Events are on the disk this long after they were noted, at the latest.
+const FLUSH: Duration = Duration::from_secs(1);
+/// The first wait before a failed file is written anew once more, doubling up to the last.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+
+/// Writes the state of a [`RedbStore`](super::RedbStore).
+pub struct Writer {
+    dir: PathBuf,
+    disk: Disk,
+    desired: Desired,
+    /// The last event that the disk has.
+    written_event: u64,
+    shared: Arc<Shared>,
+    queue: mpsc::Receiver<Request>,
+    clock: Clock,
+}
+
+enum Disk {
+    Good(StateFile),
+    /// A commit failed; the file is to be written anew.
+    Failed {
+        error: StoreError,
+        commit: u64,
+        retry_at: Instant,
+        pause: Duration,
+    },
+    /// A blocking task has it.
+    Away,
+}
+
+/// A transaction's answer, kept until the batch is on the disk.
+struct Decided {
+    request: Request,
+    answer: Answer,
+}
+
+impl Writer {
+    pub(super) fn new(
+        dir: &Path,
+        file: StateFile,
+        desired: Desired,
+        shared: Arc<Shared>,
+        queue: mpsc::Receiver<Request>,
+        clock: Clock,
+    ) -> Writer {
+        let written_event = *shared.journal.last().borrow();
+        Writer { dir: dir.to_owned(), disk: Disk::Good(file), desired, written_event, shared, queue, clock }
+    }
+
+    /// Runs until it is told to stop or nobody can ask any more; then writes what is left of the log and closes the file.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut requests = Vec::with_capacity(MAX_BATCH);
+        let mut noted = self.shared.journal.last();
+        let mut flush_at = None;
+        loop {
+            flush_at =
+                self.has_unwritten_events().then(|| flush_at.unwrap_or_else(|| Instant::now() + FLUSH));
+            let retry_at = match self.disk {
+                Disk::Failed { retry_at, .. } => Some(retry_at),
+                _ => None,
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                n = self.queue.recv_many(&mut requests, MAX_BATCH) => {
+                    if n == 0 {
+                        break;
+                    }
+                    self.serve(std::mem::take(&mut requests)).await;
+                }
+                _ = noted.changed(), if flush_at.is_none() => {}
+                () = sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => self.settle().await,
+                () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => self.flush().await,
+            }
+        }
+        self.queue.close();
+        while let Some(request) = self.queue.recv().await {
+            // Whoever does not wait any more need not know.
+            let _ = request.answer.send(Err(StoreError::Stopping));
+        }
+        self.flush().await;
+        if let Disk::Good(file) = self.disk
+            && let Err(error) = spawn_blocking(|| file.close()).await.unwrap_or(Ok(()))
+        {
+            warn!(%error, "the state file was not closed in order: the next start checks it");
+        }
+    }
+
+    /// What is noted while the disk fails is written with the new file.
+    fn has_unwritten_events(&self) -> bool {
+        matches!(self.disk, Disk::Good(_)) && *self.shared.journal.last().borrow() > self.written_event
+    }
+
+    /// Takes a batch of transactions.
+    async fn serve(&mut self, requests: Vec<Request>) {
+        if let Disk::Failed { error, .. } = &self.disk {
+            let error = error.clone();
+            requests.into_iter().for_each(|request| drop(request.answer.send(Err(error.clone()))));
+            return;
+        }
+        let before = self.desired.clone();
+        let mut after = before.clone();
+        let now = self.clock.now();
+        let decide = |request: Request| {
+            let answer = apply(&after, &request.transaction, now).map(|(next, committed)| {
+                after = next;
+                committed
+            });
+            Decided { request, answer }
+        };
+        let decided: Vec<Decided> = requests.into_iter().map(decide).collect();
+        let changed: BTreeSet<_> = decided
+            .iter()
+            .flat_map(|d| d.answer.iter().flatten())
+            .filter(|one| one.effect != Effect::Unchanged)
+            .map(|one| one.object.spec.name.clone())
+            .collect();
+        if !changed.is_empty() {
+            let mut batch = self.log_batch();
+            batch.objects = changed.iter().filter_map(|name| after.objects.get(name).cloned()).collect();
+            batch.forgotten =
+                before.objects.keys().filter(|name| !after.objects.contains_key(*name)).cloned().collect();
+            if let Err(error) = self.write(batch).await {
+                decided.into_iter().for_each(|d| drop(d.request.answer.send(Err(error.clone()))));
+                self.settle().await;
+                return;
+            }
+            self.desired = after;
+            self.publish(&decided);
+        }
+        death::point("before-answer");
+        for Decided { request, answer } in decided {
+            let _ = request.answer.send(answer);
+        }
+    }
+
+    /// Shows what is committed: first in the log, so that it stands before what it causes.
+    fn publish(&self, decided: &[Decided]) {
+        for Decided { request, answer } in decided {
+            let committed: &[Committed] = answer.as_deref().unwrap_or_default();
+            self.shared.journal.committed(committed, &request.transaction.by);
+        }
+        *self.shared.quarantined.lock().unwrap_or_else(PoisonError::into_inner) =
+            self.desired.quarantined.clone();
+        self.shared.objects.send_replace(self.desired.objects.clone());
+    }
+
+    /// Writes the log alone.
+    async fn flush(&mut self) {
+        if self.has_unwritten_events() && self.write(self.log_batch()).await.is_err() {
+            self.settle().await;
+        }
+    }
+
+    /// A batch with what was noted since the last one.
+    fn log_batch(&self) -> Batch {
+        let journal = &self.shared.journal;
+        let events = journal.after(self.written_event, MAX_EVENTS).events;
+        let last = events.last().map_or(self.written_event, |event| event.id);
+        Batch {
+            oldest_event: journal.before_last(MAX_EVENTS) + 1,
+            promised_event: last + EVENTS_AHEAD,
+            events,
+            ..Batch::default()
+        }
+    }
+
+    /// Commits a batch on a thread that may block. After an error the disk is [`Disk::Failed`].
+    async fn write(&mut self, batch: Batch) -> Result<(), StoreError> {
+        let Disk::Good(mut file) = std::mem::replace(&mut self.disk, Disk::Away) else {
+            return Err(StoreError::Unsettled("the writer has no file".to_owned()));
+        };
+        let last = batch.events.last().map_or(self.written_event, |event| event.id);
+        let commit = file.last_commit();
+        let written = spawn_blocking(move || (file.commit(&batch), file)).await;
+        let error = match written {
+            Ok((Ok(()), file)) => {
+                self.disk = Disk::Good(file);
+                self.written_event = last;
+                return Ok(());
+            }
+            Ok((Err(redb::Error::Io(error)), _)) if is_full(&error) => StoreError::NoSpace(error.to_string()),
+            Ok((Err(error), _)) => StoreError::Unsettled(error.to_string()),
+            Err(panic) => StoreError::Unsettled(died(&panic)),
+        };
+        error!(%error, "a commit failed");
+        self.fail(error.clone(), commit, FIRST_RETRY);
+        Err(error)
+    }
+
+    fn fail(&mut self, error: StoreError, commit: u64, pause: Duration) {
+        let retry_at = Instant::now() + pause;
+        let before =
+            self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).replace(error.to_string());
+        if before.is_none() {
+            self.shared.journal.note_general(EventKind::Store, error.to_string());
+        }
+        self.disk = Disk::Failed { error, commit, retry_at, pause };
+    }
+
+    /// After a failed commit: writes what was acknowledged into a new file.
+    async fn settle(&mut self) {
+        let Disk::Failed { commit, pause, .. } = self.disk else { return };
+        let journal = &self.shared.journal;
+        let events = journal.after(0, MAX_EVENTS).events;
+        let last = *journal.last().borrow();
+        let content = Content {
+            desired: self.desired.clone(),
+            events: events.iter().map(|event| (**event).clone()).collect(),
+            last_event: last + EVENTS_AHEAD,
+        };
+        let dir = self.dir.clone();
+        // The failed one may have reached the disk as one commit more.
+        let made = spawn_blocking(move || StateFile::create(&dir, &content, commit + 2)).await;
+        let error = match made {
+            Ok(Ok(file)) => {
+                self.disk = Disk::Good(file);
+                self.written_event = last;
+                *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                info!("the state was written anew after a failed commit: submits are taken again");
+                journal.note_general(EventKind::Store, "the state can be written again");
+                return;
+            }
+            Ok(Err(OpenError::Io { path, what, error })) if is_full(&error) => {
+                StoreError::NoSpace(format!("{} cannot be {what}: {error}", path.display()))
+            }
+            Ok(Err(error)) => StoreError::Unsettled(error.to_string()),
+            Err(panic) => StoreError::Unsettled(died(&panic)),
+        };
+        warn!(%error, "the state cannot be written anew yet");
+        self.fail(error, commit, (pause * 2).min(LAST_RETRY));
+    }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}
+
+fn died(panic: &JoinError) -> String {
+    format!("writing it died: {panic}")
+}
