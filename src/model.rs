@@ -243,6 +243,12 @@ impl Object {
         Object { spec, generation: 1, deleted: None, revisions: Vec::new() }
     }
 
+    /// Adds a spec to the past, of which the oldest is forgotten.
+    pub fn remember(&mut self, revision: Revision) {
+        self.revisions.push(revision);
+        self.revisions.drain(..self.revisions.len().saturating_sub(MAX_REVISIONS));
+    }
+
     /// What to do with containers on a lost node. One that was deleted holds nothing.
     pub fn on_node_lost(&self) -> OnNodeLost {
         if self.deleted.is_some() { OnNodeLost::Replace } else { self.spec.on_node_lost }

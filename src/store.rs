@@ -15,9 +15,11 @@ use tokio::sync::watch;
 
 use crate::clock::Time;
 use crate::journal::Journal;
-use crate::model::{MAX_REVISIONS, Object, ObjectName, Objects, Revision, Spec, submission};
+use crate::model::{Object, ObjectName, Objects, Revision, Spec, submission};
 
+pub mod backup;
 pub mod memory;
+mod record;
 pub mod redb;
 
 /// The most objects at one time: a bound for memory and for the status page.
@@ -280,12 +282,12 @@ fn put(
     if let Some(object) = live.filter(|o| o.spec.submitted == spec.submitted) {
         return (object.clone(), Effect::Unchanged);
     }
-    let mut revisions = known.map(|o| o.revisions.clone()).unwrap_or_default();
+    let revisions = known.map(|o| o.revisions.clone()).unwrap_or_default();
     let submitted = spec.submitted.clone();
-    revisions.push(Revision { generation, at, by: by.clone(), rolled_back_to, submitted });
-    revisions.drain(..revisions.len().saturating_sub(MAX_REVISIONS));
+    let mut object = Object { spec, generation, deleted: None, revisions };
+    object.remember(Revision { generation, at, by: by.clone(), rolled_back_to, submitted });
     let effect = if live.is_some() { Effect::Updated } else { Effect::Created };
-    (Arc::new(Object { spec, generation, deleted: None, revisions }), effect)
+    (Arc::new(object), effect)
 }
 
 /// An earlier spec of an object, and its generation.

@@ -12,14 +12,13 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Committed, Desired, Quarantined, Store, StoreError, Transaction};
-use crate::clock::Clock;
+use crate::clock::{Clock, Time};
 use crate::journal::Journal;
-use crate::model::{ObjectName, Objects};
+use crate::model::{ObjectName, Objects, Revision};
 
 mod file;
 mod lock;
 mod mark;
-mod record;
 mod writer;
 
 #[cfg(test)]
@@ -29,13 +28,16 @@ pub use file::OpenError;
 pub use lock::Lock;
 pub use writer::Writer;
 
-use file::StateFile;
+use file::{Content, StateFile};
 
 /// Transactions that may wait for the writer; who comes then waits for a place.
 const QUEUE: usize = 1_024;
 /// Event numbers promised ahead of the events themselves: what is noted between two commits and lost with the process
 /// has a number that no later event gets.
 const EVENTS_AHEAD: u64 = 10_000;
+
+/// Where a restored state leaves the one before it.
+const REPLACED: &str = "state.redb.replaced";
 
 type Answer = Result<Vec<Committed>, StoreError>;
 
@@ -111,4 +113,54 @@ impl Store for RedbStore {
             Some(why) => format!("{path} CANNOT BE WRITTEN ({why}): submits are refused until it can be"),
         }
     }
+}
+
+/// All that the state of a directory holds, for a backup; the directory must not be in use.
+pub fn export(dir: &Path) -> Result<Desired, OpenError> {
+    let (file, content) = StateFile::open(dir)?;
+    if let Err(error) = file.close() {
+        tracing::warn!(%error, "the state file was not closed in order: the next start checks it");
+    }
+    Ok(content.desired)
+}
+
+/// Puts a restored state in the place of the directory's own, which stays beside it under the name that is returned.
+///
+/// Generations never go back where what is there can be read: whoever remembers a newer one must not take the restored
+/// object for it.
+pub fn restore(dir: &Path, desired: Desired, now: Time) -> Result<Option<PathBuf>, OpenError> {
+    let (path, aside) = (dir.join(file::FILE), dir.join(REPLACED));
+    let gone = |tried: std::io::Result<()>| match tried {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        other => other.map(|()| true),
+    };
+    gone(std::fs::remove_file(&aside)).map_err(OpenError::io(&aside, "removed"))?;
+    let kept = gone(std::fs::hard_link(&path, &aside)).map_err(OpenError::io(&aside, "made"))?;
+    let (present, commit) = match StateFile::open(dir) {
+        Ok((file, content)) => (content, file.last_commit()),
+        // Nothing is known of it; the time is a number above whatever number its events may have had.
+        Err(_) => (Content { last_event: now.0, ..Content::default() }, 0),
+    };
+    let mut objects = Objects::clone(&desired.objects);
+    for (name, object) in &mut objects {
+        if let Some(newer) = present.desired.objects.get(name).filter(|o| o.generation > object.generation) {
+            let (from, generation) = (object.generation, newer.generation + 1);
+            let object = Arc::make_mut(object);
+            object.generation = generation;
+            if let (None, Some(last)) = (object.deleted, object.revisions.last().cloned()) {
+                let again = Revision {
+                    generation,
+                    at: now,
+                    by: "restore".into(),
+                    rolled_back_to: Some(from),
+                    ..last
+                };
+                object.remember(again);
+            }
+        }
+    }
+    let desired = Desired { objects: Arc::new(objects), ..desired };
+    let file = StateFile::create(dir, &Content { desired, ..present }, commit + 1)?;
+    file.close().map_err(|error| OpenError::damaged(&path, error))?;
+    Ok(kept.then_some(aside))
 }

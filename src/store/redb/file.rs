@@ -16,11 +16,10 @@ use std::sync::Arc;
 use redb::{Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::mark::{self, Mark};
-use super::record;
 use crate::death;
 use crate::journal::Event;
 use crate::model::{Object, ObjectName, Objects};
-use crate::store::{Desired, Quarantined};
+use crate::store::{Desired, Quarantined, record};
 
 /// The file's name in the data directory.
 pub(super) const FILE: &str = "state.redb";
@@ -133,7 +132,7 @@ impl OpenError {
         move |error| OpenError::Io { path, what, error }
     }
 
-    fn damaged(path: &Path, why: impl ToString) -> OpenError {
+    pub(super) fn damaged(path: &Path, why: impl ToString) -> OpenError {
         OpenError::Damaged { path: path.to_owned(), why: why.to_string(), mark: mark::FILE }
     }
 }
@@ -281,9 +280,9 @@ fn open_existing(path: &Path) -> Result<Database, OpenError> {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
     builder.open(path).map_err(|error| match error {
-        DatabaseError::Storage(redb::StorageError::Io(error))
-            if error.kind() != io::ErrorKind::InvalidData =>
-        {
+        // What the system says is about the disk; what redb says in its place, such as a file that ends too early, is
+        // about the file.
+        DatabaseError::Storage(redb::StorageError::Io(error)) if error.raw_os_error().is_some() => {
             OpenError::Io { path: path.to_owned(), what: "opened", error }
         }
         DatabaseError::DatabaseAlreadyOpen => {
@@ -381,4 +380,24 @@ fn write(
     death::point("amid-commit");
     transaction.commit()?;
     Ok(())
+}
+
+/// Makes a closed file claim another format.
+#[cfg(test)]
+pub(super) fn claim_format(path: &Path, format: u64) {
+    alter(path, |transaction| drop(transaction.open_table(META).unwrap().insert("format", format).unwrap()));
+}
+
+/// Makes a closed file hold something else under a name.
+#[cfg(test)]
+pub(super) fn claim_object(path: &Path, name: &str, stored: &str) {
+    alter(path, |transaction| drop(transaction.open_table(OBJECTS).unwrap().insert(name, stored).unwrap()));
+}
+
+#[cfg(test)]
+fn alter(path: &Path, change: impl FnOnce(&redb::WriteTransaction)) {
+    let database = Database::open(path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    change(&transaction);
+    transaction.commit().unwrap();
 }

@@ -1,1 +1,329 @@
+//! The file under all that can happen to it: what is read is what was committed, or nothing is read at all.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::panic;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::clock::Time;
+use crate::journal::EventKind;
+use crate::model::submission;
+use crate::store::{Change, Effect, Precondition, backup};
+
+fn put(name: &str, count: u32) -> Change {
+    let text = format!(r#"{{"Name": "{name}", "Image": "a", "Count": {count}}}"#);
+    Change::Put(Box::new(submission::object(&serde_json::from_str(&text).unwrap()).unwrap()))
+}
+
+fn name(text: &str) -> ObjectName {
+    ObjectName::parse(text).unwrap()
+}
+
+/// Where an fsync costs nothing, if there is such a place: nobody cuts the power of a test.
+fn directory() -> TempDir {
+    match tempfile::Builder::new().prefix("scsm-store-").tempdir_in("/dev/shm") {
+        Ok(dir) => dir,
+        Err(_) => TempDir::with_prefix("scsm-store-").unwrap(),
+    }
+}
+
+struct Running {
+    store: RedbStore,
+    stop: CancellationToken,
+    writer: JoinHandle<()>,
+}
+
+impl Running {
+    fn open(dir: &Path) -> Result<Running, OpenError> {
+        let (store, writer) = RedbStore::open(dir, Clock::starting_at(Time(1_000)))?;
+        let stop = CancellationToken::new();
+        Ok(Running { store, writer: tokio::spawn(writer.run(stop.clone())), stop })
+    }
+
+    async fn take(&self, change: Change) -> (Effect, u64) {
+        let committed = self.store.commit(Transaction::of([change])).await.unwrap();
+        (committed[0].effect, committed[0].object.generation)
+    }
+
+    fn desired(&self) -> Desired {
+        Desired { objects: self.store.objects().borrow().clone(), quarantined: self.store.quarantined() }
+    }
+
+    async fn close(self) {
+        self.stop.cancel();
+        self.writer.await.unwrap();
+    }
+}
+
+/// What is wanted, as one text to compare.
+fn text(desired: &Desired) -> String {
+    backup::write(desired, Time(0)).unwrap()
+}
+
+#[tokio::test]
+async fn all_of_it_is_there_again_after_a_restart() {
+    let dir = directory();
+    let store = Running::open(dir.path()).unwrap();
+    for count in 1..=12 {
+        assert_eq!(store.take(put("web", count)).await.1, u64::from(count));
+    }
+    store.take(put("gone", 1)).await;
+    store.take(Change::Delete(name("gone"))).await;
+    store.store.journal().note_general(EventKind::Engine, "the last line");
+    let before = text(&store.desired());
+    let events = store.store.journal().after(0, 100).events;
+    store.close().await;
+
+    let store = Running::open(dir.path()).unwrap();
+    assert_eq!(text(&store.desired()), before);
+    assert_eq!(store.desired().objects[&name("web")].revisions.len(), 10);
+    assert_eq!(store.store.journal().after(0, 100).events, events);
+    assert_eq!(store.take(put("gone", 1)).await, (Effect::Created, 3));
+    let last = store.store.journal().after(0, 100).events.last().unwrap().id;
+    assert!(last > events.last().unwrap().id, "numbers grow over a restart: {last}");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn writers_take_turns_and_a_stale_one_is_always_refused() {
+    let dir = directory();
+    let store = Arc::new(Running::open(dir.path()).unwrap());
+    store.take(put("web", 0)).await;
+    let stale = Arc::new(AtomicUsize::new(0));
+    let writers: Vec<_> = (0..64)
+        .map(|_| {
+            let (store, stale) = (store.clone(), stale.clone());
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    loop {
+                        let seen = store.desired().objects[&name("web")].clone();
+                        let precondition = Precondition::Generation(seen.generation);
+                        let next = Transaction {
+                            precondition,
+                            ..Transaction::of([put("web", seen.spec.count + 1)])
+                        };
+                        match store.store.commit(next).await {
+                            Ok(_) => break,
+                            Err(StoreError::Precondition { .. }) => stale.fetch_add(1, Ordering::Relaxed),
+                            Err(other) => panic!("{other}"),
+                        };
+                        tokio::task::yield_now().await;
+                    }
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let web = store.desired().objects[&name("web")].clone();
+    assert_eq!((web.spec.count, web.generation), (64 * 20, 64 * 20 + 1));
+    assert!(stale.load(Ordering::Relaxed) > 0, "some of them met");
+    let before = text(&store.desired());
+    Arc::into_inner(store).unwrap().close().await;
+    assert_eq!(text(&export(dir.path()).unwrap()), before);
+}
+
+/// A small store and its committed states, newest last. `in_order`: closed as it should be.
+async fn sample(in_order: bool) -> (Vec<u8>, Vec<String>) {
+    let dir = directory();
+    let store = Running::open(dir.path()).unwrap();
+    let mut states = Vec::new();
+    for change in [put("web", 1), put("web", 2), put("db", 1), Change::Delete(name("db")), put("cache", 3)] {
+        store.take(change).await;
+        states.push(text(&store.desired()));
+    }
+    let path = dir.path().join(file::FILE);
+    let mut bytes = fs::read(&path).unwrap();
+    store.close().await;
+    if in_order {
+        bytes = fs::read(&path).unwrap();
+    }
+    (bytes, states)
+}
+
+/// What becomes of a store whose bytes are these.
+fn fate(dir: &Path, bytes: &[u8], states: &[String]) -> &'static str {
+    fs::write(dir.join(file::FILE), bytes).unwrap();
+    let _ = fs::remove_file(dir.join(mark::FILE));
+    match export(dir) {
+        Ok(desired) if Some(&text(&desired)) == states.last() => "opens as it was",
+        Ok(desired) if states.contains(&text(&desired)) => "opens at an earlier commit",
+        Ok(desired) => panic!("reads as something that nobody committed: {}", text(&desired)),
+        Err(error) => {
+            let words = error.to_string();
+            assert!(words.contains("restore"), "no way out: {words}");
+            "refuses"
+        }
+    }
+}
+
+/// Does something to the bytes at each of `places`, over all processors, and counts the fates.
+fn everywhere(what: &str, bytes: &[u8], states: &[String], spoil: impl Fn(&mut Vec<u8>, usize) + Sync) {
+    let next = AtomicUsize::new(0);
+    let counts = std::sync::Mutex::new(std::collections::BTreeMap::<&str, usize>::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                let dir = directory();
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    if place >= bytes.len() {
+                        break;
+                    }
+                    let mut spoilt = bytes.to_vec();
+                    spoil(&mut spoilt, place);
+                    let fate = panic::catch_unwind(|| fate(dir.path(), &spoilt, states))
+                        .unwrap_or_else(|_| panic!("{what} at {place}"));
+                    *counts.lock().unwrap().entry(fate).or_default() += 1;
+                }
+            });
+        }
+    });
+    let counts = counts.into_inner().unwrap();
+    println!("{what}, {} places: {counts:?}", bytes.len());
+    assert!(counts.contains_key("refuses"), "the test does something: {counts:?}");
+    assert_eq!(counts.values().sum::<usize>(), bytes.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_byte_flipped_and_every_length_cut_reads_as_a_commit_or_not_at_all() {
+    // What redb says when it stumbles is in the error; a backtrace each time would only fill the log.
+    panic::set_hook(Box::new(|info| {
+        if !info.location().is_some_and(|place| place.file().contains("/redb-")) {
+            eprintln!("{info}");
+        }
+    }));
+    for in_order in [true, false] {
+        let (bytes, states) = sample(in_order).await;
+        let how = if in_order { "closed in order" } else { "killed" };
+        tokio::task::block_in_place(|| {
+            everywhere(&format!("{how}, a byte flipped"), &bytes, &states, |bytes, place| {
+                bytes[place] ^= 0xff
+            });
+            everywhere(&format!("{how}, cut"), &bytes, &states, |bytes, place| bytes.truncate(place));
+        });
+    }
+    let _ = panic::take_hook();
+}
+
+#[tokio::test]
+async fn what_is_not_this_directorys_newest_state_is_refused_with_the_way_out() {
+    let dir = directory();
+    let (path, mark_path) = (dir.path().join(file::FILE), dir.path().join(mark::FILE));
+    let refusal = || Running::open(dir.path()).err().map(|e| e.to_string()).unwrap_or_default();
+    let store = Running::open(dir.path()).unwrap();
+    store.take(put("web", 1)).await;
+    store.close().await;
+    let old = fs::read(&path).unwrap();
+    let store = Running::open(dir.path()).unwrap();
+    store.take(put("web", 2)).await;
+    store.close().await;
+    let good = fs::read(&path).unwrap();
+
+    fs::write(&path, &old).unwrap();
+    assert!(refusal().contains("is an old copy"), "{}", refusal());
+    fs::remove_file(&path).unwrap();
+    assert!(refusal().contains("is missing"), "{}", refusal());
+    fs::write(&path, b"").unwrap();
+    assert!(refusal().contains("it is empty"), "{}", refusal());
+    let other = directory();
+    Running::open(other.path()).unwrap().close().await;
+    fs::copy(other.path().join(file::FILE), &path).unwrap();
+    assert!(refusal().contains("another manager's"), "{}", refusal());
+    // With the mark deleted, as the message says, the old copy is taken as it is.
+    fs::write(&path, &old).unwrap();
+    fs::remove_file(&mark_path).unwrap();
+    let store = Running::open(dir.path()).unwrap();
+    assert_eq!(store.desired().objects[&name("web")].spec.count, 1);
+    store.close().await;
+    // Half a mark, as a power cut may leave it, is no reason to refuse.
+    fs::write(&path, &good).unwrap();
+    fs::write(&mark_path, "store 12").unwrap();
+    Running::open(dir.path()).unwrap().close().await;
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused() {
+    let dir = directory();
+    Running::open(dir.path()).unwrap().close().await;
+    file::claim_format(&dir.path().join(file::FILE), 2);
+    let refusal = Running::open(dir.path()).err().unwrap().to_string();
+    assert!(refusal.contains("newer version of this program (format 2; this one knows 1)"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused() {
+    let dir = directory();
+    let lock = Lock::take(dir.path()).unwrap();
+    let refusal = Lock::take(dir.path()).unwrap_err().to_string();
+    assert!(refusal.contains(&format!("in use by process {}", std::process::id())), "{refusal}");
+    drop(lock);
+    Lock::take(dir.path()).unwrap();
+}
+
+#[tokio::test]
+async fn an_object_that_cannot_be_read_is_put_aside_and_the_others_work() {
+    let dir = directory();
+    let store = Running::open(dir.path()).unwrap();
+    store.take(put("web", 1)).await;
+    store.take(put("odd", 1)).await;
+    store.close().await;
+    let stored = r#"{"Generation":7,"Revisions":[{"Generation":7,"At":1,"By":"","Submitted":{"Name":"odd","Later":1}}]}"#;
+    file::claim_object(&dir.path().join(file::FILE), "odd", stored);
+    for _ in 0..2 {
+        let store = Running::open(dir.path()).unwrap();
+        let desired = store.desired();
+        assert_eq!(desired.objects.keys().collect::<BTreeSet<_>>(), BTreeSet::from([&name("web")]));
+        let found = &desired.quarantined[&name("odd")];
+        assert_eq!((found.generation, &*found.stored), (7, stored));
+        assert!(found.why.contains("there is no field 'Later'"), "{}", found.why);
+        store.take(put("web", 2)).await;
+        store.close().await;
+    }
+    let store = Running::open(dir.path()).unwrap();
+    assert_eq!(store.take(put("odd", 2)).await, (Effect::Created, 8));
+    assert!(store.desired().quarantined.is_empty());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_backup_restores_and_generations_never_go_back() {
+    let dir = directory();
+    let store = Running::open(dir.path()).unwrap();
+    store.take(put("web", 1)).await;
+    store.take(put("same", 1)).await;
+    let (saved, _) = backup::read(&text(&store.desired())).unwrap();
+    for count in 2..5 {
+        store.take(put("web", count)).await;
+    }
+    store.take(put("later", 1)).await;
+    let numbered = *store.store.journal().last().borrow();
+    store.close().await;
+
+    let aside = restore(dir.path(), saved.clone(), Time(9)).unwrap().unwrap();
+    assert!(aside.exists());
+    let store = Running::open(dir.path()).unwrap();
+    let desired = store.desired();
+    let web = &desired.objects[&name("web")];
+    assert_eq!(
+        (web.spec.count, web.generation, web.revisions.last().unwrap().rolled_back_to),
+        (1, 5, Some(1))
+    );
+    assert_eq!(desired.objects[&name("same")], saved.objects[&name("same")]);
+    assert!(!desired.objects.contains_key(&name("later")));
+    assert!(*store.store.journal().last().borrow() >= numbered);
+    store.close().await;
+    // Into a directory that never was one, and over a file that cannot be read.
+    let fresh = directory();
+    assert_eq!(restore(fresh.path(), saved.clone(), Time(9)).unwrap(), None);
+    assert_eq!(text(&export(fresh.path()).unwrap()), text(&saved));
+    fs::write(dir.path().join(file::FILE), b"not a state").unwrap();
+    restore(dir.path(), saved.clone(), Time(9)).unwrap();
+    assert_eq!(text(&export(dir.path()).unwrap()), text(&saved));
+}

@@ -1,0 +1,185 @@
+//! A backup: all that is wanted as text, one line an object, in a form that outlives the state file's.
+//!
+//! The first line says what it is, the last one holds a digest of all before it; so a backup that was cut short or
+//! changed is refused whole. It holds what was submitted, with its past, and the tombstones. It may hold secrets, as
+//! what was submitted may.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{Desired, record};
+use crate::clock::Time;
+use crate::model::ObjectName;
+
+/// The version of this form. Raise it whenever an older program would misread it.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Head {
+    /// Tells a backup from any other text.
+    backup_of: String,
+    format: u32,
+    /// When it was made, RFC 3339.
+    at: String,
+    /// How many lines follow, tombstones and all.
+    objects: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Line {
+    name: String,
+    /// The stored form; as a text where that is not even JSON.
+    stored: Value,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Foot {
+    sha256: String,
+}
+
+/// Why a text is not taken as a backup.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// It is something else.
+    #[error("this is no backup of {}: its first line does not say so", env!("CARGO_PKG_NAME"))]
+    Other,
+    /// A newer version made it.
+    #[error(
+        "this backup was made by a newer version (format {0}; this one knows {FORMAT}): restore it with that version"
+    )]
+    Newer(u32),
+    /// It is not what was written.
+    #[error("this backup is damaged: {0}; take another one")]
+    Damaged(String),
+}
+
+/// Everything as text. The time goes into its first line.
+pub fn write(desired: &Desired, now: Time) -> Result<String, serde_json::Error> {
+    let unreadable = desired.quarantined.iter().filter(|(name, _)| !desired.objects.contains_key(*name));
+    let objects = desired.objects.len() + unreadable.clone().count();
+    let backup_of = env!("CARGO_PKG_NAME").to_owned();
+    let mut text = String::new();
+    push(&mut text, &Head { backup_of, format: FORMAT, at: now.rfc3339(), objects })?;
+    for (name, object) in desired.objects.iter() {
+        let stored = serde_json::from_str(&record::encode(object)?)?;
+        push(&mut text, &Line { name: name.to_string(), stored })?;
+    }
+    for (name, found) in unreadable {
+        let stored = serde_json::from_str(&found.stored).unwrap_or_else(|_| Value::from(&*found.stored));
+        push(&mut text, &Line { name: name.to_string(), stored })?;
+    }
+    let sha256 = digest(&text);
+    push(&mut text, &Foot { sha256 })?;
+    Ok(text)
+}
+
+fn push(text: &mut String, line: &impl Serialize) -> Result<(), serde_json::Error> {
+    text.push_str(&serde_json::to_string(line)?);
+    text.push('\n');
+    Ok(())
+}
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Reads a backup, and when it was made.
+pub fn read(text: &str) -> Result<(Desired, String), BackupError> {
+    let damaged = |why: &str| BackupError::Damaged(why.to_owned());
+    let (first, _) = text.split_once('\n').ok_or(BackupError::Other)?;
+    let head: Head = serde_json::from_str(first).map_err(|_| BackupError::Other)?;
+    if head.backup_of != env!("CARGO_PKG_NAME") {
+        return Err(BackupError::Other);
+    }
+    if head.format > FORMAT {
+        return Err(BackupError::Newer(head.format));
+    }
+    let ended = text.strip_suffix('\n').ok_or_else(|| damaged("its end is missing"))?;
+    let (body, last) = ended.rsplit_once('\n').ok_or_else(|| damaged("its end is missing"))?;
+    let body = text.get(..=body.len()).unwrap_or_default();
+    let foot: Foot = serde_json::from_str(last).map_err(|_| damaged("its last line is no digest"))?;
+    if foot.sha256 != digest(body) {
+        return Err(damaged("its digest does not fit"));
+    }
+    let (mut objects, mut quarantined) = (crate::model::Objects::new(), std::collections::BTreeMap::new());
+    for line in body.lines().skip(1) {
+        let line: Line = serde_json::from_str(line).map_err(|e| damaged(&e.to_string()))?;
+        let name = ObjectName::parse(&line.name)
+            .ok_or_else(|| BackupError::Damaged(format!("{:?} is no name", line.name)))?;
+        let stored = match line.stored {
+            Value::String(text) => text,
+            json => json.to_string(),
+        };
+        match record::decode(&name, &stored) {
+            Ok(object) => drop(objects.insert(name, Arc::new(object))),
+            Err(unreadable) => drop(quarantined.insert(name, unreadable)),
+        }
+    }
+    if objects.len() + quarantined.len() != head.objects {
+        return Err(damaged("it holds another number of objects than it says"));
+    }
+    Ok((Desired { objects: Arc::new(objects), quarantined: Arc::new(quarantined) }, head.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Change, Quarantined, Transaction, apply};
+
+    fn some() -> Desired {
+        let spec = |text: &str| {
+            Change::Put(Box::new(
+                crate::model::submission::object(&serde_json::from_str(text).unwrap()).unwrap(),
+            ))
+        };
+        let changes = [
+            spec(r#"{"Name": "web", "Image": "a", "Count": 1, "Env": ["A=\u00e9\n"]}"#),
+            spec(r#"{"Name": "web", "Image": "b", "Count": 2}"#),
+            spec(r#"{"Name": "old", "Image": "b", "Count": 2}"#),
+            Change::Delete(ObjectName::parse("old").unwrap()),
+        ];
+        let (mut desired, _) = apply(&Desired::default(), &Transaction::of(changes), Time(5)).unwrap();
+        let unreadable = |stored: &str, generation| {
+            let name = ObjectName::parse("x").unwrap();
+            let found = record::decode(&name, stored).unwrap_err();
+            assert_eq!(found.generation, generation);
+            found
+        };
+        let put_aside: [(&str, Quarantined); 2] =
+            [("odd", unreadable(r#"{"Generation":7,"Later":true}"#, 7)), ("worse", unreadable("no json", 0))];
+        desired.quarantined =
+            Arc::new(put_aside.map(|(name, found)| (ObjectName::parse(name).unwrap(), found)).into());
+        desired
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_whole() {
+        let desired = some();
+        let text = write(&desired, Time(7)).unwrap();
+        let (read, at) = read(&text).unwrap();
+        assert_eq!(read.objects, desired.objects);
+        let stored = |d: &Desired| d.quarantined.values().map(|q| q.stored.clone()).collect::<Vec<_>>();
+        assert_eq!(stored(&read), stored(&desired));
+        assert_eq!(at, "1970-01-01T00:00:00.007Z");
+    }
+
+    #[test]
+    fn a_text_that_was_cut_or_changed_is_refused_at_every_byte() {
+        let text = write(&some(), Time(7)).unwrap();
+        for end in 0..text.len() {
+            assert!(read(&String::from_utf8_lossy(&text.as_bytes()[..end])).is_err(), "cut at {end}");
+            let mut changed = text.clone().into_bytes();
+            changed[end] ^= 1;
+            assert!(read(&String::from_utf8_lossy(&changed)).is_err(), "changed at {end}");
+        }
+        assert!(matches!(read("{}\n"), Err(BackupError::Other)));
+        let newer = text.replacen(r#""Format":1"#, r#""Format":2"#, 1);
+        assert!(matches!(read(&newer), Err(BackupError::Newer(2))));
+    }
+}
