@@ -3,22 +3,49 @@
 //! Without a subcommand the program runs the daemon; this form is fixed by existing deployments. Whatever is
 //! wrong with a flag, a file or an address ends the program with exit code 2 and one message, before anything
 //! is touched.
+//!
+//! The subcommands are clients of a running daemon, for people and for pipelines: each is a small file that asks
+//! through [`client`](crate::client) and writes what it hears through `output`. Their exit codes are an interface;
+//! those that wait tell a refusal (1) from a failure (2) and from time that ran out (3).
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::app;
+use crate::model::ObjectName;
 
+mod connection;
+mod delete;
+mod events;
 mod flags;
+mod follow;
 mod healthcheck;
+mod history;
+mod input;
+mod manual;
+mod output;
+mod plan;
+mod progress;
+mod rollback;
+mod status;
+mod submit;
+mod wait;
 
 pub use flags::{DaemonFlags, LogFormat, Settings};
 
-/// The exit code for whatever the user has to change before trying again.
+/// The exit code for whatever the user has to change before trying again: of the daemon, and of commands that have
+/// another use for 1.
 const USAGE: u8 = 2;
+/// The exit code of a client's command that was not taken: bad input, a refusal, no daemon.
+const REFUSED: u8 = 1;
+/// The exit code for what was taken and did not come about.
+const FAILED: u8 = 2;
+/// The exit code for what had not come about when the wait was over.
+const TIMED_OUT: u8 = 3;
 
 /// Keeps exactly as many containers running as you asked for.
 ///
@@ -41,17 +68,85 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Submits objects from files of JSON or YAML, and waits for the outcome with --wait.
+    ///
+    /// Exit codes: 0 taken, or converged with --wait; 1 not taken (bad input, refused, no daemon); 2 failed or rolled
+    /// back; 3 not converged when the wait was over. The last line says which, and why.
+    Submit(submit::SubmitFlags),
+    /// Shows what a submit would do, step by step, and does nothing.
+    ///
+    /// Exit codes: 0 nothing would change; 1 something would; 2 it cannot be told.
+    Plan(plan::PlanFlags),
+    /// Shows how everything, or one object, is doing.
+    Status(status::StatusFlags),
+    /// Deletes objects and their containers.
+    ///
+    /// Exit codes as of submit: 0 deleted, or nothing left of them with --wait; 1 not taken; 3 the wait was over.
+    Delete(delete::DeleteFlags),
+    /// Shows what an object has been.
+    History(history::HistoryFlags),
+    /// Brings an earlier spec of an object back.
+    ///
+    /// Exit codes as of submit.
+    Rollback(rollback::RollbackFlags),
+    /// Shows what the manager did, and why.
+    Events(events::EventsFlags),
     /// Asks a running daemon whether it is alive: exit code 0 if so, 1 if not. For container health checks.
     Healthcheck(healthcheck::HealthcheckFlags),
+    /// Prints a script that completes this program's command line in a shell.
+    Completions(manual::CompletionsFlags),
+    /// Prints the manual page, or writes all pages into a directory.
+    Man(manual::ManFlags),
 }
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let CommandLine { command, daemon } = CommandLine::parse();
+    let CommandLine { command, daemon } = match read() {
+        Ok(line) => line,
+        Err(code) => return code,
+    };
     match command {
+        Some(Command::Submit(flags)) => submit::run(&flags),
+        Some(Command::Plan(flags)) => plan::run(&flags),
+        Some(Command::Status(flags)) => status::run(&flags),
+        Some(Command::Delete(flags)) => delete::run(&flags),
+        Some(Command::History(flags)) => history::run(&flags),
+        Some(Command::Rollback(flags)) => rollback::run(&flags),
+        Some(Command::Events(flags)) => events::run(&flags),
         Some(Command::Healthcheck(flags)) => healthcheck::run(&flags),
+        Some(Command::Completions(flags)) => manual::completions(&flags),
+        Some(Command::Man(flags)) => manual::man(&flags),
         None => run_daemon(daemon),
     }
+}
+
+/// Reads the command line; help, the version and a complaint have been printed where there is only a code to end with.
+fn read() -> Result<CommandLine, ExitCode> {
+    let mut command = CommandLine::command();
+    let first = std::env::args().nth(1).unwrap_or_default();
+    // The daemon's variables are not a subcommand's: of SCSM_ADDR a client takes more forms.
+    if command.find_subcommand(&first).is_some() {
+        command = command.mut_args(|arg| arg.env(None::<&str>));
+    }
+    let read = command.try_get_matches().and_then(|matches| CommandLine::from_arg_matches(&matches));
+    read.map_err(|error| {
+        // A standard error that cannot be written to leaves nobody to tell.
+        let _ = error.print();
+        let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+        match (asked, first.as_str()) {
+            (true, _) => ExitCode::SUCCESS,
+            // Commands for which 2 is the word for something that failed.
+            (_, "submit" | "status" | "delete" | "history" | "rollback" | "events") => {
+                ExitCode::from(REFUSED)
+            }
+            _ => ExitCode::from(USAGE),
+        }
+    })
+}
+
+/// The name of an object, on the command line.
+fn object_name(text: &str) -> Result<ObjectName, String> {
+    ObjectName::parse(text).ok_or_else(|| format!("allowed are {}", ObjectName::ALLOWED))
 }
 
 fn run_daemon(flags: DaemonFlags) -> ExitCode {
@@ -74,8 +169,7 @@ fn run_daemon(flags: DaemonFlags) -> ExitCode {
 
 /// One message, and the exit code.
 fn complain(code: u8, message: &str) -> ExitCode {
-    // A standard error that cannot be written to leaves nobody to tell.
-    let _ = writeln!(std::io::stderr(), "error: {message}");
+    output::note(format_args!("error: {message}"));
     ExitCode::from(code)
 }
 

@@ -38,6 +38,7 @@ pub mod app;
 pub mod backoff;
 pub mod certificates;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod death;
 pub mod engine;

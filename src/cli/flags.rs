@@ -202,7 +202,8 @@ fn all_or_none(given: [(&str, Option<PathBuf>); 3]) -> Result<Option<Files>, Str
     }
 }
 
-fn variable(name: &str) -> Option<String> {
+/// A variable of the environment that is set to something.
+pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

@@ -1,0 +1,214 @@
+//! The objects to submit: files of JSON or YAML, with one object or many.
+//!
+//! YAML becomes JSON here and nothing else is decided: what an object may hold, the daemon says. Where YAML leaves a
+//! doubt, nothing is guessed: `05`, `1_000`, `on` and `yes` are texts, which the daemon refuses where a number or a
+//! truth value belongs, and a key that stands twice is an error.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use bytes::Bytes;
+use serde_json::Value;
+use serde_saphyr::UserMessageFormatter;
+
+use crate::model::strict;
+
+/// The most that is read of one file, in bytes. The daemon takes 1 MiB of JSON; comments and layout are extra.
+const FILE_MAX_BYTES: u64 = 16 << 20;
+
+/// Objects, in the order in which they were given.
+#[derive(Debug)]
+pub(super) struct Objects(Vec<Item>);
+
+#[derive(Debug)]
+struct Item {
+    value: Value,
+    /// The file's name.
+    file: String,
+    /// Which one of its file, from 1; 0 where it is the only one.
+    ordinal: usize,
+}
+
+impl Objects {
+    /// Reads the files, of which one may be `-`, standard input. Refuses to be without any object.
+    pub(super) fn read(files: &[PathBuf]) -> anyhow::Result<Objects> {
+        let mut all = Vec::new();
+        for path in files {
+            let (file, text) = text(path)?;
+            let values = parse(path, &text).with_context(|| file.clone())?;
+            ensure!(!values.is_empty(), "{file} holds no object");
+            let only = values.len() == 1;
+            let numbered = values.into_iter().enumerate();
+            all.extend(numbered.map(|(i, value)| Item {
+                value,
+                file: file.clone(),
+                ordinal: if only { 0 } else { i + 1 },
+            }));
+        }
+        Ok(Objects(all))
+    }
+
+    /// The body of a submit: a single object as it is, several as an array; `array` makes it one in any case.
+    pub(super) fn body(&self, array: bool) -> Bytes {
+        let values: Vec<&Value> = self.0.iter().map(|item| &item.value).collect();
+        let body = match values.as_slice() {
+            [one] if !array => one.to_string(),
+            many => serde_json::json!(many).to_string(),
+        };
+        body.into()
+    }
+
+    /// Where the object stands that a field such as `[3].Count` is of, in words.
+    pub(super) fn place(&self, field: &str) -> Option<String> {
+        let index = field.strip_prefix('[').and_then(|f| f.split_once(']')).and_then(|(i, _)| i.parse().ok());
+        let item = self.0.get(index.unwrap_or(0)).filter(|_| index.is_some() || self.0.len() == 1)?;
+        Some(match (item.ordinal, item.value.get("Name").and_then(Value::as_str)) {
+            (0, _) => item.file.clone(),
+            (n, Some(name)) => format!("{}, object {n}, \"{}\"", item.file, strict::shown(name)),
+            (n, None) => format!("{}, object {n}", item.file),
+        })
+    }
+}
+
+/// A file's name for messages, and its text.
+fn text(path: &Path) -> anyhow::Result<(String, String)> {
+    let mut bytes = Vec::new();
+    let (file, read) = if path == Path::new("-") {
+        ("standard input".to_owned(), io::stdin().lock().take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes))
+    } else {
+        let opened = File::open(path);
+        (path.display().to_string(), opened.and_then(|f| f.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes)))
+    };
+    read.with_context(|| format!("{file} cannot be read"))?;
+    ensure!(bytes.len() as u64 <= FILE_MAX_BYTES, "{file} is larger than {FILE_MAX_BYTES} bytes");
+    let text = String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("{file} is not text in UTF-8"))?;
+    Ok((file, text))
+}
+
+/// The objects in a text, which is JSON or YAML by its name or, where that says neither, by its first character.
+fn parse(path: &Path, text: &str) -> anyhow::Result<Vec<Value>> {
+    let json = match path.extension().and_then(|e| e.to_str()) {
+        Some("json") => true,
+        Some("yaml" | "yml") => false,
+        _ => text.trim_start().starts_with(['{', '[']),
+    };
+    let documents = match json {
+        true => vec![strict::parse(text.as_bytes()).context("not valid JSON")?],
+        false => yaml(text)?,
+    };
+    // Documents that hold a list are as good as that many documents.
+    Ok(documents
+        .into_iter()
+        .flat_map(|document| match document {
+            Value::Array(items) => items,
+            one => vec![one],
+        })
+        .collect())
+}
+
+fn yaml(text: &str) -> anyhow::Result<Vec<Value>> {
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        // A message may end in a log that more people read than the file.
+        with_snippet: false,
+    };
+    match serde_saphyr::from_multiple_with_options(text, options) {
+        Ok(documents) => Ok(documents),
+        Err(error) => bail!("not valid YAML: {}", error.render_with_formatter(&UserMessageFormatter)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(name: &str, text: &str) -> Result<Value, String> {
+        parse(Path::new(name), text).map(Value::from).map_err(|e| format!("{e:#}"))
+    }
+
+    #[test]
+    fn yaml_comes_out_as_the_json_that_is_meant() {
+        for (yaml, json) in [
+            (
+                "Name: web\nCount: 5\nOpenStdin: true\nEnv: [A=1]",
+                json!([{"Name": "web", "Count": 5, "OpenStdin": true, "Env": ["A=1"]}]),
+            ),
+            ("- Name: a\n- Name: b", json!([{"Name": "a"}, {"Name": "b"}])),
+            (
+                "---\nName: a\n---\n# nothing\n---\n- Name: b\n- Name: c\n",
+                json!([{"Name": "a"}, {"Name": "b"}, {"Name": "c"}]),
+            ),
+            ("{Name: a, Count: 0x10}", json!([{"Name": "a", "Count": 16}])),
+            (
+                "a: -1\nb: 0.5\nc: null\nd: ~\ne: '5'\nf: 2024-01-01",
+                json!([{"a": -1, "b": 0.5, "c": null, "d": null, "e": "5", "f": "2024-01-01"}]),
+            ),
+            ("Cmd: |\n  one\n  two\n", json!([{"Cmd": "one\ntwo\n"}])),
+            // Anchors and merges, for what several objects share.
+            (
+                "- &base {Image: web:1, Count: 2}\n- {<<: *base, Count: 3}",
+                json!([{"Image": "web:1", "Count": 2}, {"Image": "web:1", "Count": 3}]),
+            ),
+            // Where versions of YAML differ: a text, which the daemon refuses where it is none.
+            (
+                "a: 05\nb: 1_000\nc: on\nd: No\ne: y\nf: 12:30:45",
+                json!([{"a": "05", "b": "1_000", "c": "on", "d": "No", "e": "y", "f": "12:30:45"}]),
+            ),
+        ] {
+            assert_eq!(read("-", yaml).or_else(|_| read("x.yaml", yaml)), Ok(json), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_line_and_column() {
+        for (name, text, said) in [
+            (
+                "x.yaml",
+                "Name: web\nName: api\n",
+                "not valid YAML: duplicate mapping key `Name` is not allowed here at line 2, column 1",
+            ),
+            ("x.yml", "a:\n  b: 1\n  b: 2\n", "line 3, column 3"),
+            ("-", "Name: [1,\n", "line 1, column 7"),
+            ("-", "a: .inf\n", "line 1, column 4"),
+            ("-", "a: *nobody\n", "line 1, column 4"),
+            (
+                "x.json",
+                "{\"Name\":\n \"web\" \"Image\": 1}",
+                "not valid JSON: expected `,` or `}` at line 2 column 8",
+            ),
+            ("-", "{\"Name\": \"a\",\n \"Name\": \"b\"}", "field 'Name' is given twice at line 2"),
+            ("-", "{\"Name\": \"a\"} {\"Name\": \"b\"}", "trailing characters"),
+        ] {
+            let error = read(name, text).unwrap_err();
+            assert!(error.contains(said), "{text}: {error}");
+            assert!(!error.contains('\n'), "one line: {error}");
+        }
+    }
+
+    #[test]
+    fn aliases_cannot_fill_the_memory() {
+        let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for i in 1..12 {
+            let alias = format!("*a{},", i - 1).repeat(10);
+            bomb.push_str(&format!("a{i}: &a{i} [{alias}]\n"));
+        }
+        assert!(read("x.yaml", &bomb).is_err());
+    }
+
+    #[test]
+    fn a_refused_field_is_found_in_its_file() {
+        let item = |value, ordinal| Item { value, file: "web.yaml".to_owned(), ordinal };
+        let objects = Objects(vec![item(json!({"Name": "a"}), 1), item(json!({"Name": "b"}), 2)]);
+        assert_eq!(objects.place("[1].Count").as_deref(), Some("web.yaml, object 2, \"b\""));
+        assert_eq!(objects.place("[7].Count"), None);
+        assert_eq!(objects.place("Count"), None, "which of the two is not said");
+        let objects = Objects(vec![item(json!({"Name": "a"}), 0)]);
+        assert_eq!(objects.place("Count").as_deref(), Some("web.yaml"));
+    }
+}

@@ -1,0 +1,43 @@
+//! Standard output, line by line, for as long as somebody reads it.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+
+/// Nothing more can be written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OutputError {
+    /// Whoever read it has enough, as `head` does. That is no failure.
+    #[error("standard output is closed")]
+    Closed,
+    /// It cannot be written to.
+    #[error("standard output cannot be written: {0}")]
+    Failed(io::Error),
+}
+
+/// Writes a line to standard output.
+pub(super) fn line(text: impl Display) -> Result<(), OutputError> {
+    raw(format!("{text}\n").as_bytes())
+}
+
+/// Writes rows whose cells are divided by tabs, in columns.
+pub(super) fn table(rows: &[String]) -> Result<(), OutputError> {
+    let mut table = tabwriter::TabWriter::new(Vec::new()).padding(2);
+    // Into memory: nothing can fail.
+    let _ = rows.iter().try_for_each(|row| writeln!(table, "{row}"));
+    let _ = table.flush();
+    raw(&table.into_inner().unwrap_or_default())
+}
+
+/// Writes bytes as they are.
+pub(super) fn raw(bytes: &[u8]) -> Result<(), OutputError> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|e| match e.kind() {
+        ErrorKind::BrokenPipe => OutputError::Closed,
+        _ => OutputError::Failed(e),
+    })
+}
+
+/// Writes a line to standard error. One that cannot be written to leaves nobody to tell.
+pub(super) fn note(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}

@@ -1,0 +1,139 @@
+//! `submit`: hands objects to the daemon, and waits for what becomes of them if asked to.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use http::{Method, header};
+use tokio::time::{Instant, sleep};
+
+use super::connection::Connection;
+use super::input::Objects;
+use super::{REFUSED, output, wait};
+use crate::client::answers::{OneOrMany, Receipt};
+use crate::client::{Answer, Ask, ClientError, Daemon};
+
+/// The longest `--wait`: what the daemon allows.
+const WAIT_MAX: Duration = Duration::from_secs(3600);
+
+/// Flags of `submit`.
+#[derive(Debug, Args)]
+pub(super) struct SubmitFlags {
+    /// JSON or YAML with one object or many (an array, or several documents of YAML); `-` is standard input. All files
+    /// together are one transaction.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Wait up to this long, such as 2m, until the objects have converged or failed.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    wait: Option<Duration>,
+    /// Delete objects whose names begin with this and that are not among those given, in the same transaction.
+    #[arg(long, value_name = "PREFIX")]
+    prune: Option<String>,
+    /// Only if the object's generation still is this one. For a single object.
+    #[arg(long, value_name = "GENERATION", conflicts_with_all = ["create_only", "prune"])]
+    if_match: Option<u64>,
+    /// Only if there is no object of this name. For a single object.
+    #[arg(long, conflicts_with = "prune")]
+    create_only: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(super) fn run(flags: &SubmitFlags) -> ExitCode {
+    flags.connection.run(REFUSED, async |daemon| {
+        let objects = Objects::read(&flags.files)?;
+        let answer = flags.submit(daemon, &objects).await.map_err(|error| placed(error, &objects))?;
+        let receipts = Vec::from(answer.json::<OneOrMany<Receipt>>()?);
+        conclude(daemon, &receipts, flags.wait).await
+    })
+}
+
+impl SubmitFlags {
+    /// Submits. Where it is not known whether the daemon took it, and it is to be waited for anyhow, the same is
+    /// submitted again: what was taken is unchanged then.
+    async fn submit(&self, daemon: &Daemon, objects: &Objects) -> anyhow::Result<Answer> {
+        let until = Instant::now() + self.wait.unwrap_or_default();
+        let conditional = self.if_match.is_some() || self.create_only;
+        let mut sent = false;
+        loop {
+            let error = match daemon.ask(self.request(objects)).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            sent |= matches!(error, ClientError::Broken { .. });
+            let pause = error.passes_after().filter(|_| sent && !conditional && Instant::now() < until);
+            match pause {
+                Some(pause) => {
+                    output::note(format_args!(
+                        "{error}; whether the submit was taken is not known: submitting the same again, which changes \
+                         nothing if it was"
+                    ));
+                    sleep(pause).await;
+                }
+                None if sent => return Err(unknown(error)),
+                None => return Err(error.into()),
+            }
+        }
+    }
+
+    fn request(&self, objects: &Objects) -> Ask {
+        let mut ask = Ask::new(Method::POST, "/submit").body(objects.body(self.prune.is_some()));
+        if let Some(prefix) = &self.prune {
+            ask = ask.with("prune", prefix);
+        }
+        if let Some(generation) = self.if_match {
+            ask = ask.header(header::IF_MATCH, format!("\"{generation}\""));
+        }
+        if self.create_only {
+            ask = ask.header(header::IF_NONE_MATCH, "*");
+        }
+        ask
+    }
+}
+
+/// Adds the file to an error that names a field.
+pub(super) fn placed(error: anyhow::Error, objects: &Objects) -> anyhow::Error {
+    let field = match error.downcast_ref() {
+        Some(ClientError::Refused(problem)) => problem.field.as_deref(),
+        _ => None,
+    };
+    match field.and_then(|field| objects.place(field)) {
+        Some(place) => anyhow::anyhow!("{error} ({place})"),
+        None => error,
+    }
+}
+
+/// An error of a request that changes something and was not answered.
+pub(super) fn unknown(error: ClientError) -> anyhow::Error {
+    match error {
+        ClientError::Broken { .. } => anyhow::Error::from(error)
+            .context("whether the daemon took it is not known; `status` and `history` tell"),
+        error => error.into(),
+    }
+}
+
+/// Says what was taken, then waits for it if asked to: the exit code.
+pub(super) async fn conclude(
+    daemon: &Daemon,
+    receipts: &[Receipt],
+    wait: Option<Duration>,
+) -> anyhow::Result<u8> {
+    for Receipt { name, generation, result, rolled_back_to, .. } in receipts {
+        let back = rolled_back_to.map(|to| format!(", with the spec of generation {to}")).unwrap_or_default();
+        // It is taken, whoever reads of it.
+        let _ = output::line(format_args!("{name} {result}: generation {generation}{back}"));
+    }
+    match wait {
+        Some(wait) => wait::wait(daemon, receipts, wait).await,
+        None => Ok(0),
+    }
+}
+
+/// A `--wait`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .ok()
+        .filter(|d| !d.is_zero() && *d <= WAIT_MAX)
+        .ok_or_else(|| "expected a duration such as 60s or 2m, up to 1h".to_owned())
+}

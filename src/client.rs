@@ -1,0 +1,205 @@
+//! A client of the daemon, for the subcommands that ask a running one.
+//!
+//! [`Daemon`] sends one request and returns its answer, over a small pool of HTTPS connections; [`Lines`] reads an
+//! answer that goes on and on. The daemon's certificate must be signed by the CA file and name the host that was
+//! asked for; the system's trust store has no say. Every wait has a deadline: the connect, the head of an answer,
+//! its body, and the silence of a stream.
+//!
+//! Nothing is tried again here, as only the caller knows whether that is harmless. An error says what the caller
+//! needs for that: whether the request cannot have reached the daemon, may have, or was answered with a no.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use crate::certificates::{CertificateError, Identity};
+
+mod address;
+pub mod answers;
+mod connect;
+mod error;
+mod lines;
+
+pub use address::Address;
+pub use error::{ClientError, Problem};
+pub use lines::{Lines, SILENCE};
+
+use connect::Connector;
+
+/// From a request to the head of its answer, beside what the daemon was asked to wait: its own deadline is as long.
+const HEAD: Duration = Duration::from_secs(35);
+/// From the head of a whole answer to its end.
+const BODY: Duration = Duration::from_secs(60);
+/// The largest whole answer, in bytes: a status of 100,000 containers fits.
+const ANSWER_MAX_BYTES: usize = 256 << 20;
+/// Unused connections are closed after this, before the daemon does it.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// A daemon that can be asked.
+#[derive(Debug, Clone)]
+pub struct Daemon {
+    http: Client<Connector, Full<Bytes>>,
+    address: Address,
+}
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    method: Method,
+    path: String,
+    headers: Vec<(header::HeaderName, String)>,
+    body: Bytes,
+    waiting: Duration,
+}
+
+impl Ask {
+    /// A request without a body. `path` begins with a slash.
+    pub fn new(method: Method, path: impl Into<String>) -> Ask {
+        Ask { method, path: path.into(), headers: Vec::new(), body: Bytes::new(), waiting: Duration::ZERO }
+    }
+
+    /// With a query parameter.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Ask {
+        let join = if self.path.contains('?') { '&' } else { '?' };
+        let pair = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
+        self.path = format!("{}{join}{pair}", self.path);
+        self
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: header::HeaderName, value: impl Into<String>) -> Ask {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// With a body in JSON.
+    #[must_use]
+    pub fn body(mut self, json: impl Into<Bytes>) -> Ask {
+        self.body = json.into();
+        self
+    }
+
+    /// Has the daemon wait up to `wait` for the outcome before it answers.
+    #[must_use]
+    pub fn wait(self, wait: Duration) -> Ask {
+        let mut ask = self.with("wait", &humantime::format_duration(wait).to_string().replace(' ', ""));
+        ask.waiting = wait;
+        ask
+    }
+}
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    address: Address,
+    /// A status of success, or one that the caller asked for.
+    pub status: StatusCode,
+    /// The text, as it was sent.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// Reads the text as JSON of the kind that is expected.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+        serde_json::from_slice(&self.body).map_err(|e| {
+            ClientError::unexpected(&self.address, self.status, format!("its text cannot be read: {e}"))
+        })
+    }
+}
+
+impl Daemon {
+    /// A daemon at `address`; nothing is sent yet.
+    pub fn new(address: Address, identity: &Identity) -> Result<Daemon, CertificateError> {
+        let connector = Connector::new(address.clone(), identity)?;
+        let http = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE)
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Ok(Daemon { http, address })
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Asks for a whole answer. One that is no success is [`ClientError::Refused`].
+    pub async fn ask(&self, ask: Ask) -> Result<Answer, ClientError> {
+        let (status, body) = self.whole(ask).await?;
+        match status.is_success() {
+            true => Ok(Answer { address: self.address.clone(), status, body }),
+            false => Err(self.refused(status, &body)),
+        }
+    }
+
+    /// Asks for an answer that is a JSON value a line and has no end.
+    pub async fn stream(&self, ask: Ask) -> Result<Lines, ClientError> {
+        let response = self.head(ask).await?;
+        if response.status().is_success() {
+            return Ok(Lines::new(response.into_body(), self.address.clone()));
+        }
+        let status = response.status();
+        let body = self.rest(response.into_body()).await?;
+        Err(self.refused(status, &body))
+    }
+
+    async fn whole(&self, ask: Ask) -> Result<(StatusCode, Bytes), ClientError> {
+        let response = self.head(ask).await?;
+        Ok((response.status(), self.rest(response.into_body()).await?))
+    }
+
+    /// Sends a request, and waits for the head of its answer.
+    async fn head(&self, ask: Ask) -> Result<Response<Incoming>, ClientError> {
+        let within = HEAD + ask.waiting;
+        let impossible = |e: String| ClientError::NotSent { address: self.address.clone(), words: e };
+        let uri: Uri = format!("https://{}{}", self.address, ask.path)
+            .parse()
+            .map_err(|e: http::uri::InvalidUri| impossible(e.to_string()))?;
+        let mut request = Request::builder().method(ask.method).uri(uri);
+        if !ask.body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        for (name, value) in ask.headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::new(ask.body)).map_err(|e| impossible(e.to_string()))?;
+        match timeout(within, self.http.request(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(ClientError::of(&self.address, error.is_connect(), &error)),
+            Err(_) => Err(ClientError::Broken {
+                address: self.address.clone(),
+                words: format!("no answer within {}", humantime::format_duration(within)),
+            }),
+        }
+    }
+
+    async fn rest(&self, body: Incoming) -> Result<Bytes, ClientError> {
+        let broken = |words| ClientError::Broken { address: self.address.clone(), words };
+        match timeout(BODY, Limited::new(body, ANSWER_MAX_BYTES).collect()).await {
+            Ok(Ok(whole)) => Ok(whole.to_bytes()),
+            Ok(Err(error)) => Err(broken(error.to_string())),
+            Err(_) => {
+                Err(broken(format!("its answer did not end within {}", humantime::format_duration(BODY))))
+            }
+        }
+    }
+
+    fn refused(&self, status: StatusCode, body: &[u8]) -> ClientError {
+        match serde_json::from_slice::<Problem>(body) {
+            Ok(problem) => ClientError::Refused(Box::new(problem)),
+            Err(_) => {
+                let text = String::from_utf8_lossy(body).trim().chars().take(200).collect();
+                ClientError::unexpected(&self.address, status, text)
+            }
+        }
+    }
+}
