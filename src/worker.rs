@@ -21,6 +21,7 @@ use tracing::{info, warn};
 
 use crate::actuator::Actuator;
 use crate::clock::{Clock, Time};
+use crate::death;
 use crate::engine::Outcome;
 use crate::history::{History, Report};
 use crate::journal::{EventKind, Journal};
@@ -222,7 +223,9 @@ impl Worker {
         self.shop.journal.note(EventKind::Step, &self.name, object.generation, step.to_string());
         let (actuator, action) = (self.shop.actuator.clone(), step.action.clone());
         self.steps.spawn(async move {
+            death::point("before-step");
             let report = actuator.perform(&object, &action).await;
+            death::point("after-step");
             (action, report)
         });
         self.under_way.push(step);

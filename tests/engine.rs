@@ -635,7 +635,7 @@ fn what_ends_at_once_again_and_again_is_tried_again_ever_more_slowly() {
 }
 
 #[test]
-fn a_daemon_that_begins_anew_takes_its_containers_over_without_a_restart() {
+fn a_lost_data_directory_stops_nothing_and_a_submit_takes_its_containers_over_without_a_restart() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("anew");
     let name = unique("anew");
@@ -655,6 +655,8 @@ fn a_daemon_that_begins_anew_takes_its_containers_over_without_a_restart() {
         left.iter().all(|one| ids(&untouched).contains(&one.id.as_str())),
         "what nobody has submitted is left alone"
     );
+    let unclaimed = second.status()["Unclaimed"].as_array().map(Vec::len);
+    assert_eq!(unclaimed, Some(untouched.len()), "and it is said: {}", second.status());
     let running = cluster.running();
     let events = cluster.events();
     second.client.submit(&object(&name, 6));
@@ -662,6 +664,35 @@ fn a_daemon_that_begins_anew_takes_its_containers_over_without_a_restart() {
     let now = runs(&second, &cluster, 6);
     assert!(ids(&running).iter().all(|id| ids(&now).contains(id)), "what ran still runs");
     assert!(events.running_over_time(running.len()).iter().all(|count| *count <= 6), "{:#?}", events.all());
+}
+
+#[test]
+fn after_a_kill_the_work_goes_on_from_the_same_directory_without_being_asked_again() {
+    let Some(engine) = Engine::local() else { return };
+    let cluster = engine.cluster("kept");
+    let (name, gone) = (unique("kept"), unique("gone"));
+    let data = tempfile::tempdir().unwrap();
+    let start = || Setup::in_directory(data.path()).managing(&cluster).start();
+    let first = start();
+    first.client.submit(&object(&gone, 2));
+    first.converges(&gone, SOON);
+    first.client.submit(&object(&name, 6));
+    first.wait_until(SOON, "work has begun", || cluster.containers().len() > 2);
+    assert_eq!(first.client.delete(&format!("/objects/{gone}")).status, 200);
+    first.signal("KILL");
+    drop(first);
+    let running = cluster.running();
+
+    let second = start();
+    second.converges(&name, SOON);
+    let now = runs(&second, &cluster, 6);
+    let kept = |one: &&Container| one.name.starts_with(&name);
+    assert!(
+        running.iter().filter(kept).all(|one| ids(&now).contains(&one.id.as_str())),
+        "what ran still runs"
+    );
+    assert!(now.iter().all(|one| one.name.starts_with(&name)), "what was deleted is gone: {now:#?}");
+    assert_eq!(second.client.get(&format!("/objects/{gone}")).status, 404);
 }
 
 #[test]

@@ -102,7 +102,13 @@ impl Setup {
 
     /// Starts it and waits for the banner.
     #[track_caller]
-    pub(crate) fn start(mut self) -> Daemon {
+    pub(crate) fn start(self) -> Daemon {
+        self.try_start().unwrap_or_else(|(_, what)| panic!("{what}"))
+    }
+
+    /// Starts it and waits for the banner, or for its end: then with its status, and all that it said.
+    #[track_caller]
+    pub(crate) fn try_start(mut self) -> Result<Daemon, (Option<ExitStatus>, String)> {
         self.command.arg(format!("--addr={}", self.address));
         self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap();
@@ -118,11 +124,12 @@ impl Setup {
         let Some(url) = url else {
             let _ = child.kill();
             let end = ended.map_or(format!("no banner within {START:?}"), |status| status.to_string());
-            panic!("{:?}: {end}\nstdout: {}\nstderr: {}", self.command, stdout.text(), stderr.text());
+            let said = format!("stdout: {}\nstderr: {}", stdout.text(), stderr.text());
+            return Err((ended, format!("{:?}: {end}\n{said}", self.command)));
         };
         let made = Certificates::in_directory(&self.data.join("certs"));
         let client = Client::new(&url, self.certificates.as_ref().unwrap_or(&made));
-        Daemon { child, url, client, data: self.data, stdout, stderr, _own: self.own }
+        Ok(Daemon { child, url, client, data: self.data, stdout, stderr, _own: self.own })
     }
 }
 
