@@ -18,6 +18,7 @@ use tracing_subscriber::EnvFilter;
 use crate::app;
 use crate::model::ObjectName;
 
+mod backup;
 mod connection;
 mod delete;
 mod events;
@@ -91,6 +92,10 @@ enum Command {
     Rollback(rollback::RollbackFlags),
     /// Shows what the manager did, and why.
     Events(events::EventsFlags),
+    /// Writes the state of a running daemon, or with --offline of one that does not run, to a file.
+    Backup(backup::BackupFlags),
+    /// Puts a backup in the place of a data directory's state; the daemon must not run.
+    Restore(backup::RestoreFlags),
     /// Asks a running daemon whether it is alive: exit code 0 if so, 1 if not. For container health checks.
     Healthcheck(healthcheck::HealthcheckFlags),
     /// Prints a script that completes this program's command line in a shell.
@@ -113,6 +118,8 @@ pub fn main() -> ExitCode {
         Some(Command::History(flags)) => history::run(&flags),
         Some(Command::Rollback(flags)) => rollback::run(&flags),
         Some(Command::Events(flags)) => events::run(&flags),
+        Some(Command::Backup(flags)) => backup::save(&flags),
+        Some(Command::Restore(flags)) => backup::restore(&flags),
         Some(Command::Healthcheck(flags)) => healthcheck::run(&flags),
         Some(Command::Completions(flags)) => manual::completions(&flags),
         Some(Command::Man(flags)) => manual::man(&flags),

@@ -13,6 +13,12 @@ use tokio::time::Instant;
 pub struct Time(pub u64);
 
 impl Time {
+    /// The present, by the system's clock; for what lives too briefly to need a [`Clock`].
+    pub fn of_the_wall() -> Time {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Time(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
+    }
+
     /// The time elapsed since `earlier`; zero if `earlier` lies in the future.
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
@@ -47,8 +53,7 @@ pub struct Clock {
 impl Clock {
     /// A clock that starts at the wall clock's present.
     pub fn start() -> Clock {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Clock::starting_at(Time(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)))
+        Clock::starting_at(Time::of_the_wall())
     }
 
     /// A clock that starts at a given moment: for simulations.

@@ -19,6 +19,7 @@ use crate::status::Sources;
 use crate::store::Store;
 
 pub mod accept;
+mod backup;
 pub mod connection;
 mod health;
 mod objects;
@@ -73,6 +74,7 @@ pub fn router(api: Api) -> Router {
         .route("/status/{name}", get(status::one))
         .route("/objects", get(objects::all))
         .route("/objects/{name}", get(objects::one).delete(objects::delete))
+        .route("/backup", get(backup::backup))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .method_not_allowed_fallback(wrong_method)

@@ -81,15 +81,20 @@ impl Connection {
         if let Some(directory) = variable("DOCKER_CERT_PATH") {
             return Ok((directory.into(), "as DOCKER_CERT_PATH says"));
         }
-        let data = match &self.data_dir {
+        let data = self.state_dir().context("give --cert-path")?;
+        Ok((data.join("certs"), "where a daemon of this machine makes them"))
+    }
+
+    /// The data directory of a daemon of this machine.
+    pub(super) fn state_dir(&self) -> anyhow::Result<PathBuf> {
+        match &self.data_dir {
             Some(none) if none.as_os_str() == "none" => {
                 anyhow::bail!(
-                    "a daemon with the data directory `none` makes no certificates: give --cert-path"
+                    "a daemon with the data directory `none` keeps no state and makes no certificates"
                 )
             }
-            Some(directory) => directory.clone(),
-            None => default_data_dir().map_err(anyhow::Error::msg)?,
-        };
-        Ok((data.join("certs"), "where a daemon of this machine makes them"))
+            Some(directory) => Ok(directory.clone()),
+            None => default_data_dir().map_err(anyhow::Error::msg),
+        }
     }
 }

@@ -117,6 +117,8 @@ impl Store for RedbStore {
 
 /// All that the state of a directory holds, for a backup; the directory must not be in use.
 pub fn export(dir: &Path) -> Result<Desired, OpenError> {
+    let path = dir.join(file::FILE);
+    path.metadata().map_err(OpenError::io(&path, "read"))?;
     let (file, content) = StateFile::open(dir)?;
     if let Err(error) = file.close() {
         tracing::warn!(%error, "the state file was not closed in order: the next start checks it");

@@ -1,0 +1,143 @@
+//! `backup` and `restore`: the state as a file to keep elsewhere, and back.
+//!
+//! A running daemon is asked for its state, as nobody else may open it; of one that does not run, `--offline` reads the
+//! data directory. A restore is always offline: it takes the directory's lock, so that no daemon is at work there.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use http::Method;
+
+use super::connection::Connection;
+use super::flags::default_data_dir;
+use super::{REFUSED, complain, output};
+use crate::client::{Ask, ClientError};
+use crate::clock::Time;
+use crate::store::{Desired, backup, redb};
+
+/// Flags of `backup`.
+#[derive(Debug, Args)]
+pub(super) struct BackupFlags {
+    /// The file to write, or - for standard output. It may hold secrets, as what was submitted may.
+    #[arg(value_name = "FILE", default_value = "-")]
+    file: PathBuf,
+    /// Read the data directory of a daemon that does not run.
+    #[arg(long)]
+    offline: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Flags of `restore`.
+#[derive(Debug, Args)]
+pub(super) struct RestoreFlags {
+    /// A file that `backup` made, or - for standard input.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The data directory. [default: as the daemon's]
+    #[arg(long, env = "SCSM_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// Where a text comes from or goes to when no file is meant.
+fn is_standard(file: &Path) -> bool {
+    file.as_os_str() == "-"
+}
+
+pub(super) fn save(flags: &BackupFlags) -> ExitCode {
+    if flags.offline {
+        let done = flags
+            .connection
+            .state_dir()
+            .and_then(|dir| {
+                anyhow::ensure!(
+                    dir.is_dir(),
+                    "there is no directory {}: say with --data-dir where the state is",
+                    dir.display()
+                );
+                let _lock = redb::Lock::take(&dir).context("leave --offline out to ask a running daemon")?;
+                Ok(backup::write(&redb::export(&dir)?, Time::of_the_wall())?)
+            })
+            .and_then(|text| keep(&text, &flags.file));
+        return match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(REFUSED, &format!("{error:#}")),
+        };
+    }
+    flags.connection.run(REFUSED, async |daemon| {
+        let answer = daemon.ask(Ask::new(Method::GET, "/backup")).await;
+        let answer = answer.map_err(|error| match error {
+            ClientError::NotSent { .. } => anyhow::Error::new(error).context(
+                "no backup was made (of a daemon that does not run, --offline reads the data directory)",
+            ),
+            other => other.into(),
+        })?;
+        let text = std::str::from_utf8(&answer.body).context("the daemon's answer is no text")?;
+        keep(text, &flags.file)?;
+        Ok(0)
+    })
+}
+
+/// Checks a backup and writes it, whole or not at all.
+fn keep(text: &str, file: &Path) -> anyhow::Result<()> {
+    let (desired, _) = backup::read(text)?;
+    if is_standard(file) {
+        return Ok(output::raw(text.as_bytes())?);
+    }
+    let mut new = file.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    let write = || {
+        let mut options = OpenOptions::new();
+        let mut written = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        written.write_all(text.as_bytes())?;
+        written.sync_all()?;
+        fs::rename(&new, file)
+    };
+    write().with_context(|| format!("{} cannot be written", file.display()))?;
+    output::note(format!("{}: {}", file.display(), contents(&desired)));
+    Ok(())
+}
+
+/// What a state holds, for people.
+fn contents(desired: &Desired) -> String {
+    let deleted = desired.objects.values().filter(|o| o.deleted.is_some()).count();
+    let live = desired.objects.len() - deleted + desired.quarantined.len();
+    format!("objects: {live}, tombstones of deleted ones: {deleted}")
+}
+
+pub(super) fn restore(flags: &RestoreFlags) -> ExitCode {
+    match try_restore(flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(REFUSED, &format!("{error:#}; nothing was changed")),
+    }
+}
+
+fn try_restore(flags: &RestoreFlags) -> anyhow::Result<()> {
+    let mut text = String::new();
+    let read = match is_standard(&flags.file) {
+        true => io::stdin().read_to_string(&mut text),
+        false => File::open(&flags.file).and_then(|mut file| file.read_to_string(&mut text)),
+    };
+    read.with_context(|| format!("{} cannot be read", flags.file.display()))?;
+    let (desired, made) = backup::read(&text).with_context(|| flags.file.display().to_string())?;
+    let dir = flags.data_dir.clone().map_or_else(default_data_dir, Ok).map_err(anyhow::Error::msg)?;
+    anyhow::ensure!(dir.as_os_str() != "none", "the data directory `none` keeps nothing: give --data-dir");
+    let _lock = redb::Lock::take(&dir)?;
+    let contents = contents(&desired);
+    let aside = redb::restore(&dir, desired, Time::of_the_wall())?;
+    output::line(format!(
+        "{}: {contents}, as of {made}. Start the daemon: what runs and is among them is taken over; \
+         containers of what was submitted later are left alone and listed as Unclaimed in /status.",
+        dir.display()
+    ))?;
+    if let Some(aside) = aside {
+        output::line(format!("The state before is in {}.", aside.display()))?;
+    }
+    Ok(())
+}
