@@ -3,7 +3,7 @@
 //! # Data flow
 //!
 //! ```text
-//! client ─mTLS─▶ http ─▶ store ──commit──▶ (memory today, disk later)
+//! client ─mTLS─▶ http ─▶ store ──commit──▶ disk
 //!                          │ desired
 //!                          ▼
 //!  engine ──list/events─▶ observed ─▶ worker of an object ─▶ planner (pure) ─▶ plan ─▶ actuator ─▶ engine
