@@ -206,6 +206,10 @@ fn superseded(generation: u64, later: &Object) -> (Outcome, String) {
 fn give_up(api: &Api, waiting: &mut [Waiting], outcome: Outcome) {
     for one in waiting.iter_mut().filter(|one| one.settled.is_none()) {
         let reason = match (api.sources.object(one.name()), api.sources.distrust()) {
+            (Some(status), _) if status.phase == Phase::Converged => {
+                let monitor = humantime::format_duration(one.object.spec.update.monitor);
+                format!("{}, and not yet for the {monitor} that Update.Monitor asks", status.reason)
+            }
             (Some(status), _) => status.reason,
             (None, Some(distrust)) => distrust,
             (None, None) => "nothing of it is left, and its last step is ending".to_owned(),
