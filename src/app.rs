@@ -259,8 +259,14 @@ impl App {
               parallel = settings.parallel, cluster = %settings.cluster, "starting");
         greet(&settings, &listeners, &client, &store.durability())?;
 
-        let router =
-            http::router(Api { store, sources, cache, long: Arc::new(Semaphore::new(http::LONG_ANSWERS)) });
+        let router = http::router(Api {
+            store,
+            sources,
+            cache,
+            long: Arc::new(Semaphore::new(http::LONG_ANSWERS)),
+            forecasts: Arc::new(Semaphore::new(1)),
+            stop: stop.clone(),
+        });
         let server = serving.spawn(accept::serve(
             listeners,
             Arc::new(ArcSwap::from_pointee(tls)),

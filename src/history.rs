@@ -21,15 +21,35 @@ pub const MAX_WINDOW: u32 = 16;
 /// A create in doubt that no list has shown for this long is forgotten: should it land yet, the list says so.
 const DOUBT_LIFETIME: Duration = Duration::from_secs(300);
 
+/// So many definite failures in a row, and whoever waits is told that it has failed. The first may be bad luck and
+/// the second its echo; with the waits between them the third comes some seconds after the first. It is tried
+/// further all the same, for the world may change.
+pub const FAILED_AFTER: u32 = 3;
+
 /// A row of failures.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Failures {
     /// How many in a row.
     pub count: u32,
+    /// How many of these, counted back from the last one, say something of the spec itself: the engine said no, or
+    /// a container of the present template ended or turned unhealthy. An engine that cannot be reached says nothing.
+    pub definite: u32,
     /// When it may be tried again.
     pub retry_at: Time,
     /// The last one, in the engine's own words where it had any.
     pub error: String,
+}
+
+impl Failures {
+    /// True where it does not seem to work at all: [`FAILED_AFTER`].
+    pub fn failing(&self) -> bool {
+        self.definite >= FAILED_AFTER
+    }
+
+    fn add(&mut self, definite: bool) {
+        self.count += 1;
+        self.definite = if definite { self.definite + 1 } else { 0 };
+    }
 }
 
 /// What is remembered of one container.
@@ -89,6 +109,7 @@ pub struct History {
     doubts: BTreeMap<(u32, u32), Doubt>,
     taken: BTreeSet<(u32, u32)>,
     looked: bool,
+    confident: bool,
     seed: u64,
 }
 
@@ -108,8 +129,14 @@ impl History {
             doubts: BTreeMap::new(),
             taken: BTreeSet::new(),
             looked: false,
+            confident: false,
             seed,
         }
+    }
+
+    /// The history of a world in which nothing fails: there a template need not be tried with one container first.
+    pub fn of_success() -> History {
+        History { confident: true, ..History::new(0) }
     }
 
     /// Takes note of a look at the world: a new generation ends all rows of failures, a container that is
@@ -140,6 +167,10 @@ impl History {
             let slot = container.marks.slot;
             self.doubts.remove(&(slot, container.marks.attempt));
             let seen = self.seen.entry(container.id.clone()).or_default();
+            // By its own restart policy: its next run is another one.
+            if container.state == State::Restarting {
+                seen.running_since = None;
+            }
             if container.state == State::Running {
                 self.template_works |= container.marks.template == object.spec.template.hash;
                 let since = *seen.running_since.get_or_insert(now);
@@ -169,7 +200,8 @@ impl History {
             // reason to wait.
             if (ended && !first_look && !container.signalled) || turned_unhealthy {
                 let ran = seen.running_since.map_or(Duration::ZERO, |since| now.since(since));
-                self.slot_failed(slot, ran, how_it_failed(container), now);
+                let present = container.marks.template == object.spec.template.hash;
+                self.slot_failed(slot, ran, present, how_it_failed(container), now);
             }
         }
         let there: BTreeSet<_> = containers.iter().map(|c| &c.id).collect();
@@ -183,22 +215,27 @@ impl History {
         self.seen.extend(other.seen.into_iter().filter(|(seen, _)| seen == id));
     }
 
-    fn slot_failed(&mut self, slot: u32, ran: Duration, error: String, now: Time) {
+    /// A container ended or turned unhealthy; `present` says that it was made from the present template.
+    fn slot_failed(&mut self, slot: u32, ran: Duration, present: bool, error: String, now: Time) {
         let failures = self.slots.entry(slot).or_default();
-        failures.count = if ran >= backoff::STABLE_RUN { 1 } else { failures.count + 1 };
+        if ran >= backoff::STABLE_RUN {
+            *failures = Failures::default();
+        }
+        failures.add(present);
         failures.retry_at = now + backoff::after_exit(failures.count, self.seed ^ u64::from(slot));
         failures.error = error;
         self.window = 1;
     }
 
-    fn object_failed(&mut self, error: String, now: Time) {
+    fn object_failed(&mut self, definite: bool, error: String, now: Time) {
         self.window = 1;
         // Steps that were under way together fail together: that is one failure, and one wait.
         if self.whole.count > 0 && now < self.whole.retry_at {
+            self.whole.definite = if definite { self.whole.definite.max(1) } else { 0 };
             self.whole.error = error;
             return;
         }
-        self.whole.count += 1;
+        self.whole.add(definite);
         self.whole.retry_at = now + backoff::after_refusal(self.whole.count, self.seed);
         self.whole.error = error;
     }
@@ -228,7 +265,12 @@ impl History {
                 self.whole = Failures::default();
             }
             (Action::Pull { image, .. }, Report::Image(outcome)) => {
-                self.object_failed(format!("the image {image} cannot be had: {}", why(outcome)), now);
+                let definite = definite(&outcome);
+                self.object_failed(
+                    definite,
+                    format!("the image {image} cannot be had: {}", why(outcome)),
+                    now,
+                );
             }
             (Action::Create { marks, .. }, Report::Created(Outcome::Done(id))) => {
                 self.doubts.remove(&(marks.slot, marks.attempt));
@@ -243,7 +285,7 @@ impl History {
             (Action::Create { marks, .. }, Report::Landing(why)) => self.doubtful(marks, why, now),
             (Action::Create { marks, .. }, Report::Created(Outcome::InDoubt(why))) => {
                 self.doubtful(marks, why.clone(), now);
-                self.object_failed(why, now);
+                self.object_failed(false, why, now);
             }
             // A definite no to a second try says nothing of the first: only who holds the name does.
             (Action::Create { marks, .. }, Report::Created(outcome)) => {
@@ -255,9 +297,9 @@ impl History {
                     }
                     Outcome::Refused(refusal) if refusal.kind == RefusalKind::NoImage => {
                         self.image_provided = false;
-                        self.object_failed(refusal.words, now);
+                        self.object_failed(true, refusal.words, now);
                     }
-                    other => self.object_failed(why(other), now),
+                    other => self.object_failed(definite(&other), why(other), now),
                 }
             }
             (Action::Start { id, name, .. }, Report::Started(outcome)) => {
@@ -304,10 +346,11 @@ impl History {
             // A definite no: the container will not run; it goes, and a new one may try.
             Outcome::Refused(refusal) => {
                 self.seen.entry(id).or_default().start_refused = true;
-                self.object_failed(format!("{name} was made but cannot start: {}", refusal.words), now);
+                self.object_failed(true, format!("{name} was made but cannot start: {}", refusal.words), now);
             }
             // It may run yet. It stays, and is started again.
             other => self.object_failed(
+                false,
                 format!("{name} was made; whether it started is not known: {}", why(other)),
                 now,
             ),
@@ -327,6 +370,9 @@ impl History {
     /// How many creates may be under way at once: one, until a container of the present template has started, so
     /// that a command that is wrong costs one attempt and not as many as there are replicas.
     pub fn window(&self) -> usize {
+        if self.confident {
+            return usize::MAX;
+        }
         if self.template_works { usize::try_from(self.window).unwrap_or(1) } else { 1 }
     }
 
@@ -387,6 +433,11 @@ fn how_it_failed(container: &Container) -> String {
         (true, Some(code), None) => format!("{} ended with exit code {code}", container.name),
         (true, None, _) => format!("{} ended", container.name),
     }
+}
+
+/// A no that is about what was asked for, and not about the state that the engine is in.
+fn definite<T>(outcome: &Outcome<T>) -> bool {
+    matches!(outcome, Outcome::Refused(refusal) if refusal.kind != RefusalKind::NoNode)
 }
 
 fn why<T>(outcome: Outcome<T>) -> String {

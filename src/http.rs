@@ -1,8 +1,8 @@
 //! The HTTPS side: requests in, answers out.
 //!
 //! [`accept`] owns the sockets and hands whole requests of clients with a valid certificate to the router made
-//! here. A handler parses, commits or reads a snapshot, and answers; it never speaks to the engine and never
-//! waits for a worker. Errors leave as `problem` documents, by one table.
+//! here. A handler parses, commits or reads a snapshot, and answers; it never speaks to the engine or to a worker, and
+//! one that is asked to wait watches snapshots. Errors leave as `problem` documents, by one table.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use crate::observed::Cache;
 use crate::status::Sources;
@@ -20,16 +21,20 @@ use crate::store::Store;
 
 pub mod accept;
 mod backup;
+mod change;
 pub mod connection;
 mod health;
+mod history;
 mod objects;
 pub mod peer;
+mod plan;
 mod problem;
 mod query;
 mod reply;
 mod status;
 mod submit;
 pub mod tls;
+mod wait;
 
 use peer::Peer;
 use problem::Problem;
@@ -52,6 +57,10 @@ pub struct Api {
     pub cache: Arc<Cache>,
     /// Places for answers that take long: [`LONG_ANSWERS`] of them.
     pub long: Arc<Semaphore>,
+    /// The turn to make a forecast: one at a time, so that a flood of them leaves a thread to everybody else.
+    pub forecasts: Arc<Semaphore>,
+    /// Ends what waits.
+    pub stop: CancellationToken,
 }
 
 impl Api {
@@ -62,8 +71,18 @@ impl Api {
 }
 
 /// All routes, and what is tried of a path that is none of them.
-const ROUTES: [&str; 7] =
-    ["/", "/submit", "/status", "/status/NAME", "/objects", "/objects/NAME", "/healthz, /readyz"];
+const ROUTES: &[&str] = &[
+    "/",
+    "/submit",
+    "/status",
+    "/status/NAME",
+    "/objects",
+    "/objects/NAME",
+    "/objects/NAME/history",
+    "/objects/NAME/rollback",
+    "/plan",
+    "/healthz, /readyz",
+];
 
 /// The router over all routes.
 pub fn router(api: Api) -> Router {
@@ -75,6 +94,9 @@ pub fn router(api: Api) -> Router {
         .route("/objects", get(objects::all))
         .route("/objects/{name}", get(objects::one).delete(objects::delete))
         .route("/backup", get(backup::backup))
+        .route("/objects/{name}/history", get(history::history))
+        .route("/objects/{name}/rollback", post(history::rollback))
+        .route("/plan", get(plan::all))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .method_not_allowed_fallback(wrong_method)
@@ -90,6 +112,9 @@ async fn index() -> Response {
          GET    /status          everything; /status/NAME for one object\n\
          GET    /objects         what was submitted; /objects/NAME for one\n\
          DELETE /objects/NAME    the object and its containers\n\
+         GET    /objects/NAME/history    the specs that it has had\n\
+         POST   /objects/NAME/rollback   back to one of them\n\
+         GET    /plan            what would be done now\n\
          GET    /healthz /readyz\n",
         env!("CARGO_PKG_VERSION")
     );
@@ -100,6 +125,8 @@ async fn wrong_method(request: Request) -> Problem {
     let path = request.uri().path();
     let allowed = match path {
         "/submit" => "POST",
+        p if p.starts_with("/objects/") && p.ends_with("/history") => "GET",
+        p if p.starts_with("/objects/") && p.ends_with("/rollback") => "POST",
         p if p.starts_with("/objects/") => "GET, DELETE",
         _ => "GET",
     };
@@ -107,7 +134,7 @@ async fn wrong_method(request: Request) -> Problem {
 }
 
 async fn no_such_path(request: Request) -> Problem {
-    Problem::no_such_path(request.uri().path(), &ROUTES)
+    Problem::no_such_path(request.uri().path(), ROUTES)
 }
 
 /// The certificate was checked in the handshake; what may have changed since is checked with each request.

@@ -33,6 +33,7 @@ use crate::history::History;
 use crate::model::{Container, ContainerId, Marks, Object, Pull};
 use crate::observed::nodes::Nodes;
 
+pub mod forecast;
 #[cfg(test)]
 mod properties;
 mod rules;
@@ -170,6 +171,11 @@ pub struct Verdict {
     pub reason: String,
     /// When the next try is made, where something failed.
     pub next_retry: Option<Time>,
+    /// It does not seem to work at all: the engine has refused it, or its containers have ended or turned unhealthy,
+    /// [`FAILED_AFTER`](crate::history::FAILED_AFTER) times in a row. It is tried further all the same.
+    pub failing: bool,
+    /// It has converged, and all its containers have been ready for `Update.Monitor`.
+    pub proven: bool,
     /// Containers whose process runs.
     pub running: usize,
     /// Containers that run and are not known to be unwell.

@@ -242,17 +242,21 @@ impl Sources {
         Some(object_status(&object, progress.as_deref(), &containers))
     }
 
-    fn engine(&self) -> EngineStatus {
-        let engine: Arc<EngineState> = self.cache.engine().borrow().clone();
-        let error = match engine.evidence(&self.endpoint) {
+    /// Why what is observed may not be acted upon, where it may not.
+    pub fn distrust(&self) -> Option<String> {
+        match self.cache.engine().borrow().evidence(&self.endpoint) {
             Evidence::Good => None,
             Evidence::Waiting { reason, .. } => Some(reason),
-        };
+        }
+    }
+
+    fn engine(&self) -> EngineStatus {
+        let engine: Arc<EngineState> = self.cache.engine().borrow().clone();
         let info = engine.info.as_ref();
         EngineStatus {
             endpoint: self.endpoint.to_string(),
             connected: engine.trouble.is_none() && engine.listed.is_some(),
-            error,
+            error: self.distrust(),
             next_retry: engine.trouble.as_ref().map(|t| t.retry_at.rfc3339()),
             kind: engine.kind(),
             version: info.map(|i| i.version.clone()),
@@ -286,7 +290,7 @@ fn object_status(
         plan: Vec::new(),
         containers,
     };
-    let Some(progress) = progress else { return status };
+    let Some(progress) = progress.filter(|progress| progress.observed_generation > 0) else { return status };
     let verdict = &progress.verdict;
     status.observed_generation = progress.observed_generation;
     (status.running, status.ready, status.updated) = (verdict.running, verdict.ready, verdict.updated);

@@ -27,18 +27,36 @@ use crate::history::{History, Report};
 use crate::journal::{EventKind, Journal};
 use crate::model::{Container, Object, ObjectName, Objects};
 use crate::observed::{Cache, Containers, EngineState};
-use crate::planner::{self, Action, Input, Step, Verdict};
+use crate::planner::{self, Action, Input, Phase, Step, Verdict};
 use crate::pulse::{self, Pulse};
 
 /// How an object is doing, as its worker last saw it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
-    /// The generation the worker has acted upon.
+    /// The generation the worker has acted upon; 0 before its first look.
     pub observed_generation: u64,
     /// The verdict.
     pub verdict: Verdict,
     /// The lines of the plan: steps under way, then steps that begin now.
     pub plan: Vec<String>,
+}
+
+impl Progress {
+    /// That of an object whose worker is just being started. It stands on the board before the first look, so that
+    /// nobody is at work for an object which is not on it.
+    fn of_newcomer() -> Progress {
+        let verdict = Verdict {
+            phase: Phase::Progressing,
+            reason: "it has not been looked at yet".to_owned(),
+            next_retry: None,
+            failing: false,
+            proven: false,
+            running: 0,
+            ready: 0,
+            updated: 0,
+        };
+        Progress { observed_generation: 0, verdict, plan: Vec::new() }
+    }
 }
 
 /// The workers' published progress, by object.
@@ -92,9 +110,11 @@ pub async fn dispatch(shop: Shop) -> Result<(), WorkerDied> {
             objects.iter().filter(needed).map(|(name, _)| name.clone()).collect()
         };
         for name in wanted {
-            names
-                .entry(name.clone())
-                .or_insert_with(|| workers.spawn(Worker::new(shop.clone(), name).run()).id());
+            names.entry(name.clone()).or_insert_with(|| {
+                let newcomer = Arc::new(Progress::of_newcomer());
+                shop.board.send_modify(|board| drop(Arc::make_mut(board).insert(name.clone(), newcomer)));
+                workers.spawn(Worker::new(shop.clone(), name).run()).id()
+            });
         }
         // In a fixed order, so that a simulation of the same seed takes the same way.
         tokio::select! {
@@ -257,7 +277,8 @@ impl Worker {
             if before.is_some_and(|before| **before == progress) {
                 return false;
             }
-            if before.is_none_or(|b| b.verdict.phase != progress.verdict.phase) {
+            let looked = before.filter(|before| before.observed_generation > 0);
+            if looked.is_none_or(|b| b.verdict.phase != progress.verdict.phase) {
                 info!(object = %self.name, phase = ?progress.verdict.phase, "{}", progress.verdict.reason);
                 let text = format!("{}: {}", progress.verdict.phase.word(), progress.verdict.reason);
                 self.shop.journal.note(EventKind::Phase, &self.name, observed_generation, text);

@@ -37,6 +37,8 @@ pub enum RefusalKind {
     NoImage,
     /// The scheduler finds no place for it.
     NoPlace,
+    /// No node is there at present to place anything on: this says nothing of what was asked for.
+    NoNode,
     /// Any other: a spec the engine will not take.
     Other,
 }
@@ -91,6 +93,7 @@ pub fn read(call: Call, reply: Reply) -> Outcome<()> {
         (Call::Create, 500) if words.contains("Conflict. The container name") => {
             refused(RefusalKind::NameTaken)
         }
+        (Call::Create | Call::Pull, 500) if words.contains(NO_NODE) => refused(RefusalKind::NoNode),
         (Call::Create, 500) if scheduler_refused(words) => refused(RefusalKind::NoPlace),
         (Call::Pull, 404) => refused(RefusalKind::NoImage),
         (Call::Pull, 500) => refused(RefusalKind::NoImage),
@@ -111,14 +114,13 @@ fn connection_failed(words: &str) -> bool {
         .any(|text| words.contains(text))
 }
 
+/// A Swarm manager's words where it calls all of its nodes unhealthy, as it does for seconds after a failed pull.
+const NO_NODE: &str = "No healthy node available";
+
 fn scheduler_refused(words: &str) -> bool {
-    [
-        "Unable to find a node that satisfies",
-        "no resources available to schedule container",
-        "No healthy node available",
-    ]
-    .iter()
-    .any(|text| words.contains(text))
+    ["Unable to find a node that satisfies", "no resources available to schedule container"]
+        .iter()
+        .any(|text| words.contains(text))
 }
 
 impl<T> Outcome<T> {
@@ -144,6 +146,7 @@ mod tests {
                 RefusalKind::NameTaken => "name taken",
                 RefusalKind::NoImage => "no image",
                 RefusalKind::NoPlace => "no place",
+                RefusalKind::NoNode => "no node",
                 RefusalKind::Other => "refused",
             },
             Outcome::NotSent(_) => "not sent",
@@ -170,7 +173,7 @@ mod tests {
                 "no place",
             ),
             (Call::Create, 500, "no resources available to schedule container", "no place"),
-            (Call::Create, 500, "No healthy node available in the cluster", "no place"),
+            (Call::Create, 500, "No healthy node available in the cluster", "no node"),
             (Call::Create, 500, "Container created but refresh didn't report it back", "in doubt"),
             (Call::Create, 500, "anything else", "in doubt"),
             (Call::Create, 503, "", "in doubt"),
@@ -186,6 +189,7 @@ mod tests {
             (Call::Remove, 409, "removal of container x is already in progress", "in doubt"),
             (Call::Remove, 500, "driver failed to remove root filesystem", "in doubt"),
             (Call::Pull, 404, "pull access denied", "no image"),
+            (Call::Pull, 500, "No healthy node available in the cluster", "no node"),
             (Call::Pull, 500, "lookup registry.invalid: no such host", "no image"),
         ] {
             let reply = Reply::Status(status, words.to_owned());

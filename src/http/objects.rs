@@ -1,19 +1,13 @@
 //! `/objects`: what was submitted.
 
-use std::sync::Arc;
-
-use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
-use tracing::info;
 
-use super::peer::Peer;
+use super::change::{Caller, Shape, change};
 use super::problem::Problem;
 use super::query::Query;
-use super::submit::{Receipt, precondition};
 use super::{Api, reply};
 use crate::model::{Object, ObjectName};
 use crate::store::{Change, Transaction};
@@ -51,33 +45,13 @@ pub(super) async fn one(
 
 pub(super) async fn delete(
     State(api): State<Api>,
-    Extension(peer): Extension<Arc<Peer>>,
     name: Result<Path<String>, PathRejection>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Response, Problem> {
-    Query::read(query.as_deref(), &[])?;
+    let manner = caller.manner(&[])?;
     let name = named(name)?;
-    let parsed = ObjectName::parse(&name).ok_or_else(|| missing(&api, &name))?;
-    let transaction = Transaction {
-        precondition: precondition(&headers)?,
-        by: peer.subject.as_str().into(),
-        ..Transaction::of([Change::Delete(parsed)])
-    };
-    let committed = match api.store.commit(transaction).await {
-        Ok(committed) => committed,
-        Err(crate::store::StoreError::NotFound(_)) => return Err(missing(&api, &name)),
-        Err(error) => return Err(error.into()),
-    };
-    let receipts: Vec<Receipt> = committed.iter().map(Receipt::of).collect();
-    for one in &committed {
-        info!(by = %peer.subject, fingerprint = %peer.fingerprint, object = %one.object.spec.name,
-              generation = one.object.generation, result = "deleted", "submitted");
-    }
-    Ok(match receipts.as_slice() {
-        [receipt] => reply::ok(receipt),
-        many => reply::ok(&many),
-    })
+    let name = ObjectName::parse(&name).ok_or_else(|| missing(&api, &name))?;
+    change(&api, &caller, &manner, Transaction::of([Change::Delete(name)]), Shape::One).await
 }
 
 /// The name in a path.

@@ -5,6 +5,7 @@
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::peer::Peer;
 use super::reply;
@@ -23,6 +24,9 @@ pub(super) struct Problem {
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
+    /// Further members, beside those of every problem.
+    #[serde(flatten)]
+    members: Map<String, Value>,
     #[serde(skip)]
     allow: Option<&'static str>,
     /// Seconds.
@@ -38,6 +42,7 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             field: None,
+            members: Map::new(),
             allow: None,
             retry_after: None,
         }
@@ -46,6 +51,11 @@ impl Problem {
     pub(super) fn at(mut self, field: impl Into<String>) -> Problem {
         self.field = Some(field.into()).filter(|f| !f.is_empty());
         self
+    }
+
+    /// With further members, for programs.
+    pub(super) fn with(self, members: Map<String, Value>) -> Problem {
+        Problem { members, ..self }
     }
 
     pub(super) fn wrong_method(method: &Method, path: &str, allowed: &'static str) -> Problem {

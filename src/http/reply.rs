@@ -4,6 +4,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+/// The content type of a good answer.
+pub(super) const JSON: &str = "application/json";
+
 /// An answer in JSON.
 pub(super) fn json<T: Serialize>(status: StatusCode, content_type: &'static str, value: &T) -> Response {
     match serde_json::to_vec_pretty(value) {
@@ -20,7 +23,7 @@ pub(super) fn json<T: Serialize>(status: StatusCode, content_type: &'static str,
 
 /// A good answer in JSON.
 pub(super) fn ok<T: Serialize>(value: &T) -> Response {
-    json(StatusCode::OK, "application/json", value)
+    json(StatusCode::OK, JSON, value)
 }
 
 /// Puts the generation on an answer.

@@ -1,82 +1,62 @@
 //! `POST /submit`: one object, or an array taken as one transaction, whatever the `Content-Type` says: curl's
 //! `-d` says that it is a form.
 
-use std::sync::Arc;
-
-use axum::Extension;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Serialize;
-use tracing::info;
 
+use super::change::{Caller, Shape, change};
 use super::connection::BodyError;
-use super::peer::Peer;
 use super::problem::Problem;
-use super::query::Query;
-use super::{Api, BODY_MAX_BYTES, reply};
+use super::query::bad;
+use super::{Api, BODY_MAX_BYTES};
+use crate::model::ObjectName;
+use crate::model::strict::shown;
 use crate::model::submission::{self, Submission};
-use crate::store::{Change, Committed, Effect, Precondition, Transaction};
-
-/// What a submit did to one object.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Receipt {
-    name: String,
-    generation: u64,
-    result: &'static str,
-}
-
-impl Receipt {
-    pub(super) fn of(committed: &Committed) -> Receipt {
-        Receipt {
-            name: committed.object.spec.name.to_string(),
-            generation: committed.object.generation,
-            result: committed.effect.word(),
-        }
-    }
-}
+use crate::store::{Change, Precondition, Transaction};
 
 pub(super) async fn submit(
     State(api): State<Api>,
-    Extension(peer): Extension<Arc<Peer>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    Query::read(query.as_deref(), &[])?;
+    let manner = caller.manner(&["prune"])?;
+    let prune = manner.query.text("prune").map(prefix).transpose()?;
     let body = body.map_err(|rejection| unreadable(&rejection))?;
     if body.is_empty() {
         let detail = "the body is empty; send an object, such as -d '{\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}'";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "No body", detail));
     }
-    let (specs, single) = match submission::read(&body)? {
-        Submission::One(spec) => (vec![spec], true),
-        Submission::Many(specs) => (specs.into_iter().map(Box::new).collect::<Vec<_>>(), false),
+    let (changes, shape) = match submission::read(&body)? {
+        Submission::One(spec) => (vec![Change::Put(spec)], Shape::One),
+        Submission::Many(specs) => {
+            (specs.into_iter().map(|spec| Change::Put(Box::new(spec))).collect(), Shape::Many)
+        }
     };
-    let precondition = precondition(&headers)?;
-    if !single && precondition != Precondition::None {
+    if shape == Shape::Many && manner.precondition != Precondition::None {
         let detail = "If-Match and If-None-Match speak of one object; this is an array";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "Ambiguous precondition", detail));
     }
-    let changes = specs.into_iter().map(Change::Put).collect();
-    let by = peer.subject.as_str().into();
-    let committed = api.store.commit(Transaction { changes, precondition, prune: None, by }).await?;
-    for one in &committed {
-        info!(by = %peer.subject, fingerprint = %peer.fingerprint, object = %one.object.spec.name,
-              generation = one.object.generation, count = one.object.spec.count, image = %one.object.spec.template.image,
-              result = Receipt::of(one).result, "submitted");
+    if shape == Shape::One && prune.is_some() {
+        return Err(bad(
+            "prune",
+            "it deletes what an array does not hold; this is one object: put it into [ ]",
+        ));
     }
-    let created = committed.iter().any(|c| c.effect == Effect::Created);
-    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    let receipts: Vec<Receipt> = committed.iter().map(Receipt::of).collect();
-    match (single, receipts.as_slice()) {
-        (true, [receipt]) => {
-            Ok(reply::tagged(reply::json(status, "application/json", receipt), receipt.generation))
+    change(&api, &caller, &manner, Transaction { prune, ..Transaction::of(changes) }, shape).await
+}
+
+/// What the names begin with of those that an array is all there is to be. A name's beginning is a name.
+fn prefix(given: &str) -> Result<String, Problem> {
+    match ObjectName::parse(given) {
+        Some(prefix) => Ok(prefix.to_string()),
+        None => {
+            let what =
+                format!("given {:?}; allowed is the beginning of names, such as team-a-", shown(given));
+            Err(bad("prune", &what))
         }
-        _ => Ok(reply::json(status, "application/json", &receipts)),
     }
 }
 
@@ -94,27 +74,4 @@ fn unreadable(rejection: &BytesRejection) -> Problem {
         (StatusCode::BAD_REQUEST, "Body incomplete", format!("the body did not arrive whole: {rejection}"))
     };
     Problem::new(status, title, detail)
-}
-
-/// Reads `If-Match` and `If-None-Match`.
-pub(super) fn precondition(headers: &HeaderMap) -> Result<Precondition, Problem> {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default().trim());
-    match (text(header::IF_MATCH), text(header::IF_NONE_MATCH)) {
-        (None, None) => Ok(Precondition::None),
-        (Some("*"), None) => Ok(Precondition::Exists),
-        (None, Some("*")) => Ok(Precondition::Absent),
-        (Some(tag), None) => {
-            let generation =
-                tag.strip_prefix('"').and_then(|t| t.strip_suffix('"')).and_then(|t| t.parse().ok());
-            generation.map(Precondition::Generation).ok_or_else(|| {
-                let detail =
-                    format!("If-Match: given {tag}; allowed is a generation in quotes, such as \"3\", or *");
-                Problem::new(StatusCode::BAD_REQUEST, "Bad precondition", detail)
-            })
-        }
-        _ => {
-            let detail = "allowed is If-Match: \"GENERATION\", If-Match: * or If-None-Match: *, one of them";
-            Err(Problem::new(StatusCode::BAD_REQUEST, "Bad precondition", detail))
-        }
-    }
 }

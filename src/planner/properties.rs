@@ -18,11 +18,11 @@ use crate::model::{Health, Order, Sight, State};
 const HOUR: u64 = 3_600_000;
 
 #[derive(Debug, Clone)]
-struct World {
-    object: Object,
-    containers: Vec<Arc<Container>>,
+pub(super) struct World {
+    pub(super) object: Object,
+    pub(super) containers: Vec<Arc<Container>>,
     history: History,
-    now: Time,
+    pub(super) now: Time,
     made: u32,
 }
 
@@ -40,7 +40,7 @@ fn health() -> impl Strategy<Value = Health> {
 }
 
 /// Containers of `web` in whatever state, some stale, some doubled.
-fn world() -> impl Strategy<Value = World> {
+pub(super) fn world() -> impl Strategy<Value = World> {
     let container = (1..9u32, 1..4u32, state(), health(), any::<bool>(), 0..3u8, 0..100u64);
     let update = (prop_oneof![Just("start-first"), Just("stop-first")], 0..3u32, 0..3u32);
     (0..7u32, prop::collection::vec(container, 0..14), update).prop_map(|(count, rows, (order, parallelism, keep))| {
@@ -78,7 +78,19 @@ fn world() -> impl Strategy<Value = World> {
 }
 
 impl World {
-    fn look(&mut self) -> Plan {
+    /// Looks and obeys until there is nothing left to do.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..200 {
+            let plan = self.look();
+            if plan.steps.is_empty() {
+                let Some(at) = plan.wake_at else { break };
+                self.now = at;
+            }
+            self.obey(&plan);
+        }
+    }
+
+    pub(super) fn look(&mut self) -> Plan {
         self.history.observe(&self.object, &self.containers, self.now);
         self.plan(&self.containers)
     }
@@ -145,17 +157,11 @@ proptest! {
     #[test]
     fn every_world_converges_and_then_nothing_is_planned(mut world in world()) {
         let wanted = usize::try_from(world.object.wanted()).unwrap();
-        for _ in 0..200 {
-            let plan = world.look();
-            if plan.steps.is_empty() {
-                let Some(at) = plan.wake_at else { break };
-                world.now = at;
-            }
-            world.obey(&plan);
-        }
+        world.settle();
         let plan = world.look();
         prop_assert_eq!(&plan.steps, &Vec::new());
         prop_assert_eq!(plan.verdict.phase, Phase::Converged, "{}", plan.verdict.reason);
+        prop_assert!(plan.verdict.proven);
         let live = world.live();
         prop_assert_eq!(live.len(), wanted);
         prop_assert!(live.iter().all(|c| c.ready() && c.marks.template == world.object.spec.template.hash));

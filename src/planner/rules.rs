@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Input, Plan, Step, verdict};
+use super::{Action, Input, Phase, Plan, Step, verdict};
 use crate::clock::Time;
 use crate::model::{Container, ContainerId, Health, Marks, OnNodeLost, Order, Sight, State};
 use crate::observed::nodes::Standing;
@@ -537,8 +537,23 @@ impl<'a> Planning<'a> {
         }
     }
 
-    fn finish(self) -> Plan {
-        let verdict = verdict::verdict(&self);
+    /// When all that stays will have been ready for `Update.Monitor`.
+    fn proven_at(&self) -> Time {
+        let Input { history, now, object, .. } = self.input;
+        let staying = self.staying.iter().filter_map(|number| self.slots.get(number)?.current.first());
+        let newest = staying.map(|c| history.running_since(&c.id).unwrap_or(now)).max();
+        newest.map_or(now, |since| since + object.spec.update.monitor)
+    }
+
+    fn finish(mut self) -> Plan {
+        let mut verdict = verdict::verdict(&self);
+        if verdict.phase == Phase::Converged {
+            let at = self.proven_at();
+            verdict.proven = at <= self.input.now;
+            if !verdict.proven {
+                self.look_again(at);
+            }
+        }
         Plan { steps: self.steps, wake_at: self.wake_at, verdict }
     }
 }

@@ -8,12 +8,13 @@
 //!     [created=SECONDS] [up=SECONDS]                                                     (all on one line)
 //! node NAME up|settling|down|sulking|lost|unknown
 //! doing create SLOT.ATTEMPT | doing remove NAME.SLOT.ATTEMPT
-//! failed create SLOT.ATTEMPT refused|unknown|taken|image   (just now)
+//! failed create SLOT.ATTEMPT refused|unsent|unknown|taken|image|node [ago=SECONDS]   (just now, or then)
 //! no-image                      (nothing is known of the image yet)
 //! waiting REASON                (the evidence does not do)
 //! ```
 //!
-//! and a plan is its steps, one a line, then `PHASE: reason`. Times are seconds before the present; a container
+//! and a plan is its steps, one a line, then `PHASE: reason`, with `PHASE, failing` where it does not seem to work
+//! at all and `PHASE, unproven` where `Update.Monitor` is not over. Times are seconds before the present; a container
 //! without `up` runs for an hour.
 
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::engine::{Node, Outcome, Refusal, RefusalKind};
-use crate::history::Report;
+use crate::history::{Failures, Report};
 use crate::model::submission::{self, Submission};
 use crate::model::{Health, Sight, State};
 use crate::model::{ObjectName, Spec, TemplateHash};
@@ -60,6 +61,7 @@ fn container(line: &str) -> Container {
         "created" => State::Created,
         "running" => State::Running,
         "paused" => State::Paused,
+        "restarting" => State::Restarting,
         "exited" => State::Exited,
         "removing" => State::Removing,
         "dead" => State::Dead,
@@ -189,7 +191,7 @@ fn run(world: &str) -> String {
                     force: false,
                 });
             }
-            ["failed", "create", at, how] => {
+            ["failed", "create", at, how, ..] => {
                 let (slot, attempt) = ordinals(&format!("x.{at}"));
                 let refused =
                     |kind| Outcome::Refused(Refusal { kind, words: "the engine's words".to_owned() });
@@ -197,13 +199,15 @@ fn run(world: &str) -> String {
                     "refused" => refused(RefusalKind::Other),
                     "taken" => refused(RefusalKind::NameTaken),
                     "image" => refused(RefusalKind::NoImage),
+                    "node" => refused(RefusalKind::NoNode),
+                    "unsent" => Outcome::NotSent("connection refused".to_owned()),
                     "unknown" => Outcome::InDoubt("connection reset".to_owned()),
                     other => panic!("{other}"),
                 };
                 history.ended(
                     &Action::Create { marks: marks(&object, slot, attempt), image: "img".to_owned() },
                     Report::Created(outcome),
-                    NOW,
+                    ago(&words, "ago").unwrap_or(NOW),
                 );
             }
             ["waiting", ..] => {
@@ -225,7 +229,12 @@ fn run(world: &str) -> String {
     let mut out: Vec<String> =
         plan.steps.iter().map(|step| step.to_string().replace(" id=id-", " id=")).collect();
     let phase = serde_json::to_value(plan.verdict.phase).unwrap();
-    out.push(format!("{}: {}", phase.as_str().unwrap(), plan.verdict.reason));
+    let mark = match plan.verdict {
+        Verdict { failing: true, .. } => ", failing",
+        Verdict { phase: Phase::Converged, proven: false, .. } => ", unproven",
+        _ => "",
+    };
+    out.push(format!("{}{mark}: {}", phase.as_str().unwrap(), plan.verdict.reason));
     if let Some(at) = plan.wake_at {
         out.push(format!("look again in {:.1}s", at.since(NOW).as_secs_f64()));
     }
@@ -505,6 +514,100 @@ fn steps_that_fail_together_are_one_failure() {
         "blocked: 0 of 20 run; the engine's words; failed once
          look again in 1.1s",
     );
+}
+
+#[test]
+fn three_refusals_in_a_row_are_called_a_failure() {
+    scenario(
+        "object web 2 t1
+         failed create 1.1 refused ago=30
+         failed create 1.1 refused ago=20
+         failed create 1.1 image",
+        "blocked, failing: 0 of 2 run; the engine's words; failed 3 times in a row
+         look again in 4.2s",
+    );
+    scenario(
+        "object web 2 t1
+         failed create 1.1 refused ago=30
+         failed create 1.1 refused",
+        "blocked: 0 of 2 run; the engine's words; failed 2 times in a row
+         look again in 2.1s",
+    );
+}
+
+#[test]
+fn an_engine_out_of_reach_is_no_failure_of_the_object() {
+    for how in ["unsent", "node"] {
+        let last = match how {
+            "unsent" => "the engine cannot be reached: connection refused",
+            _ => "the engine's words",
+        };
+        scenario(
+            &format!(
+                "object web 2 t1
+                 failed create 1.1 refused ago=90
+                 failed create 1.1 refused ago=80
+                 failed create 1.1 refused ago=60
+                 failed create 1.1 {how} ago=40
+                 failed create 1.1 {how}"
+            ),
+            &format!(
+                "blocked: 0 of 2 run; {last}; failed 5 times in a row
+                 look again in 16.3s"
+            ),
+        );
+    }
+}
+
+#[test]
+fn what_has_only_just_begun_to_run_has_converged_and_is_not_proven() {
+    scenario(
+        "object web 2 t1
+         web.1.1 t1 running up=2
+         web.2.1 t1 running up=4",
+        "converged, unproven: 2 of 2 run, as wanted
+         look again in 3.0s",
+    );
+    scenario(
+        "object web 1 t1
+         web.1.1 t1 running up=5",
+        "converged: 1 of 1 run, as wanted",
+    );
+}
+
+#[test]
+fn containers_of_the_present_spec_that_end_three_times_in_a_row_are_called_a_failure() {
+    let ends = |template: &str, ran: u64| {
+        let object = Object::new(spec("web", 1, ""));
+        let hash = match template {
+            "present" => object.spec.template.hash.as_str(),
+            other => other,
+        };
+        let (mut history, mut now) = (History::new(1), NOW);
+        history.observe(&object, &[], now);
+        for attempt in 1..=3 {
+            let at = |state: &str| [Arc::new(container(&format!("web.1.{attempt} {hash} {state}")))];
+            history.observe(&object, &at("running"), now);
+            now = now + Duration::from_secs(ran);
+            history.observe(&object, &at("exited"), now);
+        }
+        history.slot(1).is_some_and(Failures::failing)
+    };
+    assert!(ends("present", 20));
+    assert!(!ends("present", 70), "each of them ran for long");
+    assert!(!ends("old", 20), "the spec before it says nothing of this one");
+}
+
+#[test]
+fn what_its_own_restart_policy_restarts_begins_anew() {
+    let object = Object::new(spec("web", 1, ""));
+    let mut history = History::new(1);
+    let at = |state: &str| [Arc::new(container(&format!("web.1.1 t1 {state}")))];
+    history.observe(&object, &at("running"), NOW);
+    history.observe(&object, &at("restarting"), NOW + Duration::from_secs(9));
+    let again = NOW + Duration::from_secs(10);
+    history.observe(&object, &at("running"), again);
+    assert_eq!(history.running_since(&ContainerId::from("id-web.1.1")), Some(again));
 }
 
 #[test]

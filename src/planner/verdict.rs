@@ -19,6 +19,8 @@ pub(super) fn waiting(input: &Input<'_>, reason: &str, until: Option<Time>) -> V
         phase: Phase::Blocked,
         reason: reason.to_owned(),
         next_retry: until,
+        failing: false,
+        proven: false,
         running: counts.running,
         ready: counts.ready,
         updated: counts.updated,
@@ -47,18 +49,38 @@ impl Counts {
 pub(super) fn verdict(planning: &Planning<'_>) -> Verdict {
     let input = &planning.input;
     let counts = Counts::of(input, &|c| planning.ready(c));
-    let (phase, reason, next_retry) = decide(planning, &counts);
+    let found = find(planning, &counts);
     Verdict {
-        phase,
-        reason,
-        next_retry,
+        phase: found.phase,
+        reason: found.reason,
+        next_retry: found.next_retry,
+        failing: found.failing,
+        proven: false,
         running: counts.running,
         ready: counts.ready,
         updated: counts.updated,
     }
 }
 
-fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Time>) {
+/// The first thing, in the order of how much it matters, that there is to say.
+struct Finding {
+    phase: Phase,
+    reason: String,
+    next_retry: Option<Time>,
+    failing: bool,
+}
+
+impl Finding {
+    fn new(phase: Phase, reason: String) -> Finding {
+        Finding { phase, reason, next_retry: None, failing: false }
+    }
+
+    fn retried(self, at: Option<Time>) -> Finding {
+        Finding { next_retry: at, ..self }
+    }
+}
+
+fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
     let Input { object, history, now, containers, under_way, .. } = planning.input;
     let wanted = planning.wanted();
     let so_far = format!("{} of {wanted} run", counts.ready);
@@ -67,7 +89,7 @@ fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Ti
     let stuck = planning.removal_waits.iter().find_map(|c| Some((c, history.removal(&c.id)?)));
     if let Some((container, failures)) = stuck {
         let reason = format!("{} cannot be removed: {}; {}", container.name, failures.error, tries(failures));
-        return (Phase::Degraded, reason, Some(failures.retry_at));
+        return Finding::new(Phase::Degraded, reason).retried(Some(failures.retry_at));
     }
     if object.deleted.is_some() {
         let away = containers.iter().find(|c| !planning.standing(c).reachable());
@@ -82,7 +104,8 @@ fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Ti
             }
             (n, None) => format!("deleted; {n} containers are still to go"),
         };
-        return (if containers.is_empty() { Phase::Converged } else { Phase::Deleting }, reason, None);
+        let phase = if containers.is_empty() { Phase::Converged } else { Phase::Deleting };
+        return Finding::new(phase, reason);
     }
 
     let not_started = |c: &&Container| c.state == State::Created;
@@ -91,7 +114,8 @@ fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Ti
     if let Some(failures) = history.whole().filter(|_| unfinished || busy.is_some()) {
         let phase = if counts.ready == 0 { Phase::Blocked } else { Phase::Degraded };
         let reason = format!("{so_far}; {}; {}", failures.error, tries(failures));
-        return (phase, reason, Some(failures.retry_at));
+        let found = Finding::new(phase, reason).retried(Some(failures.retry_at));
+        return Finding { failing: failures.failing(), ..found };
     }
     let failing = planning
         .missing
@@ -107,7 +131,9 @@ fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Ti
         failing.filter(|(_, failures)| failures.count > 1 || failures.retry_at > now)
     {
         let reason = format!("{so_far}; slot {number}: {}; {}", failures.error, tries(failures));
-        return (Phase::Degraded, reason, Some(failures.retry_at).filter(|at| *at > now));
+        let found =
+            Finding::new(Phase::Degraded, reason).retried(Some(failures.retry_at).filter(|at| *at > now));
+        return Finding { failing: failures.failing(), ..found };
     }
     // One whose slot is filled all the same is of no concern until it lands.
     let needed = |slot: u32| planning.slots.get(&slot).is_none_or(|slot| slot.current.is_empty());
@@ -116,13 +142,13 @@ fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Ti
             "{so_far}; whether the last create happened is not known, its name is kept: {}",
             doubt.why
         );
-        return (Phase::Degraded, reason, Some(doubt.retry_at));
+        return Finding::new(Phase::Degraded, reason).retried(Some(doubt.retry_at));
     }
     if let Some((reason, until)) = away(planning) {
-        return (Phase::Degraded, format!("{so_far}; {reason}"), until);
+        return Finding::new(Phase::Degraded, format!("{so_far}; {reason}")).retried(until);
     }
     if let Some(work) = busy {
-        return (Phase::Progressing, format!("{so_far}; {work}"), None);
+        return Finding::new(Phase::Progressing, format!("{so_far}; {work}"));
     }
     let staying = || planning.slots.values().filter_map(|s| s.current.first().or(s.stale.first()).copied());
     if let Some(unwell) = staying().find(|c| !planning.ready(c)) {
@@ -141,24 +167,22 @@ fn decide(planning: &Planning<'_>, counts: &Counts) -> (Phase, String, Option<Ti
             (State::Restarting, _) => (Phase::Degraded, "is being restarted by its own restart policy"),
             _ => (Phase::Progressing, "is made and does not run yet"),
         };
-        return (phase, format!("{so_far}; {} {what}", unwell.name), None);
+        return Finding::new(phase, format!("{so_far}; {} {what}", unwell.name));
     }
     if unfinished {
-        return (
-            Phase::Progressing,
-            format!("{so_far}; {} of them of the present spec", counts.updated),
-            planning.wake_at,
-        );
+        let reason = format!("{so_far}; {} of them of the present spec", counts.updated);
+        return Finding::new(Phase::Progressing, reason).retried(planning.wake_at);
     }
     if let Some(removing) = containers.iter().find(|c| c.state == State::Removing) {
-        return (Phase::Progressing, format!("{so_far}; the engine is removing {}", removing.name), None);
+        let reason = format!("{so_far}; the engine is removing {}", removing.name);
+        return Finding::new(Phase::Progressing, reason);
     }
     let out_of_reach = |c: &&Container| c.live() && !planning.standing(c).reachable();
     let lost: Vec<&Container> = containers.iter().map(Arc::as_ref).filter(out_of_reach).collect();
     let left_over = lost.first().map(|first| {
         format!("; {} more, such as {}, go when {}", lost.len(), first.name, node_back(planning, first))
     });
-    (Phase::Converged, format!("{so_far}, as wanted{}", left_over.unwrap_or_default()), None)
+    Finding::new(Phase::Converged, format!("{so_far}, as wanted{}", left_over.unwrap_or_default()))
 }
 
 /// "node n2 is back, which is down since …"

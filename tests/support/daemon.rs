@@ -211,6 +211,12 @@ impl Daemon {
         reply.json()
     }
 
+    /// `/status/NAME`, whether or not there is one.
+    pub(crate) fn object_or_none(&self, name: &str) -> Option<Value> {
+        let reply = self.client.get(&format!("/status/{name}"));
+        (reply.status == 200).then(|| reply.json())
+    }
+
     /// Waits until `condition` holds and returns how long that took; else shows what the daemon thinks.
     #[track_caller]
     pub(crate) fn wait_until(

@@ -17,6 +17,7 @@ pub(crate) mod dockerd;
 pub(crate) mod engine;
 pub(crate) mod events;
 pub(crate) mod image;
+pub(crate) mod kept;
 pub(crate) mod process;
 pub(crate) mod registry;
 pub(crate) mod relay;

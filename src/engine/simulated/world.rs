@@ -157,11 +157,11 @@ impl World {
         let healthy =
             || self.nodes.iter().filter(|(_, host)| host.known && host.answers).map(|(name, _)| name);
         let Some(node) = healthy().filter(|n| wanted.is_none_or(|w| w == *n)).min_by_key(|n| load(n)) else {
-            let words = match healthy().next() {
-                Some(_) => "Unable to find a node that satisfies the constraints",
-                None => "No healthy node available in the cluster",
+            let (kind, words) = match healthy().next() {
+                Some(_) => (RefusalKind::NoPlace, "Unable to find a node that satisfies the constraints"),
+                None => (RefusalKind::NoNode, "No healthy node available in the cluster"),
             };
-            return refused(RefusalKind::NoPlace, words.to_owned());
+            return refused(kind, words.to_owned());
         };
         let node = node.clone();
         let command = new.template.body.cmd.as_deref().and_then(|c| c.first()).map(String::as_str);

@@ -1,0 +1,119 @@
+//! `GET /plan` and `?dry_run`: what would be done, with nothing done.
+//!
+//! A forecast is much work for one thread and none for anybody else. So it is made on a thread of its own, one
+//! forecast at a time however many are asked for, and within a [`Budget`]; who asks for more waits in turn, and
+//! submits and the status are not held up by it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::change::{Receipt, refused};
+use super::problem::Problem;
+use super::query::Query;
+use super::{Api, reply};
+use crate::model::{Container, Object, ObjectName};
+use crate::planner::forecast::{Budget, Forecast, Present, forecast};
+use crate::store::{self, Desired, Effect, Transaction};
+
+/// The answer to `GET /plan`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Plan {
+    /// Objects for which something would be done.
+    changes: usize,
+    objects: Vec<Planned<Named>>,
+}
+
+/// The answer to a change that was only rehearsed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Rehearsed {
+    dry_run: bool,
+    /// Objects that would be changed, or for which something would be done.
+    changes: usize,
+    objects: Vec<Planned<Receipt>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Named {
+    name: String,
+    generation: u64,
+}
+
+/// An object, and what is to come for it.
+#[derive(Debug, Serialize)]
+struct Planned<Head> {
+    #[serde(flatten)]
+    head: Head,
+    #[serde(flatten)]
+    forecast: Forecast,
+}
+
+pub(super) async fn all(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    Query::read(query.as_deref(), &[])?;
+    let objects: Vec<Arc<Object>> = {
+        let objects = api.sources.objects.borrow().clone();
+        let present = api.cache.present().borrow().clone();
+        let concerned = |(name, object): &(&ObjectName, &Arc<Object>)| {
+            object.deleted.is_none() || present.contains(*name)
+        };
+        objects.iter().filter(concerned).map(|(_, object)| object.clone()).collect()
+    };
+    let head = |object: &Object| Named { name: object.spec.name.to_string(), generation: object.generation };
+    let heads = objects.iter().map(|object| head(object)).collect::<Vec<_>>();
+    let objects = planned(heads, foretell(&api, objects).await?);
+    let changes = objects.iter().filter(|one| !one.forecast.plan.is_empty()).count();
+    Ok(reply::ok(&Plan { changes, objects }))
+}
+
+/// Answers what a change would do. Whatever would have it refused has it refused here, too.
+pub(super) async fn rehearse(api: &Api, transaction: &Transaction) -> Result<Response, Problem> {
+    let before =
+        Desired { objects: api.store.objects().borrow().clone(), quarantined: api.store.quarantined() };
+    let (_, committed) =
+        store::apply(&before, transaction, api.sources.clock.now()).map_err(|error| refused(api, error))?;
+    let forecasts = foretell(api, committed.iter().map(|one| one.object.clone()).collect()).await?;
+    let objects = planned(committed.iter().map(Receipt::of).collect(), forecasts);
+    let changed = committed.iter().zip(&objects).filter(|(committed, planned)| {
+        committed.effect != Effect::Unchanged || !planned.forecast.plan.is_empty()
+    });
+    Ok(reply::ok(&Rehearsed { dry_run: true, changes: changed.count(), objects }))
+}
+
+fn planned<Head>(heads: Vec<Head>, forecasts: Vec<Forecast>) -> Vec<Planned<Head>> {
+    heads.into_iter().zip(forecasts).map(|(head, forecast)| Planned { head, forecast }).collect()
+}
+
+/// Foretells what is to come for each of these objects, in the world as it is now.
+async fn foretell(api: &Api, objects: Vec<Arc<Object>>) -> Result<Vec<Forecast>, Problem> {
+    let (sources, cache) = (api.sources.clone(), api.cache.clone());
+    let turn = api.forecasts.clone().acquire_owned().await;
+    let made = tokio::task::spawn_blocking(move || {
+        let engine = cache.engine().borrow().clone();
+        let evidence = engine.evidence(&sources.endpoint);
+        let present = Present { evidence: &evidence, nodes: &engine.nodes, now: sources.clock.now() };
+        let mut there: BTreeMap<ObjectName, Vec<Arc<Container>>> = BTreeMap::new();
+        for container in cache.all() {
+            there.entry(container.marks.object.clone()).or_default().push(container);
+        }
+        let mut budget = Budget::default();
+        let mut one = |object: &Arc<Object>| {
+            let containers = there.remove(&object.spec.name).unwrap_or_default();
+            forecast(object, containers, present, &mut budget)
+        };
+        let made = objects.iter().map(&mut one).collect();
+        // A client that left has not ended this thread: the turn is over when the work is.
+        drop(turn);
+        made
+    });
+    made.await.map_err(|died| {
+        let detail = format!("the forecast died: {died}; nothing was done");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Forecast died", detail)
+    })
+}

@@ -1,0 +1,263 @@
+//! `?wait=`: an answer that comes when what was changed has settled.
+//!
+//! What runs here: a handler that looks, from time to time, at the same snapshots that the status is made from. It
+//! is woken when one of them has changed and is not told what; so nothing can be missed, and a hundred of these
+//! cost the workers nothing. An object has settled when it has converged and stays so, when it has failed for
+//! certain, or when a later generation has taken its place; all else ends with the time that was given, or with
+//! the daemon, and then the answer says how far it was.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::Api;
+use super::change::{Receipt, Shape};
+use super::problem::Problem;
+use crate::model::{Object, ObjectName, Objects};
+use crate::observed::EngineState;
+use crate::planner::{Evidence, Phase};
+use crate::store::Committed;
+use crate::worker::Board;
+
+/// From one look to the next at least so long, and so much longer for each object that is looked at: a client that
+/// waits for thousands of objects must not keep a thread busy.
+const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE_AN_OBJECT: Duration = Duration::from_micros(50);
+
+/// How it ended; the worst is the greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    /// As wanted, for as long as `Update.Monitor` asks; a deleted object: nothing of it is left.
+    Converged,
+    /// Not yet.
+    TimedOut,
+    /// Not yet, and the daemon ends.
+    Stopping,
+    /// A later generation has an earlier spec again.
+    RolledBack,
+    /// It does not work, or something else is wanted by now.
+    Failed,
+}
+
+/// What became of one object.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Settled {
+    #[serde(flatten)]
+    receipt: Receipt,
+    outcome: Outcome,
+    /// One sentence, the engine's own words kept.
+    reason: String,
+}
+
+/// Waits until all that was committed has settled, for `wait` at the most, and answers.
+pub(super) async fn until_settled(
+    api: &Api,
+    committed: &[Committed],
+    wait: Duration,
+    shape: Shape,
+) -> Response {
+    let deadline = Instant::now() + wait;
+    let mut waiting: Vec<Waiting> = committed.iter().map(Waiting::new).collect();
+    let mut view = View::new(api);
+    loop {
+        let left = view.look(&mut waiting);
+        if left == 0 {
+            break;
+        }
+        let pause = PAUSE + PAUSE_AN_OBJECT * u32::try_from(left).unwrap_or(u32::MAX);
+        tokio::select! {
+            biased;
+            () = api.stop.cancelled() => {
+                give_up(api, &mut waiting, Outcome::Stopping);
+                break;
+            }
+            () = sleep_until(deadline) => {
+                view.look(&mut waiting);
+                give_up(api, &mut waiting, Outcome::TimedOut);
+                break;
+            }
+            () = async { view.changed().await; sleep(pause).await } => {}
+        }
+    }
+    answer(&waiting.into_iter().filter_map(|one| one.settled).collect::<Vec<_>>(), wait, shape)
+}
+
+/// One object that is waited for.
+struct Waiting {
+    /// As it was committed.
+    object: Arc<Object>,
+    receipt: Receipt,
+    settled: Option<Settled>,
+}
+
+impl Waiting {
+    fn new(committed: &Committed) -> Waiting {
+        Waiting { object: committed.object.clone(), receipt: Receipt::of(committed), settled: None }
+    }
+
+    fn name(&self) -> &ObjectName {
+        &self.object.spec.name
+    }
+
+    fn settle(&mut self, outcome: Outcome, reason: String) {
+        self.settled = Some(Settled { receipt: self.receipt.clone(), outcome, reason });
+    }
+}
+
+/// The snapshots.
+struct View {
+    objects: watch::Receiver<Arc<Objects>>,
+    board: watch::Receiver<Arc<Board>>,
+    engine: watch::Receiver<Arc<EngineState>>,
+    present: watch::Receiver<Arc<std::collections::BTreeSet<ObjectName>>>,
+    endpoint: Arc<str>,
+}
+
+impl View {
+    fn new(api: &Api) -> View {
+        View {
+            objects: api.sources.objects.clone(),
+            board: api.sources.board.clone(),
+            engine: api.cache.engine(),
+            present: api.cache.present(),
+            endpoint: api.sources.endpoint.clone(),
+        }
+    }
+
+    async fn changed(&mut self) {
+        tokio::select! {
+            _ = self.objects.changed() => {}
+            _ = self.board.changed() => {}
+            _ = self.engine.changed() => {}
+            _ = self.present.changed() => {}
+        }
+    }
+
+    /// Takes note of all that has settled. Returns how many have not.
+    fn look(&mut self, waiting: &mut [Waiting]) -> usize {
+        // The engine first: good news of it is published after the list that it speaks for.
+        let evidence = self.engine.borrow_and_update().evidence(&self.endpoint);
+        let present = self.present.borrow_and_update().clone();
+        let objects = self.objects.borrow_and_update().clone();
+        // Only looked at, not kept: whoever holds the board makes the workers copy it.
+        let board = self.board.borrow_and_update();
+        let mut left = 0;
+        for one in waiting.iter_mut().filter(|one| one.settled.is_none()) {
+            let progress = board.get(one.name());
+            let later = objects.get(one.name()).filter(|now| now.generation > one.object.generation);
+            if let Some(later) = later {
+                let (outcome, reason) = superseded(one.object.generation, later);
+                one.settle(outcome, reason);
+            } else if one.object.deleted.is_some() {
+                // Its worker stays on the board until nothing of it is left.
+                if progress.is_none() && !present.contains(one.name()) && evidence == Evidence::Good {
+                    one.settle(Outcome::Converged, "deleted, and nothing of it is left".to_owned());
+                }
+            } else if let Some(progress) =
+                progress.filter(|progress| progress.observed_generation == one.object.generation)
+            {
+                let verdict = &progress.verdict;
+                if verdict.phase == Phase::Converged && verdict.proven {
+                    one.settle(Outcome::Converged, verdict.reason.clone());
+                } else if verdict.failing {
+                    one.settle(Outcome::Failed, verdict.reason.clone());
+                }
+            }
+            left += usize::from(one.settled.is_none());
+        }
+        left
+    }
+}
+
+/// What it means that there is a later generation.
+fn superseded(generation: u64, later: &Object) -> (Outcome, String) {
+    let Some(next) = later.revisions.iter().find(|revision| revision.generation > generation) else {
+        return (Outcome::Failed, "it was deleted before it had converged".to_owned());
+    };
+    let by = match &*next.by {
+        "" => String::new(),
+        by => format!(", by {by}"),
+    };
+    match next.rolled_back_to {
+        Some(to) => {
+            let reason = format!(
+                "generation {} has taken its place, with the spec of generation {to} again{by}",
+                next.generation
+            );
+            (Outcome::RolledBack, reason)
+        }
+        None => {
+            let reason =
+                format!("generation {} has taken its place before it had converged{by}", next.generation);
+            (Outcome::Failed, reason)
+        }
+    }
+}
+
+/// Says of what has not settled how far it is.
+fn give_up(api: &Api, waiting: &mut [Waiting], outcome: Outcome) {
+    for one in waiting.iter_mut().filter(|one| one.settled.is_none()) {
+        let reason = match (api.sources.object(one.name()), api.sources.distrust()) {
+            (Some(status), _) if status.phase == Phase::Converged => {
+                let monitor = humantime::format_duration(one.object.spec.update.monitor);
+                format!("{}, and not yet for the {monitor} that Update.Monitor asks", status.reason)
+            }
+            (Some(status), _) => status.reason,
+            (None, Some(distrust)) => distrust,
+            (None, None) => "nothing of it is left, and its last step is ending".to_owned(),
+        };
+        one.settle(outcome, reason);
+    }
+}
+
+fn answer(settled: &[Settled], wait: Duration, shape: Shape) -> Response {
+    let worst = settled.iter().map(|one| one.outcome).max().unwrap_or(Outcome::Converged);
+    let (status, title) = match worst {
+        Outcome::Converged => return shape.answer(StatusCode::OK, settled),
+        Outcome::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "Timed out"),
+        Outcome::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "Stopping"),
+        Outcome::RolledBack => (StatusCode::FAILED_DEPENDENCY, "Rolled back"),
+        Outcome::Failed => (StatusCode::FAILED_DEPENDENCY, "Failed"),
+    };
+    let mut such = settled.iter().filter(|one| one.outcome == worst);
+    let mut detail = such.next().map(|one| one.sentence(wait)).unwrap_or_default();
+    match such.count() {
+        0 => {}
+        others => detail += &format!("; and so it is with {others} more of the {} objects", settled.len()),
+    }
+    let members = match (shape, settled) {
+        (Shape::One, [one]) => json!(one),
+        _ => json!({ "Objects": settled }),
+    };
+    let members = if let Value::Object(members) = members { members } else { Map::new() };
+    Problem::new(status, title, detail).with(members).into_response()
+}
+
+impl Settled {
+    fn sentence(&self, wait: Duration) -> String {
+        let Settled { receipt: Receipt { name, generation, .. }, outcome, reason } = self;
+        let within = humantime::format_duration(wait);
+        match outcome {
+            Outcome::Converged => format!("generation {generation} of '{name}' has converged: {reason}"),
+            Outcome::TimedOut => {
+                format!(
+                    "generation {generation} of '{name}' was taken and has not converged within {within}: {reason}"
+                )
+            }
+            Outcome::Stopping => format!(
+                "generation {generation} of '{name}' was taken, and the daemon is stopping before it has converged ({reason}); \
+                 it goes on with the next start: GET /status/{name} tells"
+            ),
+            Outcome::RolledBack => format!("generation {generation} of '{name}' was rolled back: {reason}"),
+            Outcome::Failed => format!("generation {generation} of '{name}' has failed: {reason}"),
+        }
+    }
+}

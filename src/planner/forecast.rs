@@ -1,0 +1,307 @@
+//! What will be done, if all goes well: for `?dry_run` and `GET /plan`.
+//!
+//! The planner itself is asked again and again, in an imagined world that begins as the observed one and in which
+//! each step succeeds at once, what starts becomes well, and time jumps to where the planner next wants to look.
+//! It ends when nothing is left to do, or when there is more than anybody will read. Pure: nothing is done, and
+//! the workers, who may be doing some of it already, are not asked.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Action, Evidence, Input, Step, plan};
+use crate::clock::Time;
+use crate::engine::Outcome;
+use crate::history::{History, Report};
+use crate::model::{Container, ContainerId, Health, Marks, Object, Pull, Sight, State};
+use crate::observed::nodes::Nodes;
+
+/// The most lines of one object's forecast: a rolling update of a thousand containers, within a few.
+pub const MAX_LINES: usize = 2_010;
+
+/// What is to come for one object.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Forecast {
+    /// The steps in their order, one line each, with their causes.
+    pub plan: Vec<String>,
+    /// Why nothing can be told: what was observed may not be acted upon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<String>,
+    /// There is more to come than these lines, or than there was time to find out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+}
+
+/// What one answer may cost, over all of its objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Lines: some megabytes.
+    pub lines: usize,
+    /// Containers looked at, each time one is looked at: some seconds of one thread.
+    pub looks: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget { lines: 20_000, looks: 5_000_000 }
+    }
+}
+
+/// What is known of the world that a forecast begins with.
+#[derive(Debug, Clone, Copy)]
+pub struct Present<'a> {
+    /// Whether the observation may be believed.
+    pub evidence: &'a Evidence,
+    /// The nodes.
+    pub nodes: &'a Nodes,
+    /// The time.
+    pub now: Time,
+}
+
+/// Foretells what is done for `object`, of which there are these containers.
+pub fn forecast(
+    object: &Object,
+    containers: Vec<Arc<Container>>,
+    present: Present<'_>,
+    budget: &mut Budget,
+) -> Forecast {
+    if let Evidence::Waiting { reason, .. } = present.evidence {
+        return Forecast { waiting: Some(reason.clone()), ..Forecast::default() };
+    }
+    let mut world = World::new(object, containers, present);
+    let truncated = !world.run(budget);
+    Forecast { plan: world.lines, waiting: None, truncated }
+}
+
+/// The imagined world.
+struct World<'a> {
+    object: &'a Object,
+    containers: Vec<Arc<Container>>,
+    nodes: &'a Nodes,
+    history: History,
+    now: Time,
+    lines: Vec<String>,
+}
+
+impl<'a> World<'a> {
+    fn new(object: &'a Object, containers: Vec<Arc<Container>>, present: Present<'a>) -> World<'a> {
+        let Present { nodes, now, .. } = present;
+        let mut history = History::of_success();
+        history.observe(object, &containers, now);
+        let template = &object.spec.template;
+        // What runs has its image; a worker that made it does not ask for that again.
+        if containers.iter().any(|c| c.live() && c.marks.template == template.hash) {
+            let pull = Action::Pull { image: template.image.clone(), pull: Pull::Missing };
+            history.ended(&pull, Report::Image(Outcome::Done(())), now);
+        }
+        World { object, containers, nodes, history, now, lines: Vec::new() }
+    }
+
+    /// Lets things happen until there is nothing left to do. False if that was too much.
+    fn run(&mut self, budget: &mut Budget) -> bool {
+        loop {
+            let cost = 1 + self.containers.len();
+            if budget.looks < cost {
+                return false;
+            }
+            budget.looks -= cost;
+            self.history.observe(self.object, &self.containers, self.now);
+            let plan = plan(Input {
+                object: self.object,
+                containers: &self.containers,
+                under_way: &[],
+                evidence: &Evidence::Good,
+                nodes: self.nodes,
+                history: &self.history,
+                now: self.now,
+            });
+            if !plan.steps.is_empty() {
+                let room = budget.lines.min(MAX_LINES - self.lines.len());
+                self.lines.extend(plan.steps.iter().take(room).map(Step::to_string));
+                budget.lines -= room.min(plan.steps.len());
+                if plan.steps.len() > room {
+                    return false;
+                }
+                self.obey(&plan.steps);
+            } else if let Some(at) = plan.wake_at.filter(|at| *at > self.now) {
+                self.now = at;
+            } else if !self.pass_time() {
+                return true;
+            }
+        }
+    }
+
+    /// Each step succeeds at once.
+    fn obey(&mut self, steps: &[Step]) {
+        let (mut started, mut removed) = (BTreeSet::new(), BTreeSet::new());
+        for Step { action, .. } in steps {
+            let report = match action {
+                Action::Pull { .. } => Report::Image(Outcome::Done(())),
+                Action::Create { marks, image } => {
+                    let made = self.made(marks, image);
+                    let id = made.id.clone();
+                    self.containers.push(Arc::new(made));
+                    Report::Created(Outcome::Done(id))
+                }
+                Action::Start { id, .. } => {
+                    started.insert(id);
+                    Report::Started(Outcome::Done(()))
+                }
+                Action::Remove { id, .. } => {
+                    removed.insert(id);
+                    Report::Removed(Outcome::Done(()))
+                }
+            };
+            self.history.ended(action, report, self.now);
+        }
+        for container in self.containers.iter_mut().filter(|c| started.contains(&c.id)) {
+            Arc::make_mut(container).state = State::Running;
+        }
+        self.containers.retain(|c| !removed.contains(&c.id));
+    }
+
+    /// A container as one hopes for it: it runs and is well.
+    fn made(&self, marks: &Marks, image: &str) -> Container {
+        let name = marks.container_name();
+        Container {
+            id: ContainerId::from(format!("new {name}").as_str()),
+            name,
+            marks: marks.clone(),
+            node: None,
+            state: State::Running,
+            health: Health::None,
+            sight: Sight::Clear,
+            image: image.to_owned(),
+            created: self.now,
+            detail: None,
+            signalled: false,
+        }
+    }
+
+    /// What has only to be waited for comes about: health checks pass, the engine finishes its removals. False if
+    /// there was nothing of the kind.
+    fn pass_time(&mut self) -> bool {
+        let before = self.containers.len();
+        self.containers.retain(|c| c.state != State::Removing || c.sight != Sight::Clear);
+        let mut passed = self.containers.len() < before;
+        let starts = |c: &&mut Arc<Container>| c.health == Health::Starting && c.sight == Sight::Clear;
+        for container in self.containers.iter_mut().filter(starts) {
+            Arc::make_mut(container).health = Health::Healthy;
+            passed = true;
+        }
+        passed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use proptest::prelude::*;
+
+    use super::super::properties::{World as Observed, world};
+    use super::super::scenarios::{NOW, spec};
+    use super::*;
+    use crate::model::TemplateHash;
+    use crate::planner::Phase;
+
+    fn foretold(object: &Object, containers: Vec<Arc<Container>>) -> Forecast {
+        let present = Present { evidence: &Evidence::Good, nodes: &Nodes::default(), now: NOW };
+        forecast(object, containers, present, &mut Budget::default())
+    }
+
+    /// `count` running containers of an older template.
+    fn stale(object: &Object, count: u32) -> Vec<Arc<Container>> {
+        let (template, nodes) = (TemplateHash::from_label("old"), Nodes::default());
+        let present = Present { evidence: &Evidence::Good, nodes: &nodes, now: NOW };
+        let world = World::new(object, Vec::new(), present);
+        let marks =
+            |slot| Marks { object: object.spec.name.clone(), slot, attempt: 1, template: template.clone() };
+        (1..=count).map(|slot| Arc::new(world.made(&marks(slot), "old"))).collect()
+    }
+
+    #[test]
+    fn a_new_object_is_foretold_line_by_line() {
+        let object = Object::new(spec("web", 2, ""));
+        let expected = [
+            r#"pull img cause="needed to create web.1""#,
+            r#"create web.1.1 image=img cause="missing replica""#,
+            r#"create web.2.1 image=img cause="missing replica""#,
+        ];
+        assert_eq!(foretold(&object, Vec::new()).plan, expected);
+    }
+
+    #[test]
+    fn an_update_is_foretold_through_all_of_its_waits() {
+        let object = Object::new(spec("web", 2, ""));
+        let expected = [
+            r#"pull img cause="needed to create web.1""#,
+            r#"create web.1.2 image=img cause="replaces web.1.1, which is stale""#,
+            r#"remove web.1.1 id=new web.1.1 cause="replaced by web.1.2""#,
+            r#"create web.2.2 image=img cause="replaces web.2.1, which is stale""#,
+            r#"remove web.2.1 id=new web.2.1 cause="replaced by web.2.2""#,
+        ];
+        assert_eq!(foretold(&object, stale(&object, 2)).plan, expected);
+    }
+
+    #[test]
+    fn what_may_not_be_acted_upon_foretells_nothing() {
+        let object = Object::new(spec("web", 2, ""));
+        let evidence = Evidence::Waiting { reason: "no list yet".to_owned(), until: None };
+        let present = Present { evidence: &evidence, nodes: &Nodes::default(), now: NOW };
+        let foretold = forecast(&object, Vec::new(), present, &mut Budget::default());
+        assert_eq!((foretold.plan.len(), foretold.waiting.as_deref()), (0, Some("no list yet")));
+    }
+
+    #[test]
+    fn large_objects_are_foretold_within_bounds() {
+        let begun = Instant::now();
+        let ten_thousand = Object::new(spec("web", 10_000, ""));
+        let foretold_of_many = foretold(&ten_thousand, Vec::new());
+        assert_eq!((foretold_of_many.plan.len(), foretold_of_many.truncated), (MAX_LINES, true));
+        println!("10,000 to create: {:?}", begun.elapsed());
+
+        let begun = Instant::now();
+        let thousand = Object::new(spec("web", 1_000, ""));
+        let update = foretold(&thousand, stale(&thousand, 1_000));
+        println!("an update of 1,000: {:?}, {} lines", begun.elapsed(), update.plan.len());
+        assert_eq!((update.plan.len(), update.truncated), (2_001, false));
+
+        // However much there is, an answer costs no more than its budget.
+        let mut budget = Budget { lines: 10, looks: 100 };
+        let present = Present { evidence: &Evidence::Good, nodes: &Nodes::default(), now: NOW };
+        let first = forecast(&thousand, Vec::new(), present, &mut budget);
+        assert_eq!((first.plan.len(), first.truncated, budget.lines), (10, true, 0));
+        let second = forecast(&thousand, stale(&thousand, 200), present, &mut budget);
+        assert_eq!((second.plan.len(), second.truncated), (0, true));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_foretold_is_what_is_done(mut observed in world()) {
+            let present = Present { evidence: &Evidence::Good, nodes: &Nodes::default(), now: observed.now };
+            let object = observed.object.clone();
+            let mut imagined = World::new(&object, observed.containers.clone(), present);
+            prop_assert!(imagined.run(&mut Budget::default()));
+
+            observed.settle();
+            // Not by name: an attempt's ordinal depends on whether the dead of its slot are gone when it comes.
+            let rows = |containers: &[Arc<Container>]| {
+                let row = |c: &Arc<Container>| (c.marks.slot, c.marks.template.clone(), c.state.word());
+                let mut rows: Vec<_> = containers.iter().map(row).collect();
+                rows.sort();
+                rows
+            };
+            prop_assert_eq!(rows(&imagined.containers), rows(&observed.containers), "{:#?}", imagined.lines);
+
+            // And then there is nothing left to foretell.
+            let again = forecast(&object, imagined.containers, Present { now: imagined.now, ..present }, &mut Budget::default());
+            prop_assert_eq!(again, Forecast::default());
+            prop_assert_eq!(observed.look().verdict.phase, Phase::Converged);
+        }
+    }
+}
