@@ -14,6 +14,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::feed::Feed;
 use crate::observed::Cache;
 use crate::status::Sources;
 use crate::store::Store;
@@ -21,6 +22,7 @@ use crate::store::Store;
 pub mod accept;
 mod backup;
 pub mod connection;
+mod events;
 mod health;
 mod objects;
 pub mod peer;
@@ -28,6 +30,7 @@ mod problem;
 mod query;
 mod reply;
 mod status;
+mod stream;
 mod submit;
 pub mod tls;
 
@@ -50,6 +53,8 @@ pub struct Api {
     pub sources: Sources,
     /// The observed side, for readiness.
     pub cache: Arc<Cache>,
+    /// What changes in the status.
+    pub feed: Feed,
     /// Places for answers that take long: [`LONG_ANSWERS`] of them.
     pub long: Arc<Semaphore>,
 }
@@ -62,8 +67,8 @@ impl Api {
 }
 
 /// All routes, and what is tried of a path that is none of them.
-const ROUTES: [&str; 7] =
-    ["/", "/submit", "/status", "/status/NAME", "/objects", "/objects/NAME", "/healthz, /readyz"];
+const ROUTES: [&str; 8] =
+    ["/", "/submit", "/status", "/status/NAME", "/objects", "/objects/NAME", "/events", "/healthz, /readyz"];
 
 /// The router over all routes.
 pub fn router(api: Api) -> Router {
@@ -75,6 +80,7 @@ pub fn router(api: Api) -> Router {
         .route("/objects", get(objects::all))
         .route("/objects/{name}", get(objects::one).delete(objects::delete))
         .route("/backup", get(backup::backup))
+        .route("/events", get(events::events))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .method_not_allowed_fallback(wrong_method)
@@ -87,7 +93,8 @@ pub fn router(api: Api) -> Router {
 async fn index() -> Response {
     let lines = format!(
         "swarm-cluster-state-manager {}\n\nPOST   /submit          one object or an array of objects\n\
-         GET    /status          everything; /status/NAME for one object\n\
+         GET    /status          everything; /status/NAME for one object; ?watch to see it change\n\
+         GET    /events          what was done, and why\n\
          GET    /objects         what was submitted; /objects/NAME for one\n\
          DELETE /objects/NAME    the object and its containers\n\
          GET    /healthz /readyz\n",

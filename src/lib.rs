@@ -42,6 +42,7 @@ pub mod client;
 pub mod clock;
 pub mod death;
 pub mod engine;
+pub mod feed;
 pub mod history;
 pub mod http;
 pub mod journal;

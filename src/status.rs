@@ -242,7 +242,8 @@ impl Sources {
         Some(object_status(&object, progress.as_deref(), &containers))
     }
 
-    fn engine(&self) -> EngineStatus {
+    /// The endpoint.
+    pub(crate) fn engine(&self) -> EngineStatus {
         let engine: Arc<EngineState> = self.cache.engine().borrow().clone();
         let error = match engine.evidence(&self.endpoint) {
             Evidence::Good => None,
@@ -264,7 +265,8 @@ impl Sources {
     }
 }
 
-fn object_status(
+/// How an object is doing, from its parts.
+pub(crate) fn object_status(
     object: &Object,
     progress: Option<&Progress>,
     containers: &[Arc<Container>],
