@@ -152,3 +152,6 @@ fn item(id: Option<String>, kind: &'static str, told: &impl Serialize) -> Item {
     json.push(b'\n');
     Item { id, kind, json: json.into() }
 }
+
+#[cfg(test)]
+mod tests;
