@@ -5,8 +5,9 @@
 //! runtime observes and reconciles, the serving runtime does TLS and HTTP; so that a flood of requests takes
 //! the threads of the second and never those of the first.
 //!
-//! The observer, the dispatcher and the server have no end of their own. When one of them ends all the same
-//! the process ends, with an error: there is never a live server over a dead loop.
+//! The loops have no end of their own: the observer, the chronicle, the dispatcher, the writer of the state, the
+//! reporter of the status and the server. When one of them ends all the same the process ends, with an error:
+//! there is never a live server over a dead loop.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -33,10 +35,13 @@ use crate::engine::docker::DockerEngine;
 use crate::engine::docker::transport::{Address, Transport};
 use crate::engine::simulated::SimulatedEngine;
 use crate::engine::{Endpoint, Engine};
+use crate::feed;
 use crate::http::accept::{self, Limits};
 use crate::http::tls::Tls;
 use crate::http::{self, Api};
+use crate::journal::EventKind;
 use crate::observed::Cache;
+use crate::observed::chronicle::Chronicle;
 use crate::observed::observer::Observer;
 use crate::pulse::Pulse;
 use crate::status::Sources;
@@ -255,18 +260,26 @@ impl App {
             pulse,
             clock,
         };
+        let chronicle =
+            Chronicle { cache: cache.clone(), endpoint: endpoint.clone(), journal: store.journal().clone() };
+        let (feed, reporter) = feed::new(sources.clone());
         info!(endpoint = %endpoint, state = store.durability(), resync = ?settings.resync, lost_after = ?settings.lost_after,
               parallel = settings.parallel, cluster = %settings.cluster, "starting");
+        let started = format!("version {} on {endpoint}", env!("CARGO_PKG_VERSION"));
+        store.journal().note_general(EventKind::Started, started);
         greet(&settings, &listeners, &client, &store.durability())?;
 
         let router = http::router(Api {
             store,
             sources,
             cache,
+            feed,
             long: Arc::new(Semaphore::new(http::LONG_ANSWERS)),
             forecasts: Arc::new(Semaphore::new(1)),
             stop: stop.clone(),
         });
+        // With the server, whose clients it works for.
+        let reporter = serving.spawn(reporter.run());
         let server = serving.spawn(accept::serve(
             listeners,
             Arc::new(ArcSwap::from_pointee(tls)),
@@ -274,7 +287,8 @@ impl App {
             Limits::default(),
             stop.clone(),
         ));
-        let result = control.block_on(supervise(signals, observer, shop, server, writer, stop));
+        let loops = Loops { observer, chronicle, shop, reporter, writer };
+        let result = control.block_on(supervise(signals, loops, server, stop));
         serving.shutdown_timeout(RUNTIME_END);
         control.shutdown_timeout(RUNTIME_END);
         result
@@ -286,16 +300,25 @@ struct Signals {
     interrupt: Signal,
 }
 
+/// What runs beside the server.
+struct Loops {
+    observer: Observer,
+    chronicle: Chronicle,
+    shop: Shop,
+    reporter: JoinHandle<()>,
+    writer: Option<Writer>,
+}
+
 /// Watches the loops and the signals.
 async fn supervise(
     mut signals: Signals,
-    observer: Observer,
-    shop: Shop,
-    mut server: tokio::task::JoinHandle<Result<(), accept::ServeError>>,
-    writer: Option<Writer>,
+    loops: Loops,
+    mut server: JoinHandle<Result<(), accept::ServeError>>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    let Loops { observer, chronicle, shop, mut reporter, writer } = loops;
     let mut observer = tokio::spawn(observer.run());
+    let mut chronicle = tokio::spawn(chronicle.run());
     let mut dispatcher = tokio::spawn(worker::dispatch(shop));
     // It stops last: what the others still do stands in its log.
     let all_done = CancellationToken::new();
@@ -312,6 +335,14 @@ async fn supervise(
         ended = &mut observer => match ended {
             Ok(()) => bail!("the observer ended"),
             Err(error) => bail!("the observer died: {error}"),
+        },
+        ended = &mut chronicle => match ended {
+            Ok(()) => bail!("the chronicle ended"),
+            Err(error) => bail!("the chronicle died: {error}"),
+        },
+        ended = &mut reporter => match ended {
+            Ok(()) => bail!("the reporter of the status ended"),
+            Err(error) => bail!("the reporter of the status died: {error}"),
         },
         ended = &mut dispatcher => return Err(match ended {
             Ok(Ok(())) => anyhow!("the dispatcher ended"),
@@ -349,7 +380,9 @@ async fn supervise(
         _ = signals.terminate.recv() => bail!("a second SIGTERM: ended at once"),
         _ = signals.interrupt.recv() => bail!("a second SIGINT: ended at once"),
     }
-    observer.abort();
+    for watching in [observer, chronicle, reporter] {
+        watching.abort();
+    }
     info!("stopped");
     Ok(())
 }

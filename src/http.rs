@@ -15,6 +15,7 @@ use axum::{Extension, Router};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::feed::Feed;
 use crate::observed::Cache;
 use crate::status::Sources;
 use crate::store::Store;
@@ -23,6 +24,7 @@ pub mod accept;
 mod backup;
 mod change;
 pub mod connection;
+mod events;
 mod health;
 mod history;
 mod objects;
@@ -32,6 +34,7 @@ mod problem;
 mod query;
 mod reply;
 mod status;
+mod stream;
 mod submit;
 pub mod tls;
 mod wait;
@@ -55,6 +58,8 @@ pub struct Api {
     pub sources: Sources,
     /// The observed side, for readiness.
     pub cache: Arc<Cache>,
+    /// What changes in the status.
+    pub feed: Feed,
     /// Places for answers that take long: [`LONG_ANSWERS`] of them.
     pub long: Arc<Semaphore>,
     /// The turn to make a forecast: one at a time, so that a flood of them leaves a thread to everybody else.
@@ -81,6 +86,8 @@ const ROUTES: &[&str] = &[
     "/objects/NAME/history",
     "/objects/NAME/rollback",
     "/plan",
+    "/events",
+    "/backup",
     "/healthz, /readyz",
 ];
 
@@ -97,6 +104,7 @@ pub fn router(api: Api) -> Router {
         .route("/objects/{name}/history", get(history::history))
         .route("/objects/{name}/rollback", post(history::rollback))
         .route("/plan", get(plan::all))
+        .route("/events", get(events::events))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .method_not_allowed_fallback(wrong_method)
@@ -109,7 +117,8 @@ pub fn router(api: Api) -> Router {
 async fn index() -> Response {
     let lines = format!(
         "swarm-cluster-state-manager {}\n\nPOST   /submit          one object or an array of objects\n\
-         GET    /status          everything; /status/NAME for one object\n\
+         GET    /status          everything; /status/NAME for one object; ?watch to see it change\n\
+         GET    /events          what was done, and why\n\
          GET    /objects         what was submitted; /objects/NAME for one\n\
          DELETE /objects/NAME    the object and its containers\n\
          GET    /objects/NAME/history    the specs that it has had\n\

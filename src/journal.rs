@@ -38,6 +38,21 @@ pub enum EventKind {
     Store,
 }
 
+impl EventKind {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            EventKind::Started => "started",
+            EventKind::Submitted => "submitted",
+            EventKind::Step => "step",
+            EventKind::StepFailed => "step-failed",
+            EventKind::Phase => "phase",
+            EventKind::Engine => "engine",
+            EventKind::Store => "store",
+        }
+    }
+}
+
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -158,9 +173,15 @@ impl Journal {
 
     /// The number before the last `count` events: a place to begin reading at.
     pub fn before_last(&self, count: usize) -> u64 {
+        self.before_last_of(count, |_| true)
+    }
+
+    /// The number before the last `count` events that are `wanted`.
+    pub fn before_last_of(&self, count: usize, wanted: impl Fn(&Event) -> bool) -> u64 {
         let tail = self.tail();
-        let start = tail.len().saturating_sub(count);
-        tail.get(start).map_or(*self.inner.last.borrow(), |event| event.id - 1)
+        let last = *self.inner.last.borrow();
+        let first = tail.iter().rev().filter(|event| wanted(event)).take(count).last();
+        first.map_or(last, |event| event.id - 1)
     }
 
     /// The number of the last event, and word of each new one.
@@ -193,6 +214,9 @@ mod tests {
         assert_eq!(ids(journal.after(3, 1)), [4]);
         assert_eq!(ids(journal.after(5, 1)), [0; 0]);
         assert_eq!((journal.before_last(2), journal.before_last(0), journal.before_last(9)), (3, 5, 0));
+        let even = |count| journal.before_last_of(count, |event| event.id % 2 == 0);
+        assert_eq!((even(1), even(2), even(9)), (3, 1, 1));
+        assert_eq!(journal.before_last_of(1, |_| false), 5);
     }
 
     #[tokio::test]

@@ -16,7 +16,8 @@
 //! containers from complete lists, hurried along by events, and corrected by the outcomes of our own calls.
 //! Every object has one [`worker`]: on each wake-up, whatever its reason, it hands both snapshots, its
 //! [`history`] and the time to the [`planner`], a pure function, and gives the steps that come back to the
-//! [`actuator`], which performs and decides nothing. The [`status`] page is made from the same snapshots.
+//! [`actuator`], which performs and decides nothing. The [`status`] page is made from the same snapshots,
+//! and the [`feed`] tells those who watch what changes in it; what was done, and why, stands in the [`journal`].
 //!
 //! # Rules that hold everywhere
 //!
@@ -42,6 +43,7 @@ pub mod client;
 pub mod clock;
 pub mod death;
 pub mod engine;
+pub mod feed;
 pub mod history;
 pub mod http;
 pub mod journal;

@@ -18,6 +18,7 @@ use crate::engine::{Holder, Info, Kind};
 use crate::model::{Container, ContainerId, ObjectName, Sight, State};
 use crate::planner::Evidence;
 
+pub mod chronicle;
 pub mod nodes;
 pub mod observer;
 
@@ -149,6 +150,8 @@ pub struct Cache {
     engine: watch::Sender<Arc<EngineState>>,
     /// The names of objects that have containers.
     present: watch::Sender<Arc<BTreeSet<ObjectName>>>,
+    /// Says that some object's containers have changed.
+    changes: watch::Sender<()>,
 }
 
 impl Default for Cache {
@@ -165,6 +168,7 @@ impl Cache {
             inner: Mutex::default(),
             engine: watch::Sender::new(Arc::new(engine)),
             present: watch::Sender::new(Arc::default()),
+            changes: watch::Sender::new(()),
         }
     }
 
@@ -192,6 +196,11 @@ impl Cache {
     /// The names of all objects that have containers, now and whenever one comes or goes.
     pub fn present(&self) -> watch::Receiver<Arc<BTreeSet<ObjectName>>> {
         self.present.subscribe()
+    }
+
+    /// Word of every change of some object's containers, once it can be seen.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// One container, if it is there.
@@ -401,6 +410,7 @@ impl Cache {
         }
         // Channels that nobody listens to any more are made anew when somebody does.
         inner.objects.retain(|_, sender| sender.receiver_count() > 0);
+        self.changes.send_replace(());
     }
 }
 

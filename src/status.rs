@@ -250,7 +250,8 @@ impl Sources {
         }
     }
 
-    fn engine(&self) -> EngineStatus {
+    /// The endpoint.
+    pub(crate) fn engine(&self) -> EngineStatus {
         let engine: Arc<EngineState> = self.cache.engine().borrow().clone();
         let info = engine.info.as_ref();
         EngineStatus {
@@ -268,7 +269,8 @@ impl Sources {
     }
 }
 
-fn object_status(
+/// How an object is doing, from its parts.
+pub(crate) fn object_status(
     object: &Object,
     progress: Option<&Progress>,
     containers: &[Arc<Container>],

@@ -232,6 +232,7 @@ async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server) {
     if let Err(e) = tcp.set_nodelay(true) {
         debug!(peer = %address, "TCP_NODELAY: {e}");
     }
+    give_up_silence(&tcp, server.shared.limits.stall);
     let tls = server.tls.load_full();
     let progress = Progress::new();
     let greeted = tokio::select! {
@@ -243,6 +244,21 @@ async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server) {
         Ok((stream, peer)) => serve_connection(stream, Arc::new(peer), progress, &server.shared).await,
         Err(refusal) => refusal.settle(address, &server.shared).await,
     }
+}
+
+/// One that went without a word, as a machine does that falls asleep, takes nothing either; but the kernel would
+/// try for a quarter of an hour, and keep a stream's place for as long. Other systems than Linux have a way of
+/// their own, and there it stays at that.
+fn give_up_silence(tcp: &TcpStream, stall: Duration) {
+    #[cfg(target_os = "linux")]
+    {
+        let milliseconds = u32::try_from(stall.as_millis()).unwrap_or(u32::MAX);
+        if let Err(e) = rustix::net::sockopt::set_tcp_user_timeout(tcp, milliseconds) {
+            debug!("TCP_USER_TIMEOUT: {e}");
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (tcp, stall);
 }
 
 #[cfg(test)]

@@ -231,7 +231,7 @@ fn overdue() -> Response<Body> {
 }
 
 /// An error of the connection itself, with the time at which it may be gone.
-fn problem(status: StatusCode, title: &str, retry_after: Duration, detail: &str) -> Response<Body> {
+fn problem(status: StatusCode, title: &'static str, retry_after: Duration, detail: &str) -> Response<Body> {
     let mut response = Problem::new(status, title, detail).into_response();
     // Whole seconds, and never none: "at once" would be an invitation.
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs() + 1));

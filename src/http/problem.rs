@@ -19,14 +19,14 @@ use crate::store::StoreError;
 pub(super) struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
-    title: String,
+    title: &'static str,
     status: u16,
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
     /// Further members, beside those of every problem.
     #[serde(flatten)]
-    members: Map<String, Value>,
+    members: Option<Box<Map<String, Value>>>,
     #[serde(skip)]
     allow: Option<&'static str>,
     /// Seconds.
@@ -35,14 +35,14 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, title: impl Into<String>, detail: impl Into<String>) -> Problem {
+    pub(super) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Problem {
         Problem {
             kind: "about:blank",
-            title: title.into(),
+            title,
             status: status.as_u16(),
             detail: detail.into(),
             field: None,
-            members: Map::new(),
+            members: None,
             allow: None,
             retry_after: None,
         }
@@ -55,7 +55,7 @@ impl Problem {
 
     /// With further members, for programs.
     pub(super) fn with(self, members: Map<String, Value>) -> Problem {
-        Problem { members, ..self }
+        Problem { members: Some(Box::new(members)), ..self }
     }
 
     pub(super) fn wrong_method(method: &Method, path: &str, allowed: &'static str) -> Problem {

@@ -201,7 +201,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::properties::{World as Observed, world};
+    use super::super::properties::world;
     use super::super::scenarios::{NOW, spec};
     use super::*;
     use crate::model::TemplateHash;

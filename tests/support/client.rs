@@ -44,6 +44,15 @@ impl Client {
         Self { url: url.to_owned(), trust: Vec::new() }.with("--cacert", certificates.ca())
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// curl's flags for the certificates.
+    pub(crate) fn trust(&self) -> &[OsString] {
+        &self.trust
+    }
+
     pub(crate) fn with(mut self, flag: &str, value: impl Into<OsString>) -> Self {
         self.trust.extend([flag.into(), value.into()]);
         self

@@ -21,6 +21,7 @@ pub(crate) mod kept;
 pub(crate) mod process;
 pub(crate) mod registry;
 pub(crate) mod relay;
+pub(crate) mod stream;
 
 pub(crate) use certificates::Certificates;
 pub(crate) use client::{Client, Reply};
@@ -30,6 +31,7 @@ pub(crate) use engine::{Cluster, Container, Engine};
 pub(crate) use events::Events;
 pub(crate) use registry::Registry;
 pub(crate) use relay::Relay;
+pub(crate) use stream::{Sent, Stream};
 
 use std::fs::{self, File};
 use std::path::PathBuf;

@@ -13,6 +13,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::mark::{self, Mark};
@@ -220,9 +221,12 @@ impl StateFile {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(0o600);
         let new_file = options.open(&new).map_err(OpenError::io(&new, "made"))?;
+        let backend = FileBackend::new(new_file).map_err(|e| storage(e.into()))?;
         let mut builder = Builder::new();
-        let database =
-            builder.set_cache_size(CACHE_BYTES).create_file(new_file).map_err(|e| storage(e.into()))?;
+        let database = builder
+            .set_cache_size(CACHE_BYTES)
+            .create_with_backend(backend)
+            .map_err(|e| storage(e.into()))?;
         let batch = Batch {
             objects: content.desired.objects.values().cloned().collect(),
             events: content.events.iter().cloned().map(Arc::new).collect(),

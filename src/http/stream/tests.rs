@@ -1,0 +1,96 @@
+use std::sync::Arc;
+
+use axum::http::HeaderValue;
+use http_body_util::BodyExt;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::*;
+
+fn headers(accept: &[&'static str]) -> HeaderMap {
+    accept.iter().map(|value| (header::ACCEPT, HeaderValue::from_static(value))).collect()
+}
+
+#[test]
+fn server_sent_events_are_for_those_who_ask_for_them() {
+    for accept in [
+        &["text/event-stream"][..],
+        &["Text/Event-Stream; q=0.9"],
+        &["application/json, text/event-stream"],
+        &["application/json", "text/event-stream"],
+    ] {
+        assert_eq!(Form::asked_for(&headers(accept)), Form::ServerSentEvents, "{accept:?}");
+    }
+    for accept in [&[][..], &["*/*"], &["application/x-ndjson"], &["text/event-streams"], &["text/html,*/*"]]
+    {
+        assert_eq!(Form::asked_for(&headers(accept)), Form::Lines, "{accept:?}");
+    }
+}
+
+fn item(number: u32) -> Item {
+    Item { id: Some(number.to_string()), kind: "object", json: format!("{{\"N\":{number}}}\n").into() }
+}
+
+/// Two items, one of them 40 s later, and no end.
+fn two_items() -> impl Stream<Item = Item> + Send {
+    let second = stream::once(async {
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        item(2)
+    });
+    stream::once(std::future::ready(item(1))).chain(second).chain(stream::pending())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_silent_is_kept_alive_and_holds_its_place_until_it_is_dropped() {
+    for (accept, wanted) in [
+        ("*/*", "0 {\"N\":1}\n|15 \n|30 \n|40 {\"N\":2}\n|55 \n|"),
+        (
+            "text/event-stream",
+            "0 id: 1\nevent: object\ndata: |0 {\"N\":1}\n|0 \n|15 : keep-alive\n\n|30 : keep-alive\n\n|\
+             40 id: 2\nevent: object\ndata: |40 {\"N\":2}\n|40 \n|55 : keep-alive\n\n|",
+        ),
+    ] {
+        let places = Arc::new(Semaphore::new(1));
+        let place = places.clone().try_acquire_owned().unwrap();
+        let mut body = answer(&headers(&[accept]), two_items(), place).into_body();
+        let begun = Instant::now();
+        let mut said = String::new();
+        while said.split('|').count() < wanted.split('|').count() {
+            let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+            said += &format!("{} {}|", begun.elapsed().as_secs(), String::from_utf8_lossy(&piece));
+        }
+        assert_eq!(said, wanted);
+        assert_eq!(places.available_permits(), 0);
+        drop(body);
+        assert_eq!(places.available_permits(), 1);
+    }
+}
+
+#[tokio::test]
+async fn one_that_does_not_read_makes_nobody_work() {
+    let made = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let count = made.clone();
+    let endless = stream::repeat_with(move || item(count.fetch_add(1, std::sync::atomic::Ordering::Relaxed)));
+    let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+    let mut body = answer(&HeaderMap::new(), endless, place).into_body();
+    for taken in 1..=3 {
+        body.frame().await.unwrap().unwrap();
+        assert_eq!(made.load(std::sync::atomic::Ordering::Relaxed), taken);
+    }
+}
+
+#[test]
+fn the_header_says_it_before_the_parameter_and_both_are_read_strictly() {
+    let since = |header: Option<&'static str>, query: &str| {
+        let headers = header.map(|value| (LAST_EVENT_ID, HeaderValue::from_static(value)));
+        let query = Query::read(Some(query), &["since"]).unwrap();
+        super::since::<u64>(&headers.into_iter().collect(), &query)
+            .map_err(|problem| problem.into_response().status())
+    };
+    let bad = Err(StatusCode::BAD_REQUEST);
+    assert_eq!(since(None, ""), Ok(None));
+    assert_eq!(since(None, "since=4"), Ok(Some(4)));
+    assert_eq!(since(Some("7"), "since=4"), Ok(Some(7)));
+    assert_eq!(since(Some("x"), "since=4"), bad);
+    assert_eq!(since(None, "since=x"), bad);
+}
