@@ -7,7 +7,13 @@
 //! answered may have been taken or not, but whole. `SCSM_STATE_KILL_ROUNDS` sets the number of rounds, `SCSM_SEED` replays a
 //! run. (That containers end up as asked for, too, is shown on a real engine, in `abuse/deaths.rs`.)
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr
+)]
 
 mod support;
 

@@ -1,7 +1,13 @@
 //! The state as its keeper sees it: restarts, second processes, old copies, backups and restores, by the program's own
 //! commands.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr
+)]
 
 mod support;
 
