@@ -148,7 +148,7 @@ impl Parts {
     }
 }
 
-/// The task that writes the lines.
+/// The task that writes the lines, of which readers always have the newest.
 pub struct Reporter {
     sources: Sources,
     engine: watch::Receiver<Arc<EngineState>>,
@@ -166,7 +166,7 @@ pub struct Reporter {
 pub fn new(sources: Sources) -> (Feed, Reporter) {
     let epoch = sources.clock.now().0;
     let (begun, published) = (watch::Sender::new(0), watch::Sender::new(Arc::default()));
-    let writer = Reporter {
+    let reporter = Reporter {
         engine: sources.cache.engine(),
         containers: sources.cache.changes(),
         begun: begun.subscribe(),
@@ -177,7 +177,7 @@ pub fn new(sources: Sources) -> (Feed, Reporter) {
         gone: BTreeSet::new(),
         sources,
     };
-    (Feed::new(epoch, begun, published), writer)
+    (Feed::new(epoch, begun, published), reporter)
 }
 
 impl Reporter {
@@ -244,9 +244,10 @@ impl Reporter {
             self.line(subject, Some(parts), &status);
         }
         let known = self.known.iter().filter(|(_, known)| known.digest.is_some());
-        let gone = known.filter_map(|(name, _)| name.clone());
-        let gone = gone.filter(|name| objects.get(name).is_none_or(|object| !left(name, object)));
-        let gone: Vec<_> = gone.collect();
+        let gone: Vec<ObjectName> = known
+            .filter_map(|(subject, _)| subject.clone())
+            .filter(|name| objects.get(name).is_none_or(|object| !left(name, object)))
+            .collect();
         gone.into_iter().for_each(|name| self.gone(name));
         let before = self.published.borrow().clone();
         if (before.last, before.begun) != (self.snapshot.last, self.snapshot.begun) {
@@ -300,6 +301,7 @@ impl Reporter {
         self.snapshot.last
     }
 
+    /// Puts a line where readers find it.
     fn write(&mut self, number: u64, kind: LineKind, subject: Option<ObjectName>, what: &str) {
         let id = LineId { epoch: self.epoch, number };
         let json = format!("{{\"Id\":\"{id}\",\"Kind\":\"{}\",{what}}}\n", kind.word()).into();

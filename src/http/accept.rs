@@ -247,12 +247,13 @@ async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server) {
 }
 
 /// One that went without a word, as a machine does that falls asleep, takes nothing either; but the kernel would
-/// try for a quarter of an hour, and keep a stream's place for as long. Other systems than Linux have a way of
-/// their own, and there it stays at that.
+/// try for a quarter of an hour, and keep a stream's place for as long. Twice the time that one has who is there
+/// and does not read: that one is cut by us, with a word in the log. On other systems than Linux the kernel's own
+/// patience counts.
 fn give_up_silence(tcp: &TcpStream, stall: Duration) {
     #[cfg(target_os = "linux")]
     {
-        let milliseconds = u32::try_from(stall.as_millis()).unwrap_or(u32::MAX);
+        let milliseconds = u32::try_from(2 * stall.as_millis()).unwrap_or(u32::MAX);
         if let Err(e) = rustix::net::sockopt::set_tcp_user_timeout(tcp, milliseconds) {
             debug!("TCP_USER_TIMEOUT: {e}");
         }
