@@ -195,7 +195,7 @@ impl Worker {
                     while self.steps.join_next().await.is_some() {}
                     return;
                 }
-                _ = objects.changed() => {}
+                () = changed(&mut objects, &self.name, &object) => {}
                 _ = self.containers.changed() => {}
                 _ = self.engine.changed() => {}
                 Some(ended) = self.steps.join_next() => self.step_ended(ended),
@@ -287,6 +287,14 @@ impl Worker {
             true
         });
     }
+}
+
+/// Until an object is another one than `seen`. Others' changes are nothing to wake up for: with thousands of objects
+/// each submit would make all of them look.
+async fn changed(objects: &mut watch::Receiver<Arc<Objects>>, name: &ObjectName, seen: &Arc<Object>) {
+    let another = |objects: &Arc<Objects>| objects.get(name).is_none_or(|now| !Arc::ptr_eq(now, seen));
+    // Where the store is gone, so is the process.
+    let _ = objects.wait_for(another).await;
 }
 
 /// How a step went wrong, for the log.

@@ -30,7 +30,9 @@ fn both() -> [Standin; 2] {
 
 #[tokio::test(start_paused = true)]
 async fn five_hundred_of_an_image_that_nobody_has_cost_a_dozen_calls_and_a_sentence() {
-    for registry in [|| Registry::HasNone, || Registry::Unreachable] {
+    let registries: [(fn() -> Registry, bool); 2] =
+        [(|| Registry::HasNone, true), (|| Registry::Unreachable, false)];
+    for (registry, answers) in registries {
         for standin in both() {
             standin.change(|world| world.registry = registry());
             let manager = Manager::start(&standin);
@@ -42,6 +44,7 @@ async fn five_hundred_of_an_image_that_nobody_has_cost_a_dozen_calls_and_a_sente
             assert_eq!(standin.look(|world| world.peak("web")), 0);
             let said = manager.object("web").unwrap();
             assert!(said.next_retry.is_some(), "{}", said.reason);
+            assert!(manager.failing("web") || !answers, "{}", said.reason);
             // The engine's own words, whoever they come from.
             let words = ["nosuch", "refused", "no node behind", "does not exist"];
             assert!(words.iter().any(|w| said.reason.contains(w)), "{}", said.reason);
@@ -69,6 +72,7 @@ async fn what_cannot_start_does_not_keep_its_name_nor_its_port_and_is_tried_seld
         assert!((3..=CALLS_A_MINUTE).contains(&creates), "{creates} creates");
         let said = manager.object("web").unwrap();
         assert!(said.reason.contains("/nope"), "{}", said.reason);
+        assert!(manager.failing("web"), "{}", said.reason);
         assert!(said.next_retry.is_some(), "{}", said.reason);
         // One that was just made may be there; those before it are gone.
         assert!(standin.look(|world| world.reachable("web").count()) <= 1);
@@ -96,6 +100,7 @@ async fn what_ends_again_and_again_is_started_more_and_more_seldom_and_its_dead_
         assert!((7..=12).contains(&starts), "{starts} starts in ten minutes");
         let said = manager.object("web").unwrap();
         assert!(said.reason.contains("ended with exit code 3"), "{}", said.reason);
+        assert!(manager.failing("web"), "{}", said.reason);
         assert!(standin.look(|world| world.reachable("web").count()) <= 3);
         // It mends itself when the trouble is over.
         manager.converges("web", 1, 6 * MINUTE).await;

@@ -11,6 +11,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -19,12 +20,13 @@ use serde_json::{Value, json};
 use support::Daemon;
 use support::kept::{Identity, Kept, new_client};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 /// Each is somebody of his own, as one identity may ask 200 times a second only.
 const WRITERS: usize = 64;
 const ROUNDS: usize = 1_000;
 /// Few enough that they get in each other's way all the time.
-const OBJECTS: usize = 12;
+const OBJECTS: usize = 16;
 
 fn name(object: usize) -> String {
     format!("counter-{object}")
@@ -49,13 +51,14 @@ struct Seen {
 }
 
 /// Adds one to some counter, a thousand times: read, change, write on condition that nobody else has.
-async fn write(daemon: &Daemon, identity: Identity, seed: u64) -> Seen {
+async fn write(daemon: Arc<Daemon>, identity: Identity, seed: u64) -> Seen {
     let mut rng = Rng::with_seed(seed);
-    let mut client = Kept::open(daemon, &identity).await.unwrap();
+    let mut client = Kept::open(&daemon, &identity).await.unwrap();
     let mut seen = Seen::default();
     while seen.taken.len() < ROUNDS {
         let object = rng.usize(..OBJECTS);
-        loop {
+        for late in 0_u32.. {
+            let begun = Instant::now();
             let read = client.get(&format!("/objects/{}", name(object))).await.unwrap();
             let tag = read.header("etag").unwrap().to_owned();
             let changed = counter(object, number(&read.json()) + 1).to_string();
@@ -66,7 +69,12 @@ async fn write(daemon: &Daemon, identity: Identity, seed: u64) -> Seen {
                     seen.taken.push((object, answer.json()["Generation"].as_u64().unwrap()));
                     break;
                 }
-                StatusCode::PRECONDITION_FAILED => seen.late += 1,
+                StatusCode::PRECONDITION_FAILED => {
+                    seen.late += 1;
+                    // As long as another try would take, and twice as long each further time: else they would only
+                    // keep each other from getting on.
+                    sleep(begun.elapsed().mul_f64(rng.f64()) * (2 << late.min(5))).await;
+                }
                 _ => panic!("{answer:?}"),
             }
         }
@@ -76,13 +84,13 @@ async fn write(daemon: &Daemon, identity: Identity, seed: u64) -> Seen {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_writers_lose_nothing() {
-    let daemon: &'static Daemon = Box::leak(Box::new(Daemon::simulated()));
+    let daemon = Arc::new(Daemon::simulated());
     daemon.client.submit(&(0..OBJECTS).map(|object| counter(object, 0)).collect::<Value>());
     let begun = Instant::now();
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         let identity = new_client(&daemon.made(), &format!("writer-{writer}"));
-        writers.spawn(write(daemon, identity, u64::try_from(writer).unwrap()));
+        writers.spawn(write(daemon.clone(), identity, u64::try_from(writer).unwrap()));
     }
     let (mut taken, mut late) = (Vec::new(), 0);
     while let Some(seen) = writers.join_next().await {

@@ -95,6 +95,7 @@ pub fn read(call: Call, reply: Reply) -> Outcome<()> {
         }
         (Call::Create | Call::Pull, 500) if words.contains(NO_NODE) => refused(RefusalKind::NoNode),
         (Call::Create, 500) if scheduler_refused(words) => refused(RefusalKind::NoPlace),
+        (Call::Create, 500) if nobody_has_the_image(words) => refused(RefusalKind::Other),
         (Call::Pull, 404) => refused(RefusalKind::NoImage),
         (Call::Pull, 500) => refused(RefusalKind::NoImage),
         // "removal of container … is already in progress"
@@ -110,6 +111,14 @@ pub fn read(call: Call, reply: Reply) -> Outcome<()> {
 /// A Swarm manager's words where it could not reach a node, or lost it on the way.
 fn connection_failed(words: &str) -> bool {
     ["Cannot connect to the Docker daemon", "error during connect", "An error occurred trying to connect"]
+        .iter()
+        .any(|text| words.contains(text))
+}
+
+/// An engine's words, passed on by a Swarm manager that pulls before it creates, where the registry answered and has
+/// no such image: nothing was made then. It is told like any other refusal, as there is no pull of ours to repeat.
+fn nobody_has_the_image(words: &str) -> bool {
+    ["manifest unknown", "pull access denied", "repository does not exist"]
         .iter()
         .any(|text| words.contains(text))
 }
@@ -175,6 +184,12 @@ mod tests {
             (Call::Create, 500, "no resources available to schedule container", "no place"),
             (Call::Create, 500, "No healthy node available in the cluster", "no node"),
             (Call::Create, 500, "Container created but refresh didn't report it back", "in doubt"),
+            (
+                Call::Create,
+                500,
+                "Error response from daemon: manifest for nosuch:1 not found: manifest unknown: manifest unknown",
+                "refused",
+            ),
             (Call::Create, 500, "anything else", "in doubt"),
             (Call::Create, 503, "", "in doubt"),
             (Call::Start, 304, "", "done"),

@@ -17,7 +17,7 @@ use crate::history::{History, Report};
 use crate::model::{Container, ContainerId, Health, Marks, Object, Pull, Sight, State};
 use crate::observed::nodes::Nodes;
 
-/// The most lines of one object's forecast: a rolling update of a thousand containers, within a few.
+/// The most lines of one object's forecast: an update of a thousand containers has two each, and some more.
 pub const MAX_LINES: usize = 2_010;
 
 /// What is to come for one object.
@@ -39,13 +39,14 @@ pub struct Forecast {
 pub struct Budget {
     /// Lines: some megabytes.
     pub lines: usize,
-    /// Containers looked at, each time one is looked at: some seconds of one thread.
+    /// Containers looked at, each time one is looked at: some seconds of one thread. An update of a thousand, one
+    /// after the other, takes three million.
     pub looks: usize,
 }
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { lines: 20_000, looks: 5_000_000 }
+        Budget { lines: 20_000, looks: 4_000_000 }
     }
 }
 
@@ -264,7 +265,7 @@ mod tests {
         println!("10,000 to create: {:?}", begun.elapsed());
 
         let begun = Instant::now();
-        let thousand = Object::new(spec("web", 1_000, ""));
+        let thousand = Object::new(spec("web", 1_000, r#", "Update": {"Parallelism": 50}"#));
         let update = foretold(&thousand, stale(&thousand, 1_000));
         println!("an update of 1,000: {:?}, {} lines", begun.elapsed(), update.plan.len());
         assert_eq!((update.plan.len(), update.truncated), (2_001, false));

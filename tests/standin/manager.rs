@@ -127,6 +127,12 @@ impl Manager {
         self.sources.object(&ObjectName::parse(object).unwrap())
     }
 
+    /// Whether whoever waits for an object would be told by now that it has failed.
+    pub(crate) fn failing(&self, object: &str) -> bool {
+        let board = self.sources.board.borrow();
+        board.get(&ObjectName::parse(object).unwrap()).is_some_and(|progress| progress.verdict.failing)
+    }
+
     /// Waits until manager and world are so; fails after `within` of simulated time. Returns how long it took.
     #[track_caller]
     pub(crate) fn until(
