@@ -92,7 +92,9 @@ fn a_watch_tells_each_change_from_the_submit_to_the_end_in_both_forms() {
     assert!(objects.windows(2).all(|pair| pair[0] != pair[1]), "each is a change");
     let phases: Vec<&str> = objects.iter().map(|object| object["Phase"].as_str().unwrap()).collect();
     let at = |phase| phases.iter().position(|seen| *seen == phase);
-    assert!(at("progressing") < at("converged") && at("converged") < at("deleting"), "{phases:?}");
+    assert!(at("progressing") < at("converged"), "{phases:?}");
+    // Between two looks of the feed a deletion may begin and end.
+    assert!(at("deleting").is_none_or(|deleting| at("converged") < Some(deleting)), "{phases:?}");
     let last_whole = objects[phases.iter().rposition(|phase| *phase == "converged").unwrap()];
     assert_eq!(
         last_whole["Containers"].as_array().map(Vec::len),
@@ -319,7 +321,10 @@ fn those_who_take_nothing_cost_little_get_the_newest_when_they_do_and_are_cut_wh
     let mut most = before;
     let begun = Instant::now();
     let mut rounds = 10;
-    while begun.elapsed() < Duration::from_secs(18) {
+    // More than the kernel keeps for a reader, so that those who do not read hold somebody up.
+    const ENOUGH: usize = 10 << 20;
+    let told = || quick.body().len() - told_before;
+    while told() < ENOUGH && begun.elapsed() < Duration::from_secs(60) {
         round(rounds);
         rounds += 1;
         most = most.max(resident(&daemon));
