@@ -18,6 +18,9 @@ use crate::model::strict;
 /// The most that is read of one file, in bytes. The daemon takes 1 MiB of JSON; comments and layout are extra.
 const FILE_MAX_BYTES: u64 = 16 << 20;
 
+/// The most values that aliases may stand for: thousands of objects that share a base, and no bomb.
+const ALIASED_MAX: usize = 100_000;
+
 /// Objects, in the order in which they were given.
 #[derive(Debug)]
 pub(super) struct Objects(Vec<Item>);
@@ -113,6 +116,7 @@ fn yaml(text: &str) -> anyhow::Result<Vec<Value>> {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: ALIASED_MAX },
         // A message may end in a log that more people read than the file.
         with_snippet: false,
     };

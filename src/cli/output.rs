@@ -25,7 +25,9 @@ pub(super) fn table(rows: &[String]) -> Result<(), OutputError> {
     // Into memory: nothing can fail.
     let _ = rows.iter().try_for_each(|row| writeln!(table, "{row}"));
     let _ = table.flush();
-    raw(&table.into_inner().unwrap_or_default())
+    let columns = String::from_utf8(table.into_inner().unwrap_or_default()).unwrap_or_default();
+    // A last cell that is empty leaves no blanks behind.
+    columns.lines().try_for_each(|row| line(row.trim_end()))
 }
 
 /// Writes bytes as they are.

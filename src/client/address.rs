@@ -44,7 +44,8 @@ impl FromStr for Address {
         let place = place.strip_suffix('/').unwrap_or(place);
         // As Go programs write it: `:3476` is this machine.
         let place = if place.starts_with(':') { format!("localhost{place}") } else { place.to_owned() };
-        let authority: Authority = place.parse().map_err(|_| wanted())?;
+        let authority: Authority =
+            Some(place).filter(|p| !p.contains('@')).and_then(|p| p.parse().ok()).ok_or_else(wanted)?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         let port = match (authority.port(), authority.as_str() == authority.host()) {
             (Some(port), _) if port.as_u16() > 0 => port.as_u16(),

@@ -1,0 +1,133 @@
+//! What is written, and where: lines for pipelines, bars on a terminal, silence for whoever has left.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::daemon::program;
+use crate::support::process::{Gathered, end, run, text};
+use crate::support::{Daemon, SOON, holds_within};
+use crate::{Ran, User, object};
+
+#[test]
+fn a_pipeline_gets_a_line_a_change_and_a_terminal_bars() {
+    let daemon = Daemon::simulated();
+    let user = User::of(&daemon);
+    let web = user.file("web.yaml", &object("web", "nginx", 12));
+    let ran = user.runs(&["submit", "--wait=50s", &web]).ends_with(0);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert_eq!(lines[0], "web created: generation 1");
+    assert!(lines.iter().any(|line| line.starts_with("web progressing: ")), "{ran:?}");
+    assert_eq!(lines[lines.len() - 2], "web converged: 12 of 12 run, as wanted", "{ran:?}");
+    assert!(lines.windows(2).all(|pair| pair[0] != pair[1]), "no line twice: {ran:?}");
+    assert!(!ran.out.contains('\u{1b}') && ran.err.is_empty(), "no sign that is only for terminals: {ran:?}");
+
+    let api = user.file("api.yaml", &object("api", "api:1", 12));
+    let mut terminal = user.shell(&format!("script -qec \"$SCSM submit --wait=50s {api}\" /dev/null"));
+    let ran = Ran::of(run(terminal.env("TERM", "xterm"))).ends_with(0);
+    assert!(ran.out.contains("api [") && ran.out.contains("12/12") && ran.out.contains('\u{1b}'), "{ran:?}");
+    assert!(ran.last().contains("converged after ") && ran.last().contains("api: 12 of 12 run"), "{ran:?}");
+}
+
+#[test]
+fn whoever_stops_reading_is_left_in_peace_and_codes_stay() {
+    let daemon = Daemon::simulated();
+    let user = User::of(&daemon);
+    // More than a pipe holds.
+    user.file("many.yaml", &object("many", "nginx", 400));
+    user.file("none.yaml", &object("none", "nosuch", 1));
+    let ran = |script: &str| Ran::of(run(&mut user.shell(script)));
+    ran("$SCSM submit --wait=50s many.yaml | true; exit ${PIPESTATUS[0]}").ends_with(0);
+    ran("$SCSM submit --wait=50s none.yaml | true; exit ${PIPESTATUS[0]}").ends_with(2);
+    for quiet in [
+        "status --output=json",
+        "status many",
+        "events --tail=10000 --output=json",
+        "completions bash",
+        "man",
+    ] {
+        let ran = ran(&format!("$SCSM {quiet} | true; exit ${{PIPESTATUS[0]}}")).ends_with(0);
+        assert!(ran.err.is_empty(), "{quiet}: {ran:?}");
+    }
+    // One that follows notices at the next line.
+    let ran = ran(
+        "(sleep 1; $SCSM submit none.yaml; $SCSM delete none) >/dev/null & $SCSM events --follow --tail=0 | head -n1",
+    );
+    assert_eq!(ran.ends_with(0).out.lines().count(), 1);
+}
+
+#[test]
+fn json_is_the_daemons_own() {
+    let daemon = Daemon::simulated();
+    let user = User::of(&daemon);
+    user.runs(&["submit", "--wait=50s", &user.file("web.yaml", &object("web", "nginx", 2))]).ends_with(0);
+    let json = |line: &[&str]| serde_json::from_str::<Value>(&user.runs(line).ends_with(0).out).unwrap();
+    assert_eq!(json(&["status", "--output=json"])["Objects"][0]["Name"], "web");
+    assert_eq!(json(&["status", "web", "--output=json"])["Phase"], "converged");
+    assert_eq!(json(&["history", "web", "--output=json"])["Revisions"][0]["Object"]["Image"], "nginx");
+}
+
+#[test]
+fn a_watch_tells_how_it_is_and_then_what_changes() {
+    let daemon = Daemon::simulated();
+    let user = User::of(&daemon);
+    let web = user.file("web.yaml", &object("web", "nginx", 2));
+    user.runs(&["submit", "--wait=50s", &web]).ends_with(0);
+    let mut watch = user.program().args(["status", "--watch"]).stdout(Stdio::piped()).spawn().unwrap();
+    let said = Gathered::from(watch.stdout.take().unwrap());
+    let says = |words: &str| {
+        let found = holds_within(SOON, || said.text().contains(words));
+        assert!(found.is_some(), "not said: {words}\n{}", said.text());
+    };
+    says("engine simulated://3 connected");
+    says("web converged 2/2 generation 1: ");
+    user.runs(&["submit", &user.file("web.yaml", &object("web", "nginx", 3))]).ends_with(0);
+    says("web converged 3/3 generation 2: ");
+    user.runs(&["delete", "web"]).ends_with(0);
+    says("web gone");
+    end(&mut watch, Duration::from_secs(5));
+}
+
+#[test]
+fn completions_are_what_their_shells_read() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = Ran::of(run(program().args(["completions", shell]))).ends_with(0).out;
+        for word in ["submit", "rollback", "--cert-path", "--swarm-manager"] {
+            let word = if shell == "fish" { word.trim_start_matches('-') } else { word };
+            assert!(script.contains(word), "{shell}: {word} is missing");
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), script).unwrap();
+        // Read, not run; a shell that is not installed cannot say anything.
+        match Command::new(shell).arg("-n").arg(file.path()).output() {
+            Ok(output) => assert!(output.status.success(), "{shell}: {}", text(&output.stderr)),
+            Err(error) => assert_ne!(shell, "bash", "{error}"),
+        }
+    }
+}
+
+#[test]
+fn every_subcommand_has_a_page() {
+    let place = tempfile::tempdir().unwrap();
+    let pages = place.path().join("man1");
+    // The reader's own variables are not for print.
+    run(program().arg("man").arg(&pages).env("SCSM_ADDR", "203.0.113.99:1"));
+    let help = Ran::of(run(program().arg("--help"))).out;
+    let commands = help.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
+    let mut names: Vec<String> = commands
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|word| !word.is_empty()))
+        .map(|word| format!("swarm-cluster-state-manager-{word}.1"))
+        .filter(|page| !page.ends_with("-help.1"))
+        .collect();
+    assert!(names.len() >= 10, "{help}");
+    names.push("swarm-cluster-state-manager.1".to_owned());
+    for name in names {
+        let page = std::fs::read_to_string(pages.join(&name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"), "{name}: {page}");
+        assert!(!page.contains("203.0.113.99"), "{name}");
+    }
+    let submit = std::fs::read_to_string(pages.join("swarm-cluster-state-manager-submit.1")).unwrap();
+    assert!(submit.contains("SCSM_CERT_PATH") && submit.contains("rolled back"), "{submit}");
+}
