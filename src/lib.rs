@@ -19,6 +19,8 @@
 //! [`actuator`], which performs and decides nothing. The [`status`] page is made from the same snapshots,
 //! and the [`feed`] tells those who watch what changes in it; what was done, and why, stands in the [`journal`].
 //!
+//! Subcommands of [`cli`] ask a running daemon over the network, through [`client`], as any other client does.
+//!
 //! # Rules that hold everywhere
 //!
 //! * The planner does no I/O and reads no clock; the same input gives the same plan, and a plan prints as one

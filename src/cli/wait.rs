@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 use super::output;
 use super::progress::Progress;
 use super::{FAILED, TIMED_OUT};
-use crate::client::answers::{Change, Object, OneOrMany, Receipt};
+use crate::client::answers::{Change, History, Object, OneOrMany, Receipt, Revision};
 use crate::client::{Ask, ClientError, Daemon};
 
 /// The longest that one question waits: less than the minute after which proxies call a connection idle, and a
@@ -39,9 +39,9 @@ const WATCH_AGAIN: Duration = Duration::from_secs(1);
 pub(super) enum Outcome {
     Converged,
     TimedOut,
-    /// Another generation has taken its place.
-    Overtaken,
+    /// A later generation has an earlier spec again.
     RolledBack,
+    /// It does not work, or something else is wanted by now.
     Failed,
 }
 
@@ -50,7 +50,6 @@ impl Outcome {
         match self {
             Outcome::Converged => "converged",
             Outcome::TimedOut => "timed out",
-            Outcome::Overtaken => "overtaken",
             Outcome::RolledBack => "rolled back",
             Outcome::Failed => "failed",
         }
@@ -60,7 +59,7 @@ impl Outcome {
         match self {
             Outcome::Converged => 0,
             Outcome::TimedOut => TIMED_OUT,
-            Outcome::Overtaken | Outcome::RolledBack | Outcome::Failed => FAILED,
+            Outcome::RolledBack | Outcome::Failed => FAILED,
         }
     }
 }
@@ -170,14 +169,12 @@ impl Waiter<'_> {
     async fn reached(&self, receipt: &Receipt) -> Result<Found, ClientError> {
         let Receipt { name, generation, .. } = receipt;
         let answer = match self.daemon.ask(Ask::new(Method::GET, format!("/objects/{name}"))).await {
-            Err(error) if error.is(StatusCode::NOT_FOUND) => {
-                return Ok(Found::Settled(Outcome::Overtaken, "it was deleted meanwhile".to_owned()));
-            }
+            Err(error) if error.is(StatusCode::NOT_FOUND) => return self.superseded(receipt).await,
             answer => answer?,
         };
         let mut spec: Map<String, Value> = answer.json()?;
         if spec.remove("Generation").and_then(|g| g.as_u64()) != Some(*generation) {
-            return self.overtaken(receipt).await;
+            return self.superseded(receipt).await;
         }
         let again = Ask::new(Method::POST, "/submit")
             .wait(self.rest().clamp(GLANCE, SLICE))
@@ -189,35 +186,49 @@ impl Waiter<'_> {
                 let reason = receipts.into_iter().find_map(|r| r.reason).unwrap_or_default();
                 Ok(Found::Settled(Outcome::Converged, reason))
             }
-            Err(error) if error.is(StatusCode::PRECONDITION_FAILED) => self.overtaken(receipt).await,
-            Err(ClientError::Refused(problem)) if problem.outcome.is_some() => {
-                let reason = problem.reason.unwrap_or(problem.detail);
-                Ok(match problem.outcome.as_deref() {
-                    Some("timed_out") => Found::NotYet(reason),
-                    Some("rolled_back") => Found::Settled(Outcome::RolledBack, reason),
-                    _ => Found::Settled(Outcome::Failed, reason),
-                })
-            }
+            Err(error) if error.is(StatusCode::PRECONDITION_FAILED) => self.superseded(receipt).await,
+            Err(ClientError::Refused(problem)) => match (problem.outcome.as_deref(), &problem.reason) {
+                (Some("timed_out"), Some(reason)) => Ok(Found::NotYet(reason.clone())),
+                (Some("rolled_back"), Some(reason)) => {
+                    Ok(Found::Settled(Outcome::RolledBack, reason.clone()))
+                }
+                (Some("failed"), Some(reason)) => Ok(Found::Settled(Outcome::Failed, reason.clone())),
+                // Such as `stopping`.
+                _ => Err(ClientError::Refused(problem)),
+            },
             Err(error) => Err(error),
         }
     }
 
-    async fn overtaken(&self, receipt: &Receipt) -> Result<Found, ClientError> {
-        let Some(now) = self.status(&receipt.name).await? else {
-            return Ok(Found::Settled(Outcome::Overtaken, "it was deleted meanwhile".to_owned()));
+    /// Finds what has taken the place of a generation while nobody was looking.
+    async fn superseded(&self, receipt: &Receipt) -> Result<Found, ClientError> {
+        let history = Ask::new(Method::GET, format!("/objects/{}/history", receipt.name));
+        let History { revisions, .. } = match self.daemon.ask(history).await {
+            // Deleted so long ago that its tombstone is gone.
+            Err(error) if error.is(StatusCode::NOT_FOUND) => History::default(),
+            answer => answer?.json()?,
         };
-        let reason = format!(
-            "generation {} has taken the place of {}: {}",
-            now.generation, receipt.generation, now.reason
-        );
-        Ok(Found::Settled(Outcome::Overtaken, reason))
+        let next = revisions.iter().rfind(|revision| revision.generation > receipt.generation);
+        Ok(match next {
+            None => Found::Settled(Outcome::Failed, "it was deleted before it had converged".to_owned()),
+            Some(Revision { generation, rolled_back_to: Some(to), .. }) => Found::Settled(
+                Outcome::RolledBack,
+                format!(
+                    "generation {generation} has taken its place, with the spec of generation {to} again"
+                ),
+            ),
+            Some(Revision { generation, .. }) => Found::Settled(
+                Outcome::Failed,
+                format!("generation {generation} has taken its place before it had converged"),
+            ),
+        })
     }
 
     /// Looks whether anything is left of what was deleted.
     async fn gone(&self, receipt: &Receipt) -> Result<Found, ClientError> {
         match self.status(&receipt.name).await? {
             None => Ok(Found::Settled(Outcome::Converged, "nothing is left of it".to_owned())),
-            Some(now) if now.generation > receipt.generation => self.overtaken(receipt).await,
+            Some(now) if now.generation > receipt.generation => self.superseded(receipt).await,
             Some(now) => {
                 sleep(POLL.min(self.rest())).await;
                 Ok(Found::NotYet(now.reason))

@@ -216,7 +216,7 @@ pub struct Event {
 }
 
 /// The past of an object.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct History {
     /// When it was deleted, if it was.
