@@ -72,5 +72,5 @@ fn text(event: &Event) -> String {
         _ => String::new(),
     };
     let by = by.as_deref().map(|by| format!(", by {by}")).unwrap_or_default();
-    format!("{at} {kind}{about}: {text}{by}")
+    format!("{at} {kind}{about}: {text}{by}").trim_start().to_owned()
 }

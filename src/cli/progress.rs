@@ -8,7 +8,7 @@ use super::output;
 use super::wait::Settled;
 use crate::client::answers::Object;
 
-/// Width of a bar, in characters.
+/// One object's line.
 const BAR: &str = "{prefix} [{bar:24}] {pos}/{len} {wide_msg}";
 
 /// The display.

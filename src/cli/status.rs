@@ -76,13 +76,22 @@ fn change(line: &str, format: Format) -> anyhow::Result<()> {
 }
 
 fn cluster(answer: &Answer) -> anyhow::Result<()> {
-    let Cluster { engine, objects } = answer.json()?;
+    let Cluster { engine, objects, quarantined, unclaimed } = answer.json()?;
     output::line(engine_line(&engine))?;
     let head = "NAME\tPHASE\tREADY\tIMAGE\tGENERATION\tREASON".to_owned();
     let rows: Vec<String> = std::iter::once(head).chain(objects.iter().map(row)).collect();
     match objects.is_empty() {
         true => output::line("no objects: nothing was submitted")?,
         false => output::table(&rows)?,
+    }
+    for object in quarantined {
+        output::line(format_args!("{} cannot be read: {}", object.name, object.reason))?;
+    }
+    for container in unclaimed {
+        output::line(format_args!(
+            "{} is unclaimed: nobody submitted its object; it is left alone",
+            container.name
+        ))?;
     }
     Ok(())
 }

@@ -86,6 +86,22 @@ pub struct Cluster {
     pub engine: Engine,
     /// Object by object.
     pub objects: Vec<Object>,
+    /// Those that are stored and cannot be read.
+    #[serde(default)]
+    pub quarantined: Vec<Quarantined>,
+    /// Containers whose object nobody submitted.
+    #[serde(default)]
+    pub unclaimed: Vec<Container>,
+}
+
+/// An object that is stored and cannot be read.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Quarantined {
+    /// Its name.
+    pub name: String,
+    /// Why it cannot be read, and what to do.
+    pub reason: String,
 }
 
 /// The endpoint.

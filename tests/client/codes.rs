@@ -158,6 +158,8 @@ fn status_history_rollback_and_delete_end_with_0_or_1() {
     user.runs(&["rollback", "web", "--to=x"]).ends_with(1);
 
     user.runs(&["delete", "nobody"]).ends_with(1).complains("nobody");
+    user.runs(&["submit", &user.file("api.yaml", &object("api", "nginx", 1))]).ends_with(0);
+    user.runs(&["delete", "api", "nobody"]).ends_with(1).says("api deleted").complains("nobody");
     user.runs(&["delete"]).ends_with(1);
     let ran = user.runs(&["delete", "web", WAIT]).ends_with(0).says("web deleted");
     assert!(ran.last().starts_with("converged after "), "{ran:?}");

@@ -1,11 +1,16 @@
 //! Daemons that die while somebody waits: what was acknowledged is waited for, over a restart.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use crate::support::daemon::Setup;
 use crate::support::process::{Gathered, wait};
-use crate::support::{SOON, holds_within};
+use crate::support::{Daemon, SOON, holds_within};
 use crate::{User, object};
 
 /// An engine that nobody finds: what is submitted waits there.
@@ -75,4 +80,75 @@ fn a_newer_submit_is_not_overwritten_but_told() {
     assert_eq!(ended.code(), Some(2), "{}{}", out.text(), err.text());
     assert!(err.text().contains("generation 2"), "{}", err.text());
     assert_eq!(daemon.object("web")["Count"], 7);
+}
+
+/// A way to the daemon that loses the first answer: the daemon gets the request, the client gets no more.
+fn losing_the_first_answer(daemon: &Daemon) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let target = daemon.url.trim_start_matches("https://").to_owned();
+    thread::spawn(move || {
+        for (ordinal, client) in listener.incoming().enumerate() {
+            let (client, server) = (client.unwrap(), TcpStream::connect(&target).unwrap());
+            let (client_too, server_too) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            // What the client says second ends the handshake; the request comes with it or after it.
+            let requested = Arc::new(AtomicBool::new(false));
+            let seen = Arc::clone(&requested);
+            thread::spawn(move || {
+                pour(client, server, |chunk| {
+                    seen.fetch_or(chunk > 0, Ordering::SeqCst);
+                    true
+                });
+            });
+            thread::spawn(move || {
+                pour(server_too, client_too, |_| {
+                    let lost = ordinal == 0 && requested.load(Ordering::SeqCst);
+                    if lost {
+                        // The request is on its way, and is carried out.
+                        thread::sleep(Duration::from_millis(500));
+                    }
+                    !lost
+                });
+            });
+        }
+    });
+    address
+}
+
+/// Hands on what is read, in chunks numbered from 0, until one must not pass: that cuts the connections.
+fn pour(mut from: TcpStream, mut to: TcpStream, may_pass: impl Fn(usize) -> bool) {
+    let mut bytes = [0; 16 * 1024];
+    for chunk in 0.. {
+        match from.read(&mut bytes) {
+            Ok(n @ 1..) if may_pass(chunk) && to.write_all(&bytes[..n]).is_ok() => {}
+            _ => break,
+        }
+    }
+    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+}
+
+#[test]
+fn a_lost_answer_is_told_and_with_a_wait_the_same_is_submitted_again() {
+    let daemon = Daemon::simulated();
+    let user = User { address: losing_the_first_answer(&daemon), ..User::of(&daemon) };
+    let ran = user.runs(&["submit", &user.file("web.yaml", &object("web", "nginx", 2))]).ends_with(1);
+    ran.complains("whether the daemon took it is not known");
+    assert_eq!(daemon.object("web")["Generation"], 1, "it did");
+
+    let user = User { address: losing_the_first_answer(&daemon), ..User::of(&daemon) };
+    let api = user.file("api.yaml", &object("api", "nginx", 2));
+    let ran = user.runs(&["submit", "--wait=50s", &api]).ends_with(0).says("api unchanged: generation 1");
+    assert!(ran.err.contains("submitting the same again") && ran.last().contains("2 of 2 run"), "{ran:?}");
+
+    // What may not be done twice is not.
+    user.runs(&["submit", &user.file("api.yaml", &object("api", "nginx", 3))]).ends_with(0);
+    let user = User { address: losing_the_first_answer(&daemon), ..User::of(&daemon) };
+    user.runs(&["rollback", "api", "--wait=50s"])
+        .ends_with(1)
+        .complains("whether the daemon took it is not known");
+    assert_eq!(daemon.object("api")["Generation"], 3, "back to the first spec, once");
+    let user = User { address: losing_the_first_answer(&daemon), ..User::of(&daemon) };
+    user.runs(&["delete", "api", "--wait=50s"])
+        .ends_with(1)
+        .complains("whether the daemon took it is not known");
 }
