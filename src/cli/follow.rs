@@ -6,9 +6,21 @@ use tokio::time::sleep;
 use super::output;
 use crate::client::{Ask, ClientError, Daemon};
 
-/// Hands every line of a stream to `each`. After a lost connection it goes on behind the last line that had an `Id`,
-/// with `again`; without `again` the stream's end is the end.
+/// Hands every line of a stream to `each`, until nobody reads what that writes. After a lost connection it goes on
+/// behind the last line that had an `Id`, with `again`; without `again` the stream's end is the end.
 pub(super) async fn follow(
+    daemon: &Daemon,
+    first: Ask,
+    again: Option<Ask>,
+    each: impl FnMut(&str) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        ended = read(daemon, first, again, each) => ended,
+        closed = output::closed() => Err(closed.into()),
+    }
+}
+
+async fn read(
     daemon: &Daemon,
     first: Ask,
     again: Option<Ask>,

@@ -2,6 +2,13 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::time::sleep;
+
+/// How often it is looked whether anybody still reads, where there may be nothing to write for hours.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Nothing more can be written.
 #[derive(Debug, thiserror::Error)]
@@ -42,4 +49,19 @@ pub(super) fn raw(bytes: &[u8]) -> Result<(), OutputError> {
 /// Writes a line to standard error. One that cannot be written to leaves nobody to tell.
 pub(super) fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Ends when nobody reads standard output any more. A pipe tells that to whoever writes into it, and so not to one that
+/// waits for something to write.
+pub(super) async fn closed() -> OutputError {
+    loop {
+        let stdout = io::stdout();
+        let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
+        let told = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        let [stdout] = &polled;
+        if told.is_ok() && stdout.revents().contains(PollFlags::ERR) {
+            return OutputError::Closed;
+        }
+        sleep(LOOK).await;
+    }
 }

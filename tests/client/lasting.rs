@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::daemon::Setup;
-use crate::support::process::{Gathered, wait};
+use crate::support::process::{Gathered, end, wait};
 use crate::support::{Daemon, SOON, holds_within};
 use crate::{User, object};
 
@@ -80,6 +80,31 @@ fn a_newer_submit_is_not_overwritten_but_told() {
     assert_eq!(ended.code(), Some(2), "{}{}", out.text(), err.text());
     assert!(err.text().contains("generation 2"), "{}", err.text());
     assert_eq!(daemon.object("web")["Count"], 7);
+}
+
+#[test]
+fn followed_events_go_on_over_a_restart_and_none_comes_twice() {
+    let data = tempfile::tempdir().unwrap();
+    let start = |setup: Setup| setup.flag("--swarm-manager=simulated://3").start();
+    let mut daemon = start(Setup::in_directory(data.path()));
+    let user = User::of(&daemon);
+    let web = user.file("web.yaml", &object("web", "nginx", 1));
+    user.runs(&["submit", "--wait=50s", &web]).ends_with(0);
+    let mut events = user.program();
+    events.args(["events", "--follow"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut events = events.spawn().unwrap();
+    let out = Gathered::from(events.stdout.take().unwrap());
+    let err = Gathered::from(events.stderr.take().unwrap());
+    assert!(holds_within(SOON, || out.text().contains("web (1): converged")).is_some(), "{}", err.text());
+    daemon.signal("TERM");
+    daemon.ended(SOON).unwrap();
+    let _successor = start(Setup::in_directory(data.path()).succeeding(&daemon.url));
+    user.runs(&["submit", &user.file("api.yaml", &object("api", "nginx", 1))]).ends_with(0);
+    let goes_on = holds_within(SOON, || out.text().contains("submitted api (1): created"));
+    assert!(goes_on.is_some() && err.text().contains("asking again"), "{}{}", out.text(), err.text());
+    let submits = out.text().lines().filter(|line| line.contains("submitted web (1): created")).count();
+    assert_eq!(submits, 1, "{}", out.text());
+    end(&mut events, SOON);
 }
 
 /// A way to the daemon that loses the first answer: the daemon gets the request, the client gets no more.
