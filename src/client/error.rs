@@ -121,12 +121,16 @@ impl ClientError {
 }
 
 /// The innermost error is the one that says what happened.
-fn innermost(error: &dyn Error) -> String {
+fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    innermost.to_string()
+    match innermost.downcast_ref::<io::Error>().map(io::Error::kind) {
+        // TLS says that with a lesson.
+        Some(io::ErrorKind::UnexpectedEof) => "the other side closed it".to_owned(),
+        _ => innermost.to_string(),
+    }
 }
 
 /// What is wrong with the certificates, if that is it, and the way out.

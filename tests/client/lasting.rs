@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::daemon::Setup;
-use crate::support::process::{Gathered, end, wait};
+use crate::support::process::{Gathered, end, signal, wait};
 use crate::support::{Daemon, SOON, holds_within};
 use crate::{User, object};
 
@@ -66,7 +66,8 @@ fn a_daemon_that_stays_away_is_told_with_what_was_taken() {
 
 #[test]
 fn a_newer_submit_is_not_overwritten_but_told() {
-    let daemon = Setup::new().flag(NOWHERE).start();
+    let data = tempfile::tempdir().unwrap();
+    let mut daemon = Setup::in_directory(data.path()).flag(NOWHERE).start();
     let user = User::of(&daemon);
     let old = user.file("old.yaml", &object("web", "nginx", 3));
     let mut submit = user.program();
@@ -75,11 +76,18 @@ fn a_newer_submit_is_not_overwritten_but_told() {
     let out = Gathered::from(submit.stdout.take().unwrap());
     let err = Gathered::from(submit.stderr.take().unwrap());
     assert!(holds_within(SOON, || out.text().contains("web created")).is_some(), "{}", err.text());
+    // It sleeps while the daemon is restarted and somebody else is quicker.
+    signal(&submit, "STOP");
+    daemon.signal("KILL");
+    daemon.ended(SOON).unwrap();
+    let successor = Setup::in_directory(data.path()).succeeding(&daemon.url).flag(NOWHERE).start();
     user.runs(&["submit", &user.file("new.yaml", &object("web", "nginx", 7))]).ends_with(0);
+    signal(&submit, "CONT");
     let ended = wait(&mut submit, Duration::from_secs(45)).expect("it ends before its wait is over");
     assert_eq!(ended.code(), Some(2), "{}{}", out.text(), err.text());
-    assert!(err.text().contains("generation 2"), "{}", err.text());
-    assert_eq!(daemon.object("web")["Count"], 7);
+    assert!(err.text().contains("generation 2 has taken its place"), "{}", err.text());
+    let now = successor.object("web");
+    assert_eq!((&now["Count"], &now["Generation"]), (&7.into(), &2.into()));
 }
 
 #[test]

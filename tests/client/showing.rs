@@ -51,7 +51,7 @@ fn whoever_stops_reading_is_left_in_peace_and_codes_stay() {
         assert!(ran.err.is_empty(), "{quiet}: {ran:?}");
     }
     // One that follows ends as well, though nothing more happens that it could write.
-    for follow in ["events --follow", "status --watch"] {
+    for follow in ["events --follow --tail=1", "status many --watch"] {
         let ran = ran(&format!("$SCSM {follow} | head --lines=1; exit ${{PIPESTATUS[0]}}")).ends_with(0);
         assert!(ran.out.lines().count() == 1 && ran.err.is_empty(), "{follow}: {ran:?}");
     }
