@@ -194,8 +194,8 @@ fn events_are_told_to_their_end() {
     let ran = user.runs(&["events"]).ends_with(0).says("submitted web (1): created").says("create api.1.1");
     assert!(ran.err.is_empty(), "{ran:?}");
     let ran = user.runs(&["events", "--object=web", "--output=json"]).ends_with(0);
-    let objects = ran.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    assert!(objects.map(|event| event["Object"] == "web").all(|of_web| of_web), "{ran:?}");
+    let mut events = ran.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    assert!(events.all(|event| event["Object"] == "web"), "{ran:?}");
     assert_eq!(user.runs(&["events", "--tail=1"]).ends_with(0).out.lines().count(), 1);
     user.runs(&["events", "--tail=10001"]).ends_with(1);
 }
