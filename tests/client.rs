@@ -24,12 +24,16 @@ mod support;
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use support::daemon::program;
-use support::process::{run, run_with_input, text};
-use support::{Certificates, Daemon};
+use support::process::{Gathered, run, run_with_input, text, wait};
+use support::{Certificates, Daemon, SOON, holds_within};
 use tempfile::TempDir;
+
+/// Less than the `--wait=50s` that most of them are given, as they are to end before.
+const ENDS: Duration = Duration::from_secs(45);
 
 /// A user with a directory of files, who knows where a daemon is.
 struct User {
@@ -92,9 +96,54 @@ impl User {
         Ran::of(run(self.program().args(arguments)))
     }
 
+    fn starts(&self, arguments: &[&str]) -> Running {
+        let mut command = self.program();
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let out = child.stdout.take().map(Gathered::from);
+        let err = child.stderr.take().map(Gathered::from);
+        Running { child, out, err }
+    }
+
     #[track_caller]
     fn runs_with(&self, arguments: &[&str], input: &str) -> Ran {
         Ran::of(run_with_input(self.program().args(arguments), input.as_bytes()))
+    }
+}
+
+/// A command that goes on. Dropping ends it.
+struct Running {
+    child: Child,
+    out: Option<Gathered>,
+    err: Option<Gathered>,
+}
+
+impl Running {
+    /// What it has said so far, on both streams.
+    fn said(&self) -> String {
+        [&self.out, &self.err].into_iter().flatten().map(Gathered::text).collect()
+    }
+
+    #[track_caller]
+    fn says(&self, words: &str) {
+        let found = holds_within(SOON, || self.said().contains(words));
+        assert!(found.is_some(), "not said: {words}\n{}", self.said());
+    }
+
+    /// Waits for its end, which must come by itself.
+    #[track_caller]
+    fn ends(mut self) -> Ran {
+        let status =
+            wait(&mut self.child, ENDS).unwrap_or_else(|| panic!("it does not end: {}", self.said()));
+        let [stdout, stderr] = [self.out.take(), self.err.take()].map(|stream| stream.unwrap().rest());
+        Ran::of(Output { status, stdout, stderr })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

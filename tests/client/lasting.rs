@@ -2,66 +2,51 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use crate::support::daemon::Setup;
-use crate::support::process::{Gathered, end, signal, wait};
-use crate::support::{Daemon, SOON, holds_within};
+use crate::support::process::signal;
+use crate::support::{Daemon, SOON};
 use crate::{User, object};
 
 /// An engine that nobody finds: what is submitted waits there.
 const NOWHERE: &str = "--swarm-manager=unix:///nowhere/docker.sock";
+
+/// Ends a daemon from one moment to the next.
+fn kill(daemon: &mut Daemon) {
+    daemon.signal("KILL");
+    daemon.ended(SOON).unwrap();
+}
 
 #[test]
 fn a_wait_goes_on_over_a_restart_of_the_daemon() {
     let data = tempfile::tempdir().unwrap();
     let mut daemon = Setup::in_directory(data.path()).flag(NOWHERE).start();
     let user = User::of(&daemon);
-    let web = user.file("web.yaml", &object("web", "nginx", 3));
-    let mut submit = user.program();
-    submit.args(["submit", "--wait=50s", &web]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut submit = submit.spawn().unwrap();
-    let out = Gathered::from(submit.stdout.take().unwrap());
-    let err = Gathered::from(submit.stderr.take().unwrap());
-    let waits = holds_within(SOON, || out.text().contains("/nowhere/docker.sock"));
-    assert!(waits.is_some(), "it is shown what is waited for: {}{}", out.text(), err.text());
-    daemon.signal("KILL");
-    daemon.ended(SOON).unwrap();
-    let notices = holds_within(SOON, || err.text().contains("was taken before that; asking again"));
-    assert!(notices.is_some(), "{}{}", out.text(), err.text());
+    let submit = user.starts(&["submit", "--wait=50s", &user.file("web.yaml", &object("web", "nginx", 3))]);
+    submit.says("web blocked: waiting for the engine at unix:///nowhere/docker.sock");
+    kill(&mut daemon);
+    submit.says("was taken before that; asking again");
     let _successor = Setup::in_directory(data.path())
         .succeeding(&daemon.url)
         .flag("--swarm-manager=simulated://3")
         .start();
-    let ended = wait(&mut submit, Duration::from_secs(45)).expect("it ends before its wait is over");
-    assert_eq!(ended.code(), Some(0), "{}{}", out.text(), err.text());
-    assert!(out.text().lines().last().unwrap().contains("web: 3 of 3 run"), "{}", out.text());
+    let ran = submit.ends().ends_with(0);
+    assert!(ran.last().contains("web: 3 of 3 run"), "{ran:?}");
 }
 
 #[test]
 fn a_daemon_that_stays_away_is_told_with_what_was_taken() {
     let mut daemon = Setup::new().flag(NOWHERE).start();
     let user = User::of(&daemon);
-    let web = user.file("web.yaml", &object("web", "nginx", 3));
-    let mut submit = user.program();
-    submit.args(["submit", "--wait=6s", &web]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut submit = submit.spawn().unwrap();
-    let out = Gathered::from(submit.stdout.take().unwrap());
-    let err = Gathered::from(submit.stderr.take().unwrap());
-    assert!(holds_within(SOON, || out.text().contains("web created")).is_some(), "{}", err.text());
-    daemon.signal("KILL");
-    daemon.ended(SOON).unwrap();
-    let ended = wait(&mut submit, Duration::from_secs(30)).expect("it ends when its wait is over");
-    assert_eq!(ended.code(), Some(3), "{}{}", out.text(), err.text());
-    let last = err.text().lines().last().unwrap_or_default().to_owned();
-    assert!(
-        last.starts_with("error: timed out after ") && last.contains("generation 1 of web was taken"),
-        "{last}"
-    );
+    let submit = user.starts(&["submit", "--wait=6s", &user.file("web.yaml", &object("web", "nginx", 3))]);
+    submit.says("web created");
+    kill(&mut daemon);
+    let ran = submit.ends().ends_with(3);
+    ran.complains("timed out after ").complains("generation 1 of web was taken");
 }
 
 #[test]
@@ -69,23 +54,15 @@ fn a_newer_submit_is_not_overwritten_but_told() {
     let data = tempfile::tempdir().unwrap();
     let mut daemon = Setup::in_directory(data.path()).flag(NOWHERE).start();
     let user = User::of(&daemon);
-    let old = user.file("old.yaml", &object("web", "nginx", 3));
-    let mut submit = user.program();
-    submit.args(["submit", "--wait=50s", &old]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut submit = submit.spawn().unwrap();
-    let out = Gathered::from(submit.stdout.take().unwrap());
-    let err = Gathered::from(submit.stderr.take().unwrap());
-    assert!(holds_within(SOON, || out.text().contains("web created")).is_some(), "{}", err.text());
+    let submit = user.starts(&["submit", "--wait=50s", &user.file("old.yaml", &object("web", "nginx", 3))]);
+    submit.says("web created");
     // It sleeps while the daemon is restarted and somebody else is quicker.
-    signal(&submit, "STOP");
-    daemon.signal("KILL");
-    daemon.ended(SOON).unwrap();
+    signal(&submit.child, "STOP");
+    kill(&mut daemon);
     let successor = Setup::in_directory(data.path()).succeeding(&daemon.url).flag(NOWHERE).start();
     user.runs(&["submit", &user.file("new.yaml", &object("web", "nginx", 7))]).ends_with(0);
-    signal(&submit, "CONT");
-    let ended = wait(&mut submit, Duration::from_secs(45)).expect("it ends before its wait is over");
-    assert_eq!(ended.code(), Some(2), "{}{}", out.text(), err.text());
-    assert!(err.text().contains("generation 2 has taken its place"), "{}", err.text());
+    signal(&submit.child, "CONT");
+    submit.ends().ends_with(2).complains("generation 2 has taken its place");
     let now = successor.object("web");
     assert_eq!((&now["Count"], &now["Generation"]), (&7.into(), &2.into()));
 }
@@ -96,23 +73,17 @@ fn followed_events_go_on_over_a_restart_and_none_comes_twice() {
     let start = |setup: Setup| setup.flag("--swarm-manager=simulated://3").start();
     let mut daemon = start(Setup::in_directory(data.path()));
     let user = User::of(&daemon);
-    let web = user.file("web.yaml", &object("web", "nginx", 1));
-    user.runs(&["submit", "--wait=50s", &web]).ends_with(0);
-    let mut events = user.program();
-    events.args(["events", "--follow"]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut events = events.spawn().unwrap();
-    let out = Gathered::from(events.stdout.take().unwrap());
-    let err = Gathered::from(events.stderr.take().unwrap());
-    assert!(holds_within(SOON, || out.text().contains("web (1): converged")).is_some(), "{}", err.text());
+    user.runs(&["submit", "--wait=50s", &user.file("web.yaml", &object("web", "nginx", 1))]).ends_with(0);
+    let events = user.starts(&["events", "--follow"]);
+    events.says("web (1): converged");
     daemon.signal("TERM");
     daemon.ended(SOON).unwrap();
     let _successor = start(Setup::in_directory(data.path()).succeeding(&daemon.url));
     user.runs(&["submit", &user.file("api.yaml", &object("api", "nginx", 1))]).ends_with(0);
-    let goes_on = holds_within(SOON, || out.text().contains("submitted api (1): created"));
-    assert!(goes_on.is_some() && err.text().contains("asking again"), "{}{}", out.text(), err.text());
-    let submits = out.text().lines().filter(|line| line.contains("submitted web (1): created")).count();
-    assert_eq!(submits, 1, "{}", out.text());
-    end(&mut events, SOON);
+    events.says("submitted api (1): created");
+    events.says("asking again");
+    let said = events.said();
+    assert_eq!(said.matches("submitted web (1): created").count(), 1, "{said}");
 }
 
 /// A way to the daemon that loses the first answer: the daemon gets the request, the client gets no more.

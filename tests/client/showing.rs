@@ -1,13 +1,12 @@
 //! What is written, and where: lines for pipelines, bars on a terminal, silence for whoever has left.
 
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::Daemon;
 use crate::support::daemon::program;
-use crate::support::process::{Gathered, end, run, text};
-use crate::support::{Daemon, SOON, holds_within};
+use crate::support::process::{run, text};
 use crate::{Ran, User, object};
 
 #[test]
@@ -74,19 +73,13 @@ fn a_watch_tells_how_it_is_and_then_what_changes() {
     let user = User::of(&daemon);
     let web = user.file("web.yaml", &object("web", "nginx", 2));
     user.runs(&["submit", "--wait=50s", &web]).ends_with(0);
-    let mut watch = user.program().args(["status", "--watch"]).stdout(Stdio::piped()).spawn().unwrap();
-    let said = Gathered::from(watch.stdout.take().unwrap());
-    let says = |words: &str| {
-        let found = holds_within(SOON, || said.text().contains(words));
-        assert!(found.is_some(), "not said: {words}\n{}", said.text());
-    };
-    says("engine simulated://3 connected");
-    says("web converged 2/2 generation 1: ");
+    let watch = user.starts(&["status", "--watch"]);
+    watch.says("engine simulated://3 connected");
+    watch.says("web converged 2/2 generation 1: ");
     user.runs(&["submit", &user.file("web.yaml", &object("web", "nginx", 3))]).ends_with(0);
-    says("web converged 3/3 generation 2: ");
+    watch.says("web converged 3/3 generation 2: ");
     user.runs(&["delete", "web"]).ends_with(0);
-    says("web gone");
-    end(&mut watch, Duration::from_secs(5));
+    watch.says("web gone");
 }
 
 #[test]
