@@ -16,7 +16,8 @@
 //! containers from complete lists, hurried along by events, and corrected by the outcomes of our own calls.
 //! Every object has one [`worker`]: on each wake-up, whatever its reason, it hands both snapshots, its
 //! [`history`] and the time to the [`planner`], a pure function, and gives the steps that come back to the
-//! [`actuator`], which performs and decides nothing. The [`status`] page is made from the same snapshots.
+//! [`actuator`], which performs and decides nothing. The [`status`] page is made from the same snapshots; so are the answers to those who wait, and what
+//! [`planner::forecast`] tells beforehand.
 //!
 //! # Rules that hold everywhere
 //!

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
@@ -227,10 +228,22 @@ async fn connection(
     drop(place);
 }
 
+/// Has the kernel ask whether the client is still there: one whose machine died says nothing, and whoever waits or
+/// watches says nothing either.
+fn ask_after_vanished(tcp: &TcpStream, limits: &Limits) -> rustix::io::Result<()> {
+    sockopt::set_tcp_keepidle(tcp, limits.vanished)?;
+    sockopt::set_tcp_keepintvl(tcp, limits.vanished / 3)?;
+    sockopt::set_tcp_keepcnt(tcp, 3)?;
+    sockopt::set_socket_keepalive(tcp, true)
+}
+
 async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server) {
     // Answers are written whole; to hold them back for a fuller packet only costs time.
     if let Err(e) = tcp.set_nodelay(true) {
         debug!(peer = %address, "TCP_NODELAY: {e}");
+    }
+    if let Err(e) = ask_after_vanished(&tcp, &server.shared.limits) {
+        debug!(peer = %address, "SO_KEEPALIVE: {e}");
     }
     let tls = server.tls.load_full();
     let progress = Progress::new();
