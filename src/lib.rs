@@ -16,8 +16,9 @@
 //! containers from complete lists, hurried along by events, and corrected by the outcomes of our own calls.
 //! Every object has one [`worker`]: on each wake-up, whatever its reason, it hands both snapshots, its
 //! [`history`] and the time to the [`planner`], a pure function, and gives the steps that come back to the
-//! [`actuator`], which performs and decides nothing. The [`status`] page is made from the same snapshots,
-//! and the [`feed`] tells those who watch what changes in it; what was done, and why, stands in the [`journal`].
+//! [`actuator`], which performs and decides nothing. The [`status`] page is made from the same snapshots; so are the
+//! answers to those who wait, and what [`planner::forecast`] tells beforehand. The [`feed`] tells those who watch what
+//! changes in the status; what was done, and why, stands in the [`journal`].
 //!
 //! Subcommands of [`cli`] ask a running daemon over the network, through [`client`], as any other client does.
 //!

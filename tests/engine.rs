@@ -839,6 +839,51 @@ fn missing_images_are_pulled_and_what_the_registry_says_is_in_the_status() {
     assert!(took < REPLACED, "{took:?}");
 }
 
+// ---- Waiting
+
+#[test]
+fn whoever_waits_is_told_what_really_became_of_it() {
+    let Some(engine) = Engine::local() else { return };
+    let cluster = engine.cluster("wait");
+    let daemon = Daemon::managing(&cluster);
+    let submit = |object: &Value| {
+        let reply = daemon.client.post("/submit?wait=45s", object.to_string());
+        let outcome = reply.json()["Outcome"].as_str().unwrap_or_default().to_owned();
+        (reply.status, outcome, reply.json()["Reason"].as_str().unwrap_or_default().to_owned())
+    };
+    let good = object("web", 3);
+    assert_eq!(submit(&good), (200, "converged".to_owned(), "3 of 3 run, as wanted".to_owned()));
+    let first = cluster.running();
+    assert_eq!(first.len(), 3, "what is said to run does");
+
+    // One that ends at once, and one that runs for a while: neither has ever converged, and the old ones go on.
+    for (flag, monitor, ends) in
+        [("--exit=3", "300ms", "exit code 3"), ("--crash-after=1000", "4s", "ended with exit code")]
+    {
+        let bad = object_with("web", 3, json!({"Cmd": [flag], "Update": {"Monitor": monitor}}));
+        let begun = Instant::now();
+        let (status, outcome, reason) = submit(&bad);
+        eprintln!("{flag}: {outcome} after {:?}: {reason}", begun.elapsed());
+        assert_eq!((status, &*outcome), (424, "failed"), "{reason}");
+        assert!(reason.contains(ends) && reason.contains("failed 3 times in a row"), "{reason}");
+        let still: Vec<Container> = cluster.running();
+        assert!(first.iter().all(|old| still.iter().any(|new| new.id == old.id)), "{still:?}");
+    }
+    let back = daemon.client.request("/objects/web/rollback?to=1&wait=45s", &["--request", "POST"], b"");
+    assert_eq!((back.status, &back.json()["Outcome"]), (200, &json!("converged")), "{back:?}");
+    assert_eq!(ids(&cluster.running()), ids(&first), "and nothing was restarted");
+
+    let (status, outcome, reason) =
+        submit(&object_with("bad", 1, json!({"Cmd": ["--exit=0"], "Entrypoint": ["/nope"]})));
+    assert_eq!((status, &*outcome), (424, "failed"), "{reason}");
+    assert!(reason.contains("/nope"), "the engine's own words: {reason}");
+    for name in ["web", "bad"] {
+        let gone = daemon.client.request(&format!("/objects/{name}?wait=45s"), &["--request", "DELETE"], b"");
+        assert_eq!((gone.status, &gone.json()["Outcome"]), (200, &json!("converged")), "{gone:?}");
+    }
+    assert!(cluster.containers().is_empty(), "nothing of them is left: {:?}", cluster.containers());
+}
+
 /// A check of the tests' own ground: the certificates have docker-machine's shape.
 #[test]
 fn the_certificates_have_docker_machines_shape() {

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
@@ -232,7 +233,9 @@ async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server) {
     if let Err(e) = tcp.set_nodelay(true) {
         debug!(peer = %address, "TCP_NODELAY: {e}");
     }
-    give_up_silence(&tcp, server.shared.limits.stall);
+    if let Err(e) = notice_vanished(&tcp, &server.shared.limits) {
+        debug!(peer = %address, "the kernel keeps its own patience with a client that vanishes: {e}");
+    }
     let tls = server.tls.load_full();
     let progress = Progress::new();
     let greeted = tokio::select! {
@@ -246,20 +249,20 @@ async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server) {
     }
 }
 
-/// One that went without a word, as a machine does that falls asleep, takes nothing either; but the kernel would
-/// try for a quarter of an hour, and keep a stream's place for as long. Twice the time that one has who is there
-/// and does not read: that one is cut by us, with a word in the log. On other systems than Linux the kernel's own
-/// patience counts.
-fn give_up_silence(tcp: &TcpStream, stall: Duration) {
+/// A client whose machine died or fell asleep says nothing and takes nothing; the kernel would keep its connection for a
+/// quarter of an hour or for ever, and with it the place of whoever waited or watched on it.
+///
+/// Where nothing is on its way, as with one who waits, the kernel asks whether it is still there. Where something is,
+/// it gives up after twice the time that a client has who is there and does not read: that one is cut by us, with a
+/// word in the log.
+fn notice_vanished(tcp: &TcpStream, limits: &Limits) -> rustix::io::Result<()> {
+    sockopt::set_tcp_keepidle(tcp, limits.vanished)?;
+    sockopt::set_tcp_keepintvl(tcp, limits.vanished / 3)?;
+    sockopt::set_tcp_keepcnt(tcp, 3)?;
+    sockopt::set_socket_keepalive(tcp, true)?;
     #[cfg(target_os = "linux")]
-    {
-        let milliseconds = u32::try_from(2 * stall.as_millis()).unwrap_or(u32::MAX);
-        if let Err(e) = rustix::net::sockopt::set_tcp_user_timeout(tcp, milliseconds) {
-            debug!("TCP_USER_TIMEOUT: {e}");
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (tcp, stall);
+    sockopt::set_tcp_user_timeout(tcp, u32::try_from(2 * limits.stall.as_millis()).unwrap_or(u32::MAX))?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ pub const BODY: Duration = Duration::from_secs(30);
 pub const HANDLER: Duration = Duration::from_secs(30);
 /// Without the client taking a single byte of an answer that is ready for it.
 pub const STALL: Duration = Duration::from_secs(30);
+/// Silent for so long, the client's machine is asked whether it is still there; without a sign of life for as long
+/// again the connection is over, and the place of whoever waited on it is free.
+pub const VANISHED: Duration = Duration::from_secs(30);
 /// After an answer that ends the connection while the client still sends: so long is read and thrown away, since
 /// closing at once would reset the connection and destroy the answer on its way.
 pub const LINGER: Duration = Duration::from_secs(2);
@@ -51,6 +54,8 @@ pub struct Limits {
     pub handler: Duration,
     /// See [`STALL`].
     pub stall: Duration,
+    /// See [`VANISHED`].
+    pub vanished: Duration,
     /// See [`LINGER`].
     pub linger: Duration,
     /// See [`DRAIN`].
@@ -72,6 +77,7 @@ impl Default for Limits {
             body: BODY,
             handler: HANDLER,
             stall: STALL,
+            vanished: VANISHED,
             linger: LINGER,
             drain: DRAIN,
             requests_per_second: REQUESTS_PER_SECOND,
