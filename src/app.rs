@@ -98,7 +98,9 @@ pub fn start(settings: Settings) -> anyhow::Result<App> {
         let _inside = serving.enter();
         accept::bind(&settings.addresses)?
     };
-    let lock = settings.data_dir.as_deref().map(Lock::take).transpose()?;
+    let lock = || settings.data_dir.as_deref().map(Lock::take).transpose();
+    // Where certificates are to be made the directory is needed now; else not before the given ones are found good.
+    let early = settings.files.is_none().then(lock).transpose()?;
     let (files, client) = certificates(&settings)?;
     let identity = Identity::load(&files)?;
     let tls = Tls::new(&identity)?;
@@ -107,6 +109,7 @@ pub fn start(settings: Settings) -> anyhow::Result<App> {
         Clock::start()
     };
     let engine = engine(&settings, &identity, clock)?;
+    let lock = early.map_or_else(lock, Ok)?;
     let state = state(&settings, lock, clock)?;
     Ok(App { settings, tls, engine, listeners, clock, control, serving, client, state })
 }

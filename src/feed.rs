@@ -2,7 +2,7 @@
 //!
 //! One task looks at what is wanted, at the workers' board and at the cache, makes the status of what has
 //! changed, and writes it down as a line with a number of its own. The newest line of each object and of the
-//! engine make up a [`Snapshot`], which all readers share. A [`Watching`] reader keeps one number, that of the
+//! engine make up a snapshot, which all readers share. A [`Watching`] reader keeps one number, that of the
 //! last line it took, and takes from the newest snapshot what has greater ones, in their order. So there is no
 //! queue: a slow reader costs nothing, never sees what is out of date, and always gets to what is newest.
 //!
