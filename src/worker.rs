@@ -119,14 +119,15 @@ pub async fn dispatch(shop: Shop) -> Result<(), WorkerDied> {
         // In a fixed order, so that a simulation of the same seed takes the same way.
         tokio::select! {
             biased;
-            _ = beat.tick() => shop.pulse.beat(shop.clock.now()),
-            _ = objects.changed() => {}
-            _ = present.changed() => {}
+            // First: once the store is gone, which ends with the server, there is always a change.
             () = shop.stop.cancelled() => {
                 // Each ends by itself, once its steps have ended.
                 while workers.join_next().await.is_some() {}
                 return Ok(());
             }
+            _ = beat.tick() => shop.pulse.beat(shop.clock.now()),
+            _ = objects.changed() => {}
+            _ = present.changed() => {}
             Some(ended) = workers.join_next_with_id() => {
                 let (id, result) = match ended {
                     Ok((id, ())) => (id, Ok(())),
