@@ -34,20 +34,21 @@ use crate::clock::Clock;
 use crate::engine::docker::DockerEngine;
 use crate::engine::docker::transport::{Address, Transport};
 use crate::engine::simulated::SimulatedEngine;
-use crate::engine::{Endpoint, Engine};
+use crate::engine::{self, Endpoint, Engine};
 use crate::feed;
 use crate::http::accept::{self, Limits};
 use crate::http::tls::Tls;
 use crate::http::{self, Api};
 use crate::journal::EventKind;
+use crate::metrics::{Expiry, Exposition, Metrics};
 use crate::observed::Cache;
 use crate::observed::chronicle::Chronicle;
 use crate::observed::observer::Observer;
 use crate::pulse::Pulse;
 use crate::status::Sources;
-use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use crate::store::redb::{Lock, RedbStore, Writer};
+use crate::store::{self, Store};
 use crate::worker::{self, Shop};
 
 /// Threads of each runtime. Control needs one, and a second for when that one decodes a long list.
@@ -65,6 +66,8 @@ pub struct App {
     settings: Settings,
     tls: Tls,
     engine: Arc<dyn Engine>,
+    metrics: Arc<Metrics>,
+    expiries: Vec<Expiry>,
     listeners: Vec<TcpListener>,
     clock: Clock,
     control: Runtime,
@@ -108,10 +111,13 @@ pub fn start(settings: Settings) -> anyhow::Result<App> {
         let _inside = control.enter();
         Clock::start()
     };
-    let engine = engine(&settings, &identity, clock)?;
+    let mut expiries = vec![("server", identity.not_after()), ("ca", identity.authorities_not_after())];
+    let engine = engine(&settings, &identity, &mut expiries, clock)?;
+    let metrics = Arc::new(Metrics::new());
+    let engine = Arc::new(engine::Measured::new(engine, metrics.clone()));
     let lock = early.map_or_else(lock, Ok)?;
     let state = state(&settings, lock, clock)?;
-    Ok(App { settings, tls, engine, listeners, clock, control, serving, client, state })
+    Ok(App { settings, tls, engine, metrics, expiries, listeners, clock, control, serving, client, state })
 }
 
 fn state(settings: &Settings, lock: Option<Lock>, clock: Clock) -> anyhow::Result<State> {
@@ -184,7 +190,13 @@ fn quoted(word: &str) -> String {
     }
 }
 
-fn engine(settings: &Settings, own: &Identity, clock: Clock) -> anyhow::Result<Arc<dyn Engine>> {
+/// The engine. Where it is spoken to with certificates, their ends are put among the `expiries`.
+fn engine(
+    settings: &Settings,
+    own: &Identity,
+    expiries: &mut Vec<Expiry>,
+    clock: Clock,
+) -> anyhow::Result<Arc<dyn Engine>> {
     let address = match &settings.endpoint {
         Endpoint::Simulated(nodes) => {
             warn!(nodes, "the engine is simulated: no container is really run");
@@ -196,10 +208,11 @@ fn engine(settings: &Settings, own: &Identity, clock: Clock) -> anyhow::Result<A
                 warn!(endpoint = %settings.endpoint, "speaking plain TCP with the engine: whoever can reach it is root there");
                 None
             } else {
-                Some(match &settings.engine_files {
-                    Some(files) => Identity::load(files)?.client_config()?,
-                    None => own.client_config()?,
-                })
+                let separate = settings.engine_files.as_ref().map(Identity::load).transpose()?;
+                let identity = separate.as_ref().unwrap_or(own);
+                expiries.push(("engine_client", identity.not_after()));
+                expiries.push(("engine_ca", identity.authorities_not_after()));
+                Some(identity.client_config()?)
             };
             Address::Tcp { host: host.clone(), port: *port, tls }
         }
@@ -210,8 +223,21 @@ fn engine(settings: &Settings, own: &Identity, clock: Clock) -> anyhow::Result<A
 impl App {
     /// Runs until a signal asks to stop, or a part dies.
     pub fn run(self) -> anyhow::Result<()> {
-        let App { settings, tls, engine, listeners, clock, control, serving, client, state } = self;
+        let App {
+            settings,
+            tls,
+            engine,
+            metrics,
+            expiries,
+            listeners,
+            clock,
+            control,
+            serving,
+            client,
+            state,
+        } = self;
         let State { store, writer, _lock } = state;
+        let store: Arc<dyn Store> = Arc::new(store::Measured::new(store, metrics.clone()));
         // Before anybody is told that it runs: from then on a signal means an orderly stop.
         let signals = {
             let _inside = control.enter();
@@ -238,6 +264,7 @@ impl App {
                 clock,
             )),
             journal: store.journal().clone(),
+            metrics: metrics.clone(),
             board: board.clone(),
             endpoint: endpoint.clone(),
             pulse: pulse.clone(),
@@ -272,12 +299,15 @@ impl App {
         store.journal().note_general(EventKind::Started, started);
         greet(&settings, &listeners, &client, &store.durability())?;
 
+        let long = Arc::new(Semaphore::new(http::LONG_ANSWERS));
+        let exposition = Arc::new(Exposition::new(&metrics, sources.clone(), long.clone(), expiries));
         let router = http::router(Api {
             store,
             sources,
             cache,
             feed,
-            long: Arc::new(Semaphore::new(http::LONG_ANSWERS)),
+            long,
+            exposition,
             forecasts: Arc::new(Semaphore::new(1)),
             stop: stop.clone(),
         });
@@ -288,6 +318,7 @@ impl App {
             Arc::new(ArcSwap::from_pointee(tls)),
             router,
             Limits::default(),
+            metrics,
             stop.clone(),
         ));
         let loops = Loops { observer, chronicle, shop, reporter, writer };

@@ -11,13 +11,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::model::{Constraint, Container, ContainerId, Marks, ObjectName};
 
 pub mod docker;
+mod measured;
 pub mod outcome;
 pub mod simulated;
 
+pub use measured::Measured;
 pub use outcome::{Outcome, Refusal, RefusalKind};
 
 /// Where the engine is.
@@ -88,7 +91,7 @@ impl fmt::Display for Endpoint {
 }
 
 /// What kind of endpoint answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub enum Kind {
     /// A plain Docker Engine.
     #[serde(rename = "docker")]

@@ -94,6 +94,21 @@ pub enum Report {
     Removed(Outcome<()>),
 }
 
+impl Report {
+    /// The word for how it ended in metrics; see [`Outcome::word`].
+    pub fn word(&self) -> &'static str {
+        match self {
+            Report::Created(outcome) => outcome.word(),
+            Report::Landing(_) => "in_doubt",
+            Report::Image(outcome)
+            | Report::CreatedNotStarted(_, outcome)
+            | Report::Started(outcome)
+            | Report::NotStopped(outcome)
+            | Report::Removed(outcome) => outcome.word(),
+        }
+    }
+}
+
 /// What an object's worker remembers.
 #[derive(Debug, Clone)]
 pub struct History {

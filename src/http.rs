@@ -6,16 +6,18 @@
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::Method;
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{Extension, Router};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::feed::Feed;
+use crate::metrics::{Exposition, Route};
 use crate::observed::Cache;
 use crate::status::Sources;
 use crate::store::Store;
@@ -27,7 +29,10 @@ pub mod connection;
 mod events;
 mod health;
 mod history;
+mod metrics;
+mod negotiate;
 mod objects;
+mod openapi;
 pub mod peer;
 mod plan;
 mod problem;
@@ -39,6 +44,7 @@ mod submit;
 pub mod tls;
 mod wait;
 
+use openapi::Document;
 use peer::Peer;
 use problem::Problem;
 
@@ -62,6 +68,8 @@ pub struct Api {
     pub feed: Feed,
     /// Places for answers that take long: [`LONG_ANSWERS`] of them.
     pub long: Arc<Semaphore>,
+    /// What `/metrics` shows.
+    pub exposition: Arc<Exposition>,
     /// The turn to make a forecast: one at a time, so that a flood of them leaves a thread to everybody else.
     pub forecasts: Arc<Semaphore>,
     /// Ends what waits.
@@ -75,75 +83,62 @@ impl Api {
     }
 }
 
-/// All routes, and what is tried of a path that is none of them.
-const ROUTES: &[&str] = &[
-    "/",
-    "/submit",
-    "/status",
-    "/status/NAME",
-    "/objects",
-    "/objects/NAME",
-    "/objects/NAME/history",
-    "/objects/NAME/rollback",
-    "/plan",
-    "/events",
-    "/backup",
-    "/healthz, /readyz",
-];
-
 /// The router over all routes.
 pub fn router(api: Api) -> Router {
-    Router::new()
-        .route("/", get(index))
-        .route("/submit", post(submit::submit))
-        .route("/status", get(status::all))
-        .route("/status/{name}", get(status::one))
-        .route("/objects", get(objects::all))
-        .route("/objects/{name}", get(objects::one).delete(objects::delete))
-        .route("/backup", get(backup::backup))
-        .route("/objects/{name}/history", get(history::history))
-        .route("/objects/{name}/rollback", post(history::rollback))
-        .route("/plan", get(plan::all))
-        .route("/events", get(events::events))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
+    let (routes, declared) = routes().split_for_parts();
+    routes
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_such_path)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .layer(Extension(Arc::new(Document::new(&declared))))
         .layer(from_fn_with_state(api.clone(), only_valid_peers))
+        .layer(from_fn(note_route))
         .with_state(api)
 }
 
-async fn index() -> Response {
-    let lines = format!(
-        "swarm-cluster-state-manager {}\n\nPOST   /submit          one object or an array of objects\n\
-         GET    /status          everything; /status/NAME for one object; ?watch to see it change\n\
-         GET    /events          what was done, and why\n\
-         GET    /objects         what was submitted; /objects/NAME for one\n\
-         DELETE /objects/NAME    the object and its containers\n\
-         GET    /objects/NAME/history    the specs that it has had\n\
-         POST   /objects/NAME/rollback   back to one of them\n\
-         GET    /plan            what would be done now\n\
-         GET    /healthz /readyz\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    lines.into_response()
+/// Each handler says itself by which path and method it is reached, and what it answers.
+fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(index))
+        .routes(routes!(submit::submit))
+        .routes(routes!(status::all))
+        .routes(routes!(status::one))
+        .routes(routes!(objects::all))
+        .routes(routes!(objects::one, objects::delete))
+        .routes(routes!(history::history))
+        .routes(routes!(history::rollback))
+        .routes(routes!(plan::all))
+        .routes(routes!(events::events))
+        .routes(routes!(backup::backup))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(openapi::openapi))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
 }
 
-async fn wrong_method(request: Request) -> Problem {
+/// The OpenAPI document, as `/openapi.json` gives it.
+pub fn document() -> Vec<u8> {
+    Document::new(&routes().into_openapi()).json().to_vec()
+}
+
+/// This list
+#[utoipa::path(get, path = "/", responses((status = 200, description = "All requests, a line each.", body = String)))]
+async fn index(Extension(document): Extension<Arc<Document>>) -> String {
+    format!("swarm-cluster-state-manager {}\n\n{}", env!("CARGO_PKG_VERSION"), document.index())
+}
+
+async fn wrong_method(
+    matched: Option<MatchedPath>,
+    Extension(document): Extension<Arc<Document>>,
+    request: Request,
+) -> Problem {
     let path = request.uri().path();
-    let allowed = match path {
-        "/submit" => "POST",
-        p if p.starts_with("/objects/") && p.ends_with("/history") => "GET",
-        p if p.starts_with("/objects/") && p.ends_with("/rollback") => "POST",
-        p if p.starts_with("/objects/") => "GET, DELETE",
-        _ => "GET",
-    };
+    let allowed = document.methods(matched.as_ref().map_or(path, MatchedPath::as_str));
     Problem::wrong_method(request.method(), path, allowed)
 }
 
-async fn no_such_path(request: Request) -> Problem {
-    Problem::no_such_path(request.uri().path(), ROUTES)
+async fn no_such_path(Extension(document): Extension<Arc<Document>>, request: Request) -> Problem {
+    Problem::no_such_path(request.uri().path(), &document.paths())
 }
 
 /// The certificate was checked in the handshake; what may have changed since is checked with each request.
@@ -161,6 +156,19 @@ async fn only_valid_peers(
     // follows a failed one would not mend a certificate.
     if peer.expired(api.sources.clock.now().system()) && !peer.health_only {
         return Problem::expired(&peer).into_response();
+    }
+    next.run(request).await
+}
+
+/// Writes down which route a request takes, for the one who counts it: a path may be anything, a route may not.
+async fn note_route(
+    matched: Option<MatchedPath>,
+    route: Option<Extension<Route>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if let (Some(matched), Some(Extension(route))) = (matched, route) {
+        route.found(matched.as_str());
     }
     next.run(request).await
 }

@@ -50,6 +50,7 @@ pub mod feed;
 pub mod history;
 pub mod http;
 pub mod journal;
+pub mod metrics;
 pub mod model;
 pub mod observed;
 pub mod planner;

@@ -12,6 +12,7 @@ use bollard::models::ContainerCreateBody;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use crate::clock::Time;
 
@@ -278,7 +279,7 @@ impl From<&str> for ContainerId {
 }
 
 /// Where in its life a container is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Made, not started.
@@ -313,7 +314,7 @@ impl State {
 }
 
 /// The verdict of a container's health check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
     /// It has no health check.

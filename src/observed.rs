@@ -55,6 +55,11 @@ pub struct Trouble {
 }
 
 impl EngineState {
+    /// Whether it answers.
+    pub fn connected(&self) -> bool {
+        self.trouble.is_none() && self.listed.is_some()
+    }
+
     /// Whether what is cached may be acted upon.
     pub fn evidence(&self, endpoint: &str) -> Evidence {
         if let Some(trouble) = &self.trouble {

@@ -27,6 +27,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::clock::Time;
 use crate::history::History;
@@ -109,6 +110,18 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// The word that its line begins with.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Action::Pull { .. } => "pull",
+            Action::Create { .. } => "create",
+            Action::Start { .. } => "start",
+            Action::Remove { .. } => "remove",
+        }
+    }
+}
+
 /// A step and why it is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -134,7 +147,7 @@ impl fmt::Display for Step {
 }
 
 /// How an object is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// All is as wanted.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use crate::clock::Clock;
 use crate::engine::Kind;
@@ -42,7 +43,7 @@ pub struct Sources {
 }
 
 /// The whole status.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ClusterStatus {
     /// This manager.
@@ -60,7 +61,7 @@ pub struct ClusterStatus {
 }
 
 /// This manager.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ManagerStatus {
     /// Its version.
@@ -72,7 +73,7 @@ pub struct ManagerStatus {
 }
 
 /// An object that is stored and cannot be read.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct QuarantinedStatus {
     /// Its name.
@@ -82,7 +83,7 @@ pub struct QuarantinedStatus {
 }
 
 /// The endpoint.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct EngineStatus {
     /// Where it is.
@@ -116,7 +117,7 @@ pub struct EngineStatus {
 }
 
 /// A host behind the endpoint.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct NodeStatus {
     /// Its name, or its address as long as the endpoint does not know that.
@@ -138,7 +139,7 @@ pub struct NodeStatus {
 }
 
 /// An object.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ObjectStatus {
     /// Its name.
@@ -171,7 +172,7 @@ pub struct ObjectStatus {
 }
 
 /// A container.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ContainerStatus {
     /// The engine's full id.
@@ -200,6 +201,21 @@ pub struct ContainerStatus {
     /// What the engine says went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// An object in numbers: its status without its containers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figures {
+    /// Its name.
+    pub name: ObjectName,
+    /// How many containers are wanted; 0 once it is deleted.
+    pub wanted: usize,
+    /// Containers whose process runs.
+    pub running: usize,
+    /// Containers that run and are not known to be unwell.
+    pub ready: usize,
+    /// How it is doing.
+    pub phase: Phase,
 }
 
 impl Sources {
@@ -242,6 +258,38 @@ impl Sources {
         Some(object_status(&object, progress.as_deref(), &containers))
     }
 
+    /// The numbers of every object that the whole status shows.
+    pub fn figures(&self) -> Vec<Figures> {
+        let objects = self.objects.borrow().clone();
+        let board = self.board.borrow().clone();
+        let present = self.cache.present().borrow().clone();
+        let shown = objects.iter().filter(|(name, o)| o.deleted.is_none() || present.contains(*name));
+        let figures = shown.map(|(name, object)| {
+            let progress = board.get(name).map(Arc::as_ref);
+            let verdict = progress.map(|progress| &progress.verdict);
+            Figures {
+                name: name.clone(),
+                wanted: usize::try_from(object.wanted()).unwrap_or(usize::MAX),
+                running: verdict.map_or(0, |verdict| verdict.running),
+                ready: verdict.map_or(0, |verdict| verdict.ready),
+                phase: phase(object, progress),
+            }
+        });
+        figures.collect()
+    }
+
+    /// How many containers are of an object that nobody submitted.
+    pub fn unclaimed(&self) -> usize {
+        let objects = self.objects.borrow().clone();
+        let unclaimed = |name: &ObjectName| !objects.contains_key(name);
+        // Mostly there is none, and the names are fewer than the containers.
+        let present = self.cache.present().borrow().clone();
+        if !present.iter().any(unclaimed) {
+            return 0;
+        }
+        self.cache.all().iter().filter(|container| unclaimed(&container.marks.object)).count()
+    }
+
     /// Why what is observed may not be acted upon, where it may not.
     pub fn distrust(&self) -> Option<String> {
         match self.cache.engine().borrow().evidence(&self.endpoint) {
@@ -256,7 +304,7 @@ impl Sources {
         let info = engine.info.as_ref();
         EngineStatus {
             endpoint: self.endpoint.to_string(),
-            connected: engine.trouble.is_none() && engine.listed.is_some(),
+            connected: engine.connected(),
             error: self.distrust(),
             next_retry: engine.trouble.as_ref().map(|t| t.retry_at.rfc3339()),
             kind: engine.kind(),
@@ -286,7 +334,7 @@ pub(crate) fn object_status(
         running: 0,
         ready: 0,
         updated: 0,
-        phase: if object.deleted.is_some() { Phase::Deleting } else { Phase::Progressing },
+        phase: phase(object, progress),
         reason: "it was just submitted and has not been looked at yet".to_owned(),
         next_retry: None,
         plan: Vec::new(),
@@ -298,15 +346,22 @@ pub(crate) fn object_status(
     (status.running, status.ready, status.updated) = (verdict.running, verdict.ready, verdict.updated);
     status.plan.clone_from(&progress.plan);
     status.next_retry = verdict.next_retry.map(|at| at.rfc3339());
-    // What was found for an older generation does not speak for this one.
     if progress.observed_generation == object.generation {
-        status.phase = verdict.phase;
         status.reason.clone_from(&verdict.reason);
     } else {
         status.reason =
             format!("generation {} was just submitted; before it: {}", object.generation, verdict.reason);
     }
     status
+}
+
+/// How an object is doing. What was found for an older generation does not speak for this one.
+fn phase(object: &Object, progress: Option<&Progress>) -> Phase {
+    match progress.filter(|progress| progress.observed_generation == object.generation) {
+        Some(progress) => progress.verdict.phase,
+        None if object.deleted.is_some() => Phase::Deleting,
+        None => Phase::Progressing,
+    }
 }
 
 fn quarantined_status((name, found): (&ObjectName, &Quarantined)) -> QuarantinedStatus {

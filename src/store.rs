@@ -18,9 +18,12 @@ use crate::journal::Journal;
 use crate::model::{Object, ObjectName, Objects, Revision, Spec, submission};
 
 pub mod backup;
+mod measured;
 pub mod memory;
 mod record;
 pub mod redb;
+
+pub use measured::Measured;
 
 /// The most objects at one time: a bound for memory and for the status page.
 pub const MAX_OBJECTS: usize = 10_000;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -25,6 +25,7 @@ use crate::death;
 use crate::engine::Outcome;
 use crate::history::{History, Report};
 use crate::journal::{EventKind, Journal};
+use crate::metrics::Metrics;
 use crate::model::{Container, Object, ObjectName, Objects};
 use crate::observed::{Cache, Containers, EngineState};
 use crate::planner::{self, Action, Input, Phase, Step, Verdict};
@@ -77,6 +78,8 @@ pub struct Shop {
     pub board: watch::Sender<Arc<Board>>,
     /// How the engine is called in messages.
     pub endpoint: Arc<str>,
+    /// Where they count what they do.
+    pub metrics: Arc<Metrics>,
     /// Shows that the dispatcher turns.
     pub pulse: Pulse,
     /// Asks to begin no more steps, to finish those under way, and to end.
@@ -185,7 +188,9 @@ impl Worker {
             let engine = self.engine.borrow_and_update().clone();
             let containers: Vec<Arc<Container>> =
                 self.containers.borrow_and_update().values().cloned().collect();
+            let begun = Instant::now();
             let wake_at = self.look(&object, &containers, &engine);
+            self.shop.metrics.looks.observe(begun.elapsed().as_secs_f64());
             if object.deleted.is_some() && containers.is_empty() && self.steps.is_empty() {
                 info!(object = %self.name, generation = object.generation, "deleted, and nothing of it is left");
                 return;
@@ -243,10 +248,13 @@ impl Worker {
         info!(object = %self.name, generation = object.generation, plan = %step, "step");
         self.shop.journal.note(EventKind::Step, &self.name, object.generation, step.to_string());
         let (actuator, action) = (self.shop.actuator.clone(), step.action.clone());
+        let metrics = self.shop.metrics.clone();
         self.steps.spawn(async move {
+            let ongoing = metrics.actions.begin(action.word());
             death::point("before-step");
             let report = actuator.perform(&object, &action).await;
             death::point("after-step");
+            ongoing.ended(report.word());
             (action, report)
         });
         self.under_way.push(step);
@@ -399,6 +407,7 @@ mod tests {
             cache: cache.clone(),
             actuator,
             journal: store.journal().clone(),
+            metrics: Arc::default(),
             board: watch::Sender::new(Arc::default()),
             endpoint: "simulated://3".into(),
             pulse: Pulse::new(clock.now()),

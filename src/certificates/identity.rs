@@ -33,6 +33,7 @@ pub struct Files {
 pub struct Identity {
     files: Files,
     authorities: Arc<RootCertStore>,
+    authorities_not_after: SystemTime,
     pair: Arc<CertifiedKey>,
     certificate: CertificateDer<'static>,
     details: Details,
@@ -44,7 +45,8 @@ impl Identity {
     /// An own certificate that has expired, or is not valid yet, is only warned of: clocks are wrong more often
     /// than certificates, and a daemon that runs can still be looked at.
     pub fn load(files: &Files) -> Result<Identity, CertificateError> {
-        let authorities = Arc::new(authorities(files)?);
+        let (authorities, authorities_not_after) = authorities(files)?;
+        let authorities = Arc::new(authorities);
         let chain = chain(files)?;
         let certificate = chain.first().cloned().unwrap_or_else(|| CertificateDer::from(Vec::new()));
         let bad = |detail| CertificateError::BadCertificate {
@@ -55,7 +57,8 @@ impl Identity {
         let details = Details::read(&certificate).map_err(bad)?;
         ParsedCertificate::try_from(&certificate).map_err(|e| bad(e.to_string()))?;
         let pair = pair(files, chain)?;
-        let identity = Identity { files: files.clone(), authorities, pair, certificate, details };
+        let identity =
+            Identity { files: files.clone(), authorities, authorities_not_after, pair, certificate, details };
         identity.warn_of_dates(SystemTime::now());
         Ok(identity)
     }
@@ -68,6 +71,11 @@ impl Identity {
     /// The certificates of the trusted CA.
     pub fn authorities(&self) -> &Arc<RootCertStore> {
         &self.authorities
+    }
+
+    /// The last moment at which all certificates of the trusted CA are valid.
+    pub fn authorities_not_after(&self) -> SystemTime {
+        self.authorities_not_after
     }
 
     /// The own certificate.
@@ -136,21 +144,21 @@ impl Identity {
     }
 }
 
-fn authorities(files: &Files) -> Result<RootCertStore, CertificateError> {
+/// The CA's certificates, and when the first of them ends.
+fn authorities(files: &Files) -> Result<(RootCertStore, SystemTime), CertificateError> {
     let (role, path) = (Role::Authority, &files.ca);
     let contents = pem::read(role, path)?;
     if contents.certificates.is_empty() {
         return Err(nothing(role, path.clone(), &contents));
     }
+    let bad = |detail| CertificateError::BadCertificate { role, path: path.clone(), detail };
+    let mut ends = Vec::new();
     let mut store = RootCertStore::empty();
     for certificate in contents.certificates {
-        store.add(certificate).map_err(|e| CertificateError::BadCertificate {
-            role,
-            path: path.clone(),
-            detail: e.to_string(),
-        })?;
+        ends.push(Details::read(&certificate).map_err(bad)?.not_after);
+        store.add(certificate).map_err(|e| bad(e.to_string()))?;
     }
-    Ok(store)
+    Ok((store, ends.into_iter().min().unwrap_or(SystemTime::UNIX_EPOCH)))
 }
 
 fn chain(files: &Files) -> Result<Vec<CertificateDer<'static>>, CertificateError> {

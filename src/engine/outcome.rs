@@ -133,6 +133,16 @@ fn scheduler_refused(words: &str) -> bool {
 }
 
 impl<T> Outcome<T> {
+    /// The word for it in metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Done(_) => "done",
+            Outcome::Refused(_) => "refused",
+            Outcome::NotSent(_) => "not_sent",
+            Outcome::InDoubt(_) => "in_doubt",
+        }
+    }
+
     /// The same outcome with another yield.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Outcome<U> {
         match self {

@@ -38,6 +38,7 @@ use self::handshake::handshake;
 use self::slots::{Share, Slots};
 use super::connection::{Progress, Shared, serve_connection};
 use super::tls::Tls;
+use crate::metrics::Metrics;
 
 /// The first wait after `accept` has failed for want of something.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -68,12 +69,15 @@ pub async fn serve(
     tls: Arc<ArcSwap<Tls>>,
     router: Router,
     limits: Limits,
+    metrics: Arc<Metrics>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
+    metrics.connections_limit.set(i64::try_from(limits.connections).unwrap_or(i64::MAX));
+    let throttle = Throttle::new(LOG_PERIOD);
     let server = Arc::new(Server {
         tls,
         slots: Slots::new(&limits),
-        shared: Arc::new(Shared::new(router, limits, shutdown.clone(), Throttle::new(LOG_PERIOD))),
+        shared: Arc::new(Shared::new(router, limits, shutdown.clone(), throttle, metrics)),
         connections: TaskTracker::new(),
         cut: CancellationToken::new(),
     });
@@ -196,6 +200,7 @@ fn concerns_one_client(e: &io::Error) -> bool {
 async fn admit(tcp: TcpStream, address: SocketAddr, server: &Arc<Server>) {
     let Some(share) = server.slots.share(address.ip()) else {
         let limit = server.shared.limits.connections_per_address;
+        server.shared.metrics.connection_refused("share");
         server.shared.throttle.log(
             "share",
             address,
@@ -220,12 +225,13 @@ async fn connection(
     server: Arc<Server>,
     place: (Share, OwnedSemaphorePermit),
 ) {
+    let open = server.shared.metrics.connection();
     tokio::select! {
         biased;
         () = server.cut.cancelled() => {}
         () = converse(tcp, address, &server) => {}
     }
-    drop(place);
+    drop((open, place));
 }
 
 async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server) {

@@ -11,6 +11,17 @@ use super::problem::Problem;
 use super::query::Query;
 use crate::store::{Desired, backup};
 
+/// Everything that was submitted, as `restore` reads it
+#[utoipa::path(
+    get,
+    path = "/backup",
+    responses(
+        (status = 200, description = "A line of JSON each: the head, then the objects and tombstones.",
+         body = String, content_type = "application/x-ndjson"),
+        (status = 400, description = "A query parameter is not known."),
+        (status = 500, description = "It cannot be written."),
+    )
+)]
 pub(super) async fn backup(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     Query::read(query.as_deref(), &[])?;
     // In this order: what is submitted anew in between stands in both, and then the object counts.

@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 use tracing::info;
+use utoipa::ToSchema;
 
 use super::connection::AnswerDeadline;
 use super::peer::Peer;
@@ -87,11 +88,14 @@ impl Shape {
 }
 
 /// What a change did to one object.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Receipt {
+    /// The object's name.
     pub(super) name: String,
+    /// The generation that it has now.
     pub(super) generation: u64,
+    /// `created`, `updated`, `unchanged` or `deleted`.
     pub(super) result: &'static str,
     /// The generation whose spec it has again.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -58,6 +58,7 @@ use super::accept::{Limits, Throttle};
 use super::peer::Peer;
 use super::problem::Problem;
 use crate::certificates::Fingerprint;
+use crate::metrics::Metrics;
 
 /// The most of a request's head, and of what is read ahead, in bytes a connection: 64 KiB is eight times what
 /// proxies usually let pass.
@@ -68,14 +69,21 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) stop: CancellationToken,
     pub(super) throttle: Throttle,
+    pub(super) metrics: Arc<Metrics>,
     router: Router,
     rate: DefaultKeyedRateLimiter<Fingerprint>,
 }
 
 impl Shared {
-    pub(super) fn new(router: Router, limits: Limits, stop: CancellationToken, throttle: Throttle) -> Shared {
+    pub(super) fn new(
+        router: Router,
+        limits: Limits,
+        stop: CancellationToken,
+        throttle: Throttle,
+        metrics: Arc<Metrics>,
+    ) -> Shared {
         let quota = Quota::per_second(limits.requests_per_second).allow_burst(limits.request_burst);
-        Shared { limits, stop, throttle, router, rate: DefaultKeyedRateLimiter::keyed(quota) }
+        Shared { limits, stop, throttle, metrics, router, rate: DefaultKeyedRateLimiter::keyed(quota) }
     }
 
     /// Drops the rate limiter's memory of identities that have all of their burst again: nothing is lost by it.
@@ -192,8 +200,10 @@ impl Service<Request<Incoming>> for Answering {
 
 impl Answering {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let Shared { limits, router, .. } = &*self.shared;
+        let Shared { limits, router, metrics, .. } = &*self.shared;
+        let asked = metrics.requests.begin(request.method());
         if let Some(wait) = self.shared.wait(&self.peer.fingerprint) {
+            asked.answered(StatusCode::TOO_MANY_REQUESTS, false);
             return too_many_requests(wait, limits);
         }
         let (mut head, body) = request.into_parts();
@@ -204,15 +214,18 @@ impl Answering {
         let deadline = AnswerDeadline::new(limits.handler, reading);
         head.extensions.insert(self.peer.clone());
         head.extensions.insert(deadline.clone());
+        head.extensions.insert(asked.route());
         let what = format!("{} {}", head.method, head.uri.path());
-        match deadline.keep(router.clone().oneshot(Request::from_parts(head, body))).await {
+        let answer = match deadline.keep(router.clone().oneshot(Request::from_parts(head, body))).await {
             Some(Ok(answer)) => answer,
             Some(Err(never)) => match never {},
             None => {
                 warn!(peer = %self.peer.address, "{what}: no answer in time, given up");
                 overdue()
             }
-        }
+        };
+        asked.answered(answer.status(), deadline.extended());
+        answer
     }
 }
 

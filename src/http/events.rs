@@ -8,6 +8,7 @@ use axum::response::Response;
 use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::query::{Query, bad};
@@ -21,6 +22,31 @@ const TAIL: usize = 100;
 /// Events taken out of the log at once; what a reader holds that does not read, about 30 kB.
 const BATCH: usize = 100;
 
+/// What was done, and why
+///
+/// The last events, oldest first, and then those to come.
+#[utoipa::path(
+    get,
+    path = "/events",
+    params(
+        ("tail" = Option<u32>, Query, maximum = 10000, description = "How many of the past are shown; 100 by default."),
+        ("since" = Option<u64>, Query, description = "The Id of an event: what comes after it is shown, not the tail."),
+        ("follow" = Option<bool>, Query, description = "false: ends with the last event there is."),
+        ("object" = Option<String>, Query, description = "Only events of this object."),
+        ("Last-Event-ID" = Option<u64>, Header, description = "As since, for clients that connect again."),
+    ),
+    responses(
+        (
+            status = 200, description = "An event a line, or server-sent events where Accept asks for them.",
+            content(
+                (ref("#/components/schemas/EventLine") = "application/x-ndjson"),
+                (String = "text/event-stream"),
+            )
+        ),
+        (status = 400, description = "A query parameter or Last-Event-ID cannot be read."),
+        (status = 503, description = "Too many wait or watch already, or the daemon is busy or stopping."),
+    )
+)]
 pub(super) async fn events(
     State(api): State<Api>,
     RawQuery(query): RawQuery,
@@ -80,11 +106,14 @@ struct Reading {
 }
 
 /// What is told to one who was away, or did not read, for so long that events are gone.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Missed {
+pub(super) struct Missed {
+    /// Always `missed`.
     kind: &'static str,
+    /// How many events.
     missed: u64,
+    /// The same in a sentence.
     text: String,
 }
 

@@ -8,8 +8,18 @@ use super::Api;
 use super::problem::Problem;
 use crate::planner::Evidence;
 
-/// Liveness: the loops are alive. When one of them dies the process ends, and this with it; what is asked here
+/// Whether it is alive
+///
+/// The loops turn. When one of them dies the process ends, and this with it; what is asked here
 /// is whether they still turn.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    responses(
+        (status = 200, description = "Alive.", body = String),
+        (status = 503, description = "The loop has not turned for some time."),
+    )
+)]
 pub(super) async fn healthz(State(api): State<Api>) -> Response {
     match api.sources.pulse.stalled(api.sources.clock.now()) {
         None => (StatusCode::OK, "ok\n").into_response(),
@@ -17,7 +27,17 @@ pub(super) async fn healthz(State(api): State<Api>) -> Response {
     }
 }
 
-/// Readiness: the state is loaded and a first complete list was seen.
+/// Whether it is ready
+///
+/// The state is loaded and a first complete list was seen.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    responses(
+        (status = 200, description = "Ready.", body = String),
+        (status = 503, description = "No complete list was seen yet; the detail says what is waited for."),
+    )
+)]
 pub(super) async fn readyz(State(api): State<Api>) -> Response {
     let engine = api.cache.engine().borrow().clone();
     match (engine.listed, engine.evidence(&api.sources.endpoint)) {

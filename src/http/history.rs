@@ -6,9 +6,11 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
-use super::change::{Caller, Shape, change};
+use super::change::{Caller, Receipt, Shape, change};
 use super::objects::{missing, named};
+use super::openapi::{Answers, Manners, submitted};
 use super::problem::Problem;
 use super::query::Query;
 use super::{Api, reply};
@@ -16,10 +18,12 @@ use crate::model::{Object, ObjectName, Revision};
 use crate::store::{Change, Transaction};
 
 /// An object's past.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Past<'a> {
+pub(super) struct Past<'a> {
+    /// The object's name.
     name: &'a str,
+    /// The generation that it has now.
     generation: u64,
     /// When it was deleted, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,15 +33,21 @@ struct Past<'a> {
 }
 
 /// One of its specs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Row<'a> {
+#[schema(as = Revision)]
+pub(super) struct Row<'a> {
+    /// The generation that it made.
     generation: u64,
+    /// When it was submitted, RFC 3339.
     at: String,
+    /// Who submitted it: the subject of the certificate.
     by: &'a str,
+    /// The generation whose spec this is again.
     #[serde(skip_serializing_if = "Option::is_none")]
     rolled_back_to: Option<u64>,
     /// As it was submitted.
+    #[schema(schema_with = submitted)]
     object: &'a Value,
 }
 
@@ -64,6 +74,22 @@ impl Row<'_> {
     }
 }
 
+/// The specs that an object has had
+///
+/// Also of a deleted object, as long as its tombstone is kept.
+#[utoipa::path(
+    get,
+    path = "/objects/{name}/history",
+    params(("name" = String, Path, description = "The object's name.")),
+    responses(
+        (
+            status = 200, description = "The last specs, newest first.", body = Past<'static>,
+            headers(("ETag" = String, description = "Its generation, in quotes.")),
+        ),
+        (status = 400, description = "A query parameter is not known, or the path cannot be read."),
+        (status = 404, description = "There never was such an object, or it is forgotten."),
+    )
+)]
 pub(super) async fn history(
     State(api): State<Api>,
     name: Result<Path<String>, PathRejection>,
@@ -78,6 +104,24 @@ pub(super) async fn history(
     }
 }
 
+/// Back to an earlier spec
+///
+/// Also of a deleted object, which is there again then.
+#[utoipa::path(
+    post,
+    path = "/objects/{name}/rollback",
+    params(
+        ("name" = String, Path, description = "The object's name."),
+        ("to" = Option<u64>, Query,
+         description = "The generation whose spec it is to have; without it the last spec that differs."),
+        Manners,
+    ),
+    responses(
+        (status = 201, description = "A deleted object is there again.", body = Receipt,
+         headers(("ETag" = String, description = "Its generation, in quotes."))),
+        Answers,
+    )
+)]
 pub(super) async fn rollback(
     State(api): State<Api>,
     name: Result<Path<String>, PathRejection>,

@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use super::change::{Caller, Shape, change};
+use super::openapi::{Answers, Manners};
 use super::problem::Problem;
 use super::query::Query;
 use super::{Api, reply};
@@ -20,6 +21,16 @@ fn as_submitted(object: &Object) -> Value {
     Value::Object(fields)
 }
 
+/// What was submitted
+#[utoipa::path(
+    get,
+    path = "/objects",
+    responses(
+        (status = 200, description = "Every object that is not deleted, by name.",
+         body = ref("#/components/schemas/StoredObjects"), content_type = "application/json"),
+        (status = 400, description = "A query parameter is not known."),
+    )
+)]
 pub(super) async fn all(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     Query::read(query.as_deref(), &[])?;
     let objects = api.sources.objects.borrow().clone();
@@ -28,6 +39,21 @@ pub(super) async fn all(State(api): State<Api>, RawQuery(query): RawQuery) -> Re
     Ok(reply::ok(&live))
 }
 
+/// What was submitted for one object
+#[utoipa::path(
+    get,
+    path = "/objects/{name}",
+    params(("name" = String, Path, description = "The object's name.")),
+    responses(
+        (
+            status = 200, description = "The object.",
+            body = ref("#/components/schemas/StoredObject"), content_type = "application/json",
+            headers(("ETag" = String, description = "Its generation, in quotes: for If-Match.")),
+        ),
+        (status = 400, description = "A query parameter is not known, or the path cannot be read."),
+        (status = 404, description = "There is no such object."),
+    )
+)]
 pub(super) async fn one(
     State(api): State<Api>,
     name: Result<Path<String>, PathRejection>,
@@ -43,6 +69,16 @@ pub(super) async fn one(
     }
 }
 
+/// Deletes an object and its containers
+#[utoipa::path(
+    delete,
+    path = "/objects/{name}",
+    params(
+        ("name" = String, Path, description = "The object's name."),
+        Manners,
+    ),
+    responses(Answers)
+)]
 pub(super) async fn delete(
     State(api): State<Api>,
     name: Result<Path<String>, PathRejection>,

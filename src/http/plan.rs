@@ -11,6 +11,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::change::{Receipt, refused};
 use super::problem::Problem;
@@ -21,40 +22,52 @@ use crate::planner::forecast::{Budget, Forecast, Present, forecast};
 use crate::store::{self, Desired, Effect, Transaction};
 
 /// The answer to `GET /plan`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Plan {
+pub(super) struct Plan {
     /// Objects for which something would be done.
     changes: usize,
+    /// All that there are, and what is to come for each.
     objects: Vec<Planned<Named>>,
 }
 
 /// The answer to a change that was only rehearsed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Rehearsed {
+pub(super) struct Rehearsed {
+    /// Always true: nothing was stored or done.
     dry_run: bool,
     /// Objects that would be changed, or for which something would be done.
     changes: usize,
+    /// What would be said of each, and what would be done for it.
     objects: Vec<Planned<Receipt>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Named {
+pub(super) struct Named {
     name: String,
     generation: u64,
 }
 
 /// An object, and what is to come for it.
-#[derive(Debug, Serialize)]
-struct Planned<Head> {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Planned<Head> {
     #[serde(flatten)]
     head: Head,
     #[serde(flatten)]
     forecast: Forecast,
 }
 
+/// What would be done now
+#[utoipa::path(
+    get,
+    path = "/plan",
+    responses(
+        (status = 200, description = "The steps that are to come for each object, a line each.", body = Plan),
+        (status = 400, description = "A query parameter is not known."),
+    )
+)]
 pub(super) async fn all(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     Query::read(query.as_deref(), &[])?;
     let objects: Vec<Arc<Object>> = {

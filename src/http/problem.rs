@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::peer::Peer;
 use super::reply;
@@ -14,21 +15,30 @@ use crate::model::strict::did_you_mean;
 use crate::model::submission::SubmissionError;
 use crate::store::StoreError;
 
-/// An error on its way to the client.
-#[derive(Debug, Clone, Serialize)]
+/// The media type of errors.
+pub(super) const PROBLEM: &str = "application/problem+json";
+
+/// An error, RFC 9457.
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Problem {
+    /// Always `about:blank`: the title says it.
     #[serde(rename = "type")]
     kind: &'static str,
+    /// What is wrong, in short.
     title: &'static str,
+    /// The status code.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// What was attempted, what is wrong with it, and what is allowed.
     detail: String,
+    /// The field or parameter that is wrong, such as `HostConfig.Memory`.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
     /// Further members, beside those of every problem.
     #[serde(flatten)]
     members: Option<Box<Map<String, Value>>>,
     #[serde(skip)]
-    allow: Option<&'static str>,
+    allow: Option<String>,
     /// Seconds.
     #[serde(skip)]
     retry_after: Option<u16>,
@@ -58,7 +68,7 @@ impl Problem {
         Problem { members: Some(Box::new(members)), ..self }
     }
 
-    pub(super) fn wrong_method(method: &Method, path: &str, allowed: &'static str) -> Problem {
+    pub(super) fn wrong_method(method: &Method, path: &str, allowed: String) -> Problem {
         let detail = format!("{method} is not for {path}; allowed is {allowed}");
         Problem {
             allow: Some(allowed),
@@ -66,8 +76,8 @@ impl Problem {
         }
     }
 
-    pub(super) fn no_such_path(path: &str, routes: &[&'static str]) -> Problem {
-        let hint = match did_you_mean(path, routes.iter().copied()) {
+    pub(super) fn no_such_path(path: &str, routes: &[String]) -> Problem {
+        let hint = match did_you_mean(path, routes.iter().map(String::as_str)) {
             Some(near) => format!("did you mean {near}?"),
             None => format!("there are {}", routes.join(", ")),
         };
@@ -146,9 +156,9 @@ impl From<StoreError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = reply::json(status, "application/problem+json", &self);
-        if let Some(allow) = self.allow {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+        let mut response = reply::json(status, PROBLEM, &self);
+        if let Some(allow) = self.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
+            response.headers_mut().insert(header::ALLOW, allow);
         }
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

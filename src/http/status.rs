@@ -6,12 +6,34 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use futures_util::stream;
 
+use super::openapi::Watch;
 use super::problem::Problem;
 use super::query::{Query, bad};
 use super::stream::Item;
 use super::{Api, objects, reply, stream as answers};
 use crate::model::ObjectName;
+use crate::status::{ClusterStatus, ObjectStatus};
 
+/// How everything is doing
+///
+/// With `watch` everything as it is, and then what changes, a line each.
+#[utoipa::path(
+    get,
+    path = "/status",
+    params(Watch),
+    responses(
+        (
+            status = 200, description = "The manager, the engine and every object; with watch a stream.",
+            content(
+                (ClusterStatus = "application/json"),
+                (ref("#/components/schemas/StatusLine") = "application/x-ndjson"),
+                (String = "text/event-stream"),
+            )
+        ),
+        (status = 400, description = "A query parameter or Last-Event-ID cannot be read."),
+        (status = 503, description = "Too many wait or watch already, or the daemon is busy or stopping."),
+    )
+)]
 pub(super) async fn all(
     State(api): State<Api>,
     RawQuery(query): RawQuery,
@@ -24,6 +46,28 @@ pub(super) async fn all(
     Ok(reply::ok(&api.sources.cluster()))
 }
 
+/// How one object is doing
+///
+/// With `watch` as it is, and then as it changes.
+#[utoipa::path(
+    get,
+    path = "/status/{name}",
+    params(("name" = String, Path, description = "The object's name."), Watch),
+    responses(
+        (
+            status = 200, description = "The object and its containers; with watch a stream.",
+            content(
+                (ObjectStatus = "application/json"),
+                (ref("#/components/schemas/StatusLine") = "application/x-ndjson"),
+                (String = "text/event-stream"),
+            ),
+            headers(("ETag" = String, description = "Its generation, in quotes; not with watch.")),
+        ),
+        (status = 400, description = "A query parameter or Last-Event-ID cannot be read, or the path."),
+        (status = 404, description = "There is no such object, or nothing is left of a deleted one."),
+        (status = 503, description = "Too many wait or watch already, or the daemon is busy or stopping."),
+    )
+)]
 pub(super) async fn one(
     State(api): State<Api>,
     name: Result<Path<String>, PathRejection>,

@@ -21,6 +21,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
+use super::negotiate;
 use super::problem::Problem;
 use super::query::{self, Query};
 use crate::model::strict::shown;
@@ -51,11 +52,7 @@ enum Form {
 impl Form {
     /// The form that `Accept` asks for.
     fn asked_for(headers: &HeaderMap) -> Form {
-        let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let mut types = accepted
-            .flat_map(|value| value.split(','))
-            .map(|range| range.split_once(';').map_or(range, |(media_type, _)| media_type).trim());
-        match types.any(|media_type| media_type.eq_ignore_ascii_case("text/event-stream")) {
+        match negotiate::prefers(headers, "text/event-stream", "application/x-ndjson") {
             true => Form::ServerSentEvents,
             false => Form::Lines,
         }

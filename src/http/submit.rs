@@ -9,6 +9,7 @@ use axum::response::Response;
 
 use super::change::{Caller, Shape, change};
 use super::connection::BodyError;
+use super::openapi::{Answers, Manners};
 use super::problem::Problem;
 use super::query::bad;
 use super::{Api, BODY_MAX_BYTES};
@@ -17,6 +18,36 @@ use crate::model::strict::shown;
 use crate::model::submission::{self, Submission};
 use crate::store::{Change, Precondition, Transaction};
 
+/// Takes one object, or an array of objects as one transaction
+///
+/// Whatever the `Content-Type` says: curl's `-d` says that it is a form.
+#[utoipa::path(
+    post,
+    path = "/submit",
+    params(
+        ("prune" = Option<String>, Query,
+         description = "Only with an array: objects whose names begin so and that it does not hold are deleted."),
+        ("If-None-Match" = Option<String>, Header, pattern = "^\\*$",
+         description = "The object must be new. Not for arrays."),
+        Manners,
+    ),
+    request_body(
+        description = "One object, or an array of them.",
+        content(
+            (ref("#/components/schemas/Submission") = "application/json"),
+            (ref("#/components/schemas/Submission") = "application/x-www-form-urlencoded"),
+        ),
+    ),
+    responses(
+        (status = 201, description = "Taken, and at least one object is new. One receipt, or an array of them.",
+         body = ref("#/components/schemas/Receipts"), content_type = "application/json",
+         headers(("ETag" = String, description = "The object's generation, in quotes; not for arrays."))),
+        (status = 403, description = "Refused by policy: the object asks for what submitters may not have."),
+        (status = 408, description = "The body did not arrive in time."),
+        (status = 413, description = "The body is too long; submit in several parts."),
+        Answers,
+    )
+)]
 pub(super) async fn submit(
     State(api): State<Api>,
     caller: Caller,

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
+use utoipa::ToSchema;
 
 use super::Api;
 use super::change::{Receipt, Shape};
@@ -31,9 +32,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 const PAUSE_AN_OBJECT: Duration = Duration::from_micros(50);
 
 /// How it ended; the worst is the greatest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Outcome {
+#[schema(as = SettledAs)]
+pub(super) enum Outcome {
     /// As wanted, for as long as `Update.Monitor` asks; a deleted object: nothing of it is left.
     Converged,
     /// Not yet.
@@ -47,11 +49,12 @@ enum Outcome {
 }
 
 /// What became of one object.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Settled {
+pub(super) struct Settled {
     #[serde(flatten)]
     receipt: Receipt,
+    /// How it ended.
     outcome: Outcome,
     /// One sentence, the engine's own words kept.
     reason: String,

@@ -44,6 +44,40 @@ pub fn read<T: de::DeserializeOwned>(value: &Value, aside: &[&'static str]) -> R
     T::deserialize(Strict { value, path: String::new(), aside })
 }
 
+/// The names of a struct's fields, as they stand in JSON.
+pub(crate) fn fields<T: de::DeserializeOwned>() -> &'static [&'static str] {
+    let mut found: &'static [&'static str] = &[];
+    // There is nothing to read: what is wanted is only what the type asks for.
+    let _ = T::deserialize(Asking(&mut found));
+    found
+}
+
+/// Takes note of the fields that are asked for, and has none of them.
+struct Asking<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for Asking<'_> {
+    type Error = FieldError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, FieldError> {
+        Err(FieldError::new("", "nothing is here"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, FieldError> {
+        *self.0 = fields;
+        self.deserialize_any(visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
 /// The most characters of what was given that a message repeats.
 const SHOWN_CHARS: usize = 64;
 

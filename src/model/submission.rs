@@ -20,7 +20,7 @@ use crate::policy::{self, Refusal};
 /// The most dead containers that may be kept a slot.
 pub const MAX_HISTORY: u32 = 100;
 /// Our own fields, beside Docker's.
-const OWN: [&str; 7] = ["Name", "Count", "Update", "OnNodeLost", "Pull", "Constraints", "History"];
+pub(crate) const OWN: [&str; 7] = ["Name", "Count", "Update", "OnNodeLost", "Pull", "Constraints", "History"];
 /// Own fields that do not ask for a new container.
 const NOT_IN_TEMPLATE: [&str; 6] = ["Name", "Count", "Update", "OnNodeLost", "Pull", "History"];
 

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::clock::Time;
 use crate::engine::Node;
@@ -21,7 +22,7 @@ use crate::model::{Container, Sight};
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 
 /// How far a node may be believed; the best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
     /// It is there.
@@ -37,6 +38,17 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// The word for it, as the status has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Standing::Up => "up",
+            Standing::Settling => "settling",
+            Standing::Down => "down",
+            Standing::Unknown => "unknown",
+            Standing::Lost => "lost",
+        }
+    }
+
     /// True where containers can be reached.
     pub fn reachable(self) -> bool {
         matches!(self, Standing::Up | Standing::Settling)

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Action, Evidence, Input, Step, plan};
 use crate::clock::Time;
@@ -21,7 +22,7 @@ use crate::observed::nodes::Nodes;
 pub const MAX_LINES: usize = 2_010;
 
 /// What is to come for one object.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Forecast {
     /// The steps in their order, one line each, with their causes.

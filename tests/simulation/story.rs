@@ -65,6 +65,7 @@ impl Daemon {
             cache: cache.clone(),
             actuator: Arc::new(actuator),
             journal: store.journal().clone(),
+            metrics: Arc::default(),
             board: board.clone(),
             endpoint: "simulated".into(),
             pulse: Pulse::new(clock.now()),

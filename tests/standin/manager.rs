@@ -75,6 +75,7 @@ impl Manager {
             cache: cache.clone(),
             actuator: Arc::new(actuator),
             journal: store.journal().clone(),
+            metrics: Arc::default(),
             board,
             endpoint: sources.endpoint.clone(),
             pulse,

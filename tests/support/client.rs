@@ -5,9 +5,9 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use super::Certificates;
 use super::certificates::PASSWORD;
 use super::process::{run_with_input, text};
+use super::{Certificates, documented};
 
 /// Where to, and with which certificates.
 #[derive(Clone)]
@@ -71,13 +71,19 @@ impl Client {
         run_with_input(&mut command, body)
     }
 
-    /// The answer, or curl's complaint where there was none.
+    /// The answer, or curl's complaint where there was none. What is answered must be documented.
+    #[track_caller]
     pub(crate) fn try_request(&self, path: &str, arguments: &[&str], body: &[u8]) -> Result<Reply, String> {
         let output = self.curl(path, arguments, body);
         if !output.status.success() {
             return Err(format!("{}: {}", output.status, text(&output.stderr)));
         }
-        Ok(Reply::parse(&text(&output.stderr), &text(&output.stdout)))
+        let reply = Reply::parse(&text(&output.stderr), &text(&output.stdout));
+        // Plain HTTP is answered before there is a request.
+        if self.url.starts_with("https:") {
+            documented::check(documented::method(arguments), path, &reply);
+        }
+        Ok(reply)
     }
 
     pub(crate) fn request(&self, path: &str, arguments: &[&str], body: &[u8]) -> Reply {

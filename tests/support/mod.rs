@@ -14,6 +14,7 @@ pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod daemon;
 pub(crate) mod dockerd;
+pub(crate) mod documented;
 pub(crate) mod engine;
 pub(crate) mod events;
 pub(crate) mod image;

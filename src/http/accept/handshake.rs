@@ -28,7 +28,7 @@ const USE_HTTPS: &str = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; c
 /// Why a connection did not come to be.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    /// A word for the log's throttle.
+    /// A word for the log's throttle and the metrics.
     kind: &'static str,
     /// A sentence for the log.
     reason: String,
@@ -92,8 +92,9 @@ impl Refusal {
         &self.reason
     }
 
-    /// Tells the log, and lets the client read what it was told.
+    /// Counts it, tells the log, and lets the client read what it was told.
     pub(super) async fn settle(self, address: SocketAddr, shared: &Shared) {
+        shared.metrics.connection_refused(self.kind);
         if self.everyday {
             debug!(peer = %address, "no connection: {}", self.reason);
         } else {
@@ -122,16 +123,16 @@ fn explain_tls(error: &Error) -> Refusal {
     use CertificateError as Bad;
     let (kind, reason) = match error {
         Error::NoCertificatesPresented => {
-            ("no certificate", "it has shown no client certificate (curl: --cert cert.pem --key key.pem)")
+            ("no_certificate", "it has shown no client certificate (curl: --cert cert.pem --key key.pem)")
         }
         Error::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature) => {
-            ("other CA", "its certificate is of another CA than the one in --tlscacert")
+            ("other_ca", "its certificate is of another CA than the one in --tlscacert")
         }
         Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
             ("expired", "its certificate has expired: have a new one made")
         }
         Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
-            ("not yet", "its certificate is not valid yet: compare the clocks of both machines")
+            ("not_yet", "its certificate is not valid yet: compare the clocks of both machines")
         }
         Error::InvalidCertificate(Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. }) => {
             ("purpose", "its certificate is not for clients: the extended key usage lacks clientAuth")
@@ -151,7 +152,7 @@ fn explain_tls(error: &Error) -> Refusal {
              and an address that the certificate is for)",
         ),
         Error::AlertReceived(AlertDescription::CertificateExpired) => {
-            ("own expired", "it says that this daemon's certificate has expired, or its clock is wrong")
+            ("own_expired", "it says that this daemon's certificate has expired, or its clock is wrong")
         }
         Error::PeerIncompatible(_) => ("incompatible", "it has no TLS 1.2 or 1.3, or no cipher in common"),
         _ => return Refusal::new("other", &error.to_string()),

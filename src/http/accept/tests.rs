@@ -52,7 +52,8 @@ impl Site {
         let address = listeners[0].local_addr().unwrap();
         let tls = Arc::new(ArcSwap::from_pointee(Tls::new(&Identity::load(files).unwrap()).unwrap()));
         let stop = CancellationToken::new();
-        let served = tokio::spawn(serve(listeners, tls.clone(), router(), limits, stop.clone()));
+        let served =
+            tokio::spawn(serve(listeners, tls.clone(), router(), limits, Arc::default(), stop.clone()));
         Site { address, tls, stop, served }
     }
 

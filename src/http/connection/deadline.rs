@@ -1,6 +1,7 @@
 //! The time that a handler has for the head of its answer.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,17 +15,28 @@ use tokio::time::{Instant, timeout_at};
 pub struct AnswerDeadline {
     usual: Duration,
     until: Arc<Mutex<Instant>>,
+    extended: Arc<AtomicBool>,
 }
 
 impl AnswerDeadline {
     pub(super) fn new(usual: Duration, reading_body: Duration) -> AnswerDeadline {
-        AnswerDeadline { usual, until: Arc::new(Mutex::new(Instant::now() + reading_body + usual)) }
+        AnswerDeadline {
+            usual,
+            until: Arc::new(Mutex::new(Instant::now() + reading_body + usual)),
+            extended: Arc::default(),
+        }
     }
 
     /// The answer may take `wait` from now, and after that the usual time. Never shortens.
     pub fn allow(&self, wait: Duration) {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         *until = (*until).max(Instant::now() + wait + self.usual);
+        self.extended.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the handler was asked to wait.
+    pub(super) fn extended(&self) -> bool {
+        self.extended.load(Ordering::Relaxed)
     }
 
     /// Awaits `answer` until the deadline, wherever that has moved meanwhile.

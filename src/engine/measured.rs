@@ -1,0 +1,95 @@
+//! Any engine, with its calls counted and timed for `/metrics`. It changes nothing about them.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+
+use super::{Engine, EngineError, Hint, Holder, Info, NewContainer, Outcome};
+use crate::metrics::Metrics;
+use crate::model::{Container, ContainerId, ObjectName, Pull};
+
+/// An engine whose calls are counted.
+pub struct Measured {
+    engine: Arc<dyn Engine>,
+    metrics: Arc<Metrics>,
+}
+
+impl Measured {
+    /// Counts the calls of `engine` in `metrics`.
+    pub fn new(engine: Arc<dyn Engine>, metrics: Arc<Metrics>) -> Measured {
+        Measured { engine, metrics }
+    }
+
+    async fn question<T>(
+        &self,
+        call: &'static str,
+        work: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, EngineError> {
+        let ongoing = self.metrics.engine_calls.begin(call);
+        let answer = work.await;
+        ongoing.ended(if answer.is_ok() { "done" } else { "failed" });
+        answer
+    }
+
+    async fn change<T>(&self, call: &'static str, work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+        let ongoing = self.metrics.engine_calls.begin(call);
+        let outcome = work.await;
+        ongoing.ended(outcome.word());
+        outcome
+    }
+}
+
+#[async_trait]
+impl Engine for Measured {
+    async fn info(&self) -> Result<Info, EngineError> {
+        self.question("info", self.engine.info()).await
+    }
+
+    /// The complete list and that of one object are two kinds: one takes as long as the cluster is large.
+    async fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Result<Vec<Container>, EngineError> {
+        let call = if object.is_none() { "list" } else { "list_object" };
+        self.question(call, self.engine.list(cluster, object)).await
+    }
+
+    async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Holder, EngineError> {
+        self.question("inspect", self.engine.inspect(cluster, name_or_id)).await
+    }
+
+    async fn provide_image(&self, image: &str, pull: Pull) -> Outcome<()> {
+        self.change("pull", self.engine.provide_image(image, pull)).await
+    }
+
+    async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
+        self.change("create", self.engine.create(new)).await
+    }
+
+    async fn start(&self, id: &ContainerId) -> Outcome<()> {
+        self.change("start", self.engine.start(id)).await
+    }
+
+    async fn stop(&self, id: &ContainerId, grace: Duration) -> Outcome<()> {
+        self.change("stop", self.engine.stop(id, grace)).await
+    }
+
+    async fn remove(&self, id: &ContainerId) -> Outcome<()> {
+        self.change("remove", self.engine.remove(id)).await
+    }
+
+    async fn hints(
+        &self,
+        cluster: &str,
+    ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError> {
+        let hints = self.question("events", self.engine.hints(cluster)).await?;
+        let events = self.metrics.engine_events.clone();
+        let count = move |hint: &Result<Hint, EngineError>| {
+            if hint.is_ok() {
+                events.inc();
+            }
+        };
+        Ok(hints.inspect(count).boxed())
+    }
+}

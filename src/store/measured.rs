@@ -1,0 +1,55 @@
+//! Any store, with its commits counted and timed for `/metrics`. It changes nothing about them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::{Committed, Quarantined, Store, StoreError, Transaction};
+use crate::journal::Journal;
+use crate::metrics::Metrics;
+use crate::model::{ObjectName, Objects};
+
+/// A store whose commits are counted.
+pub struct Measured {
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+}
+
+impl Measured {
+    /// Counts the commits of `store` in `metrics`.
+    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Measured {
+        Measured { store, metrics }
+    }
+}
+
+#[async_trait]
+impl Store for Measured {
+    async fn commit(&self, transaction: Transaction) -> Result<Vec<Committed>, StoreError> {
+        let ongoing = self.metrics.store_calls.begin("commit");
+        let result = self.store.commit(transaction).await;
+        ongoing.ended(match &result {
+            Ok(_) => "done",
+            Err(StoreError::NoSpace(_) | StoreError::Unsettled(_) | StoreError::Stopping) => "failed",
+            Err(_) => "refused",
+        });
+        result
+    }
+
+    fn objects(&self) -> watch::Receiver<Arc<Objects>> {
+        self.store.objects()
+    }
+
+    fn quarantined(&self) -> Arc<BTreeMap<ObjectName, Quarantined>> {
+        self.store.quarantined()
+    }
+
+    fn journal(&self) -> &Journal {
+        self.store.journal()
+    }
+
+    fn durability(&self) -> String {
+        self.store.durability()
+    }
+}
