@@ -34,7 +34,7 @@
 //! * An engine call has one of four outcomes ([`engine::Outcome`]); one whose effect is unknown keeps its name
 //!   and counts as occupied until it is known.
 //! * Each outside thing is named in one place: bollard in [`engine`], axum and rustls' server side in [`http`],
-//!   clap in [`cli`].
+//!   clap in [`cli`], redb in [`store`], the Prometheus client in [`metrics`].
 //! * Every task has an owner: [`app`] starts all of them, and when one of the loops ends the process ends too.
 
 pub mod actuator;
