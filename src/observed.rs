@@ -105,6 +105,8 @@ impl EngineState {
             return None;
         }
         let reason = match self.nodes.all().next() {
+            // They are told of with the first list, not before.
+            None if self.listed.is_none() => return None,
             None => format!("the manager at {endpoint} names no node: waiting until it does"),
             Some(node) => format!(
                 "no node behind {endpoint} is up ({}: {}): nothing is created or removed until one is",
@@ -443,6 +445,22 @@ mod tests {
 
     fn there(cache: &Cache) -> Vec<(String, State)> {
         cache.all().iter().map(|c| (c.id.0.to_string(), c.state)).collect()
+    }
+
+    #[test]
+    fn before_the_first_list_it_is_the_list_that_is_waited_for_and_not_the_nodes_that_come_with_it() {
+        let kind = Kind::ClassicSwarm;
+        let info =
+            Info { kind, id: String::new(), version: String::new(), api: String::new(), nodes: Vec::new() };
+        let mut state =
+            EngineState { info: Some(info), trouble: None, listed: None, nodes: Nodes::default() };
+        let reason = |state: &EngineState| match state.evidence("tcp://m:1") {
+            Evidence::Waiting { reason, .. } => reason,
+            Evidence::Good => "good".to_owned(),
+        };
+        assert_eq!(reason(&state), "waiting for the first complete list from tcp://m:1");
+        state.listed = Some(Time(1));
+        assert_eq!(reason(&state), "the manager at tcp://m:1 names no node: waiting until it does");
     }
 
     #[test]
