@@ -51,20 +51,7 @@ fn is_standard(file: &Path) -> bool {
 
 pub(super) fn save(flags: &BackupFlags) -> ExitCode {
     if flags.offline {
-        let done = flags
-            .connection
-            .state_dir()
-            .and_then(|dir| {
-                anyhow::ensure!(
-                    dir.is_dir(),
-                    "there is no directory {}: say with --data-dir where the state is",
-                    dir.display()
-                );
-                let _lock = redb::Lock::take(&dir).context("leave --offline out to ask a running daemon")?;
-                Ok(backup::write(&redb::export(&dir)?, Time::of_the_wall())?)
-            })
-            .and_then(|text| keep(&text, &flags.file));
-        return match done {
+        return match save_offline(flags) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(REFUSED, &format!("{error:#}")),
         };
@@ -81,6 +68,14 @@ pub(super) fn save(flags: &BackupFlags) -> ExitCode {
         keep(text, &flags.file)?;
         Ok(0)
     })
+}
+
+fn save_offline(flags: &BackupFlags) -> anyhow::Result<()> {
+    let dir = flags.connection.state_dir()?;
+    let shown = dir.display();
+    anyhow::ensure!(dir.is_dir(), "there is no directory {shown}: say with --data-dir where the state is");
+    let _lock = redb::Lock::take(&dir).context("leave --offline out to ask a running daemon")?;
+    keep(&backup::write(&redb::export(&dir)?, Time::of_the_wall())?, &flags.file)
 }
 
 /// Checks a backup and writes it, whole or not at all.
@@ -114,21 +109,12 @@ fn contents(desired: &Desired) -> String {
 pub(super) fn restore(flags: &RestoreFlags) -> ExitCode {
     match try_restore(flags) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(REFUSED, &format!("{error:#}; nothing was changed")),
+        Err(error) => complain(REFUSED, &format!("{error:#}")),
     }
 }
 
 fn try_restore(flags: &RestoreFlags) -> anyhow::Result<()> {
-    let mut text = String::new();
-    let read = match is_standard(&flags.file) {
-        true => io::stdin().read_to_string(&mut text),
-        false => File::open(&flags.file).and_then(|mut file| file.read_to_string(&mut text)),
-    };
-    read.with_context(|| format!("{} cannot be read", flags.file.display()))?;
-    let (desired, made) = backup::read(&text).with_context(|| flags.file.display().to_string())?;
-    let dir = flags.data_dir.clone().map_or_else(default_data_dir, Ok).map_err(anyhow::Error::msg)?;
-    anyhow::ensure!(dir.as_os_str() != "none", "the data directory `none` keeps nothing: give --data-dir");
-    let _lock = redb::Lock::take(&dir)?;
+    let (dir, _lock, desired, made) = prepare(flags).context("nothing was changed")?;
     let contents = contents(&desired);
     let aside = redb::restore(&dir, desired, Time::of_the_wall())?;
     output::line(format!(
@@ -140,4 +126,19 @@ fn try_restore(flags: &RestoreFlags) -> anyhow::Result<()> {
         output::line(format!("The state before is in {}.", aside.display()))?;
     }
     Ok(())
+}
+
+/// All that can be refused before anything is touched: the directory, taken, and what it is to hold, as of when.
+fn prepare(flags: &RestoreFlags) -> anyhow::Result<(PathBuf, redb::Lock, Desired, String)> {
+    let mut text = String::new();
+    let read = match is_standard(&flags.file) {
+        true => io::stdin().read_to_string(&mut text),
+        false => File::open(&flags.file).and_then(|mut file| file.read_to_string(&mut text)),
+    };
+    read.with_context(|| format!("{} cannot be read", flags.file.display()))?;
+    let (desired, made) = backup::read(&text).with_context(|| flags.file.display().to_string())?;
+    let dir = flags.data_dir.clone().map_or_else(default_data_dir, Ok).map_err(anyhow::Error::msg)?;
+    anyhow::ensure!(dir.as_os_str() != "none", "the data directory `none` keeps nothing: give --data-dir");
+    let lock = redb::Lock::take(&dir)?;
+    Ok((dir, lock, desired, made))
 }
