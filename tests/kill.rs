@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use serde_json::{Value, json};
 use support::daemon::Setup;
-use support::{Certificates, Daemon};
+use support::{Certificates, Daemon, set};
 use swarm_cluster_state_manager::certificates::{Files, Identity};
 use swarm_cluster_state_manager::client::{self, Ask};
 use tokio::task::JoinSet;
@@ -140,10 +140,6 @@ fn kill(process: u32) {
     let _ = std::process::Command::new("kill").args(["-KILL", &process.to_string()]).output();
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
-}
-
 fn client_of(daemon: &Daemon, certificates: &Certificates) -> client::Daemon {
     let files = Files { ca: certificates.ca(), cert: certificates.cert(), key: certificates.key() };
     let identity = Identity::load(&files).unwrap();
@@ -152,8 +148,8 @@ fn client_of(daemon: &Daemon, certificates: &Certificates) -> client::Daemon {
 
 #[test]
 fn nothing_acknowledged_is_lost_and_no_array_is_there_by_half_wherever_it_dies() {
-    let rounds = number("SCSM_STATE_KILL_ROUNDS").unwrap_or(ROUNDS);
-    let seed = number("SCSM_SEED").unwrap_or_else(|| fastrand::u64(..));
+    let rounds = set("SCSM_STATE_KILL_ROUNDS").unwrap_or(ROUNDS);
+    let seed = set("SCSM_SEED").unwrap_or_else(|| fastrand::u64(..));
     println!("{rounds} rounds of SCSM_SEED={seed}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let data = tempfile::tempdir().unwrap();

@@ -14,18 +14,12 @@ use super::exactly::{CONVERGES, Longest, Strangers, exact, live, lives, slot};
 use super::object;
 use super::support::daemon::Setup;
 use super::support::events::Event;
-use super::support::{Certificates, Daemon, Dockerd, Engine, Events, SOON};
+use super::support::{Certificates, Daemon, Dockerd, Engine, Events, SOON, set};
 
 /// How many are asked for, where it is not none.
 const ALL: usize = 20;
 /// Unless `SCSM_KILL_ROUNDS` says otherwise: half of them on the way up, half on the way down.
 const ROUNDS: u32 = 200;
-
-/// A number from the environment.
-fn set<T: std::str::FromStr>(name: &str) -> Option<T> {
-    let value = std::env::var(name).ok()?;
-    Some(value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value:?}")))
-}
 
 /// The moment of a round's death, between none and the whole of a time. A round's moment depends on no other's.
 fn moment(seed: u64, round: u32, whole: Duration) -> Duration {

@@ -80,6 +80,12 @@ pub(crate) fn lock(name: &str) -> File {
     file
 }
 
+/// A number from the environment.
+pub(crate) fn set<T: std::str::FromStr>(name: &str) -> Option<T> {
+    let value = std::env::var(name).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value:?}")))
+}
+
 /// Whether the tests that need Docker are to be left out, and says so where they are.
 pub(crate) fn docker_left_out() -> bool {
     let left_out =
