@@ -89,7 +89,8 @@ impl Actuator {
 
     async fn create(&self, object: &Object, marks: &Marks) -> Report {
         let _place = self.calls.acquire().await;
-        let template = &object.spec.template;
+        // A step is begun for an object as it was; another one is planned for what it has become.
+        let template = object.template(&marks.template).unwrap_or(&object.spec.template);
         let made = match self.engine.create(NewContainer { marks, cluster: &self.cluster, template }).await {
             Outcome::Refused(refusal) if refusal.kind == RefusalKind::NameTaken => {
                 match self.engine.inspect(&self.cluster, &marks.container_name()).await {
@@ -136,7 +137,7 @@ impl Actuator {
             image: image.to_owned(),
             created: self.clock.now(),
             detail: None,
-            signalled: false,
+            signalled: None,
         }
     }
 

@@ -254,7 +254,7 @@ impl App {
         let stop = CancellationToken::new();
 
         let shop = Shop {
-            objects: store.objects(),
+            store: store.clone(),
             cache: cache.clone(),
             actuator: Arc::new(Actuator::new(
                 engine.clone(),

@@ -13,7 +13,7 @@ use futures_util::stream::BoxStream;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::model::{Constraint, Container, ContainerId, Marks, ObjectName};
+use crate::model::{Constraint, Container, ContainerId, Marks, ObjectName, Signal};
 
 pub mod docker;
 mod measured;
@@ -172,8 +172,8 @@ pub enum Hint {
     Ended(ObjectName, ContainerId),
     /// This container of the object was removed.
     Destroyed(ObjectName, ContainerId),
-    /// Somebody sent this container a signal: `docker stop` or `docker kill`.
-    Signalled(ContainerId),
+    /// A user sent this container a signal: `docker stop`, `docker kill` or `docker restart`.
+    Signalled(ContainerId, Signal),
     /// Look at everything, nodes included.
     Everything,
 }

@@ -12,14 +12,28 @@ use std::time::Duration;
 use crate::backoff;
 use crate::clock::Time;
 use crate::engine::{Outcome, RefusalKind};
-use crate::model::{Container, ContainerId, Health, Marks, Object, Sight, State, TemplateHash};
+use crate::model::{
+    Container, ContainerId, Health, Marks, Object, Sight, Signal, Signalled, State, TemplateHash,
+};
 use crate::planner::Action;
+
+mod tries;
+
+pub use tries::Tries;
 
 /// The most creates of one object under way at once; engine calls have a common limit besides. Small enough that
 /// an object with thousands of containers to make queues only these few before everybody else's.
 pub const MAX_WINDOW: u32 = 16;
 /// A create in doubt that no list has shown for this long is forgotten: should it land yet, the list says so.
 const DOUBT_LIFETIME: Duration = Duration::from_secs(300);
+
+/// A container that a user has stopped is replaced after this long, unless it runs again: `docker restart` stops it
+/// first. The engine takes some tenths of a second between the two, on a busy machine some seconds.
+pub const RESTART_GRACE: Duration = Duration::from_secs(3);
+/// Docker's grace period where a container has none of its own.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+/// How much later than its grace period allows an end may be seen that a signal explains.
+const END_SLACK: Duration = Duration::from_secs(5);
 
 /// So many definite failures in a row, and whoever waits is told that it has failed. The first may be bad luck and
 /// the second its echo; with the waits between them the third comes some seconds after the first. It is tried
@@ -55,10 +69,20 @@ impl Failures {
 /// What is remembered of one container.
 #[derive(Debug, Clone, Default)]
 struct Seen {
+    slot: u32,
+    /// When it was seen last, it ran on a template that is not the present one.
+    stale: bool,
     running_since: Option<Time>,
     unhealthy_since: Option<Time>,
+    removing_since: Option<Time>,
     end_counted: bool,
     start_refused: bool,
+    /// A start of it was answered with success, and it has not been seen running since.
+    start_done: bool,
+    /// It was there when we came.
+    adopted: bool,
+    /// Restarts by the engine that are counted already.
+    restarts: Option<u64>,
     removal: Failures,
     stops_unanswered: u32,
 }
@@ -66,6 +90,8 @@ struct Seen {
 /// A create whose outcome is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doubt {
+    /// The template of the container.
+    pub template: TemplateHash,
     /// Why it is not known.
     pub why: String,
     /// When the same name may be tried again.
@@ -113,13 +139,13 @@ impl Report {
 #[derive(Debug, Clone)]
 pub struct History {
     generation: u64,
-    template: Option<TemplateHash>,
-    image: String,
-    image_provided: bool,
-    template_works: bool,
-    window: u32,
-    whole: Failures,
-    slots: BTreeMap<u32, Failures>,
+    present: Tries,
+    /// Of the template that worked last, while the present one is another and has not converged.
+    fallback: Option<Tries>,
+    /// Slots that are the present template's: it has proven itself there, or we ended the old container for it.
+    updated: BTreeSet<u32>,
+    /// Slots whose container a user has stopped, perhaps to start it again: until when nothing is created there.
+    held: BTreeMap<u32, Time>,
     seen: BTreeMap<ContainerId, Seen>,
     doubts: BTreeMap<(u32, u32), Doubt>,
     taken: BTreeSet<(u32, u32)>,
@@ -133,13 +159,10 @@ impl History {
     pub fn new(seed: u64) -> History {
         History {
             generation: 0,
-            template: None,
-            image: String::new(),
-            image_provided: false,
-            template_works: false,
-            window: MAX_WINDOW,
-            whole: Failures::default(),
-            slots: BTreeMap::new(),
+            present: Tries::default(),
+            fallback: None,
+            updated: BTreeSet::new(),
+            held: BTreeMap::new(),
             seen: BTreeMap::new(),
             doubts: BTreeMap::new(),
             taken: BTreeSet::new(),
@@ -157,20 +180,7 @@ impl History {
     /// Takes note of a look at the world: a new generation ends all rows of failures, a container that is
     /// found ended counts as one, a run of [`backoff::STABLE_RUN`] ends its slot's row.
     pub fn observe(&mut self, object: &Object, containers: &[Arc<Container>], now: Time) {
-        if self.generation != object.generation {
-            self.generation = object.generation;
-            self.whole = Failures::default();
-            self.slots.clear();
-            self.window = MAX_WINDOW;
-            self.seen.values_mut().for_each(|seen| seen.start_refused = false);
-            self.taken.clear();
-        }
-        if self.template.as_ref() != Some(&object.spec.template.hash) {
-            self.template = Some(object.spec.template.hash.clone());
-            self.image.clone_from(&object.spec.template.image);
-            self.image_provided = false;
-            self.template_works = false;
-        }
+        self.follow(object);
         let first_look = !std::mem::replace(&mut self.looked, true);
 
         let mut newest: BTreeMap<u32, u32> = BTreeMap::new();
@@ -179,49 +189,139 @@ impl History {
             *attempt = marks.attempt.max(*attempt);
         }
         for container in containers {
-            let slot = container.marks.slot;
-            self.doubts.remove(&(slot, container.marks.attempt));
-            let seen = self.seen.entry(container.id.clone()).or_default();
-            // By its own restart policy: its next run is another one.
-            if container.state == State::Restarting {
-                seen.running_since = None;
+            self.doubts.remove(&(container.marks.slot, container.marks.attempt));
+            let newest = newest.get(&container.marks.slot) == Some(&container.marks.attempt);
+            self.observe_one(object, container, newest, first_look, now);
+        }
+        self.forget_what_is_gone(containers, now);
+        self.doubts.retain(|_, doubt| now.since(doubt.since) < DOUBT_LIFETIME);
+        self.held.retain(|_, until| *until > now);
+    }
+
+    /// Takes note of what is wanted now.
+    fn follow(&mut self, object: &Object) {
+        if self.generation != object.generation {
+            self.generation = object.generation;
+            self.present.forgive();
+            self.fallback.iter_mut().for_each(Tries::forgive);
+            self.updated.clear();
+            self.seen.values_mut().for_each(|seen| seen.start_refused = false);
+            self.taken.clear();
+        }
+        let mut known: Vec<Tries> = Vec::new();
+        if !self.present.are_of(&object.spec.template.hash) {
+            known.push(std::mem::replace(&mut self.present, Tries::of(&object.spec.template)));
+            self.updated.clear();
+        }
+        let fallback = object.fallback();
+        if self.fallback.as_ref().and_then(|tries| tries.hash.as_ref()) != fallback.map(|t| &t.hash) {
+            known.extend(self.fallback.take());
+            self.fallback = fallback.map(|template| {
+                known
+                    .into_iter()
+                    .find(|tries| tries.are_of(&template.hash))
+                    .unwrap_or_else(|| Tries::of(template))
+            });
+        }
+    }
+
+    /// Takes note of one container; `newest` says that it is the newest of its slot.
+    fn observe_one(
+        &mut self,
+        object: &Object,
+        container: &Container,
+        newest: bool,
+        first_look: bool,
+        now: Time,
+    ) {
+        let slot = container.marks.slot;
+        let present = container.marks.template == object.spec.template.hash;
+        let new = || Seen { adopted: first_look, ..Seen::default() };
+        let seen = self.seen.entry(container.id.clone()).or_insert_with(new);
+        seen.slot = slot;
+        seen.stale = !present && container.live();
+        let started_in_vain = container.state == State::Created && std::mem::take(&mut seen.start_done);
+        // By its own restart policy: its next run is another one.
+        if container.state == State::Restarting {
+            seen.running_since = None;
+        }
+        let mut ran = seen.running_since.map_or(Duration::ZERO, |since| now.since(since));
+        // What the engine restarts by itself has failed all the same. What it did before we came is old news.
+        let restarted = container.detail.as_ref().is_some_and(|detail| {
+            let counted = seen.restarts.replace(detail.restarts);
+            detail.restarts > counted.unwrap_or(if seen.adopted { detail.restarts } else { 0 })
+        });
+        if restarted {
+            seen.running_since = None;
+        }
+        let clear = container.sight == Sight::Clear;
+        if container.state == State::Running {
+            (seen.start_done, seen.end_counted) = (false, false);
+            let since = *seen.running_since.get_or_insert(now);
+            let proven = present && newest && container.ready() && clear;
+            if proven && since + object.spec.update.monitor <= now {
+                self.updated.insert(slot);
             }
-            if container.state == State::Running {
-                self.template_works |= container.marks.template == object.spec.template.hash;
-                let since = *seen.running_since.get_or_insert(now);
-                // An older container that still runs, perhaps out of reach, says nothing of those after it.
-                let speaks = container.sight == Sight::Clear
-                    && container.marks.template == object.spec.template.hash
-                    && newest.get(&slot) == Some(&container.marks.attempt);
-                let stable = now.since(since) >= backoff::STABLE_RUN && container.health != Health::Unhealthy;
-                if speaks && stable {
-                    self.slots.remove(&slot);
-                }
-            }
-            let turned_unhealthy = match container.health {
-                Health::Unhealthy => {
-                    seen.unhealthy_since.replace(seen.unhealthy_since.unwrap_or(now)).is_none()
-                }
-                _ => {
-                    seen.unhealthy_since = None;
-                    false
-                }
-            };
-            // What a lost host or a contradiction hides did not fail.
-            let ended = container.dead()
-                && container.sight == Sight::Clear
-                && !std::mem::replace(&mut seen.end_counted, true);
-            // What lay there when we came may have ended long ago, and what somebody stopped did not fail: no
-            // reason to wait.
-            if (ended && !first_look && !container.signalled) || turned_unhealthy {
-                let ran = seen.running_since.map_or(Duration::ZERO, |since| now.since(since));
-                let present = container.marks.template == object.spec.template.hash;
-                self.slot_failed(slot, ran, present, how_it_failed(container), now);
+            let tries = tries_of(&mut self.present, &mut self.fallback, container);
+            tries.works |= tries.are_of(&container.marks.template);
+            // An older container that still runs, perhaps out of reach, says nothing of those after it.
+            let speaks = clear && tries.are_of(&container.marks.template) && newest;
+            let stable = now.since(since) >= backoff::STABLE_RUN && container.health != Health::Unhealthy;
+            if speaks && stable {
+                tries.slots.remove(&slot);
             }
         }
+        if container.live() && clear && newest {
+            self.held.remove(&slot);
+        }
+        let turned_unhealthy = match container.health {
+            Health::Unhealthy => seen.unhealthy_since.replace(seen.unhealthy_since.unwrap_or(now)).is_none(),
+            _ => {
+                seen.unhealthy_since = None;
+                false
+            }
+        };
+        seen.removing_since =
+            (container.state == State::Removing).then(|| seen.removing_since.unwrap_or(now));
+        // What a lost host or a contradiction hides did not fail.
+        let ended = container.dead() && clear && !std::mem::replace(&mut seen.end_counted, true);
+        if ended {
+            ran = seen.running_since.take().map_or(ran, |since| now.since(since));
+        }
+        if started_in_vain {
+            let tries = tries_of(&mut self.present, &mut self.fallback, container);
+            let error = format!("{} was started, says the engine, and still does not run", container.name);
+            tries.failed(false, error, self.seed, now);
+        }
+        // What lay there when we came may have ended long ago, and what a user stopped did not fail: no reason to
+        // back off.
+        let stopped = ended && stopped_by_a_user(container, now);
+        if let Some(signalled) = container.signalled.filter(|signalled| stopped && signalled.stop && newest) {
+            self.held.insert(slot, signalled.at.max(now) + RESTART_GRACE);
+        }
+        if (ended && !first_look && !stopped) || restarted || turned_unhealthy {
+            let tries = tries_of(&mut self.present, &mut self.fallback, container);
+            let definite = tries.are_of(&container.marks.template);
+            tries.slot_failed(slot, ran, definite, how_it_failed(container), self.seed, now);
+        }
+    }
+
+    /// Containers that are not there any more. One that we started and that vanished soon after, without an end that
+    /// was seen and not by us, has failed: else an engine, or a user, that takes each one away keeps us making them.
+    fn forget_what_is_gone(&mut self, containers: &[Arc<Container>], now: Time) {
         let there: BTreeSet<_> = containers.iter().map(|c| &c.id).collect();
-        self.seen.retain(|id, _| there.contains(id));
-        self.doubts.retain(|_, doubt| now.since(doubt.since) < DOUBT_LIFETIME);
+        let mut vanished = Vec::new();
+        self.seen.retain(|id, seen| {
+            let stays = there.contains(id);
+            if !stays && !seen.end_counted && seen.removing_since.is_none() {
+                vanished.extend(seen.running_since.map(|since| (seen.slot, now.since(since))));
+            }
+            stays
+        });
+        for (slot, ran) in vanished.into_iter().filter(|(_, ran)| *ran < backoff::STABLE_RUN) {
+            let error = format!("the container of slot {slot} was removed, and not by this manager");
+            self.present.slot_failed(slot, ran, false, error, self.seed, now);
+        }
     }
 
     /// Takes over what another history remembers of one container.
@@ -230,80 +330,41 @@ impl History {
         self.seen.extend(other.seen.into_iter().filter(|(seen, _)| seen == id));
     }
 
-    /// A container ended or turned unhealthy; `present` says that it was made from the present template.
-    fn slot_failed(&mut self, slot: u32, ran: Duration, present: bool, error: String, now: Time) {
-        let failures = self.slots.entry(slot).or_default();
-        if ran >= backoff::STABLE_RUN {
-            *failures = Failures::default();
-        }
-        failures.add(present);
-        failures.retry_at = now + backoff::after_exit(failures.count, self.seed ^ u64::from(slot));
-        failures.error = error;
-        self.window = 1;
-    }
-
-    fn object_failed(&mut self, definite: bool, error: String, now: Time) {
-        self.window = 1;
-        // Steps that were under way together fail together: that is one failure, and one wait.
-        if self.whole.count > 0 && now < self.whole.retry_at {
-            self.whole.definite = if definite { self.whole.definite.max(1) } else { 0 };
-            self.whole.error = error;
-            return;
-        }
-        self.whole.add(definite);
-        self.whole.retry_at = now + backoff::after_refusal(self.whole.count, self.seed);
-        self.whole.error = error;
-    }
-
-    fn succeeded(&mut self) {
-        self.template_works = true;
-        self.whole = Failures::default();
-        self.window = (self.window * 2).min(MAX_WINDOW);
-    }
-
     /// Takes note of how a step ended.
     pub fn ended(&mut self, action: &Action, report: Report, now: Time) {
         match (action, report) {
-            // What was begun for a template that is no longer wanted says nothing about the present one.
-            (Action::Pull { image, .. }, Report::Image(_)) if *image != self.image => {}
-            (Action::Create { marks, .. }, report) if Some(&marks.template) != self.template.as_ref() => {
-                match report {
-                    Report::Created(Outcome::InDoubt(why)) | Report::Landing(why) => {
-                        self.doubtful(marks, why, now);
-                    }
-                    Report::Created(Outcome::Refused(_) | Outcome::NotSent(_)) => {}
-                    _ => drop(self.doubts.remove(&(marks.slot, marks.attempt))),
-                }
-            }
-            (Action::Pull { .. }, Report::Image(Outcome::Done(()))) => {
-                self.image_provided = true;
-                self.whole = Failures::default();
-            }
             (Action::Pull { image, .. }, Report::Image(outcome)) => {
-                let definite = definite(&outcome);
-                self.object_failed(
-                    definite,
-                    format!("the image {image} cannot be had: {}", why(outcome)),
-                    now,
-                );
+                self.pull_ended(image, outcome, now);
             }
+            // What was begun for a template that is no longer wanted says nothing about the present one.
+            (Action::Create { marks, .. }, report) if self.tries(&marks.template).is_none() => match report {
+                Report::Created(Outcome::InDoubt(why)) | Report::Landing(why) => {
+                    self.doubtful(marks, why, now);
+                }
+                Report::Created(Outcome::Refused(_) | Outcome::NotSent(_)) => {}
+                _ => drop(self.doubts.remove(&(marks.slot, marks.attempt))),
+            },
             (Action::Create { marks, .. }, Report::Created(Outcome::Done(id))) => {
                 self.doubts.remove(&(marks.slot, marks.attempt));
-                self.seen.entry(id).or_default();
-                self.succeeded();
+                let seen = self.seen.entry(id).or_default();
+                (seen.slot, seen.start_done) = (marks.slot, true);
+                self.tries_mut(&marks.template).succeeded();
             }
             (Action::Create { marks, .. }, Report::CreatedNotStarted(id, outcome)) => {
                 self.doubts.remove(&(marks.slot, marks.attempt));
-                self.start_ended(id, &marks.container_name(), outcome, now);
+                let template = marks.template.clone();
+                self.start_ended(id, &marks.container_name(), &template, outcome, now);
             }
             // Slow is not broken: other slots may go on.
             (Action::Create { marks, .. }, Report::Landing(why)) => self.doubtful(marks, why, now),
             (Action::Create { marks, .. }, Report::Created(Outcome::InDoubt(why))) => {
                 self.doubtful(marks, why.clone(), now);
-                self.object_failed(false, why, now);
+                let seed = self.seed;
+                self.tries_mut(&marks.template).failed(false, why, seed, now);
             }
             // A definite no to a second try says nothing of the first: only who holds the name does.
             (Action::Create { marks, .. }, Report::Created(outcome)) => {
+                let seed = self.seed;
                 match outcome {
                     // Somebody else's container has the name. It stays; the next attempt has another name.
                     Outcome::Refused(refusal) if refusal.kind == RefusalKind::NameTaken => {
@@ -311,17 +372,24 @@ impl History {
                         self.taken.insert((marks.slot, marks.attempt));
                     }
                     Outcome::Refused(refusal) if refusal.kind == RefusalKind::NoImage => {
-                        self.image_provided = false;
-                        self.object_failed(true, refusal.words, now);
+                        let tries = self.tries_mut(&marks.template);
+                        tries.image_provided = false;
+                        tries.failed(true, refusal.words, seed, now);
                     }
-                    other => self.object_failed(definite(&other), why(other), now),
+                    other => {
+                        let definite = definite(&other);
+                        self.tries_mut(&marks.template).failed(definite, why(other), seed, now);
+                    }
                 }
             }
-            (Action::Start { id, name, .. }, Report::Started(outcome)) => {
-                self.start_ended(id.clone(), name, outcome, now);
+            (Action::Start { id, name, template }, Report::Started(outcome)) => {
+                self.start_ended(id.clone(), name, template, outcome, now);
             }
             (Action::Remove { id, .. }, Report::Removed(Outcome::Done(()))) => {
-                self.seen.remove(id);
+                // A slot whose old container we ended is the present template's now.
+                if let Some(seen) = self.seen.remove(id).filter(|seen| seen.stale) {
+                    self.updated.insert(seen.slot);
+                }
             }
             (Action::Remove { id, .. }, Report::NotStopped(outcome)) => {
                 if matches!(outcome, Outcome::InDoubt(_)) {
@@ -337,14 +405,33 @@ impl History {
         }
     }
 
+    /// A pull of an image that no template names any more says nothing.
+    fn pull_ended(&mut self, image: &str, outcome: Outcome<()>, now: Time) {
+        let concerned = std::iter::once(&mut self.present).chain(self.fallback.as_mut());
+        for tries in concerned.filter(|tries| tries.image == image) {
+            match &outcome {
+                Outcome::Done(()) => {
+                    tries.image_provided = true;
+                    tries.whole = Failures::default();
+                }
+                outcome => {
+                    let error = format!("the image {image} cannot be had: {}", why(outcome.clone()));
+                    tries.failed(definite(outcome), error, self.seed, now);
+                }
+            }
+        }
+    }
+
     fn doubtful(&mut self, marks: &Marks, why: String, now: Time) {
         let seed = self.seed ^ u64::from(marks.slot);
-        let fresh = Doubt { why: String::new(), retry_at: now, since: now, tries: 0 };
+        let template = marks.template.clone();
+        let fresh = Doubt { template, why: String::new(), retry_at: now, since: now, tries: 0 };
         let doubt = self.doubts.entry((marks.slot, marks.attempt)).or_insert(fresh);
+        doubt.template.clone_from(&marks.template);
         doubt.tries += 1;
         doubt.retry_at = now + backoff::after_refusal(doubt.tries, seed);
         doubt.why = why;
-        self.window = 1;
+        self.tries_mut(&marks.template).window = 1;
     }
 
     fn removal_failed(&mut self, id: &ContainerId, error: String, now: Time) {
@@ -355,20 +442,31 @@ impl History {
         removal.error = error;
     }
 
-    fn start_ended(&mut self, id: ContainerId, name: &str, outcome: Outcome<()>, now: Time) {
+    fn start_ended(
+        &mut self,
+        id: ContainerId,
+        name: &str,
+        template: &TemplateHash,
+        outcome: Outcome<()>,
+        now: Time,
+    ) {
+        let seed = self.seed;
         match outcome {
-            Outcome::Done(()) => self.succeeded(),
+            Outcome::Done(()) => {
+                self.seen.entry(id).or_default().start_done = true;
+                self.tries_mut(template).succeeded();
+            }
             // A definite no: the container will not run; it goes, and a new one may try.
             Outcome::Refused(refusal) => {
                 self.seen.entry(id).or_default().start_refused = true;
-                self.object_failed(true, format!("{name} was made but cannot start: {}", refusal.words), now);
+                let error = format!("{name} was made but cannot start: {}", refusal.words);
+                self.tries_mut(template).failed(true, error, seed, now);
             }
             // It may run yet. It stays, and is started again.
-            other => self.object_failed(
-                false,
-                format!("{name} was made; whether it started is not known: {}", why(other)),
-                now,
-            ),
+            other => {
+                let error = format!("{name} was made; whether it started is not known: {}", why(other));
+                self.tries_mut(template).failed(false, error, seed, now);
+            }
         }
     }
 
@@ -377,28 +475,47 @@ impl History {
         self.generation
     }
 
-    /// True once the image of the present template was found or pulled.
-    pub fn image_provided(&self) -> bool {
-        self.image_provided
+    /// What is remembered of the present template.
+    pub fn present(&self) -> &Tries {
+        &self.present
     }
 
-    /// How many creates may be under way at once: one, until a container of the present template has started, so
-    /// that a command that is wrong costs one attempt and not as many as there are replicas.
-    pub fn window(&self) -> usize {
+    /// What is remembered of the template that worked last, while the present one has not converged.
+    pub fn fallback(&self) -> Option<&Tries> {
+        self.fallback.as_ref()
+    }
+
+    /// What is remembered of a template that is still of interest.
+    pub fn tries(&self, template: &TemplateHash) -> Option<&Tries> {
+        let known = [Some(&self.present), self.fallback.as_ref()];
+        known.into_iter().flatten().find(|tries| tries.are_of(template))
+    }
+
+    fn tries_mut(&mut self, template: &TemplateHash) -> &mut Tries {
+        match &mut self.fallback {
+            Some(fallback) if fallback.are_of(template) => fallback,
+            _ => &mut self.present,
+        }
+    }
+
+    /// How many creates of a template may be under way at once: one, until a container of it has started, so that a
+    /// command that is wrong costs one attempt and not as many as there are replicas.
+    pub fn window(&self, template: &TemplateHash) -> usize {
         if self.confident {
             return usize::MAX;
         }
-        if self.template_works { usize::try_from(self.window).unwrap_or(1) } else { 1 }
+        let tries = self.tries(template).filter(|tries| tries.works);
+        tries.map_or(1, |tries| usize::try_from(tries.window).unwrap_or(1))
     }
 
-    /// The failures of the object as a whole: its image, its spec, the engine.
-    pub fn whole(&self) -> Option<&Failures> {
-        (self.whole.count > 0).then_some(&self.whole)
+    /// True where the present template has taken the slot over from the one that worked last.
+    pub fn updated(&self, slot: u32) -> bool {
+        self.updated.contains(&slot)
     }
 
-    /// The failures of a slot.
-    pub fn slot(&self, slot: u32) -> Option<&Failures> {
-        self.slots.get(&slot)
+    /// Until when a slot stays empty, since a user has stopped its container and may be starting it again.
+    pub fn held(&self, slot: u32) -> Option<Time> {
+        self.held.get(&slot).copied()
     }
 
     /// Creates in doubt, by slot and attempt.
@@ -421,6 +538,11 @@ impl History {
         self.seen.get(id)?.unhealthy_since
     }
 
+    /// Since when a container has been seen in removal.
+    pub fn removing_since(&self, id: &ContainerId) -> Option<Time> {
+        self.seen.get(id)?.removing_since
+    }
+
     /// True where the engine refused to start it.
     pub fn start_refused(&self, id: &ContainerId) -> bool {
         self.seen.get(id).is_some_and(|seen| seen.start_refused)
@@ -437,9 +559,41 @@ impl History {
     }
 }
 
+/// The tries that a container is one of: the fallback's, or the present template's, to which those of still older
+/// templates count as well.
+fn tries_of<'a>(
+    present: &'a mut Tries,
+    fallback: &'a mut Option<Tries>,
+    container: &Container,
+) -> &'a mut Tries {
+    match fallback {
+        Some(fallback) if fallback.are_of(&container.marks.template) => fallback,
+        _ => present,
+    }
+}
+
+/// Whether a container's end was asked for: by a signal that asks a process to end, not long before. A program that
+/// ends for another signal, or much later, has ended by itself.
+fn stopped_by_a_user(container: &Container, now: Time) -> bool {
+    let Some(Signalled { signal, at, .. }) = container.signalled else { return false };
+    let detail = container.detail.as_ref();
+    let stop_signal = detail.and_then(|detail| detail.stop_signal).unwrap_or(Signal::TERM);
+    let grace = detail.and_then(|detail| detail.stop_timeout).unwrap_or(DEFAULT_GRACE);
+    let asks = [stop_signal, Signal::TERM, Signal::INT, Signal::KILL].contains(&signal);
+    asks && now.since(at) <= grace + END_SLACK
+}
+
 fn how_it_failed(container: &Container) -> String {
     let code = container.detail.as_ref().and_then(|d| d.exit_code);
     let error = container.detail.as_ref().and_then(|d| d.error.as_deref()).filter(|e| !e.is_empty());
+    if !container.dead() && container.health != Health::Unhealthy {
+        let restarts = container.detail.as_ref().map_or(0, |d| d.restarts);
+        let code = code.map(|code| format!(" with exit code {code}")).unwrap_or_default();
+        return format!(
+            "{} ended{code}, and its restart policy has restarted it {restarts} times",
+            container.name
+        );
+    }
     match (container.dead(), code, error) {
         (false, ..) => format!("{} is unhealthy", container.name),
         (true, Some(code), Some(error)) => {

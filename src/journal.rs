@@ -125,7 +125,8 @@ impl Journal {
 
     /// Notes what a transaction did.
     pub fn committed(&self, committed: &[Committed], by: &str) {
-        for one in committed.iter().filter(|one| one.effect != Effect::Unchanged) {
+        let wanted = |one: &&Committed| !matches!(one.effect, Effect::Unchanged | Effect::Converged);
+        for one in committed.iter().filter(wanted) {
             let object = &one.object;
             let text = match (one.effect, one.rolled_back_to()) {
                 (Effect::Deleted, _) => "deleted".to_owned(),

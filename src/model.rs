@@ -16,8 +16,11 @@ use utoipa::ToSchema;
 
 use crate::clock::Time;
 
+pub mod signal;
 pub mod strict;
 pub mod submission;
+
+pub use signal::Signal;
 
 /// The most containers one object may ask for.
 pub const MAX_COUNT: u32 = 10_000;
@@ -236,18 +239,54 @@ pub struct Object {
     pub deleted: Option<Time>,
     /// The last [`MAX_REVISIONS`] specs, oldest first. The last one is `spec`.
     pub revisions: Vec<Revision>,
+    /// The last spec that converged.
+    pub converged: Option<Converged>,
+}
+
+/// The last spec of an object that converged, as far as that was recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Converged {
+    /// The generation that it made.
+    pub generation: u64,
+    /// Its content; `None` where that is the object's present spec.
+    pub spec: Option<Arc<Spec>>,
 }
 
 impl Object {
     /// An object at its first generation, without a past.
     pub fn new(spec: Spec) -> Object {
-        Object { spec, generation: 1, deleted: None, revisions: Vec::new() }
+        Object { spec, generation: 1, deleted: None, revisions: Vec::new(), converged: None }
     }
 
-    /// Adds a spec to the past, of which the oldest is forgotten.
+    /// Adds a spec to the past, of which the oldest is forgotten, but never the one that converged last.
     pub fn remember(&mut self, revision: Revision) {
         self.revisions.push(revision);
-        self.revisions.drain(..self.revisions.len().saturating_sub(MAX_REVISIONS));
+        let converged = self.converged.as_ref().map(|converged| converged.generation);
+        while self.revisions.len() > MAX_REVISIONS {
+            let Some(oldest) = self.revisions.iter().position(|r| Some(r.generation) != converged) else {
+                break;
+            };
+            self.revisions.remove(oldest);
+        }
+    }
+
+    /// The last spec that converged, for an object that is about to get another spec.
+    pub fn converged_before(&self) -> Option<Converged> {
+        let mut converged = self.converged.clone()?;
+        converged.spec.get_or_insert_with(|| Arc::new(self.spec.clone()));
+        Some(converged)
+    }
+
+    /// The template that worked last, while the present one is another and has not converged yet: what a slot gets
+    /// that loses its old container during a rollout.
+    pub fn fallback(&self) -> Option<&Template> {
+        let spec = self.converged.as_ref()?.spec.as_deref()?;
+        (spec.template.hash != self.spec.template.hash).then_some(&spec.template)
+    }
+
+    /// The template of this hash: the present one, or the one that worked last.
+    pub fn template(&self, hash: &TemplateHash) -> Option<&Template> {
+        [Some(&self.spec.template), self.fallback()].into_iter().flatten().find(|t| t.hash == *hash)
     }
 
     /// What to do with containers on a lost node. One that was deleted holds nothing.
@@ -362,8 +401,19 @@ pub struct Container {
     pub created: Time,
     /// What an inspect told, where one was made.
     pub detail: Option<Detail>,
-    /// Somebody was seen to send it a signal: should it end now, that is no failure of its own.
-    pub signalled: bool,
+    /// The last signal that a user was seen to send it.
+    pub signalled: Option<Signalled>,
+}
+
+/// A signal that was sent to a container through the engine, by `docker stop`, `docker kill` or `docker restart`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signalled {
+    /// Which one.
+    pub signal: Signal,
+    /// When it was seen, by our clock.
+    pub at: Time,
+    /// It is part of a stop: it is not KILL alone. A restart begins with a stop.
+    pub stop: bool,
 }
 
 impl Container {
@@ -383,7 +433,7 @@ impl Container {
     }
 }
 
-/// What only an inspect tells about a container; for the status page and for deadlines, never for a decision.
+/// What only an inspect tells about a container.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Detail {
     /// When its process started, RFC 3339, by the engine's clock.
@@ -394,6 +444,10 @@ pub struct Detail {
     pub error: Option<String>,
     /// How long it may take to stop, where its own spec says so.
     pub stop_timeout: Option<Duration>,
+    /// The signal that asks it to stop, where its own spec or its image says so.
+    pub stop_signal: Option<Signal>,
+    /// How often the engine has restarted it by its own restart policy since a user or we started it.
+    pub restarts: u64,
 }
 
 /// The labels that make a container ours and say which one it is.

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::clock::Time;
 use crate::engine::{Holder, Info, Kind};
-use crate::model::{Container, ContainerId, ObjectName, Sight, State};
+use crate::model::{Container, ContainerId, ObjectName, Sight, Signal, Signalled, State};
 use crate::planner::Evidence;
 
 pub mod chronicle;
@@ -131,6 +131,15 @@ pub struct Mark(u64);
 struct Entry {
     container: Arc<Container>,
     written: Mark,
+    /// The state that the last inspect reported, until a list reports the same. An engine's list can lag behind
+    /// its inspect for good: after a removal that failed, and after its disk was full.
+    inspected: Option<State>,
+}
+
+impl Entry {
+    fn new(container: Container, written: Mark) -> Entry {
+        Entry { container: Arc::new(container), written, inspected: None }
+    }
 }
 
 impl Entry {
@@ -257,13 +266,15 @@ impl Cache {
             if inner.removed.contains_key(&container.id) {
                 continue;
             }
+            let mut inspected = None;
             match inner.entries.get(&container.id) {
                 Some(entry) if entry.newer_than(begun, &container) => continue,
                 Some(entry) => {
                     if entry.container.state == container.state {
                         container.detail = container.detail.or_else(|| entry.container.detail.clone());
                     }
-                    container.signalled = entry.container.signalled;
+                    container.signalled =
+                        entry.container.signalled.filter(|_| !(entry.container.dead() && container.live()));
                     // Nothing becomes unstarted again: such an answer is an old one.
                     let old = container.state == State::Created && entry.container.state != State::Created;
                     if old || container.sight == Sight::Disputed {
@@ -272,13 +283,13 @@ impl Cache {
                     if *entry.container == container {
                         continue;
                     }
+                    inspected = entry.inspected.map(|_| container.state);
                 }
                 None => {}
             }
             changed.insert(container.marks.object.clone());
-            inner
-                .entries
-                .insert(container.id.clone(), Entry { container: Arc::new(container), written: begun });
+            let entry = Entry { inspected, ..Entry::new(container, begun) };
+            inner.entries.insert(entry.container.id.clone(), entry);
         }
         let absent = |(id, entry): &(&ContainerId, &Entry)| {
             concerned(&entry.container) && !listed.contains(*id) && entry.written <= begun
@@ -295,7 +306,7 @@ impl Cache {
         inner.mark += 1;
         let object = container.marks.object.clone();
         let written = Mark(inner.mark);
-        inner.entries.insert(container.id.clone(), Entry { container: Arc::new(container), written });
+        inner.entries.insert(container.id.clone(), Entry::new(container, written));
         self.announce(inner, BTreeSet::from([object]));
     }
 
@@ -312,10 +323,28 @@ impl Cache {
         self.announce(inner, BTreeSet::from([object]));
     }
 
-    /// Takes note that somebody sent a container a signal.
-    pub fn signalled(&self, id: &ContainerId) {
+    /// Takes note that a user sent a container a signal. A signal that ends every process does not make one forget
+    /// that it was asked to stop before: that is how a stop ends.
+    pub fn signalled(&self, id: &ContainerId, signal: Signal, at: Time) {
         if let Some(entry) = self.lock().entries.get_mut(id) {
-            Arc::make_mut(&mut entry.container).signalled = true;
+            let before = entry.container.signalled.filter(|_| signal == Signal::KILL);
+            let stop = signal != Signal::KILL || before.is_some_and(|before| before.stop);
+            Arc::make_mut(&mut entry.container).signalled = Some(Signalled { signal, at, stop });
+        }
+    }
+
+    /// Whether a list says of a container what the last inspect contradicts: then only another inspect can tell.
+    pub fn contradicts(&self, listed: &Container) -> bool {
+        let mut inner = self.lock();
+        let Some(entry) = inner.entries.get_mut(&listed.id) else { return false };
+        entry.inspected.take_if(|state| *state == listed.state);
+        entry.inspected.is_some()
+    }
+
+    /// Takes note that an inspect contradicts the list about a container.
+    pub fn overrule(&self, id: &ContainerId, state: State) {
+        if let Some(entry) = self.lock().entries.get_mut(id) {
+            entry.inspected = Some(state);
         }
     }
 
@@ -330,9 +359,13 @@ impl Cache {
         match found {
             Holder::Ours(found) if !entry.newer_than(begun, &found) => {
                 let container = Arc::make_mut(&mut entry.container);
+                if container.dead() && found.live() {
+                    container.signalled = None;
+                }
                 (container.state, container.health, container.detail) =
                     (found.state, found.health, found.detail);
                 container.sight = Sight::Clear;
+                entry.inspected = Some(container.state);
                 entry.written = entry.written.max(begun);
             }
             Holder::Ours(_) | Holder::Nobody | Holder::Foreign => return,
@@ -439,7 +472,7 @@ mod tests {
             image: "img".to_owned(),
             created: Time(0),
             detail: None,
-            signalled: false,
+            signalled: None,
         }
     }
 

@@ -12,7 +12,10 @@
 //!    above `Count` before others, on the most crowded node, newest. A healthy one never goes while a broken
 //!    one could.
 //! 4. Too few: the lowest free slots get a container, unless they wait after a failure. A slot whose container
-//!    is still stopping is not free yet: there is no moment with more than was asked for.
+//!    is still stopping is not free yet: there is no moment with more than was asked for. While a rollout has not
+//!    converged, a slot that lost its old container gets the template that worked last, so that a rollout that is
+//!    stuck costs no replica; one that the present template has taken over gets the present one. A slot whose
+//!    container a user has stopped waits a moment, for `docker restart` starts it again.
 //! 5. Stale containers are replaced, `Update.Parallelism` at a time, once all others are settled: new before
 //!    old, or old before new, as `Update.Order` says. A replacement counts when it has been ready for
 //!    `Update.Monitor`; only then the old one goes.
@@ -31,7 +34,7 @@ use utoipa::ToSchema;
 
 use crate::clock::Time;
 use crate::history::History;
-use crate::model::{Container, ContainerId, Marks, Object, Pull};
+use crate::model::{Container, ContainerId, Marks, Object, Pull, TemplateHash};
 use crate::observed::nodes::Nodes;
 
 pub mod forecast;
@@ -85,7 +88,7 @@ pub enum Action {
         /// When to pull it.
         pull: Pull,
     },
-    /// Make a container of the present template and start it.
+    /// Make a container and start it.
     Create {
         /// Which one.
         marks: Marks,
@@ -98,6 +101,8 @@ pub enum Action {
         id: ContainerId,
         /// Its name, for people.
         name: String,
+        /// The template that it was made from.
+        template: TemplateHash,
     },
     /// Stop a container gracefully and remove it.
     Remove {
@@ -137,7 +142,7 @@ impl fmt::Display for Step {
         match &self.action {
             Action::Pull { image, .. } => write!(f, "pull {image}")?,
             Action::Create { marks, image } => write!(f, "create {} image={image}", marks.container_name())?,
-            Action::Start { id, name } => write!(f, "start {name} id={}", id.short())?,
+            Action::Start { id, name, .. } => write!(f, "start {name} id={}", id.short())?,
             Action::Remove { id, name, force } => {
                 write!(f, "remove {name} id={}{}", id.short(), if *force { " force" } else { "" })?;
             }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::clock::Time;
 use crate::journal::Journal;
-use crate::model::{Object, ObjectName, Objects, Revision, Spec, submission};
+use crate::model::{Converged, Object, ObjectName, Objects, Revision, Spec, submission};
 
 pub mod backup;
 mod measured;
@@ -44,13 +44,21 @@ pub enum Change {
         /// The generation whose spec it is to have; without one, the last spec that differs from the present.
         to: Option<u64>,
     },
+    /// Record that this generation of the object has converged. Does nothing where the object has another generation
+    /// by now.
+    Converged {
+        /// The object.
+        name: ObjectName,
+        /// The generation.
+        generation: u64,
+    },
 }
 
 impl Change {
     fn name(&self) -> &ObjectName {
         match self {
             Change::Put(spec) => &spec.name,
-            Change::Delete(name) | Change::Rollback { name, .. } => name,
+            Change::Delete(name) | Change::Rollback { name, .. } | Change::Converged { name, .. } => name,
         }
     }
 }
@@ -105,6 +113,8 @@ pub enum Effect {
     Unchanged,
     /// The object is deleted; its containers go.
     Deleted,
+    /// Its present generation has converged; what is wanted is the same.
+    Converged,
 }
 
 impl Effect {
@@ -115,6 +125,7 @@ impl Effect {
             Effect::Updated => "updated",
             Effect::Unchanged => "unchanged",
             Effect::Deleted => "deleted",
+            Effect::Converged => "converged",
         }
     }
 }
@@ -239,6 +250,13 @@ pub fn apply(
         let known = after.get(&name).cloned();
         let unreadable = quarantined.get(&name);
         let live = known.as_ref().filter(|o| o.deleted.is_none());
+        if let Change::Converged { generation, .. } = change {
+            if let Some(object) = live.and_then(|object| converged(object, generation)) {
+                after.insert(name, object.clone());
+                committed.push(Committed { object, effect: Effect::Converged });
+            }
+            continue;
+        }
         check(&name, live, unreadable, transaction.precondition)?;
         let next =
             1 + known.as_ref().map(|o| o.generation).max(unreadable.map(|q| q.generation)).unwrap_or(0);
@@ -255,9 +273,12 @@ pub fn apply(
             }
             Change::Delete(_) => {
                 let object = live.ok_or_else(|| StoreError::NotFound(name.clone()))?;
-                let tombstone = Object { generation: next, deleted: Some(now), ..Object::clone(object) };
+                let tombstone =
+                    Object { generation: next, deleted: Some(now), converged: None, ..Object::clone(object) };
                 (Arc::new(tombstone), Effect::Deleted)
             }
+            // Taken above.
+            Change::Converged { .. } => continue,
         };
         if unreadable.is_some() {
             Arc::make_mut(&mut quarantined).remove(&name);
@@ -270,6 +291,15 @@ pub fn apply(
     }
     drop_old_tombstones(&mut after);
     Ok((Desired { objects: Arc::new(after), quarantined }, committed))
+}
+
+/// The object with its present generation recorded as converged; `None` where there is nothing to record.
+fn converged(object: &Object, generation: u64) -> Option<Arc<Object>> {
+    let known = object.converged.as_ref().is_some_and(|converged| converged.generation == generation);
+    (object.generation == generation && !known).then(|| {
+        let converged = Some(Converged { generation, spec: None });
+        Arc::new(Object { converged, ..object.clone() })
+    })
 }
 
 /// Takes a spec: a new generation, unless the object is there and has that very spec.
@@ -287,7 +317,8 @@ fn put(
     }
     let revisions = known.map(|o| o.revisions.clone()).unwrap_or_default();
     let submitted = spec.submitted.clone();
-    let mut object = Object { spec, generation, deleted: None, revisions };
+    let converged = live.and_then(|object| object.converged_before());
+    let mut object = Object { spec, generation, deleted: None, revisions, converged };
     object.remember(Revision { generation, at, by: by.clone(), rolled_back_to, submitted });
     let effect = if live.is_some() { Effect::Updated } else { Effect::Created };
     (Arc::new(object), effect)

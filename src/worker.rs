@@ -30,6 +30,9 @@ use crate::model::{Container, Object, ObjectName, Objects};
 use crate::observed::{Cache, Containers, EngineState};
 use crate::planner::{self, Action, Input, Phase, Step, Verdict};
 use crate::pulse::{self, Pulse};
+use crate::store::Store;
+
+mod record;
 
 /// How an object is doing, as its worker last saw it.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,8 +69,8 @@ pub type Board = BTreeMap<ObjectName, Arc<Progress>>;
 /// What all workers share.
 #[derive(Clone)]
 pub struct Shop {
-    /// What is wanted.
-    pub objects: watch::Receiver<Arc<Objects>>,
+    /// What is wanted, and where it is recorded what has converged.
+    pub store: Arc<dyn Store>,
     /// What is there.
     pub cache: Arc<Cache>,
     /// Performs their steps.
@@ -98,10 +101,12 @@ pub struct WorkerDied {
 
 /// Keeps a worker for each object, until it is asked to stop or a worker dies.
 pub async fn dispatch(shop: Shop) -> Result<(), WorkerDied> {
-    let mut objects = shop.objects.clone();
+    let mut objects = shop.store.objects();
     let mut present = shop.cache.present();
     let mut workers: JoinSet<()> = JoinSet::new();
     let mut names: BTreeMap<ObjectName, Id> = BTreeMap::new();
+    let mut recorder: JoinSet<()> = JoinSet::new();
+    recorder.spawn(record::record_converged(shop.store.clone(), shop.board.subscribe()));
     let mut beat = interval(pulse::PERIOD);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -131,6 +136,10 @@ pub async fn dispatch(shop: Shop) -> Result<(), WorkerDied> {
             _ = beat.tick() => shop.pulse.beat(shop.clock.now()),
             _ = objects.changed() => {}
             _ = present.changed() => {}
+            Some(ended) = recorder.join_next() => {
+                let cause = ended.map_or_else(|error| error.to_string(), |()| "it ended".to_owned());
+                return Err(WorkerDied { object: "the record of what has converged".to_owned(), cause });
+            }
             Some(ended) = workers.join_next_with_id() => {
                 let (id, result) = match ended {
                     Ok((id, ())) => (id, Ok(())),
@@ -178,7 +187,7 @@ impl Worker {
 
     /// Runs until the object is deleted and nothing of it is left.
     async fn run(mut self) {
-        let mut objects = self.shop.objects.clone();
+        let mut objects = self.shop.store.objects();
         loop {
             let Some(object) = objects.borrow_and_update().get(&self.name).cloned() else {
                 while self.steps.join_next().await.is_some() {}
@@ -403,7 +412,7 @@ mod tests {
         let store = Arc::new(MemoryStore::new(clock));
         let actuator = Arc::new(Actuator::new(engine.clone(), cache.clone(), "test".to_owned(), 8, clock));
         let shop = Shop {
-            objects: store.objects(),
+            store: store.clone(),
             cache: cache.clone(),
             actuator,
             journal: store.journal().clone(),

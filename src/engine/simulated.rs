@@ -106,7 +106,7 @@ impl SimulatedEngine {
             image: "nobodys".to_owned(),
             created: self.clock.now(),
             detail: None,
-            signalled: false,
+            signalled: None,
         };
         Some(world.put(cluster, container, true))
     }

@@ -60,7 +60,7 @@ fn container(object: &str, slot: u32) -> Container {
         image: "a".to_owned(),
         created: Time(0),
         detail: None,
-        signalled: false,
+        signalled: None,
     }
 }
 

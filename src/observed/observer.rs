@@ -10,7 +10,7 @@
 //! that was there and that no event explains is inspected by its id; and while some node's containers may be
 //! hidden, or the connection that the answers came over has ended, nothing is called gone at all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use super::nodes::Patience;
 use super::{Cache, Mark, Trouble};
 use crate::clock::{Clock, Time};
 use crate::engine::{Engine, EngineError, Hint, Holder, Info, Kind, Node};
-use crate::model::{Container, ContainerId, ObjectName, Sight, State};
+use crate::model::{Container, ContainerId, ObjectName, Sight, Signal, State};
 
 /// The wait between two tries to reach an engine that does not answer: short, since a socket costs nothing to
 /// try and people wait for it.
@@ -42,6 +42,8 @@ const INSPECTS_AT_ONCE: usize = 8;
 const SLOW: Duration = Duration::from_secs(5);
 /// A node that was in trouble is believed after this many resync periods without any.
 const STABLE_RESYNCS: u32 = 2;
+/// Signals to one container that are remembered from one burst of events.
+const MAX_SIGNALS: usize = 8;
 /// Inspects for the status page, at once.
 const DETAILS_AT_ONCE: usize = 4;
 /// Inspects for the status page after one list. The rest come after the next lists.
@@ -161,7 +163,7 @@ impl Observer {
         hints.check()?;
         let seen = worse(after.clone(), &before);
         let got_better = seen != after;
-        let list = self.settle_disputes(list).await;
+        let list = self.settle_disputes(list, true).await;
         let absent = self.cache.listed(begun, None, list);
         self.find_out(begun, absent, identity, hints).await?;
         let look_again = self.take_nodes(&seen, identity);
@@ -203,19 +205,22 @@ impl Observer {
     async fn list(&self, object: Option<&ObjectName>, hints: &mut Hints) -> Result<(), EngineError> {
         let (begun, list) = self.read_list(object).await?;
         hints.check()?;
-        let list = self.settle_disputes(list).await;
+        let list = self.settle_disputes(list, false).await;
         let absent = self.cache.listed(begun, object, list);
         self.find_out(begun, absent, "", hints).await
     }
 
-    /// Inspects what the endpoint contradicts itself about, and what it lists although it was removed.
-    async fn settle_disputes(&self, list: Vec<Container>) -> Vec<Container> {
+    /// Inspects what the endpoint contradicts itself about, what it lists although it was removed, and, of a list of
+    /// everything, what it calls in removal: of a removal that failed an engine's list says so for good.
+    async fn settle_disputes(&self, list: Vec<Container>, everything: bool) -> Vec<Container> {
         // A node that has frozen must not hold up everybody: what is not settled by then stays disputed.
         let until = tokio::time::Instant::now() + SLOW;
         stream::iter(list)
             .map(|mut container| async move {
                 let removed = self.cache.was_removed(&container.id);
-                if container.sight != Sight::Disputed && !removed {
+                let contradicted = self.cache.contradicts(&container);
+                let going = everything && container.state == State::Removing;
+                if container.sight != Sight::Disputed && !removed && !contradicted && !going {
                     return Some(container);
                 }
                 let inspected = self.engine.inspect(&self.cluster, &container.id.0);
@@ -223,12 +228,16 @@ impl Observer {
                 match found {
                     Ok(Holder::Ours(found)) => {
                         self.cache.not_removed(&container.id);
+                        if found.state != container.state {
+                            self.cache.overrule(&container.id, found.state);
+                        }
                         (container.state, container.health, container.detail) =
                             (found.state, found.health, found.detail);
                         container.sight = Sight::Clear;
                         Some(container)
                     }
                     Ok(Holder::Nobody | Holder::Foreign) | Err(_) if removed => None,
+                    _ if contradicted => Some(Container { sight: Sight::Disputed, ..container }),
                     _ => Some(container),
                 }
             })
@@ -316,8 +325,9 @@ impl Observer {
     /// Looks where the hints point.
     async fn follow(&self, found: &Found) {
         debug!(?found, "looking again after events");
-        for id in &found.signalled {
-            self.cache.signalled(id);
+        let now = self.clock.now();
+        for (id, signals) in &found.signalled {
+            signals.iter().for_each(|signal| self.cache.signalled(id, *signal, now));
         }
         for id in &found.destroyed {
             self.cache.removed(id);
@@ -393,7 +403,8 @@ struct Found {
     objects: BTreeSet<ObjectName>,
     ended: BTreeSet<ContainerId>,
     destroyed: BTreeSet<ContainerId>,
-    signalled: BTreeSet<ContainerId>,
+    /// In their order.
+    signalled: BTreeMap<ContainerId, Vec<Signal>>,
 }
 
 /// The event stream, and what has come of it and was not followed yet.
@@ -414,8 +425,13 @@ impl Hints {
             Hint::Object(object) => {
                 self.found.objects.insert(object);
             }
-            Hint::Signalled(id) => {
-                self.found.signalled.insert(id);
+            Hint::Signalled(id, signal) => {
+                let signals = self.found.signalled.entry(id).or_default();
+                // Of a flood of signals the last ones say enough.
+                if signals.len() == MAX_SIGNALS {
+                    signals.remove(0);
+                }
+                signals.push(signal);
             }
             Hint::Ended(object, id) => {
                 self.found.objects.insert(object);

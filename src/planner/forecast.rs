@@ -178,7 +178,7 @@ impl<'a> World<'a> {
             image: image.to_owned(),
             created: self.now,
             detail: None,
-            signalled: false,
+            signalled: None,
         }
     }
 

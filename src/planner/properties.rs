@@ -69,7 +69,7 @@ pub(super) fn world() -> impl Strategy<Value = World> {
                     image: "img".to_owned(),
                     created: Time(HOUR - age),
                     detail: None,
-                    signalled: false,
+                    signalled: None,
                 })
             })
             .collect();
@@ -127,7 +127,7 @@ impl World {
                         image: image.clone(),
                         created: self.now,
                         detail: None,
-                        signalled: false,
+                        signalled: None,
                     }));
                     Report::Created(Outcome::Done(id))
                 }

@@ -4,15 +4,22 @@
 //! is under way, is spoken for and gets no second one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{Action, Input, Phase, Plan, Step, verdict};
+use crate::backoff::STABLE_RUN;
 use crate::clock::Time;
-use crate::model::{Container, ContainerId, Health, Marks, OnNodeLost, Order, Sight, State};
+use crate::history::Tries;
+use crate::model::{
+    Container, ContainerId, Health, Marks, OnNodeLost, Order, Pull, Sight, State, Template, TemplateHash,
+};
 use crate::observed::nodes::Standing;
 
 /// The most removals of one object under way at once, so that one with thousands of containers that take long to
 /// stop leaves places for the others.
 const MAX_REMOVALS: usize = 32;
+/// A removal by the engine that takes longer than this is asked for again: large filesystems take some seconds.
+const REMOVAL_PATIENCE: Duration = Duration::from_secs(30);
 /// A container whose stop got no answer this often is ended by force. Each of them waited for longer than it may
 /// take to stop.
 const STOPS_BEFORE_FORCE: u32 = 3;
@@ -40,10 +47,12 @@ pub(super) struct Slot<'a> {
     /// Live, and being removed: still there, not to be counted on.
     leaving: Vec<&'a Container>,
     /// Ended, newest attempt first.
-    dead: Vec<&'a Container>,
+    pub(super) dead: Vec<&'a Container>,
     /// Made, and never to run: refused to start, or stale before it was started; and what the engine could not
     /// remove.
     misfits: Vec<&'a Container>,
+    /// The engine is removing them.
+    removing: Vec<&'a Container>,
     /// On nodes that are lost: they count no more.
     lost: Vec<&'a Container>,
     /// A create is under way.
@@ -78,8 +87,8 @@ pub(super) struct Planning<'a> {
     standings: BTreeMap<&'a ContainerId, Standing>,
     pub(super) steps: Vec<Step>,
     pub(super) wake_at: Option<Time>,
-    /// Creates that may still be begun.
-    room: usize,
+    /// Creates that may still be begun, by template.
+    room: BTreeMap<&'a TemplateHash, usize>,
     /// Removals that may still be begun.
     removals: usize,
 }
@@ -89,11 +98,11 @@ impl<'a> Planning<'a> {
         let mut slots: BTreeMap<u32, Slot<'a>> = BTreeMap::new();
         let mut spoken_for = BTreeSet::new();
         let mut leaving = BTreeSet::new();
-        let mut creates = 0;
+        let mut creates: BTreeMap<&'a TemplateHash, usize> = BTreeMap::new();
         for action in input.under_way {
             match action {
                 Action::Create { marks, .. } => {
-                    creates += 1;
+                    *creates.entry(&marks.template).or_default() += 1;
                     let slot = slots.entry(marks.slot).or_default();
                     slot.creating = true;
                     slot.highest_attempt = slot.highest_attempt.max(marks.attempt);
@@ -133,7 +142,8 @@ impl<'a> Planning<'a> {
                 match container.state {
                     State::Exited => slot.dead.push(container),
                     State::Dead => slot.misfits.push(container),
-                    _ => {}
+                    // By the engine; and if that does not end, once more by us.
+                    _ => slot.removing.push(container),
                 }
             } else if leaving.contains(&container.id) {
                 slot.leaving.push(container);
@@ -164,7 +174,12 @@ impl<'a> Planning<'a> {
             slot.misfits.sort_by_key(|c| (c.marks.attempt, &c.id));
             slot.dead.sort_by_key(|c| (std::cmp::Reverse(c.marks.attempt), &c.id));
         }
-        let room = input.history.window().saturating_sub(creates);
+        let room = |template: &'a TemplateHash| {
+            let under_way = creates.get(template).copied().unwrap_or_default();
+            (template, input.history.window(template).saturating_sub(under_way))
+        };
+        let templates = [Some(&input.object.spec.template), input.object.fallback()];
+        let room = templates.into_iter().flatten().map(|template| room(&template.hash)).collect();
         Planning {
             input,
             slots,
@@ -222,8 +237,14 @@ impl<'a> Planning<'a> {
         self.steps.push(Step { action, cause: cause.into() });
     }
 
-    /// Begins a create in a slot, if there is room, the image is there and no failure asks to wait.
+    /// Begins a create of the present template in a slot.
     fn create(&mut self, number: u32, cause: &str) {
+        let object = self.input.object;
+        self.create_of(&object.spec.template, number, cause);
+    }
+
+    /// Begins a create in a slot, if there is room, the image is there and no failure asks to wait.
+    fn create_of(&mut self, template: &'a Template, number: u32, cause: &str) {
         let Input { object, history, now, under_way, .. } = self.input;
         let slot = self.slots.entry(number).or_default();
         if slot.creating {
@@ -231,9 +252,10 @@ impl<'a> Planning<'a> {
         }
         let doubt =
             history.doubts().find(|((n, attempt), _)| *n == number && Some(*attempt) == slot.in_doubt);
+        let tries = history.tries(&template.hash);
         let waits = [
-            history.whole().map(|failures| failures.retry_at),
-            history.slot(number).map(|failures| failures.retry_at),
+            tries.and_then(|tries| tries.retry_at(number)),
+            history.held(number),
             doubt.map(|(_, doubt)| doubt.retry_at),
         ];
         if let Some(until) = waits.into_iter().flatten().max()
@@ -243,17 +265,20 @@ impl<'a> Planning<'a> {
             return;
         }
         let spec = &object.spec;
-        if !history.image_provided() {
-            let action = Action::Pull { image: spec.template.image.clone(), pull: spec.pull };
+        if !tries.is_some_and(Tries::image_provided) {
+            // Of the template that worked last there is no newer image to look for.
+            let pull = match spec.pull {
+                Pull::Always if template.hash != spec.template.hash => Pull::Missing,
+                pull => pull,
+            };
+            let action = Action::Pull { image: template.image.clone(), pull };
             if !under_way.contains(&action) && !self.steps.iter().any(|step| step.action == action) {
                 self.steps.push(Step { action, cause: format!("needed to create {}.{number}", spec.name) });
             }
             return;
         }
-        if self.room == 0 {
-            return;
-        }
-        self.room -= 1;
+        let Some(room) = self.room.get_mut(&template.hash).filter(|room| **room > 0) else { return };
+        *room -= 1;
         slot.creating = true;
         let (attempt, cause) = match doubt {
             // The same name again: if the last try did make it, the engine will say so.
@@ -261,9 +286,31 @@ impl<'a> Planning<'a> {
             None => (1 + slot.highest_attempt.max(history.highest_taken(number)), cause.to_owned()),
         };
         let marks =
-            Marks { object: spec.name.clone(), slot: number, attempt, template: spec.template.hash.clone() };
-        let action = Action::Create { marks, image: spec.template.image.clone() };
+            Marks { object: spec.name.clone(), slot: number, attempt, template: template.hash.clone() };
+        let action = Action::Create { marks, image: template.image.clone() };
         self.steps.push(Step { action, cause });
+    }
+
+    /// What a slot gets that has no container: see rule 4.
+    fn template_for(&self, number: u32) -> &'a Template {
+        let Input { object, history, .. } = self.input;
+        let present = &object.spec.template;
+        let Some(fallback) = object.fallback().filter(|_| !history.updated(number)) else { return present };
+        let doubt = history.doubts().find(|((slot, _), _)| *slot == number);
+        if doubt.is_some_and(|(_, doubt)| doubt.template == present.hash) {
+            return present;
+        }
+        let of = |template: &Template| history.tries(&template.hash);
+        let fails = of(fallback).is_some_and(|tries| {
+            tries.whole().is_some() || tries.slot(number).is_some_and(|failures| failures.count > 1)
+        });
+        if !fails {
+            return fallback;
+        }
+        // The old one does not work any more, which may be why there is a new one. Where neither works, whichever may
+        // be tried first.
+        let retry_at = |template: &Template| of(template).and_then(|tries| tries.retry_at(number));
+        if retry_at(present) <= retry_at(fallback) { present } else { fallback }
     }
 
     /// Rule 2.
@@ -365,7 +412,7 @@ impl<'a> Planning<'a> {
             let doubtful =
                 self.slots.get(&number).is_some_and(|s| s.in_doubt.is_some() && s.current.is_empty());
             if doubtful {
-                self.create(number, "missing replica");
+                self.create_of(self.template_for(number), number, "missing replica");
             }
         }
         for number in self.missing.clone() {
@@ -374,7 +421,12 @@ impl<'a> Planning<'a> {
                 Some((lost, node)) => format!("{} is lost with node {node}", lost.name),
                 None => "missing replica".to_owned(),
             };
-            self.create(number, &cause);
+            let template = self.template_for(number);
+            let cause = match template.hash == self.input.object.spec.template.hash {
+                true => cause,
+                false => format!("{cause}, while the rollout has not converged"),
+            };
+            self.create_of(template, number, &cause);
         }
     }
 
@@ -414,7 +466,8 @@ impl<'a> Planning<'a> {
             if held(current) || held(stale) || (current.is_none() && out_of_reach) {
                 continue;
             }
-            let failed = update.order == Order::StartFirst && self.input.history.slot(number).is_some();
+            let failed =
+                update.order == Order::StartFirst && self.input.history.present().slot(number).is_some();
             let begun = slot.creating || slot.in_doubt.is_some() || failed;
             match (current, stale) {
                 (Some(current), Some(stale)) => {
@@ -448,7 +501,9 @@ impl<'a> Planning<'a> {
             match update.order {
                 Order::StartFirst => self.create(number, &format!("replaces {}, which is stale", stale.name)),
                 // The image comes before anything is stopped.
-                Order::StopFirst if !self.input.history.image_provided() => self.create(number, "update"),
+                Order::StopFirst if !self.input.history.present().image_provided() => {
+                    self.create(number, "update");
+                }
                 Order::StopFirst => self.remove(stale, "stale: stopped before its replacement starts"),
             }
         }
@@ -493,7 +548,7 @@ impl<'a> Planning<'a> {
     /// Rule 7.
     fn clear_away_the_dead(&mut self) {
         let keep = usize::try_from(self.input.object.spec.history).unwrap_or(usize::MAX);
-        let mut going = Vec::new();
+        let (mut going, mut removals_end) = (Vec::new(), Vec::new());
         for (number, slot) in &self.slots {
             let stays =
                 self.staying.contains(number) || self.missing.contains(number) || !slot.leaving.is_empty();
@@ -506,6 +561,15 @@ impl<'a> Planning<'a> {
                     (_, false) => (*c, "stale, and it never ran".to_owned()),
                 }
             }));
+            for container in &slot.removing {
+                let begun = self.input.history.removing_since(&container.id).unwrap_or(self.input.now);
+                let failed = self.input.history.removal(&container.id).is_some();
+                if failed || begun + REMOVAL_PATIENCE <= self.input.now {
+                    going.push((*container, "its removal by the engine does not end".to_owned()));
+                } else {
+                    removals_end.push(begun + REMOVAL_PATIENCE);
+                }
+            }
             going.extend(slot.dead.iter().skip(kept).map(|c| match wanted {
                 true => (*c, format!("dead, and {keep} kept a slot")),
                 false => (*c, "dead, and its slot is not wanted".to_owned()),
@@ -514,6 +578,7 @@ impl<'a> Planning<'a> {
         for (container, cause) in going {
             self.remove(container, cause);
         }
+        removals_end.into_iter().for_each(|at| self.look_again(at));
     }
 
     /// Starts what was made and not started: by us before a crash, or by a call that was cut.
@@ -527,12 +592,16 @@ impl<'a> Planning<'a> {
             if slot.creating || self.spoken_for.contains(&container.id) {
                 continue;
             }
-            if let Some(failures) = history.whole().filter(|failures| failures.retry_at > now) {
+            if let Some(failures) = history.present().whole().filter(|failures| failures.retry_at > now) {
                 self.look_again(failures.retry_at);
                 continue;
             }
             self.spoken_for.insert(&container.id);
-            let action = Action::Start { id: container.id.clone(), name: container.name.clone() };
+            let action = Action::Start {
+                id: container.id.clone(),
+                name: container.name.clone(),
+                template: container.marks.template.clone(),
+            };
             self.steps.push(Step { action, cause: "made and not started".to_owned() });
         }
     }
@@ -545,7 +614,19 @@ impl<'a> Planning<'a> {
         newest.map_or(now, |since| since + object.spec.update.monitor)
     }
 
+    /// When the ready container of a slot that failed again and again will have run for long enough to be believed;
+    /// `None` where it has, or need not. One that ends soon after each start is ready in between.
+    pub(super) fn steady_at(&self, number: u32) -> Option<Time> {
+        let Input { history, now, .. } = self.input;
+        let current = self.slots.get(&number)?.current.first().filter(|c| self.ready(c))?;
+        history.present().slot(number).filter(|failures| failures.count > 1)?;
+        let steady_at = history.running_since(&current.id).unwrap_or(now) + STABLE_RUN;
+        (steady_at > now).then_some(steady_at)
+    }
+
     fn finish(mut self) -> Plan {
+        let steady_at: Vec<Time> = self.staying.iter().filter_map(|number| self.steady_at(*number)).collect();
+        steady_at.into_iter().for_each(|at| self.look_again(at));
         let mut verdict = verdict::verdict(&self);
         if verdict.phase == Phase::Converged {
             let at = self.proven_at();

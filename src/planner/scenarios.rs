@@ -3,12 +3,12 @@
 //! A line of a world is one of
 //!
 //! ```text
-//! object NAME COUNT TEMPLATE [stop-first] [history=N] [parallelism=N] [hold] [deleted]
+//! object NAME COUNT TEMPLATE [was=TEMPLATE] [stop-first] [history=N] [parallelism=N] [hold] [deleted]
 //! NAME.SLOT.ATTEMPT TEMPLATE STATE [healthy|unhealthy|starting] [signalled] [hostdown|disputed] [node=N]
 //!     [created=SECONDS] [up=SECONDS]                                                     (all on one line)
 //! node NAME up|settling|down|sulking|lost|unknown
 //! doing create SLOT.ATTEMPT | doing remove NAME.SLOT.ATTEMPT
-//! failed create SLOT.ATTEMPT refused|unsent|unknown|taken|image|node [ago=SECONDS]   (just now, or then)
+//! failed create SLOT.ATTEMPT refused|unsent|unknown|taken|image|node [of=TEMPLATE] [ago=SECONDS]   (just now, or then)
 //! no-image                      (nothing is known of the image yet)
 //! waiting REASON                (the evidence does not do)
 //! ```
@@ -24,9 +24,11 @@ use super::*;
 use crate::engine::{Node, Outcome, Refusal, RefusalKind};
 use crate::history::{Failures, Report};
 use crate::model::submission::{self, Submission};
-use crate::model::{Health, Sight, State};
+use crate::model::{Converged, Health, Sight, Signal, Signalled, State};
 use crate::model::{ObjectName, Spec, TemplateHash};
 use crate::observed::nodes::{Nodes, Patience};
+
+mod disturbed;
 
 pub(super) const NOW: Time = Time(1_000_000_000);
 
@@ -93,7 +95,11 @@ fn container(line: &str) -> Container {
         image: "img".to_owned(),
         created: ago(&words, "created").unwrap_or(Time(NOW.0 - 3_600_000)),
         detail: None,
-        signalled: words.contains(&"signalled"),
+        signalled: words.contains(&"signalled").then_some(Signalled {
+            signal: Signal::KILL,
+            at: NOW,
+            stop: false,
+        }),
     }
 }
 
@@ -149,7 +155,14 @@ fn run(world: &str) -> String {
     }
     let mut spec = spec(head[1], head[2].parse().unwrap(), &more);
     spec.template.hash = TemplateHash::from_label(head[3]);
-    let object = Object { deleted: head.contains(&"deleted").then_some(NOW), ..Object::new(spec) };
+    // What worked last, `was`, has the image `old`.
+    let converged = value("was").map(|hash| {
+        let mut spec = spec.clone();
+        (spec.template.hash, spec.template.image) = (TemplateHash::from_label(&hash), "old".to_owned());
+        Converged { generation: 0, spec: Some(Arc::new(spec)) }
+    });
+    let deleted = head.contains(&"deleted").then_some(NOW);
+    let object = Object { deleted, converged, ..Object::new(spec) };
 
     let containers: Vec<Arc<Container>> = lines()
         .filter(|l| l.split_whitespace().next().unwrap().matches('.').count() == 2)
@@ -158,8 +171,8 @@ fn run(world: &str) -> String {
 
     let mut history = History::new(1);
     history.observe(&object, &[], Time(0));
-    if !lines().any(|l| l == "no-image") {
-        let pull = Action::Pull { image: "img".to_owned(), pull: Pull::Missing };
+    for image in ["img", "old"].iter().filter(|image| **image == "old" || !lines().any(|l| l == "no-image")) {
+        let pull = Action::Pull { image: (*image).to_owned(), pull: Pull::Missing };
         history.ended(&pull, Report::Image(Outcome::Done(())), Time(0));
     }
     // Each container is seen first when it began to run, in its own time.
@@ -204,8 +217,12 @@ fn run(world: &str) -> String {
                     "unknown" => Outcome::InDoubt("connection reset".to_owned()),
                     other => panic!("{other}"),
                 };
+                let mut marks = marks(&object, slot, attempt);
+                if let Some(template) = words.iter().find_map(|w| w.strip_prefix("of=")) {
+                    marks.template = TemplateHash::from_label(template);
+                }
                 history.ended(
-                    &Action::Create { marks: marks(&object, slot, attempt), image: "img".to_owned() },
+                    &Action::Create { marks, image: "img".to_owned() },
                     Report::Created(outcome),
                     ago(&words, "ago").unwrap_or(NOW),
                 );
@@ -337,7 +354,7 @@ fn what_ends_by_itself_again_waits_and_what_somebody_stopped_does_not() {
             let line = format!("web.1.{attempt} t1 exited {how}");
             history.observe(&object, &[Arc::new(container(&line))], NOW);
         }
-        history.slot(1).map(|failures| failures.count)
+        history.present().slot(1).map(|failures| failures.count)
     };
     assert_eq!((twice(""), twice("signalled")), (Some(2), None));
 }
@@ -591,7 +608,7 @@ fn containers_of_the_present_spec_that_end_three_times_in_a_row_are_called_a_fai
             now = now + Duration::from_secs(ran);
             history.observe(&object, &at("exited"), now);
         }
-        history.slot(1).is_some_and(Failures::failing)
+        history.present().slot(1).is_some_and(Failures::failing)
     };
     assert!(ends("present", 20));
     assert!(!ends("present", 70), "each of them ran for long");
@@ -617,13 +634,13 @@ fn what_was_begun_for_another_template_says_nothing_about_this_one() {
     history.observe(&object, &[], NOW);
     let pull = |image: &str| Action::Pull { image: image.to_owned(), pull: Pull::Missing };
     history.ended(&pull("another"), Report::Image(Outcome::Done(())), NOW);
-    assert!(!history.image_provided());
+    assert!(!history.present().image_provided());
     history.ended(&pull("another"), Report::Image(Outcome::NotSent("down".to_owned())), NOW);
-    assert_eq!(history.whole(), None);
+    assert_eq!(history.present().whole(), None);
     let stale = Marks { template: TemplateHash::from_label("old"), ..marks(&object, 1, 1) };
     let create = Action::Create { marks: stale, image: "another".to_owned() };
     history.ended(&create, Report::Created(Outcome::Done("id".into())), NOW);
-    assert_eq!(history.window(), 1, "the present template has not run yet");
+    assert_eq!(history.window(&object.spec.template.hash), 1, "the present template has not run yet");
 }
 
 #[test]
@@ -826,13 +843,15 @@ fn what_the_engine_failed_to_remove_is_removed_and_what_it_is_removing_is_waited
          web.1.2 t1 removing
          web.1.3 t1 running",
         r#"remove web.1.1 id=web.1.1 cause="dead, as the engine could not remove it"
-           progressing: 1 of 1 run; 1 being removed"#,
+           progressing: 1 of 1 run; 1 being removed
+           look again in 30.0s"#,
     );
     scenario(
         "object web 1 t1
          web.1.2 t1 removing
          web.1.3 t1 running",
-        "progressing: 1 of 1 run; the engine is removing web.1.2",
+        "progressing: 1 of 1 run; the engine is removing web.1.2
+         look again in 30.0s",
     );
 }
 
@@ -882,7 +901,7 @@ fn an_old_container_that_runs_does_not_excuse_those_after_it_that_end() {
         world.push(Arc::new(container(&format!("web.1.{attempt} {hash} exited"))));
         history.observe(&object, &world, now);
     }
-    assert_eq!(history.slot(1).map(|failures| failures.count), Some(3));
+    assert_eq!(history.present().slot(1).map(|failures| failures.count), Some(3));
 }
 
 #[test]

@@ -111,7 +111,8 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
     let not_started = |c: &&Container| c.state == State::Created;
     let unfinished = !planning.missing.is_empty()
         || planning.slots.values().any(|s| !s.stale.is_empty() || s.current.iter().any(not_started));
-    if let Some(failures) = history.whole().filter(|_| unfinished || busy.is_some()) {
+    let whole = history.present().whole().or_else(|| history.fallback()?.whole());
+    if let Some(failures) = whole.filter(|_| unfinished || busy.is_some()) {
         let phase = if counts.ready == 0 { Phase::Blocked } else { Phase::Degraded };
         let reason = format!("{so_far}; {}; {}", failures.error, tries(failures));
         let found = Finding::new(phase, reason).retried(Some(failures.retry_at));
@@ -121,11 +122,7 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         .missing
         .iter()
         .chain(&planning.staying)
-        .filter_map(|number| Some((*number, history.slot(*number)?)))
-        .filter(|(number, _)| {
-            let slot = planning.slots.get(number);
-            !slot.is_some_and(|s| s.current.first().is_some_and(|c| planning.ready(c)))
-        })
+        .filter_map(|number| Some((*number, failures_of(planning, *number)?)))
         .max_by_key(|(_, failures)| failures.count);
     if let Some((number, failures)) =
         failing.filter(|(_, failures)| failures.count > 1 || failures.retry_at > now)
@@ -134,6 +131,15 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         let found =
             Finding::new(Phase::Degraded, reason).retried(Some(failures.retry_at).filter(|at| *at > now));
         return Finding { failing: failures.failing(), ..found };
+    }
+    let held = planning.missing.iter().find_map(|number| Some((*number, history.held(*number)?)));
+    if let Some((number, until)) = held.filter(|(_, until)| *until > now) {
+        let stopped = planning.slots.get(&number).and_then(|slot| slot.dead.first());
+        let name = stopped.map_or_else(|| format!("the container of slot {number}"), |c| c.name.clone());
+        let reason = format!(
+            "{so_far}; {name} was stopped by a user: it is replaced unless it is started again at once"
+        );
+        return Finding::new(Phase::Progressing, reason).retried(Some(until));
     }
     // One whose slot is filled all the same is of no concern until it lands.
     let needed = |slot: u32| planning.slots.get(&slot).is_none_or(|slot| slot.current.is_empty());
@@ -183,6 +189,18 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         format!("; {} more, such as {}, go when {}", lost.len(), first.name, node_back(planning, first))
     });
     Finding::new(Phase::Converged, format!("{so_far}, as wanted{}", left_over.unwrap_or_default()))
+}
+
+/// The failures of a slot that are of concern: those of the present template, or of the one that worked last where
+/// the slot is empty. A slot whose container is ready is of no concern, once that is steady.
+fn failures_of<'a>(planning: &Planning<'a>, number: u32) -> Option<&'a Failures> {
+    let history = planning.input.history;
+    let slot = planning.slots.get(&number);
+    let ready = slot.is_some_and(|s| s.current.first().is_some_and(|c| planning.ready(c)));
+    let unsteady = !ready || planning.steady_at(number).is_some();
+    let empty = slot.is_none_or(|s| s.current.is_empty() && s.stale.is_empty());
+    let of_present = history.present().slot(number).filter(|_| unsteady);
+    of_present.or_else(|| history.fallback()?.slot(number).filter(|_| empty))
 }
 
 /// "node n2 is back, which is down since …"

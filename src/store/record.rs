@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::Time;
-use crate::model::{Object, ObjectName, Revision, submission};
+use crate::model::{Converged, Object, ObjectName, Revision, submission};
 use crate::store::Quarantined;
 
 #[derive(Serialize, Deserialize)]
@@ -21,6 +21,9 @@ struct Record {
     deleted: Option<u64>,
     /// Oldest first; the last one is the present spec.
     revisions: Vec<RevisionRecord>,
+    /// The generation among them that converged last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    converged: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,6 +51,7 @@ pub(super) fn encode(object: &Object) -> Result<String, serde_json::Error> {
         generation: object.generation,
         deleted: object.deleted.map(|at| at.0),
         revisions: revisions.collect(),
+        converged: object.converged.as_ref().map(|converged| converged.generation),
     })
 }
 
@@ -78,5 +82,22 @@ fn read(name: &ObjectName, stored: &str) -> Result<Object, String> {
     if spec.name != *name {
         return Err(format!("it says that its name is '{}'", spec.name));
     }
-    Ok(Object { spec, generation: record.generation, deleted: record.deleted.map(Time), revisions })
+    let converged = record.converged.and_then(|of| converged(of, record.generation, &revisions));
+    let deleted = record.deleted.map(Time);
+    Ok(Object { spec, generation: record.generation, deleted, revisions, converged })
+}
+
+/// The spec that converged last. One that cannot be read any more is no fallback; the present spec is unaffected.
+fn converged(generation: u64, present: u64, revisions: &[Revision]) -> Option<Converged> {
+    if generation == present {
+        return Some(Converged { generation, spec: None });
+    }
+    let revision = revisions.iter().find(|revision| revision.generation == generation)?;
+    match submission::object(&revision.submitted) {
+        Ok(spec) => Some(Converged { generation, spec: Some(Arc::new(spec)) }),
+        Err(error) => {
+            tracing::warn!(generation, %error, "the spec that converged last cannot be read any more");
+            None
+        }
+    }
 }

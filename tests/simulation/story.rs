@@ -61,7 +61,7 @@ impl Daemon {
         let actuator = Actuator::new(engine.clone(), cache.clone(), CLUSTER.to_owned(), 8, clock);
         let board = watch::Sender::new(Arc::default());
         let shop = Shop {
-            objects: store.objects(),
+            store: store.clone(),
             cache: cache.clone(),
             actuator: Arc::new(actuator),
             journal: store.journal().clone(),

@@ -71,7 +71,7 @@ impl Manager {
             clock,
         };
         let shop = Shop {
-            objects: store.objects(),
+            store: store.clone(),
             cache: cache.clone(),
             actuator: Arc::new(actuator),
             journal: store.journal().clone(),

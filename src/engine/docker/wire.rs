@@ -13,7 +13,8 @@ use serde_json::Value;
 use crate::clock::Time;
 use crate::engine::{EngineError, Hint, Info, Kind, NewContainer, Node};
 use crate::model::{
-    Container, ContainerId, Detail, Health, LABEL_CLUSTER, LABEL_OBJECT, Marks, ObjectName, Sight, State,
+    Container, ContainerId, Detail, Health, LABEL_CLUSTER, LABEL_OBJECT, Marks, ObjectName, Sight, Signal,
+    State,
 };
 
 /// The label by which a classic Swarm manager takes constraints.
@@ -134,7 +135,7 @@ pub(super) fn read_summary(cluster: &str, swarm: bool, summary: ContainerSummary
             u64::try_from(summary.created.unwrap_or_default()).unwrap_or_default().saturating_mul(1000),
         ),
         detail: None,
-        signalled: false,
+        signalled: None,
     })
 }
 
@@ -212,7 +213,7 @@ pub(super) fn read_inspected(cluster: &str, found: ContainerInspectResponse) -> 
         // In whole seconds, as a list has it.
         created: Time(since_epoch.as_secs() * 1000),
         detail: Some(detail),
-        signalled: false,
+        signalled: None,
     })
 }
 
@@ -236,6 +237,8 @@ fn read_detail(found: &ContainerInspectResponse) -> Detail {
             .and_then(|c| c.stop_timeout)
             .and_then(|s| u64::try_from(s).ok())
             .map(Duration::from_secs),
+        stop_signal: found.config.as_ref().and_then(|c| Signal::parse(c.stop_signal.as_deref()?)),
+        restarts: found.restart_count.and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
     }
 }
 
@@ -326,7 +329,12 @@ fn read_event(event: &Value, cluster: &str) -> Option<Hint> {
     Some(match id {
         Some(id) if action == "die" => Hint::Ended(object, id.into()),
         Some(id) if action == "destroy" => Hint::Destroyed(object, id.into()),
-        Some(id) if action == "kill" => Hint::Signalled(id.into()),
+        Some(id) if action == "kill" => {
+            match labels.get("signal").and_then(Value::as_str).and_then(Signal::parse) {
+                Some(signal) => Hint::Signalled(id.into(), signal),
+                None => Hint::Object(object),
+            }
+        }
         _ => Hint::Object(object),
     })
 }
@@ -412,8 +420,9 @@ mod tests {
         assert_eq!(take_hints(&mut buffer, "c").unwrap(), [Hint::Object(ObjectName::parse("db").unwrap())]);
         assert!(buffer.is_empty());
         assert_eq!(take_hints(&mut BytesMut::from(event("web", "die").as_str()), "other").unwrap(), []);
-        let mut kill = BytesMut::from(event("web", "kill").as_str());
-        assert_eq!(take_hints(&mut kill, "c").unwrap(), [Hint::Signalled("x".into())]);
+        let kill = event("web", "kill").replace("\"Attributes\":{", "\"Attributes\":{\"signal\":\"15\",");
+        let mut kill = BytesMut::from(kill.as_str());
+        assert_eq!(take_hints(&mut kill, "c").unwrap(), [Hint::Signalled("x".into(), Signal::TERM)]);
         assert!(take_hints(&mut BytesMut::from("nonsense"), "c").is_err());
     }
 }

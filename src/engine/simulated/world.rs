@@ -176,7 +176,7 @@ impl World {
             image: new.template.image.clone(),
             created: now,
             detail: None,
-            signalled: false,
+            signalled: None,
         };
         let startable = command != Some("/nope");
         Outcome::Done(self.put(new.cluster, container, startable))

@@ -1,0 +1,262 @@
+//! Scenarios in which a rollout is stuck, or a user or the engine interferes with containers.
+
+use super::*;
+use crate::backoff;
+use crate::history::RESTART_GRACE;
+use crate::model::Detail;
+
+const STUCK: &str = "failed create 1.2 image ago=0";
+
+#[test]
+fn while_a_rollout_is_stuck_a_slot_that_lost_its_old_container_gets_the_spec_that_worked() {
+    scenario(
+        &format!(
+            "object web 3 t1 was=t0
+             web.1.1 t0 running
+             web.2.1 t0 exited
+             {STUCK}"
+        ),
+        r#"create web.2.2 image=old cause="missing replica, while the rollout has not converged"
+           degraded: 1 of 3 run; the engine's words; failed once"#,
+    );
+}
+
+#[test]
+fn once_a_spec_has_worked_the_fallback_needs_no_first_try() {
+    scenario(
+        &format!(
+            "object web 4 t1 was=t0
+             web.1.1 t0 running
+             {STUCK}"
+        ),
+        r#"create web.2.1 image=old cause="missing replica, while the rollout has not converged"
+           create web.3.1 image=old cause="missing replica, while the rollout has not converged"
+           create web.4.1 image=old cause="missing replica, while the rollout has not converged"
+           degraded: 1 of 4 run; the engine's words; failed once"#,
+    );
+}
+
+#[test]
+fn a_slot_whose_new_container_ended_before_it_was_proven_gets_the_spec_that_worked() {
+    scenario(
+        "object web 2 t1 was=t0
+         web.1.1 t0 exited
+         web.1.2 t1 exited
+         web.2.1 t0 running",
+        r#"create web.1.3 image=old cause="missing replica, while the rollout has not converged"
+           remove web.1.1 id=web.1.1 cause="dead, and 1 kept a slot"
+           progressing: 1 of 2 run; 1 being created, 1 being removed"#,
+    );
+}
+
+#[test]
+fn a_slot_that_the_present_template_has_taken_over_stays_with_it() {
+    let object = object("t1", "t0");
+    let mut history = History::new(1);
+    let running = |line: &str| vec![Arc::new(container(line))];
+    history.observe(&object, &running("web.1.2 t1 running"), Time(NOW.0 - 60_000));
+    history.observe(&object, &running("web.1.2 t1 running"), Time(NOW.0 - 1_000));
+    history.observe(&object, &running("web.1.2 t1 exited"), NOW);
+    assert!(history.updated(1), "it had been ready for longer than Update.Monitor");
+    assert!(!history.updated(2));
+}
+
+#[test]
+fn a_slot_that_was_emptied_for_its_update_is_the_present_templates() {
+    let object = object("t1", "t0");
+    let mut history = History::new(1);
+    let old = container("web.1.1 t0 running");
+    history.observe(&object, &[Arc::new(old.clone())], NOW);
+    let remove = Action::Remove { id: old.id.clone(), name: old.name.clone(), force: false };
+    history.ended(&remove, Report::Removed(Outcome::Done(())), NOW);
+    assert!(history.updated(1));
+    // A newer spec begins with what worked.
+    let newer = Object { generation: 2, ..object };
+    history.observe(&newer, &[], NOW);
+    assert!(!history.updated(1));
+}
+
+#[test]
+fn where_the_spec_that_worked_does_not_work_any_more_the_present_one_is_tried() {
+    scenario(
+        "object web 2 t1 was=t0
+         web.1.1 t0 running
+         failed create 2.2 image of=t0",
+        r#"create web.2.1 image=img cause="missing replica"
+           degraded: 1 of 2 run; the engine's words; failed once"#,
+    );
+}
+
+#[test]
+fn a_container_that_a_user_stopped_may_be_started_again_before_it_is_replaced() {
+    let stopped = |signal, stop| {
+        let mut history = History::new(1);
+        let object = object("t1", "t1");
+        history.observe(&object, &[Arc::new(container("web.1.1 t1 running"))], Time(NOW.0 - 5_000));
+        let signalled = Some(Signalled { signal, at: NOW, stop });
+        let ended = Container { signalled, ..container("web.1.1 t1 exited") };
+        history.observe(&object, &[Arc::new(ended)], NOW);
+        (history.held(1), history.present().slot(1).map(|failures| failures.count))
+    };
+    assert_eq!(stopped(Signal::TERM, true), (Some(NOW + RESTART_GRACE), None));
+    assert_eq!(stopped(Signal::KILL, true), (Some(NOW + RESTART_GRACE), None), "a stop that ended with KILL");
+    assert_eq!(stopped(Signal::KILL, false), (None, None), "`docker kill` starts nothing again");
+}
+
+#[test]
+fn a_container_that_runs_again_after_a_restart_ends_the_wait_and_its_next_end_counts() {
+    let object = object("t1", "t1");
+    let mut history = History::new(1);
+    let signalled = Some(Signalled { signal: Signal::TERM, at: NOW, stop: true });
+    let running = Arc::new(container("web.1.1 t1 running"));
+    let ended = |signalled| Arc::new(Container { signalled, ..container("web.1.1 t1 exited") });
+    history.observe(&object, std::slice::from_ref(&running), NOW);
+    history.observe(&object, &[ended(signalled)], NOW);
+    history.observe(&object, &[running], NOW);
+    assert_eq!(history.held(1), None);
+    history.observe(&object, &[ended(None)], NOW);
+    assert_eq!(history.present().slot(1).map(|failures| failures.count), Some(1));
+}
+
+#[test]
+fn only_a_signal_that_asks_to_end_and_not_long_before_excuses_an_end() {
+    let counted = |signal, seconds: u64, stop_signal| {
+        let object = object("t1", "t1");
+        let mut history = History::new(1);
+        history.observe(&object, &[Arc::new(container("web.1.1 t1 running"))], Time(NOW.0 - 600_000));
+        let at = Time(NOW.0 - seconds * 1000);
+        let detail = Some(Detail { stop_signal, ..Detail::default() });
+        let signalled = Some(Signalled { signal, at, stop: true });
+        let ended = Container { detail, signalled, ..container("web.1.1 t1 exited") };
+        history.observe(&object, &[Arc::new(ended)], NOW);
+        history.present().slot(1).is_some()
+    };
+    let (hup, quit) = (Signal(1), Signal(3));
+    assert!(counted(hup, 1, None), "HUP asks to read the configuration");
+    assert!(counted(Signal::TERM, 60, None), "it went on for a minute");
+    assert!(counted(quit, 1, None));
+    for (signal, stop_signal) in [
+        (Signal::TERM, None),
+        (Signal::INT, None),
+        (Signal::KILL, None),
+        (quit, Some(quit)),
+        (hup, Some(hup)),
+    ] {
+        assert!(!counted(signal, 1, stop_signal), "{signal:?} {stop_signal:?}");
+    }
+}
+
+#[test]
+fn what_the_engine_restarts_by_itself_has_failed_and_is_not_converged_in_between() {
+    let object = object("t1", "t1");
+    let mut history = History::new(1);
+    let run = |restarts| {
+        let detail = Some(Detail { restarts, exit_code: Some(3), ..Detail::default() });
+        Arc::new(Container { detail, ..container("web.1.1 t1 running") })
+    };
+    history.observe(&object, &[], NOW);
+    for restarts in 0..=3 {
+        history.observe(&object, &[run(restarts)], NOW + Duration::from_secs(restarts));
+    }
+    let now = NOW + Duration::from_secs(3);
+    let verdict = look(&object, &[run(3)], &history, now).verdict;
+    assert_eq!((verdict.phase, verdict.failing), (Phase::Degraded, true));
+    assert_eq!(
+        verdict.reason,
+        "1 of 1 run; slot 1: web.1.1 ended with exit code 3, and its restart policy has restarted it 3 times; \
+         failed 3 times in a row"
+    );
+    let later = now + backoff::STABLE_RUN;
+    history.observe(&object, &[run(3)], later);
+    assert_eq!(look(&object, &[run(3)], &history, later).verdict.phase, Phase::Converged);
+}
+
+#[test]
+fn restarts_of_before_we_came_are_old_news() {
+    let object = object("t1", "t1");
+    let mut history = History::new(1);
+    let bare = Arc::new(container("web.1.1 t1 running"));
+    let detail = Some(Detail { restarts: 7, ..Detail::default() });
+    let inspected = Arc::new(Container { detail, ..container("web.1.1 t1 running") });
+    history.observe(&object, &[bare], NOW);
+    history.observe(&object, &[inspected], NOW);
+    assert_eq!(history.present().slot(1), None);
+}
+
+#[test]
+fn a_start_that_is_answered_with_success_and_starts_nothing_is_a_failure() {
+    let object = object("t1", "t1");
+    let mut history = History::new(1);
+    let made = Arc::new(container("web.1.1 t1 created"));
+    let start =
+        Action::Start { id: made.id.clone(), name: made.name.clone(), template: made.marks.template.clone() };
+    history.observe(&object, std::slice::from_ref(&made), NOW);
+    assert_eq!(look(&object, std::slice::from_ref(&made), &history, NOW).steps.len(), 1);
+    history.ended(&start, Report::Started(Outcome::Done(())), NOW);
+    history.observe(&object, std::slice::from_ref(&made), NOW);
+    let plan = look(&object, std::slice::from_ref(&made), &history, NOW);
+    assert_eq!(plan.steps, []);
+    assert!(
+        plan.verdict.reason.contains("web.1.1 was started, says the engine, and still does not run"),
+        "{plan:?}"
+    );
+    assert!(plan.wake_at.is_some_and(|at| at > NOW));
+}
+
+#[test]
+fn containers_that_vanish_soon_after_their_start_are_not_made_without_end() {
+    let object = object("t1", "t1");
+    let mut history = History::new(1);
+    history.observe(&object, &[], NOW);
+    for attempt in 1..=3 {
+        history.observe(&object, &[Arc::new(container(&format!("web.1.{attempt} t1 running")))], NOW);
+        history.observe(&object, &[], NOW);
+    }
+    let failures = history.present().slot(1).unwrap();
+    assert_eq!((failures.count, failures.failing()), (3, false));
+    assert!(failures.retry_at > NOW);
+}
+
+#[test]
+fn a_removal_by_the_engine_that_does_not_end_is_asked_for_again() {
+    let object = object("t1", "t1");
+    let mut history = History::new(1);
+    let world = [Arc::new(container("web.1.1 t1 removing")), Arc::new(container("web.1.2 t1 running"))];
+    history.observe(&object, &world, NOW);
+    assert_eq!(look(&object, &world, &history, NOW).steps, []);
+    let later = NOW + Duration::from_secs(31);
+    history.observe(&object, &world, later);
+    let step = look(&object, &world, &history, later).steps.remove(0);
+    assert_eq!(
+        step.to_string(),
+        r#"remove web.1.1 id=id-web.1.1 cause="its removal by the engine does not end""#
+    );
+    history.ended(&step.action, Report::Removed(Outcome::InDoubt("500: busy".to_owned())), later);
+    let plan = look(&object, &world, &history, later);
+    assert_eq!(plan.verdict.reason, "web.1.1 cannot be removed: 500: busy; failed once");
+    assert_eq!(plan.verdict.next_retry, plan.wake_at);
+}
+
+/// An object of one container with this template; the one that worked last is `was`.
+fn object(hash: &str, was: &str) -> Object {
+    let mut spec = spec("web", 1, "");
+    spec.template.hash = TemplateHash::from_label(was);
+    let mut object = Object::new(spec.clone());
+    if was != hash {
+        object.converged = Some(Converged { generation: 0, spec: Some(Arc::new(spec)) });
+        object.spec.template.hash = TemplateHash::from_label(hash);
+    }
+    object
+}
+
+fn look(object: &Object, containers: &[Arc<Container>], history: &History, now: Time) -> Plan {
+    plan(Input {
+        object,
+        containers,
+        under_way: &[],
+        evidence: &Evidence::Good,
+        nodes: &Nodes::default(),
+        history,
+        now,
+    })
+}
