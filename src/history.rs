@@ -70,8 +70,10 @@ impl Failures {
 #[derive(Debug, Clone, Default)]
 struct Seen {
     slot: u32,
-    /// When it was seen last, it ran on a template that is not the present one.
-    stale: bool,
+    /// What it was made from, once it was seen.
+    template: Option<TemplateHash>,
+    /// It was not ended when it was seen last.
+    live: bool,
     running_since: Option<Time>,
     unhealthy_since: Option<Time>,
     removing_since: Option<Time>,
@@ -239,7 +241,8 @@ impl History {
         let new = || Seen { adopted: first_look, ..Seen::default() };
         let seen = self.seen.entry(container.id.clone()).or_insert_with(new);
         seen.slot = slot;
-        seen.stale = !present && container.live();
+        seen.template = Some(container.marks.template.clone());
+        seen.live = container.live();
         let started_in_vain = container.state == State::Created && std::mem::take(&mut seen.start_done);
         // By its own restart policy: its next run is another one.
         if container.state == State::Restarting {
@@ -314,13 +317,16 @@ impl History {
         self.seen.retain(|id, seen| {
             let stays = there.contains(id);
             if !stays && !seen.end_counted && seen.removing_since.is_none() {
-                vanished.extend(seen.running_since.map(|since| (seen.slot, now.since(since))));
+                vanished.extend(seen.running_since.map(|since| (seen.clone(), now.since(since))));
             }
             stays
         });
-        for (slot, ran) in vanished.into_iter().filter(|(_, ran)| *ran < backoff::STABLE_RUN) {
+        for (seen, ran) in vanished.into_iter().filter(|(_, ran)| *ran < backoff::STABLE_RUN) {
+            let (slot, seed) = (seen.slot, self.seed);
             let error = format!("the container of slot {slot} was removed, and not by this manager");
-            self.present.slot_failed(slot, ran, false, error, self.seed, now);
+            if let Some(template) = seen.template {
+                self.tries_mut(&template).slot_failed(slot, ran, false, error, seed, now);
+            }
         }
     }
 
@@ -387,8 +393,11 @@ impl History {
             }
             (Action::Remove { id, .. }, Report::Removed(Outcome::Done(()))) => {
                 // A slot whose old container we ended is the present template's now.
-                if let Some(seen) = self.seen.remove(id).filter(|seen| seen.stale) {
-                    self.updated.insert(seen.slot);
+                let ended = self.seen.remove(id).filter(|seen| seen.live);
+                if let Some(Seen { slot, template: Some(template), .. }) = ended
+                    && !self.present.are_of(&template)
+                {
+                    self.updated.insert(slot);
                 }
             }
             (Action::Remove { id, .. }, Report::NotStopped(outcome)) => {
