@@ -81,6 +81,8 @@ struct Seen {
     start_refused: bool,
     /// A start of it was answered with success, and it has not been seen running since.
     start_done: bool,
+    /// Of its last end, while it runs again by its restart policy.
+    exit_code: Option<i64>,
     /// It was there when we came.
     adopted: bool,
     /// Restarts by the engine that are counted already.
@@ -257,6 +259,8 @@ impl History {
         if restarted {
             seen.running_since = None;
         }
+        seen.exit_code = container.detail.as_ref().and_then(|detail| detail.exit_code).or(seen.exit_code);
+        let exit_code = seen.exit_code;
         let clear = container.sight == Sight::Clear;
         if container.state == State::Running {
             (seen.start_done, seen.end_counted) = (false, false);
@@ -305,7 +309,7 @@ impl History {
         if (ended && !first_look && !stopped) || restarted || turned_unhealthy {
             let tries = tries_of(&mut self.present, &mut self.fallback, container);
             let definite = tries.are_of(&container.marks.template);
-            tries.slot_failed(slot, ran, definite, how_it_failed(container), self.seed, now);
+            tries.slot_failed(slot, ran, definite, how_it_failed(container, exit_code), self.seed, now);
         }
     }
 
@@ -592,8 +596,7 @@ fn stopped_by_a_user(container: &Container, now: Time) -> bool {
     asks && now.since(at) <= grace + END_SLACK
 }
 
-fn how_it_failed(container: &Container) -> String {
-    let code = container.detail.as_ref().and_then(|d| d.exit_code);
+fn how_it_failed(container: &Container, code: Option<i64>) -> String {
     let error = container.detail.as_ref().and_then(|d| d.error.as_deref()).filter(|e| !e.is_empty());
     if !container.dead() && container.health != Health::Unhealthy {
         let restarts = container.detail.as_ref().map_or(0, |d| d.restarts);

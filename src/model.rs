@@ -151,6 +151,13 @@ impl Template {
             .map_or(DOCKER_DEFAULT, Duration::from_nanos)
     }
 
+    /// True where the engine itself starts ended containers of it again, some of them only when it starts.
+    pub fn restarts_by_itself(&self) -> bool {
+        use bollard::models::RestartPolicyNameEnum::{EMPTY, NO};
+        let policy = self.body.host_config.as_ref().and_then(|h| h.restart_policy.as_ref());
+        policy.and_then(|policy| policy.name).is_some_and(|name| !matches!(name, EMPTY | NO))
+    }
+
     /// True where a port of the host is fixed, so that two containers cannot run on one node together.
     pub fn fixes_host_port(&self) -> bool {
         let bindings = self.body.host_config.as_ref().and_then(|h| h.port_bindings.as_ref());

@@ -14,13 +14,14 @@
 //! 4. Too few: the lowest free slots get a container, unless they wait after a failure. A slot whose container
 //!    is still stopping is not free yet: there is no moment with more than was asked for. While a rollout has not
 //!    converged, a slot that lost its old container gets the template that worked last, so that a rollout that is
-//!    stuck costs no replica; one that the present template has taken over gets the present one. A slot whose
-//!    container a user has stopped waits a moment, for `docker restart` starts it again.
+//!    stuck costs no replica; one that the present template has taken over gets the present one, unless that fails again
+//!    and again. A slot whose container a user has stopped waits a moment, for `docker restart` starts it again.
 //! 5. Stale containers are replaced, `Update.Parallelism` at a time, once all others are settled: new before
 //!    old, or old before new, as `Update.Order` says. A replacement counts when it has been ready for
 //!    `Update.Monitor`; only then the old one goes.
 //! 6. A container that has been unhealthy for a check cycle is replaced, one at a time.
-//! 7. Of the dead, the last `History` of a slot are kept; all go with their slot.
+//! 7. Of the dead, the last `History` of a slot are kept; all go with their slot. None is kept that its restart policy
+//!    may start again.
 //!
 //! What is on a node that does not answer is never touched. It holds its slot until the node is lost; then its
 //! slot gets another container elsewhere, unless `OnNodeLost` is `hold`. Of the two that there are when the node

@@ -44,8 +44,8 @@ pub enum Change {
         /// The generation whose spec it is to have; without one, the last spec that differs from the present.
         to: Option<u64>,
     },
-    /// Record that this generation of the object has converged. Does nothing where the object has another generation
-    /// by now.
+    /// Record that this generation of the object has converged. Does nothing where a later one has, or where the
+    /// object is not there any more.
     Converged {
         /// The object.
         name: ObjectName,
@@ -113,7 +113,7 @@ pub enum Effect {
     Unchanged,
     /// The object is deleted; its containers go.
     Deleted,
-    /// Its present generation has converged; what is wanted is the same.
+    /// A generation of it has converged; what is wanted is the same.
     Converged,
 }
 
@@ -293,13 +293,23 @@ pub fn apply(
     Ok((Desired { objects: Arc::new(after), quarantined }, committed))
 }
 
-/// The object with its present generation recorded as converged; `None` where there is nothing to record.
+/// The object with a generation recorded as converged; `None` where there is nothing to record.
 fn converged(object: &Object, generation: u64) -> Option<Arc<Object>> {
-    let known = object.converged.as_ref().is_some_and(|converged| converged.generation == generation);
-    (object.generation == generation && !known).then(|| {
-        let converged = Some(Converged { generation, spec: None });
-        Arc::new(Object { converged, ..object.clone() })
-    })
+    if object.converged.as_ref().is_some_and(|known| known.generation >= generation) {
+        return None;
+    }
+    let spec = match object.generation.checked_sub(generation)? {
+        0 => None,
+        // It got another spec meanwhile. A generation of before a deletion is no concern of the present object.
+        newer => {
+            let later = object.revisions.iter().filter(|revision| revision.generation > generation).count();
+            let revision = object.revisions.iter().find(|revision| revision.generation == generation)?;
+            let unbroken = u64::try_from(later) == Ok(newer);
+            Some(Arc::new(submission::object(&revision.submitted).ok().filter(|_| unbroken)?))
+        }
+    };
+    let converged = Some(Converged { generation, spec });
+    Some(Arc::new(Object { converged, ..object.clone() }))
 }
 
 /// Takes a spec: a new generation, unless the object is there and has that very spec.

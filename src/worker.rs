@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +33,8 @@ use crate::pulse::{self, Pulse};
 use crate::store::Store;
 
 mod record;
+
+use record::Converged;
 
 /// How an object is doing, as its worker last saw it.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,7 +108,8 @@ pub async fn dispatch(shop: Shop) -> Result<(), WorkerDied> {
     let mut workers: JoinSet<()> = JoinSet::new();
     let mut names: BTreeMap<ObjectName, Id> = BTreeMap::new();
     let mut recorder: JoinSet<()> = JoinSet::new();
-    recorder.spawn(record::record_converged(shop.store.clone(), shop.board.subscribe()));
+    let (record, queue) = record::queue();
+    recorder.spawn(record::record(shop.store.clone(), queue));
     let mut beat = interval(pulse::PERIOD);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -121,7 +124,7 @@ pub async fn dispatch(shop: Shop) -> Result<(), WorkerDied> {
             names.entry(name.clone()).or_insert_with(|| {
                 let newcomer = Arc::new(Progress::of_newcomer());
                 shop.board.send_modify(|board| drop(Arc::make_mut(board).insert(name.clone(), newcomer)));
-                workers.spawn(Worker::new(shop.clone(), name).run()).id()
+                workers.spawn(Worker::new(shop.clone(), name, record.clone()).run()).id()
             });
         }
         // In a fixed order, so that a simulation of the same seed takes the same way.
@@ -166,10 +169,14 @@ struct Worker {
     history: History,
     steps: JoinSet<(Action, Report)>,
     under_way: Vec<Step>,
+    /// Takes the generations that have converged.
+    record: mpsc::Sender<Converged>,
+    /// The last one that was handed over.
+    recorded: u64,
 }
 
 impl Worker {
-    fn new(shop: Shop, name: ObjectName) -> Worker {
+    fn new(shop: Shop, name: ObjectName, record: mpsc::Sender<Converged>) -> Worker {
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
         let containers = shop.cache.containers(&name);
@@ -178,6 +185,8 @@ impl Worker {
             history: History::new(hasher.finish()),
             steps: JoinSet::new(),
             under_way: Vec::new(),
+            record,
+            recorded: 0,
             containers,
             engine,
             shop,
@@ -249,8 +258,20 @@ impl Worker {
         for step in plan.steps {
             self.begin(object.clone(), step);
         }
+        if plan.verdict.proven {
+            self.record_converged(object);
+        }
         self.publish(object.generation, plan.verdict, lines);
         plan.wake_at
+    }
+
+    /// Has it recorded that the present generation has converged, unless that is known.
+    fn record_converged(&mut self, object: &Object) {
+        let known = object.converged.as_ref().map_or(0, |converged| converged.generation).max(self.recorded);
+        if object.deleted.is_none() && known < object.generation {
+            let handed_over = self.record.try_send((self.name.clone(), object.generation)).is_ok();
+            self.recorded = if handed_over { object.generation } else { self.recorded };
+        }
     }
 
     fn begin(&mut self, object: Arc<Object>, step: Step) {

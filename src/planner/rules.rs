@@ -295,22 +295,27 @@ impl<'a> Planning<'a> {
     fn template_for(&self, number: u32) -> &'a Template {
         let Input { object, history, .. } = self.input;
         let present = &object.spec.template;
-        let Some(fallback) = object.fallback().filter(|_| !history.updated(number)) else { return present };
+        let Some(fallback) = object.fallback() else { return present };
         let doubt = history.doubts().find(|((slot, _), _)| *slot == number);
         if doubt.is_some_and(|(_, doubt)| doubt.template == present.hash) {
             return present;
         }
-        let of = |template: &Template| history.tries(&template.hash);
-        let fails = of(fallback).is_some_and(|tries| {
-            tries.whole().is_some() || tries.slot(number).is_some_and(|failures| failures.count > 1)
-        });
-        if !fails {
-            return fallback;
+        // Once is bad luck.
+        let fails = |template: &Template| {
+            let tries = history.tries(&template.hash);
+            let failures = tries.into_iter().flat_map(|tries| [tries.whole(), tries.slot(number)]);
+            failures.flatten().any(|failures| failures.count > 1)
+        };
+        let retry_at = |template: &Template| history.tries(&template.hash).and_then(|t| t.retry_at(number));
+        match (fails(present), fails(fallback)) {
+            (false, _) if history.updated(number) => present,
+            (_, false) => fallback,
+            // The old one does not work any more, which may be why there is a new one.
+            (false, true) => present,
+            // Whichever may be tried first.
+            (true, true) if retry_at(present) <= retry_at(fallback) => present,
+            (true, true) => fallback,
         }
-        // The old one does not work any more, which may be why there is a new one. Where neither works, whichever may
-        // be tried first.
-        let retry_at = |template: &Template| of(template).and_then(|tries| tries.retry_at(number));
-        if retry_at(present) <= retry_at(fallback) { present } else { fallback }
     }
 
     /// Rule 2.
@@ -504,7 +509,11 @@ impl<'a> Planning<'a> {
                 Order::StopFirst if !self.input.history.present().image_provided() => {
                     self.create(number, "update");
                 }
-                Order::StopFirst => self.remove(stale, "stale: stopped before its replacement starts"),
+                // One that works is not stopped for one that failed a moment ago.
+                Order::StopFirst => match self.input.history.present().retry_at(number) {
+                    Some(at) if at > self.input.now => self.look_again(at),
+                    _ => self.remove(stale, "stale: stopped before its replacement starts"),
+                },
             }
         }
     }
@@ -547,7 +556,11 @@ impl<'a> Planning<'a> {
 
     /// Rule 7.
     fn clear_away_the_dead(&mut self) {
-        let keep = usize::try_from(self.input.object.spec.history).unwrap_or(usize::MAX);
+        let object = self.input.object;
+        // One whose engine may start it again must not lie there: when the engine is restarted, it would.
+        let restarts = [Some(&object.spec.template), object.fallback()];
+        let restarts = restarts.into_iter().flatten().any(Template::restarts_by_itself);
+        let keep = if restarts { 0 } else { usize::try_from(object.spec.history).unwrap_or(usize::MAX) };
         let (mut going, mut removals_end) = (Vec::new(), Vec::new());
         for (number, slot) in &self.slots {
             let stays =
@@ -571,6 +584,7 @@ impl<'a> Planning<'a> {
                 }
             }
             going.extend(slot.dead.iter().skip(kept).map(|c| match wanted {
+                true if restarts => (*c, "dead, and its restart policy may start it again".to_owned()),
                 true => (*c, format!("dead, and {keep} kept a slot")),
                 false => (*c, "dead, and its slot is not wanted".to_owned()),
             }));

@@ -1,6 +1,7 @@
 //! What a transaction does to a snapshot.
 
 use super::*;
+use crate::model::MAX_REVISIONS;
 use crate::model::submission::Submission;
 
 fn spec(name: &str, count: u32) -> Box<Spec> {
@@ -34,6 +35,11 @@ fn try_step(before: &Desired, change: Change) -> Result<(Desired, Vec<Committed>
 fn step(before: &Desired, change: Change) -> (Desired, Effect, u64) {
     let (after, committed) = try_step(before, change).unwrap();
     (after, committed[0].effect, committed[0].object.generation)
+}
+
+/// The world after a change, which need not do anything.
+fn after(before: &Desired, change: Change) -> Desired {
+    try_step(before, change).unwrap().0
 }
 
 /// A world in which these changes were made, one after the other.
@@ -137,4 +143,33 @@ fn what_cannot_be_read_is_replaced_by_a_submit_and_by_nothing_else() {
     assert!(matches!(try_step(&s, back("web", None)), Err(StoreError::Quarantined { .. })));
     let (s, effect, generation) = step(&s, put("web", 1));
     assert_eq!((effect, generation, s.quarantined.len()), (Effect::Created, 8, 0));
+}
+
+#[test]
+fn what_converged_last_is_kept_over_newer_specs_and_forgotten_with_a_deletion() {
+    let converged = |generation| Change::Converged { name: name("web"), generation };
+    let known =
+        |s: &Desired| s.objects[&name("web")].converged.as_ref().map(|c| (c.generation, c.spec.is_some()));
+    let s = after(&Desired::default(), put("web", 1));
+    let s = after(&s, converged(1));
+    assert_eq!(known(&s), Some((1, false)));
+    // More specs than are remembered: the one that converged stays among them.
+    let mut newer = s.clone();
+    for count in 2..15 {
+        newer = after(&newer, put("web", count));
+    }
+    assert_eq!(known(&newer), Some((1, true)));
+    let object = &newer.objects[&name("web")];
+    assert_eq!(object.revisions.len(), MAX_REVISIONS);
+    assert_eq!(object.revisions[0].generation, 1);
+    // Recorded late, when there is a newer spec already; and never back to an older one.
+    let late = after(&newer, converged(13));
+    assert_eq!(known(&late), Some((13, true)));
+    assert_eq!(known(&after(&late, converged(12))), Some((13, true)));
+    // What was forgotten cannot be recorded, and what was deleted has nothing that worked.
+    assert_eq!(known(&after(&newer, converged(2))), Some((1, true)));
+    let deleted = after(&late, Change::Delete(name("web")));
+    assert_eq!(known(&deleted), None);
+    let again = after(&deleted, put("web", 1));
+    assert_eq!(known(&after(&again, converged(13))), None);
 }

@@ -221,7 +221,9 @@ pub(super) fn read_inspected(cluster: &str, found: ContainerInspectResponse) -> 
 fn read_detail(found: &ContainerInspectResponse) -> Detail {
     let Some(state) = &found.state else { return Detail::default() };
     let never = |time: &&String| !time.starts_with("0001-");
-    let ended = state.running != Some(true) && state.finished_at.as_ref().filter(never).is_some();
+    // Between two runs the engine calls it running and restarting.
+    let runs = state.running == Some(true) && state.restarting != Some(true);
+    let ended = !runs && state.finished_at.as_ref().filter(never).is_some();
     let error = match (state.oom_killed, state.error.as_deref()) {
         (_, Some(words)) if !words.is_empty() => Some(words.to_owned()),
         (Some(true), _) => Some("out of memory".to_owned()),

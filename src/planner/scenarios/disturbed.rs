@@ -81,9 +81,30 @@ fn where_the_spec_that_worked_does_not_work_any_more_the_present_one_is_tried() 
     scenario(
         "object web 2 t1 was=t0
          web.1.1 t0 running
-         failed create 2.2 image of=t0",
+         failed create 2.2 refused of=t0 ago=9
+         failed create 2.2 refused of=t0 ago=5",
         r#"create web.2.1 image=img cause="missing replica"
-           degraded: 1 of 2 run; the engine's words; failed once"#,
+           degraded: 1 of 2 run; the engine's words; failed 2 times in a row"#,
+    );
+}
+
+#[test]
+fn a_slot_that_was_emptied_for_a_spec_that_fails_gets_the_one_that_worked_back() {
+    scenario(
+        "object web 1 t1 was=t0 stop-first
+         failed create 1.2 refused ago=9
+         failed create 1.3 refused ago=5",
+        r#"create web.1.1 image=old cause="missing replica, while the rollout has not converged"
+           blocked: 0 of 1 run; the engine's words; failed 2 times in a row"#,
+    );
+    // It is not stopped for another try before that is due.
+    scenario(
+        "object web 1 t1 was=t0 stop-first
+         web.1.1 t0 running
+         failed create 1.2 refused ago=9
+         failed create 1.3 refused ago=0",
+        r#"degraded: 1 of 1 run; the engine's words; failed 2 times in a row
+           look again in 2.1s"#,
     );
 }
 
@@ -259,4 +280,20 @@ fn look(object: &Object, containers: &[Arc<Container>], history: &History, now: 
         history,
         now,
     })
+}
+
+#[test]
+fn what_its_restart_policy_may_start_again_is_not_kept() {
+    let more = r#", "HostConfig": {"RestartPolicy": {"Name": "always"}}"#;
+    let mut object = Object::new(spec("web", 1, more));
+    object.spec.template.hash = TemplateHash::from_label("t1");
+    let world = [Arc::new(container("web.1.1 t1 exited")), Arc::new(container("web.1.2 t1 running"))];
+    let mut history = History::new(1);
+    history.observe(&object, &world, NOW);
+    let steps = look(&object, &world, &history, NOW).steps;
+    let lines: Vec<String> = steps.iter().map(Step::to_string).collect();
+    assert_eq!(
+        lines,
+        [r#"remove web.1.1 id=id-web.1.1 cause="dead, and its restart policy may start it again""#]
+    );
 }
