@@ -18,7 +18,9 @@ use tokio::time::sleep;
 
 use super::{Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Outcome, Refusal, RefusalKind};
 use crate::clock::Clock;
-use crate::model::{Container, ContainerId, Health, Marks, ObjectName, Pull, Sight, State, TemplateHash};
+use crate::model::{
+    Container, ContainerId, Health, Marks, ObjectName, Pull, Sight, Signal, State, TemplateHash,
+};
 
 mod world;
 
@@ -114,6 +116,38 @@ impl SimulatedEngine {
     /// Ends a container's process.
     pub fn kill(&self, id: &ContainerId) {
         self.change(id, |object| Hint::Ended(object, id.clone()), |world| world.end(id, 137));
+    }
+
+    /// A user sends a container a signal, which it takes no notice of.
+    pub fn signal(&self, id: &ContainerId, signal: Signal) {
+        self.change(id, |_| Hint::Signalled(id.clone(), signal), |_| ());
+    }
+
+    /// A user starts an ended container again. Returns whether it runs now and did not before.
+    pub fn start_again(&self, id: &ContainerId) -> bool {
+        let now = self.clock.now();
+        self.change(id, Hint::Object, |world| world.is_dead(id) && world.start(id, now) == Outcome::Done(()))
+    }
+
+    /// A user freezes a running container, or lets a frozen one run on.
+    pub fn pause(&self, id: &ContainerId, pause: bool) {
+        self.change(id, Hint::Object, |world| world.pause(id, pause));
+    }
+
+    /// A user gives a container another name.
+    pub fn rename(&self, id: &ContainerId, name: &str) {
+        self.change(id, Hint::Object, |world| world.rename(id, name));
+    }
+
+    /// The removals of a container fail from now on, or work again. After one that failed the list calls it in removal
+    /// for good, and an inspect calls it dead.
+    pub fn fail_removals(&self, id: &ContainerId, fail: bool) {
+        self.world().fail_removals(id, fail);
+    }
+
+    /// From now on lists show the container's present state, whatever becomes of it, until they catch up.
+    pub fn lag(&self, id: &ContainerId, lag: bool) {
+        self.world().lag(id, lag);
     }
 
     /// Cuts a node off.

@@ -17,6 +17,7 @@ use swarm_cluster_state_manager::engine::simulated::SimulatedEngine;
 use swarm_cluster_state_manager::engine::{Engine, EngineError, Hint, Holder, Info, NewContainer, Outcome};
 use swarm_cluster_state_manager::model::{Container, ContainerId, ObjectName, Pull};
 use swarm_cluster_state_manager::observed::Cache;
+use swarm_cluster_state_manager::planner::Evidence;
 use tokio::time::sleep;
 
 use crate::judge::Judge;
@@ -94,6 +95,12 @@ impl Chaos {
     /// The daemon was started anew.
     pub(crate) fn reborn(&self, cache: Arc<Cache>) {
         *self.daemon.lock().unwrap() = Some(cache);
+    }
+
+    /// Whether the daemon is told of all that happens now: no call is tampered with, it has its list, and it trusts it.
+    pub(crate) fn sees_everything(&self) -> bool {
+        let good = |cache: &Arc<Cache>| cache.engine().borrow().evidence("") == Evidence::Good;
+        self.rate == 0.0 && self.daemon.lock().unwrap().as_ref().is_some_and(good)
     }
 
     pub(crate) fn coverage(&self) -> Coverage {

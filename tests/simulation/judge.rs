@@ -113,6 +113,16 @@ impl Judge {
         self.weigh(marks, 0, real);
     }
 
+    /// A user started an ended container again. Who was not told that it was stopped may have replaced it.
+    pub(crate) fn started_by_a_user(&self, marks: &Marks, real: &[Real], all_was_told: bool) {
+        if all_was_told {
+            self.weigh(marks, 0, real);
+        } else {
+            let now = self.now();
+            self.inner.lock().unwrap().orphans.push((now, 1));
+        }
+    }
+
     /// Weighs what runs, and what is about to, against what is granted.
     fn weigh(&self, marks: &Marks, about_to: usize, real: &[Real]) {
         let now = self.now();

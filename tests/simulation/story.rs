@@ -8,8 +8,8 @@ use swarm_cluster_state_manager::actuator::Actuator;
 use swarm_cluster_state_manager::clock::{Clock, Time};
 use swarm_cluster_state_manager::engine::Engine;
 use swarm_cluster_state_manager::engine::simulated::{Fate, SimulatedEngine};
-use swarm_cluster_state_manager::model::ObjectName;
 use swarm_cluster_state_manager::model::submission::{self, Submission};
+use swarm_cluster_state_manager::model::{ContainerId, ObjectName, Signal};
 use swarm_cluster_state_manager::observed::Cache;
 use swarm_cluster_state_manager::observed::observer::Observer;
 use swarm_cluster_state_manager::planner::Phase;
@@ -103,6 +103,10 @@ struct Story {
     away: Vec<String>,
     objects: &'static [&'static str],
     events: Vec<&'static str>,
+    /// Containers that a user has frozen.
+    paused: Vec<ContainerId>,
+    /// Containers about which the engine misbehaves.
+    bewitched: Vec<ContainerId>,
 }
 
 /// Plays one seed to its end.
@@ -125,6 +129,8 @@ pub(crate) async fn play(seed: u64, keep_trace: bool) -> Ending {
         away: Vec::new(),
         objects: if seed.is_multiple_of(2) { &OBJECTS[..1] } else { &OBJECTS },
         events: Vec::new(),
+        paused: Vec::new(),
+        bewitched: Vec::new(),
     };
     if story.dice.bool() {
         let name = ["web.1.1", "db.2.1", "other"][story.dice.usize(..3)];
@@ -186,7 +192,7 @@ impl Story {
     }
 
     /// A running container of ours, whichever.
-    fn victim(&mut self) -> Option<swarm_cluster_state_manager::model::ContainerId> {
+    fn victim(&mut self) -> Option<ContainerId> {
         let real = self.chaos.world.real();
         let ours: Vec<_> =
             real.iter().filter(|r| self.chaos.judge.ours(r) && r.reachable && r.container.ready()).collect();
@@ -195,40 +201,98 @@ impl Story {
 
     async fn something_happens(&mut self, daemon: Daemon) -> Daemon {
         match self.dice.u32(..100) {
-            0..32 => self.submit().await,
-            32..38 => self.delete().await,
-            38..52 => {
+            0..28 => self.submit().await,
+            28..33 => self.delete().await,
+            33..45 => {
                 if let Some(id) = self.victim() {
                     self.chaos.world.kill(&id);
                     self.happened("kill", id.short());
                 }
             }
-            52..60 => {
+            45..52 => {
                 if let Some(id) = self.victim() {
                     self.chaos.world.remove(&id).await;
                     self.happened("removal behind its back", id.short());
                 }
             }
-            60..70 => self.lose_a_node(),
-            70..78 => {
+            52..61 => self.lose_a_node(),
+            61..68 => {
                 if let Some(node) = self.away.pop() {
                     self.bring_back(&node);
                 }
             }
-            78..85 => self.restart_the_manager(),
-            85..95 => {
+            68..74 => self.restart_the_manager(),
+            74..82 => {
                 self.happened("death of the daemon", "");
                 self.chaos.judge.died();
                 daemon.die().await;
                 sleep(Duration::from_millis(self.dice.u64(0..3_000))).await;
                 return Daemon::start(&self.chaos, &self.store, self.clock);
             }
+            82..92 => self.a_user_interferes().await,
+            92..98 => self.the_engine_misbehaves(),
             _ => {
                 self.happened("quiet", "");
                 sleep(Duration::from_secs(self.dice.u64(30..400))).await;
             }
         }
         daemon
+    }
+
+    /// What users do by hand: restart, pause, send signals.
+    async fn a_user_interferes(&mut self) {
+        let Some(id) = self.victim() else { return };
+        let world = self.chaos.world.clone();
+        match self.dice.u32(..3) {
+            0 => {
+                // Whoever sees all of it has no excuse for one too many.
+                let seen = self.chaos.sees_everything();
+                self.happened("restart by a user", id.short());
+                world.signal(&id, Signal::TERM);
+                world.kill(&id);
+                sleep(Duration::from_millis(self.dice.u64(10..1_500))).await;
+                let marks =
+                    world.real().into_iter().find(|r| r.container.id == id).map(|r| r.container.marks);
+                if world.start_again(&id)
+                    && let Some(marks) = marks
+                {
+                    self.chaos.judge.started_by_a_user(&marks, &world.real(), seen);
+                }
+            }
+            1 => {
+                self.happened("pause by a user", id.short());
+                world.pause(&id, true);
+                self.paused.push(id);
+            }
+            _ => {
+                self.happened("signal by a user", id.short());
+                world.signal(&id, Signal(1));
+            }
+        }
+    }
+
+    /// What engines do: removals that fail, lists that lag behind.
+    fn the_engine_misbehaves(&mut self) {
+        let Some(id) = self.victim() else { return };
+        if self.dice.bool() {
+            self.happened("removals of a container fail", id.short());
+            self.chaos.world.fail_removals(&id, true);
+        } else {
+            self.happened("lists lag behind about a container", id.short());
+            self.chaos.world.lag(&id, true);
+        }
+        self.bewitched.push(id);
+    }
+
+    /// Nothing of it lasts.
+    fn interference_ends(&mut self) {
+        for id in self.paused.drain(..) {
+            self.chaos.world.pause(&id, false);
+        }
+        for id in self.bewitched.drain(..) {
+            self.chaos.world.fail_removals(&id, false);
+            self.chaos.world.lag(&id, false);
+        }
     }
 
     fn lose_a_node(&mut self) {
@@ -278,6 +342,7 @@ impl Story {
         for node in self.nodes.clone() {
             self.bring_back(&node);
         }
+        self.interference_ends();
         let began = self.clock.now();
         let mut calm = (began, 0);
         while self.clock.now().since(began) < PEACE {

@@ -44,6 +44,9 @@ struct Thing {
     container: Container,
     seen: State,
     startable: bool,
+    /// What lists show, where they lag behind.
+    listed: Option<State>,
+    removals_fail: bool,
 }
 
 /// A container as it really is.
@@ -104,7 +107,10 @@ impl World {
 
     fn shown(&self, thing: &Thing) -> Container {
         match self.answers(thing) {
-            true => thing.container.clone(),
+            true => {
+                let state = thing.listed.unwrap_or(thing.container.state);
+                Container { state, ..thing.container.clone() }
+            }
             false => Container { state: thing.seen, sight: Sight::HostDown, ..thing.container.clone() },
         }
     }
@@ -185,7 +191,14 @@ impl World {
     /// Puts a container there that somebody else made.
     pub(super) fn put(&mut self, cluster: &str, container: Container, startable: bool) -> ContainerId {
         let id = container.id.clone();
-        let thing = Thing { cluster: cluster.to_owned(), seen: container.state, container, startable };
+        let thing = Thing {
+            cluster: cluster.to_owned(),
+            seen: container.state,
+            container,
+            startable,
+            listed: None,
+            removals_fail: false,
+        };
         self.containers.insert(id.clone(), thing);
         id
     }
@@ -239,13 +252,50 @@ impl World {
     }
 
     pub(super) fn remove(&mut self, id: &ContainerId) -> Outcome<()> {
-        match self.reach(id).map(|_| ()) {
-            Ok(()) => {
+        match self.reach(id) {
+            Ok(thing) if thing.removals_fail => {
+                thing.container.state = State::Dead;
+                thing.listed = Some(State::Removing);
+                Outcome::InDoubt("500: unable to remove filesystem: device or resource busy".to_owned())
+            }
+            Ok(_) => {
                 self.containers.remove(id);
                 Outcome::Done(())
             }
             Err(Outcome::Refused(_)) => Outcome::Done(()),
             Err(answer) => answer,
+        }
+    }
+
+    pub(super) fn is_dead(&self, id: &ContainerId) -> bool {
+        self.containers.get(id).is_some_and(|thing| thing.container.dead())
+    }
+
+    pub(super) fn pause(&mut self, id: &ContainerId, pause: bool) {
+        let (from, to) =
+            if pause { (State::Running, State::Paused) } else { (State::Paused, State::Running) };
+        if let Ok(thing) = self.reach(id)
+            && thing.container.state == from
+        {
+            (thing.container.state, thing.seen) = (to, to);
+        }
+    }
+
+    pub(super) fn rename(&mut self, id: &ContainerId, name: &str) {
+        if let Ok(thing) = self.reach(id) {
+            name.clone_into(&mut thing.container.name);
+        }
+    }
+
+    pub(super) fn fail_removals(&mut self, id: &ContainerId, fail: bool) {
+        if let Some(thing) = self.containers.get_mut(id) {
+            thing.removals_fail = fail;
+        }
+    }
+
+    pub(super) fn lag(&mut self, id: &ContainerId, lag: bool) {
+        if let Some(thing) = self.containers.get_mut(id) {
+            thing.listed = lag.then_some(thing.container.state);
         }
     }
 
@@ -292,7 +342,7 @@ impl World {
 
 impl Thing {
     fn end(&mut self, exit_code: i64) {
-        if self.container.state == State::Running {
+        if matches!(self.container.state, State::Running | State::Paused) {
             self.container.state = State::Exited;
             self.container.detail.get_or_insert_default().exit_code = Some(exit_code);
         }
