@@ -16,8 +16,11 @@ use utoipa::ToSchema;
 
 use crate::clock::Time;
 
+mod manager_id;
 pub mod strict;
 pub mod submission;
+
+pub use manager_id::{LABEL_MANAGER, ManagerId};
 
 /// The most containers one object may ask for.
 pub const MAX_COUNT: u32 = 10_000;
@@ -348,6 +351,10 @@ pub struct Container {
     pub name: String,
     /// What our labels on it say.
     pub marks: Marks,
+    /// The manager that created it, by its label; `None` where a version without manager ids did.
+    pub manager: Option<ManagerId>,
+    /// Created by another manager, whose containers were not taken over: it is never touched. The cache decides.
+    pub rival: bool,
     /// The node it is on, where the endpoint has nodes.
     pub node: Option<String>,
     /// Where in its life it is.

@@ -10,19 +10,26 @@ use super::{Committed, Desired, Quarantined, Store, StoreError, Transaction, app
 use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::model::{ObjectName, Objects};
+use crate::ownership::Ownership;
 
 /// Keeps the desired state as long as the process lives.
 #[derive(Debug)]
 pub struct MemoryStore {
     objects: watch::Sender<Arc<Objects>>,
     journal: Journal,
+    ownership: Ownership,
     clock: Clock,
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// An empty store of a manager that lives as long as this process.
     pub fn new(clock: Clock) -> MemoryStore {
-        MemoryStore { objects: watch::Sender::default(), journal: Journal::new(clock), clock }
+        MemoryStore::of(Ownership::ephemeral(""), clock)
+    }
+
+    /// An empty store of this manager.
+    pub fn of(ownership: Ownership, clock: Clock) -> MemoryStore {
+        MemoryStore { objects: watch::Sender::default(), journal: Journal::new(clock), ownership, clock }
     }
 }
 
@@ -59,6 +66,10 @@ impl Store for MemoryStore {
 
     fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    fn ownership(&self) -> &Ownership {
+        &self.ownership
     }
 
     fn durability(&self) -> String {

@@ -56,7 +56,7 @@ impl Manager {
         let clock = Clock::starting_at(standin.look(|world| world.time(Instant::now())));
         let docker = DockerEngine::new(Transport::new(standin.address())).unwrap();
         let engine: Arc<dyn Engine> = Arc::new(Named(docker));
-        let cache = Arc::new(Cache::new());
+        let cache = Arc::new(Cache::of(store.ownership().clone()));
         let actuator = Actuator::new(engine.clone(), cache.clone(), CLUSTER.to_owned(), PARALLEL, clock);
         let pulse = Pulse::new(clock.now());
         let board = watch::Sender::new(Arc::default());

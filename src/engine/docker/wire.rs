@@ -13,7 +13,8 @@ use serde_json::Value;
 use crate::clock::Time;
 use crate::engine::{EngineError, Hint, Info, Kind, NewContainer, Node};
 use crate::model::{
-    Container, ContainerId, Detail, Health, LABEL_CLUSTER, LABEL_OBJECT, Marks, ObjectName, Sight, State,
+    Container, ContainerId, Detail, Health, LABEL_CLUSTER, LABEL_MANAGER, LABEL_OBJECT, ManagerId, Marks,
+    ObjectName, Sight, State,
 };
 
 /// The label by which a classic Swarm manager takes constraints.
@@ -49,6 +50,7 @@ pub(super) fn create_body(new: &NewContainer<'_>, swarm: bool) -> Result<Vec<u8>
     let mut body = new.template.body.clone();
     let labels = body.labels.get_or_insert_default();
     labels.extend(new.marks.labels(new.cluster).map(|(name, value)| (name.to_owned(), value)));
+    labels.insert(LABEL_MANAGER.to_owned(), new.manager.to_string());
     if swarm {
         let mut constraints: Vec<&str> = new.constraints().iter().map(|c| c.0.as_str()).collect();
         // Without it the manager asks a registry for the image's platforms before each create.
@@ -110,7 +112,8 @@ fn read_nodes(table: &[Vec<String>]) -> Vec<Node> {
 /// A container from a list. `None` where it is not ours.
 pub(super) fn read_summary(cluster: &str, swarm: bool, summary: ContainerSummary) -> Option<Container> {
     let labels = summary.labels.unwrap_or_default();
-    let marks = Marks::read(cluster, |name| labels.get(name).map(String::as_str))?;
+    let label = |name: &str| labels.get(name).map(String::as_str);
+    let (marks, manager) = (Marks::read(cluster, label)?, ManagerId::read_label(label)?);
     // Links add names with more segments; the shortest is the container's own. A Swarm manager puts the node
     // before it.
     let names = summary.names.unwrap_or_default();
@@ -125,6 +128,8 @@ pub(super) fn read_summary(cluster: &str, swarm: bool, summary: ContainerSummary
         id: summary.id.as_deref().filter(|id| !id.is_empty())?.into(),
         name,
         marks,
+        manager,
+        rival: false,
         node,
         state,
         health: read_health(&status),
@@ -190,7 +195,8 @@ pub(super) fn read_inspected(cluster: &str, found: ContainerInspectResponse) -> 
     let detail = read_detail(&found);
     let config = found.config.unwrap_or_default();
     let labels = config.labels.unwrap_or_default();
-    let marks = Marks::read(cluster, |name| labels.get(name).map(String::as_str))?;
+    let label = |name: &str| labels.get(name).map(String::as_str);
+    let (marks, manager) = (Marks::read(cluster, label)?, ManagerId::read_label(label)?);
     let state = found.state.unwrap_or_default();
     let health = state.health.and_then(|h| h.status).map(|s| s.to_string()).unwrap_or_default();
     let created = found.created.as_deref().and_then(|t| humantime::parse_rfc3339(t).ok());
@@ -199,6 +205,8 @@ pub(super) fn read_inspected(cluster: &str, found: ContainerInspectResponse) -> 
         id: found.id.as_deref().filter(|id| !id.is_empty())?.into(),
         name: found.name.unwrap_or_default().trim_start_matches('/').to_owned(),
         marks,
+        manager,
+        rival: false,
         node: None,
         state: read_state(&state.status.map(|s| s.to_string()).unwrap_or_default(), ""),
         health: match health.as_str() {
