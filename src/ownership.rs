@@ -123,7 +123,7 @@ impl Ownership {
     /// called otherwise than they say.
     pub fn claim(&self, container: &Container, renamed: impl Fn(&Marks) -> Option<String>) -> Claim {
         let recorded = self.is_recorded(&container.id);
-        let expected = container.name == container.marks.container_name();
+        let expected = container.marks.names(&container.name);
         let original = if recorded || !expected { None } else { renamed(&container.marks) };
         // A copy of another manager's container takes nothing over.
         let maker = if expected { self.maker(container.manager.as_ref()) } else { Maker::Other };

@@ -38,7 +38,7 @@ struct Renamed(BTreeMap<Marks, (ContainerId, String)>);
 impl Renamed {
     fn among<'a>(ownership: &Ownership, containers: impl Iterator<Item = &'a Container>) -> Renamed {
         let renamed = containers
-            .filter(|c| c.name != c.marks.container_name() && ownership.is_recorded(&c.id))
+            .filter(|c| !c.marks.names(&c.name) && ownership.is_recorded(&c.id))
             .map(|c| (c.marks.clone(), (c.id.clone(), c.name.clone())));
         Renamed(renamed.collect())
     }

@@ -80,9 +80,8 @@ pub fn claim(known: Known<'_>) -> Claim {
     if recorded {
         return Claim::Ours;
     }
-    let expected = marks.container_name();
-    if name != expected {
-        return Claim::Copy(NotOurs::OtherName { expected });
+    if !marks.names(name) {
+        return Claim::Copy(NotOurs::OtherName { expected: marks.container_name() });
     }
     match (maker, renamed_original) {
         (Maker::Other, _) => Claim::Rival,
