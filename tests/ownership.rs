@@ -40,6 +40,14 @@ fn refused(dir: &Path, flags: &[&str]) -> String {
     text(&output.stderr).to_string()
 }
 
+/// The flags of `docker run` that give a container another one's labels of ours.
+fn our_labels(engine: &Engine, container: &str) -> Vec<String> {
+    let labels = engine.docker(&["inspect", "--format", "{{json .Config.Labels}}", container]);
+    let labels: Value = serde_json::from_str(&labels).unwrap();
+    let ours = labels.as_object().unwrap().iter().filter(|(key, _)| key.starts_with(LABELS));
+    ours.map(|(key, value)| format!("--label={key}={}", value.as_str().unwrap())).collect()
+}
+
 /// Waits until every event so far has led to a complete pass: one more object converges and is deleted again.
 #[track_caller]
 fn one_more_round(daemon: &Daemon) {
@@ -122,15 +130,7 @@ fn a_container_that_only_carries_our_labels_is_never_counted_and_never_touched()
     let original = format!("{name}.1.1");
     let image = format!("scsm-copy-{name}");
     engine.docker(&["commit", &original, &image]);
-    let labels: Value =
-        serde_json::from_str(&engine.docker(&["inspect", "--format", "{{json .Config.Labels}}", &original]))
-            .unwrap();
-    let flags: Vec<String> = labels
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(k, v)| format!("--label={k}={}", v.as_str().unwrap()))
-        .collect();
+    let flags = our_labels(&engine, &original);
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     assert_eq!(flags.len(), 6, "{flags:?}");
 
@@ -169,15 +169,7 @@ fn a_container_that_only_carries_our_labels_is_never_counted_and_never_touched()
     let id = engine.docker(&["inspect", "--format", "{{.Id}}", &second]);
     let kept = format!("{name}-kept");
     engine.docker(&["rename", &second, &kept]);
-    let labels: Value =
-        serde_json::from_str(&engine.docker(&["inspect", "--format", "{{json .Config.Labels}}", &kept]))
-            .unwrap();
-    let same: Vec<String> = labels
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(k, v)| format!("--label={k}={}", v.as_str().unwrap()))
-        .collect();
+    let same = our_labels(&engine, &kept);
     let same: Vec<&str> = same.iter().map(String::as_str).collect();
     let impostor = Foreign::run_with(&engine, &second, &same);
     let trace = impostor.trace();
@@ -273,8 +265,9 @@ fn a_data_directory_that_is_removed_under_the_daemon_is_an_alarm_and_takes_no_su
     assert_eq!(client.get("/backup").status, 200, "what it knows can be saved");
     fs::remove_dir_all(&dir).unwrap();
     fs::rename(&aside, &dir).unwrap();
-    daemon.wait_until(SOON, "it is back in its place", || client.get("/readyz").status == 200);
-    assert_eq!(client.post("/submit", object("web", 2).to_string()).status, 200);
+    let back = || daemon.client.get("/readyz").status == 200;
+    daemon.wait_until(SOON, "it is back in its place", back);
+    assert_eq!(daemon.client.post("/submit", object("web", 2).to_string()).status, 200);
 }
 
 /// A copy of a state that an earlier version has written.

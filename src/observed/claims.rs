@@ -48,6 +48,14 @@ impl Renamed {
     }
 }
 
+/// What took the name of a container of ours stays a copy when that container is gone, for as long as it is there.
+fn lasting(claim: Claim, known: Option<&CopySeen>) -> Claim {
+    match (claim, known.map(|copy| &copy.reason)) {
+        (Claim::Ours, Some(reason @ NotOurs::OriginalRenamed { .. })) => Claim::Copy(reason.clone()),
+        (claim, _) => claim,
+    }
+}
+
 impl Cache {
     /// Who we are and what is ours.
     pub fn ownership(&self) -> &Ownership {
@@ -67,11 +75,12 @@ impl Cache {
     /// Sorts out whose a container is that a name or an id stands for. A copy is foreign.
     pub fn sort_out(&self, holder: Holder) -> Holder {
         let Holder::Ours(mut found) = holder else { return holder };
-        let renamed = {
+        let (renamed, known) = {
             let inner = self.lock();
-            Renamed::among(&self.ownership, inner.entries.values().map(|entry| &*entry.container))
+            let cached = inner.entries.values().map(|entry| &*entry.container);
+            (Renamed::among(&self.ownership, cached), inner.copies.get(&found.id).cloned())
         };
-        match self.ownership.claim(&found, |marks| renamed.name(marks)) {
+        match lasting(self.ownership.claim(&found, |marks| renamed.name(marks)), known.as_deref()) {
             Claim::Copy(_) => Holder::Foreign,
             claim => {
                 found.rival = claim == Claim::Rival;
@@ -100,9 +109,10 @@ impl Cache {
         inner.copies = others;
         let mut counted = Vec::with_capacity(list.len());
         for mut container in list {
-            match ownership.claim(&container, |marks| renamed.name(marks)) {
+            let known = concerned.get(&container.id).map(|copy| &**copy);
+            match lasting(ownership.claim(&container, |marks| renamed.name(marks)), known) {
                 Claim::Copy(reason) => {
-                    if !concerned.contains_key(&container.id) {
+                    if known.is_none() {
                         info!(container = %container.name, id = container.id.short(), "{reason}");
                     }
                     if inner.copies.len() < MAX_COPIES {
@@ -152,7 +162,7 @@ impl Cache {
     }
 
     /// Checks the engine that answers against the one that the state is for.
-    pub(super) fn meet_engine(&self, info: &Info, endpoint: &str) {
+    pub(crate) fn meet_engine(&self, info: &Info, endpoint: &str) {
         let found = EngineIdentity::new(info.kind, &info.id);
         let other_engine = self.ownership.meet(found.clone()).err().map(|stored| {
             format!(

@@ -210,9 +210,13 @@ fn a_copy_never_reaches_the_workers_and_a_renamed_container_of_ours_stays_ours()
     // Who asks for the name finds a foreign container.
     let holder = Holder::Ours(Box::new(listed("2", "web.1.1", 1)));
     assert_eq!(cache.sort_out(holder), Holder::Foreign);
-    // The copy goes.
+    // The original goes: the copy does not become ours.
+    cache.removed(&"1".into());
+    assert_eq!(take(&cache, vec![listed("2", "web.1.1", 1)]), (vec![], vec!["2".to_owned()]));
+    let holder = Holder::Ours(Box::new(listed("2", "web.1.1", 1)));
+    assert_eq!(cache.sort_out(holder), Holder::Foreign);
     cache.removed(&"2".into());
-    assert_eq!(take(&cache, vec![listed("1", "kept", 1)]), (vec!["1".to_owned()], vec![]));
+    assert_eq!(take(&cache, vec![]), (vec![], vec![]));
 }
 
 #[test]
@@ -269,4 +273,43 @@ fn what_changes_while_it_is_written_is_written_again() {
     assert_eq!(left.records, BTreeMap::from([("a".into(), false), ("b".into(), true)]));
     ownership.written(&left);
     assert!(!ownership.has_unwritten());
+}
+
+#[test]
+fn another_engine_than_the_one_that_the_state_is_for_is_not_acted_upon_until_it_is_adopted() {
+    use crate::engine::Info;
+    use crate::planner::Evidence;
+
+    let info = |kind, id: &str| Info {
+        kind,
+        id: id.to_owned(),
+        version: "20.10".to_owned(),
+        api: "1.41".to_owned(),
+        nodes: Vec::new(),
+    };
+    let meet = |cache: &Cache, kind, id: &str| {
+        cache.meet_engine(&info(kind, id), "unix:///x");
+        cache.set_engine(|state| state.listed = Some(Time(1)));
+        let state = cache.engine().borrow().clone();
+        match (state.other_engine.is_some(), state.evidence("unix:///x")) {
+            (true, Evidence::Waiting { reason, .. }) => Some(reason),
+            _ => None,
+        }
+    };
+    let cache = Cache::new();
+    assert_eq!(meet(&cache, Kind::Docker, "ONE"), None);
+    let reason = meet(&cache, Kind::Docker, "TWO").unwrap();
+    for words in
+        ["another engine answers at unix:///x (TWO)", "(ONE)", "--adopt-state=ONE", "nothing is created"]
+    {
+        assert!(reason.contains(words), "{words}: {reason}");
+    }
+    assert!(meet(&cache, Kind::ClassicSwarm, "").is_some(), "a manager is not that engine");
+    assert_eq!(meet(&cache, Kind::Docker, "ONE"), None, "it is back");
+    assert_eq!(meet(&cache, Kind::Docker, ""), None, "what has no id is not told from another");
+    // A restarted classic Swarm manager, which has no id, is no other engine.
+    let swarm = Cache::new();
+    assert_eq!(meet(&swarm, Kind::ClassicSwarm, ""), None);
+    assert_eq!(meet(&swarm, Kind::ClassicSwarm, ""), None);
+    assert!(meet(&swarm, Kind::Docker, "ONE").unwrap().contains("--adopt-state=classic-swarm"));
 }

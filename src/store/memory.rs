@@ -73,7 +73,8 @@ impl Store for MemoryStore {
     }
 
     fn durability(&self) -> String {
-        "in memory only: a restart forgets what was submitted (containers keep running; submit again to adopt them)"
+        "in memory only: a restart forgets what was submitted (containers keep running; to adopt \
+         them start with --take-over=any and submit again)"
             .to_owned()
     }
 }

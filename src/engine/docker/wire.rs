@@ -351,6 +351,33 @@ mod tests {
     }
 
     #[test]
+    fn a_container_with_a_malformed_manager_label_is_not_ours() {
+        let marks = Marks {
+            object: ObjectName::parse("web").unwrap(),
+            slot: 1,
+            attempt: 1,
+            template: crate::model::TemplateHash::from_label("t"),
+        };
+        let read = |manager: Option<&str>| {
+            let mut labels: std::collections::HashMap<String, String> =
+                marks.labels("c").map(|(k, v)| (k.to_owned(), v)).into();
+            labels.extend(manager.map(|id| (LABEL_MANAGER.to_owned(), id.to_owned())));
+            let names = Some(vec!["/web.1.1".to_owned()]);
+            let summary = ContainerSummary {
+                id: Some("i".to_owned()),
+                names,
+                labels: Some(labels),
+                ..Default::default()
+            };
+            read_summary("c", false, summary).map(|container| container.manager)
+        };
+        let id = ManagerId::random();
+        assert_eq!(read(None), Some(None));
+        assert_eq!(read(Some(id.as_str())), Some(Some(id.clone())));
+        assert_eq!(read(Some("nobody")), None);
+    }
+
+    #[test]
     fn errors_are_json_or_plain_text() {
         assert_eq!(words(br#"{"message":"No such image: x"}"#), "No such image: x");
         assert_eq!(words(b"No such container nope\n"), "No such container nope");

@@ -261,7 +261,7 @@ async fn a_newer_format_is_refused() {
     Running::open(dir.path()).unwrap().close().await;
     file::claim_format(&dir.path().join(file::FILE), 3);
     let refusal = Running::open(dir.path()).err().unwrap().to_string();
-    assert!(refusal.contains("newer version of this program (format 2; this one knows 1)"), "{refusal}");
+    assert!(refusal.contains("newer version of this program (format 3; this one knows 2)"), "{refusal}");
 }
 
 #[tokio::test]
@@ -382,6 +382,8 @@ impl Held {
 async fn a_data_directory_that_is_removed_or_replaced_while_it_is_used_takes_nothing_any_more() {
     let held = Held::new().await;
     fs::remove_dir_all(held.data()).unwrap();
+    let unchanged = held.running.store.commit(Transaction::of([put("web", 1)])).await;
+    assert!(matches!(unchanged, Err(StoreError::Unsettled(_))), "nor is it called unchanged: {unchanged:?}");
     let said = held.refused().await;
     assert!(said.contains("was removed, moved or replaced") && said.contains("`backup`"), "{said}");
     assert!(held.running.store.durability().contains("CANNOT BE WRITTEN"));

@@ -171,7 +171,15 @@ impl Writer {
             .filter(|one| one.effect != Effect::Unchanged)
             .map(|one| one.object.spec.name.clone())
             .collect();
-        if !changed.is_empty() {
+        if changed.is_empty() {
+            // Nothing is written, and yet an answer says that what was submitted lasts.
+            self.look().await;
+            if let Disk::Failed { error, .. } | Disk::Displaced { error, .. } = &self.disk {
+                let error = error.clone();
+                decided.into_iter().for_each(|d| drop(d.request.answer.send(Err(error.clone()))));
+                return;
+            }
+        } else {
             let mut batch = self.log_batch();
             batch.objects = changed.iter().filter_map(|name| after.objects.get(name).cloned()).collect();
             batch.forgotten =
