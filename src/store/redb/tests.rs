@@ -359,6 +359,13 @@ impl Held {
         self.dir.path().join("data")
     }
 
+    /// The directory goes at once, so that no look falls in between.
+    fn lose_directory(&self) {
+        let trash = self.dir.path().join("trash");
+        fs::rename(self.data(), &trash).unwrap();
+        fs::remove_dir_all(trash).unwrap();
+    }
+
     async fn refused(&self) -> String {
         let refused = self.running.store.commit(Transaction::of([put("web", 2)])).await.unwrap_err();
         assert!(matches!(refused, StoreError::Unsettled(_)), "{refused:?}");
@@ -381,7 +388,7 @@ impl Held {
 #[tokio::test]
 async fn a_data_directory_that_is_removed_or_replaced_while_it_is_used_takes_nothing_any_more() {
     let held = Held::new().await;
-    fs::remove_dir_all(held.data()).unwrap();
+    held.lose_directory();
     let unchanged = held.running.store.commit(Transaction::of([put("web", 1)])).await;
     assert!(matches!(unchanged, Err(StoreError::Unsettled(_))), "nor is it called unchanged: {unchanged:?}");
     let said = held.refused().await;
@@ -415,13 +422,16 @@ async fn a_state_file_that_is_removed_is_written_anew_and_one_that_is_replaced_i
     let held = Held::new().await;
     let state = held.data().join(file::FILE);
     fs::remove_file(&state).unwrap();
-    held.refused().await;
+    // Refused, unless the writer has looked and recovered before.
+    let _ = held.running.store.commit(Transaction::of([put("web", 2)])).await;
     held.recovers().await;
     assert!(state.exists());
 
     let aside = held.dir.path().join("aside");
-    fs::rename(&state, &aside).unwrap();
-    fs::write(&state, "a copy from elsewhere").unwrap();
+    let copy = held.dir.path().join("copy");
+    fs::write(&copy, "a copy from elsewhere").unwrap();
+    fs::hard_link(&state, &aside).unwrap();
+    fs::rename(&copy, &state).unwrap();
     let said = held.refused().await;
     assert!(said.contains("was replaced by another file") && said.contains("restart the daemon"), "{said}");
     assert_eq!(fs::read(&state).unwrap(), b"a copy from elsewhere");
@@ -435,7 +445,7 @@ async fn a_state_file_that_is_removed_is_written_anew_and_one_that_is_replaced_i
 #[tokio::test]
 async fn a_lost_directory_is_noticed_without_a_submit() {
     let held = Held::new().await;
-    fs::remove_dir_all(held.data()).unwrap();
+    held.lose_directory();
     for _ in 0..400 {
         if held.running.store.trouble().is_some() {
             held.running.close().await;
