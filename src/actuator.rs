@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::clock::Clock;
 use crate::engine::{Engine, Holder, NewContainer, Outcome, RefusalKind};
 use crate::history::Report;
-use crate::model::{Container, ContainerId, Health, Marks, Object, Pull, Sight, State};
+use crate::model::{Container, ContainerId, Health, ManagerId, Marks, Object, Pull, Sight, State};
 use crate::observed::Cache;
 use crate::planner::Action;
 
@@ -91,9 +91,17 @@ impl Actuator {
         let _place = self.calls.acquire().await;
         // A step is begun for an object as it was; another one is planned for what it has become.
         let template = object.template(&marks.template).unwrap_or(&object.spec.template);
-        let made = match self.engine.create(NewContainer { marks, cluster: &self.cluster, template }).await {
+        let manager = self.cache.ownership().manager();
+        let new = NewContainer { marks, cluster: &self.cluster, manager: &manager, template };
+        let made = match self.engine.create(new).await {
             Outcome::Refused(refusal) if refusal.kind == RefusalKind::NameTaken => {
-                match self.engine.inspect(&self.cluster, &marks.container_name()).await {
+                let holder = self.engine.inspect(&self.cluster, &marks.container_name()).await;
+                match holder.map(|holder| self.cache.sort_out(holder)) {
+                    // Another manager's: once the cache has it, the planner holds the object.
+                    Ok(Holder::Ours(found)) if found.rival => {
+                        self.cache.wrote(*found);
+                        Outcome::Refused(refusal)
+                    }
                     // An earlier create of this very container did happen.
                     Ok(Holder::Ours(found)) if found.marks == *marks => {
                         let id = found.id.clone();
@@ -113,7 +121,7 @@ impl Actuator {
                 }
             }
             Outcome::Done(id) => {
-                self.cache.wrote(self.as_created(&id, marks, &template.image));
+                self.cache.wrote(self.as_created(&id, marks, manager, &template.image));
                 Outcome::Done(id)
             }
             other => other,
@@ -125,11 +133,13 @@ impl Actuator {
         }
     }
 
-    fn as_created(&self, id: &ContainerId, marks: &Marks, image: &str) -> Container {
+    fn as_created(&self, id: &ContainerId, marks: &Marks, manager: ManagerId, image: &str) -> Container {
         Container {
             id: id.clone(),
             name: marks.container_name(),
             marks: marks.clone(),
+            manager: Some(manager),
+            rival: false,
             node: None,
             state: State::Created,
             health: Health::None,

@@ -9,6 +9,7 @@
 //! reporter of the status and the server. When one of them ends all the same the process ends, with an error:
 //! there is never a live server over a dead loop.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -44,10 +45,12 @@ use crate::metrics::{Expiry, Exposition, Metrics};
 use crate::observed::Cache;
 use crate::observed::chronicle::Chronicle;
 use crate::observed::observer::Observer;
+use crate::ownership::Ownership;
+use crate::ownership::identity;
 use crate::pulse::Pulse;
 use crate::status::Sources;
 use crate::store::memory::MemoryStore;
-use crate::store::redb::{Lock, RedbStore, Writer};
+use crate::store::redb::{self, Lock, RedbStore, Writer};
 use crate::store::{self, Store};
 use crate::worker::{self, Shop};
 
@@ -122,9 +125,15 @@ pub fn start(settings: Settings) -> anyhow::Result<App> {
 
 fn state(settings: &Settings, lock: Option<Lock>, clock: Clock) -> anyhow::Result<State> {
     Ok(match &settings.data_dir {
-        None => State { store: Arc::new(MemoryStore::new(clock)), writer: None, _lock: lock },
+        None => {
+            let settled = identity::settle(None, &settings.claims, "memory")?;
+            let any = settings.claims.take_over_any;
+            let ownership = Ownership::new(settled.identity, BTreeSet::new(), any);
+            State { store: Arc::new(MemoryStore::of(ownership, clock)), writer: None, _lock: lock }
+        }
         Some(dir) => {
-            let (store, writer) = RedbStore::open(&absolute(dir)?, clock)?;
+            let dir = redb::prepare(&absolute(dir)?, settings.claims.simulated)?;
+            let (store, writer) = RedbStore::open(&dir, lock.as_ref(), &settings.claims, clock)?;
             State { store: Arc::new(store), writer: Some(writer), _lock: lock }
         }
     })
@@ -247,8 +256,8 @@ impl App {
             }
         };
         let endpoint: Arc<str> = settings.endpoint.to_string().into();
-        let cluster = settings.cluster.to_string();
-        let cache = Arc::new(Cache::new());
+        let cluster = settings.claims.cluster.to_string();
+        let cache = Arc::new(Cache::of(store.ownership().clone()));
         let board = watch::Sender::new(Arc::default());
         let pulse = Pulse::new(clock.now());
         let stop = CancellationToken::new();
@@ -294,7 +303,8 @@ impl App {
             Chronicle { cache: cache.clone(), endpoint: endpoint.clone(), journal: store.journal().clone() };
         let (feed, reporter) = feed::new(sources.clone());
         info!(endpoint = %endpoint, state = store.durability(), resync = ?settings.resync, lost_after = ?settings.lost_after,
-              parallel = settings.parallel, cluster = %settings.cluster, "starting");
+              parallel = settings.parallel, cluster = %settings.claims.cluster,
+              manager = %store.ownership().manager(), "starting");
         let started = format!("version {} on {endpoint}", env!("CARGO_PKG_VERSION"));
         store.journal().note_general(EventKind::Started, started);
         greet(&settings, &listeners, &client, &store.durability())?;

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::model::{Constraint, Container, ContainerId, Marks, ObjectName, Signal};
+use crate::model::{Constraint, Container, ContainerId, ManagerId, Marks, ObjectName, Signal};
 
 pub mod docker;
 mod measured;
@@ -91,7 +91,7 @@ impl fmt::Display for Endpoint {
 }
 
 /// What kind of endpoint answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum Kind {
     /// A plain Docker Engine.
     #[serde(rename = "docker")]
@@ -141,6 +141,8 @@ pub struct NewContainer<'a> {
     pub marks: &'a Marks,
     /// The cluster label's value.
     pub cluster: &'a str,
+    /// The manager label's value.
+    pub manager: &'a ManagerId,
     /// What it is.
     pub template: &'a crate::model::Template,
 }

@@ -30,7 +30,8 @@
 //!   recovery after a crash and steady state are one code path.
 //! * Nothing is planned before the first complete list, and what a list lacks is not missing until it is proven:
 //!   [`observed::nodes`] knows which nodes may be believed, the observer what the engine says of an id.
-//! * A container without our labels is never touched, and containers are removed by their full id only.
+//! * Which containers are ours is decided in one place, [`ownership::claim`]: labels alone are no proof. Others are
+//!   never touched, and containers are removed by their full id only.
 //! * An engine call has one of four outcomes ([`engine::Outcome`]); one whose effect is unknown keeps its name
 //!   and counts as occupied until it is known.
 //! * Each outside thing is named in one place: bollard in [`engine`], axum and rustls' server side in [`http`],
@@ -53,6 +54,7 @@ pub mod journal;
 pub mod metrics;
 pub mod model;
 pub mod observed;
+pub mod ownership;
 pub mod planner;
 pub mod policy;
 pub mod pulse;

@@ -16,10 +16,12 @@ use utoipa::ToSchema;
 
 use crate::clock::Time;
 
-pub mod signal;
+mod manager_id;
+mod signal;
 pub mod strict;
 pub mod submission;
 
+pub use manager_id::{LABEL_MANAGER, ManagerId};
 pub use signal::Signal;
 
 /// The most containers one object may ask for.
@@ -394,6 +396,10 @@ pub struct Container {
     pub name: String,
     /// What our labels on it say.
     pub marks: Marks,
+    /// The manager that created it, by its label; `None` where a version without manager ids did.
+    pub manager: Option<ManagerId>,
+    /// Created by another manager, whose containers were not taken over: it is never touched. The cache decides.
+    pub rival: bool,
     /// The node it is on, where the endpoint has nodes.
     pub node: Option<String>,
     /// Where in its life it is.
@@ -486,6 +492,17 @@ impl Marks {
         format!("{}.{}.{}", self.object, self.slot, self.attempt)
     }
 
+    /// Whether `name` is [`container_name`](Marks::container_name), without making that.
+    pub fn names(&self, name: &str) -> bool {
+        let is = |text: &str, ordinal: u32| !text.starts_with(['0', '+']) && text.parse() == Ok(ordinal);
+        let parts = name
+            .rsplit_once('.')
+            .and_then(|(rest, attempt)| rest.rsplit_once('.').map(|(object, slot)| (object, slot, attempt)));
+        parts.is_some_and(|(object, slot, attempt)| {
+            object == self.object.as_str() && is(slot, self.slot) && is(attempt, self.attempt)
+        })
+    }
+
     /// The labels to put on a container, in order.
     pub fn labels(&self, cluster: &str) -> [(&'static str, String); 5] {
         [
@@ -538,6 +555,10 @@ mod tests {
             attempt: 2,
             template: TemplateHash::from_label("abc"),
         };
+        assert!(marks.names(&marks.container_name()));
+        for other in ["web.3", "web.3.02", "web.+3.2", "web.2.3", "x.web.3.2", "web.3.2.", ""] {
+            assert!(!marks.names(other), "{other}");
+        }
         let labels = marks.labels("default");
         let find = |wanted: &str| labels.iter().find(|(k, _)| *k == wanted).map(|(_, v)| v.as_str());
         assert_eq!(Marks::read("default", find), Some(marks));

@@ -16,12 +16,15 @@ use tokio::sync::watch;
 use crate::clock::Time;
 use crate::engine::{Holder, Info, Kind};
 use crate::model::{Container, ContainerId, ObjectName, Sight, Signal, Signalled, State};
+use crate::ownership::Ownership;
 use crate::planner::Evidence;
 
 pub mod chronicle;
+mod claims;
 pub mod nodes;
 pub mod observer;
 
+pub use claims::{CopySeen, Rivals};
 use nodes::{Nodes, Standing};
 
 /// The most removed containers remembered: as many as one object may have at once.
@@ -41,6 +44,8 @@ pub struct EngineState {
     pub listed: Option<Time>,
     /// The nodes behind it.
     pub nodes: Nodes,
+    /// Why it is not acted upon: it is another engine than the one that the state is for.
+    pub other_engine: Option<String>,
 }
 
 /// An endpoint that does not answer.
@@ -84,6 +89,9 @@ impl EngineState {
 
     /// Why a list cannot be complete, or must not be acted upon, as far as nodes go.
     fn distrust(&self, endpoint: &str) -> Option<(String, Option<Time>)> {
+        if let Some(reason) = &self.other_engine {
+            return Some((reason.clone(), None));
+        }
         if let Some(hidden) = self.nodes.all().find(|tracked| tracked.standing == Standing::Unknown) {
             let until = hidden.lost_at.map(|at| format!(", or it counts as lost at {}", at.rfc3339()));
             let reason = match self.kind() {
@@ -157,6 +165,8 @@ struct Inner {
     /// Containers that were removed, so that an old list does not bring them back.
     removed: BTreeMap<ContainerId, Mark>,
     objects: BTreeMap<ObjectName, watch::Sender<Arc<Containers>>>,
+    /// Containers that only carry our labels.
+    copies: BTreeMap<ContainerId, Arc<CopySeen>>,
 }
 
 /// The cache. See the module's story.
@@ -164,10 +174,13 @@ struct Inner {
 pub struct Cache {
     inner: Mutex<Inner>,
     engine: watch::Sender<Arc<EngineState>>,
-    /// The names of objects that have containers.
+    /// The names of objects that have containers of ours.
     present: watch::Sender<Arc<BTreeSet<ObjectName>>>,
+    /// How many containers other managers have in this cluster.
+    rivals: watch::Sender<Arc<Rivals>>,
     /// Says that some object's containers have changed.
     changes: watch::Sender<()>,
+    ownership: Ownership,
 }
 
 impl Default for Cache {
@@ -177,14 +190,27 @@ impl Default for Cache {
 }
 
 impl Cache {
-    /// An empty cache that nothing may be concluded from.
+    /// An empty cache of a manager that lives as long as its process.
     pub fn new() -> Cache {
-        let engine = EngineState { info: None, trouble: None, listed: None, nodes: Nodes::default() };
+        Cache::of(Ownership::ephemeral(""))
+    }
+
+    /// An empty cache that nothing may be concluded from.
+    pub fn of(ownership: Ownership) -> Cache {
+        let engine = EngineState {
+            info: None,
+            trouble: None,
+            listed: None,
+            nodes: Nodes::default(),
+            other_engine: None,
+        };
         Cache {
             inner: Mutex::default(),
             engine: watch::Sender::new(Arc::new(engine)),
             present: watch::Sender::new(Arc::default()),
+            rivals: watch::Sender::new(Arc::default()),
             changes: watch::Sender::new(()),
+            ownership,
         }
     }
 
@@ -209,7 +235,7 @@ impl Cache {
         self.engine.subscribe()
     }
 
-    /// The names of all objects that have containers, now and whenever one comes or goes.
+    /// The names of all objects that have containers of ours, now and whenever one comes or goes.
     pub fn present(&self) -> watch::Receiver<Arc<BTreeSet<ObjectName>>> {
         self.present.subscribe()
     }
@@ -261,7 +287,8 @@ impl Cache {
         let concerned = |c: &Container| object.is_none_or(|name| c.marks.object == *name);
         let mut changed = BTreeSet::new();
         let mut listed = BTreeSet::new();
-        for mut container in list.into_iter().filter(concerned) {
+        let list = list.into_iter().filter(concerned).collect();
+        for mut container in self.take_claims(inner, object, list) {
             listed.insert(container.id.clone());
             if inner.removed.contains_key(&container.id) {
                 continue;
@@ -306,6 +333,9 @@ impl Cache {
         inner.mark += 1;
         let object = container.marks.object.clone();
         let written = Mark(inner.mark);
+        if !container.rival {
+            self.ownership.record(&container.id);
+        }
         inner.entries.insert(container.id.clone(), Entry::new(container, written));
         self.announce(inner, BTreeSet::from([object]));
     }
@@ -390,6 +420,8 @@ impl Cache {
         inner.mark += 1;
         let at = Mark(inner.mark);
         inner.removed.insert(id.clone(), at);
+        inner.copies.remove(id);
+        self.ownership.forget(id);
         if inner.removed.len() > 2 * MAX_REMOVED {
             let mut marks: Vec<Mark> = inner.removed.values().copied().collect();
             marks.sort_unstable();
@@ -423,6 +455,7 @@ impl Cache {
         }
         let mut by_object: BTreeMap<&ObjectName, Containers> =
             changed.iter().map(|name| (name, Containers::new())).collect();
+        self.announce_rivals(inner);
         for (id, entry) in &inner.entries {
             if let Some(containers) = by_object.get_mut(&entry.container.marks.object) {
                 containers.insert(id.clone(), entry.container.clone());
@@ -431,7 +464,7 @@ impl Cache {
         self.present.send_if_modified(|present| {
             let mut next = BTreeSet::clone(present);
             for (name, containers) in &by_object {
-                if containers.is_empty() {
+                if containers.values().all(|container| container.rival) {
                     next.remove(*name);
                 } else {
                     next.insert((*name).clone());
@@ -465,6 +498,8 @@ mod tests {
             id: id.into(),
             name: format!("{object}.1.1"),
             marks: Marks { object, slot: 1, attempt: 1, template: TemplateHash::from_label("t") },
+            manager: None,
+            rival: false,
             node: None,
             state,
             health: Health::None,
@@ -485,8 +520,13 @@ mod tests {
         let kind = Kind::ClassicSwarm;
         let info =
             Info { kind, id: String::new(), version: String::new(), api: String::new(), nodes: Vec::new() };
-        let mut state =
-            EngineState { info: Some(info), trouble: None, listed: None, nodes: Nodes::default() };
+        let mut state = EngineState {
+            info: Some(info),
+            trouble: None,
+            listed: None,
+            nodes: Nodes::default(),
+            other_engine: None,
+        };
         let reason = |state: &EngineState| match state.evidence("tcp://m:1") {
             Evidence::Waiting { reason, .. } => reason,
             Evidence::Good => "good".to_owned(),

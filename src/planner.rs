@@ -6,7 +6,7 @@
 //!
 //! The rules, in the order in which they apply:
 //!
-//! 1. Nothing is done while the observation cannot be trusted.
+//! 1. Nothing is done while the observation cannot be trusted, nor for an object that another manager has containers of.
 //! 2. A slot holds one container. Of several the best stays: one that is ready, then the newer attempt.
 //! 3. Too many slots: the worst go. What is not ready goes before what is, then stale before current, slots
 //!    above `Count` before others, on the most crowded node, newest. A healthy one never goes while a broken
@@ -39,6 +39,7 @@ use crate::model::{Container, ContainerId, Marks, Object, Pull, TemplateHash};
 use crate::observed::nodes::Nodes;
 
 pub mod forecast;
+pub mod hold;
 #[cfg(test)]
 mod properties;
 mod rules;
@@ -216,8 +217,21 @@ pub struct Plan {
 
 /// Decides what to do. See the module's story for the rules.
 pub fn plan(input: Input<'_>) -> Plan {
+    if input.containers.iter().any(|container| container.rival) {
+        let own = hold::own(input.containers);
+        let reason = hold::reason(input.object, input.containers);
+        return plan_own(Input { containers: &own, ..input }, reason);
+    }
+    plan_own(input, None)
+}
+
+/// Decides for an object of which only our own containers are left in the input; `held` says why nothing may be done.
+fn plan_own(input: Input<'_>, held: Option<String>) -> Plan {
     if let Evidence::Waiting { reason, until } = input.evidence {
         return Plan { steps: Vec::new(), wake_at: None, verdict: verdict::waiting(&input, reason, *until) };
+    }
+    if let Some(reason) = held {
+        return Plan { steps: Vec::new(), wake_at: None, verdict: verdict::waiting(&input, &reason, None) };
     }
     rules::apply(input)
 }

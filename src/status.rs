@@ -13,9 +13,9 @@ use utoipa::ToSchema;
 
 use crate::clock::Clock;
 use crate::engine::Kind;
-use crate::model::{Container, Health, Object, ObjectName, Objects, Sight, State};
+use crate::model::{Container, Health, ManagerId, Object, ObjectName, Objects, Sight, State};
 use crate::observed::nodes::{Standing, Tracked};
-use crate::observed::{Cache, EngineState};
+use crate::observed::{Cache, CopySeen, EngineState};
 use crate::planner::{Evidence, Phase};
 use crate::pulse::Pulse;
 use crate::store::{Quarantined, Store};
@@ -55,7 +55,8 @@ pub struct ClusterStatus {
     /// Objects that are stored and cannot be read: their containers are left alone until they are submitted anew.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub quarantined: Vec<QuarantinedStatus>,
-    /// Containers with this cluster's label whose object nobody submitted: they are left alone.
+    /// Containers with this cluster's label that are left alone: nobody submitted their object, another manager
+    /// created them, or they only carry copied labels.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unclaimed: Vec<ContainerStatus>,
 }
@@ -70,6 +71,26 @@ pub struct ManagerStatus {
     pub cluster: String,
     /// How lasting what was submitted is.
     pub state: String,
+    /// Its id, which its containers carry in a label.
+    pub id: String,
+    /// Managers whose containers it has taken over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub taken_over: Vec<String>,
+    /// Other managers that have containers in this cluster; objects that they have containers of are held.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rivals: Vec<RivalStatus>,
+}
+
+/// Another manager of the same cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct RivalStatus {
+    /// Its id.
+    pub id: String,
+    /// How many containers it has here.
+    pub containers: usize,
+    /// What that means, and what to do.
+    pub reason: String,
 }
 
 /// An object that is stored and cannot be read.
@@ -201,6 +222,12 @@ pub struct ContainerStatus {
     /// What the engine says went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The manager that created it, where that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manager: Option<String>,
+    /// Why it is left alone, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// An object in numbers: its status without its containers.
@@ -227,30 +254,49 @@ impl Sources {
         for container in self.cache.all() {
             by_object.entry(container.marks.object.clone()).or_default().push(container);
         }
+        let copies: Vec<_> = self.cache.copies().iter().map(|copy| copy_status(copy)).collect();
         let mut statuses = Vec::new();
         for (name, object) in objects.iter() {
-            let containers = by_object.remove(name).unwrap_or_default();
+            let mut containers = by_object.remove(name).unwrap_or_default();
+            if object.deleted.is_some() {
+                // Another manager's are not going.
+                let (rivals, own) = containers.into_iter().partition(|c| c.rival);
+                by_object.extend(Some((name.clone(), rivals)));
+                containers = own;
+            }
             if object.deleted.is_none() || !containers.is_empty() {
                 statuses.push(object_status(object, board.get(name).map(Arc::as_ref), &containers));
             }
         }
+        let identity = self.store.ownership().identity();
         ClusterStatus {
             manager: ManagerStatus {
                 version: env!("CARGO_PKG_VERSION"),
                 cluster: self.cluster.to_string(),
                 state: self.store.durability(),
+                id: identity.manager.to_string(),
+                taken_over: identity.taken_over.iter().map(ManagerId::to_string).collect(),
+                rivals: self.cache.rivals().borrow().iter().map(rival_status).collect(),
             },
             engine: self.engine(),
             objects: statuses,
             quarantined: self.store.quarantined().iter().map(quarantined_status).collect(),
-            unclaimed: by_object.into_values().flatten().map(|c| container_status(&c)).collect(),
+            unclaimed: by_object
+                .into_values()
+                .flatten()
+                .map(|c| unclaimed_status(&c))
+                .chain(copies)
+                .collect(),
         }
     }
 
     /// One object; `None` where there is none of this name, or nothing is left of a deleted one.
     pub fn object(&self, name: &ObjectName) -> Option<ObjectStatus> {
         let object = self.objects.borrow().get(name).cloned()?;
-        let containers: Vec<_> = self.cache.containers(name).borrow().values().cloned().collect();
+        let mut containers: Vec<_> = self.cache.containers(name).borrow().values().cloned().collect();
+        if object.deleted.is_some() {
+            containers.retain(|container| !container.rival);
+        }
         if object.deleted.is_some() && containers.is_empty() {
             return None;
         }
@@ -278,16 +324,21 @@ impl Sources {
         figures.collect()
     }
 
-    /// How many containers are of an object that nobody submitted.
+    /// How many containers are left alone: as many as the status shows as unclaimed.
     pub fn unclaimed(&self) -> usize {
         let objects = self.objects.borrow().clone();
+        let copies = self.cache.copies().len();
         let unclaimed = |name: &ObjectName| !objects.contains_key(name);
         // Mostly there is none, and the names are fewer than the containers.
         let present = self.cache.present().borrow().clone();
-        if !present.iter().any(unclaimed) {
-            return 0;
+        if !present.iter().any(unclaimed) && self.cache.rivals().borrow().is_empty() {
+            return copies;
         }
-        self.cache.all().iter().filter(|container| unclaimed(&container.marks.object)).count()
+        let left_alone = |c: &&Arc<Container>| match objects.get(&c.marks.object) {
+            None => true,
+            Some(object) => object.deleted.is_some() && c.rival,
+        };
+        copies + self.cache.all().iter().filter(left_alone).count()
     }
 
     /// Why what is observed may not be acted upon, where it may not.
@@ -403,5 +454,31 @@ fn container_status(container: &Container) -> ContainerStatus {
         started_at: detail.started_at,
         exit_code: detail.exit_code,
         error: detail.error,
+        manager: container.manager.as_ref().filter(|_| container.rival).map(ManagerId::to_string),
+        reason: None,
     }
+}
+
+/// A container that is left alone since nothing is wanted of its object, or since it is another manager's.
+fn unclaimed_status(container: &Container) -> ContainerStatus {
+    let status = container_status(container);
+    let reason = match &status.manager {
+        Some(manager) => format!("manager {manager} created it; it is left alone"),
+        None => "nobody submitted its object; it is left alone".to_owned(),
+    };
+    ContainerStatus { reason: Some(reason), ..status }
+}
+
+fn copy_status(copy: &CopySeen) -> ContainerStatus {
+    let status = container_status(&copy.container);
+    ContainerStatus { manager: None, reason: Some(copy.reason.to_string()), ..status }
+}
+
+fn rival_status((id, containers): (&ManagerId, &usize)) -> RivalStatus {
+    let reason = format!(
+        "another manager has containers in this cluster: objects that it has containers of are held by this one. Give one of \
+         the two another --cluster and --data-dir; or, if that one is gone for good, start this one once with \
+         --take-over={id}"
+    );
+    RivalStatus { id: id.to_string(), containers: *containers, reason }
 }

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::clock::Time;
 use crate::journal::Journal;
 use crate::model::{Converged, Object, ObjectName, Objects, Revision, Spec, submission};
+use crate::ownership::Ownership;
 
 pub mod backup;
 mod measured;
@@ -230,8 +231,16 @@ pub trait Store: Send + Sync {
     /// What happened.
     fn journal(&self) -> &Journal;
 
+    /// Who we are and which containers are ours.
+    fn ownership(&self) -> &Ownership;
+
     /// How lasting this store is at present, for the status page and the log: one clause.
     fn durability(&self) -> String;
+
+    /// Why nothing can be written at present, where that is so.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What a transaction makes of a snapshot: the new one, and what happened to each object.

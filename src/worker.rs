@@ -208,8 +208,9 @@ impl Worker {
                 self.containers.borrow_and_update().values().cloned().collect();
             let begun = Instant::now();
             let wake_at = self.look(&object, &containers, &engine);
+            let left = containers.iter().any(|container| !container.rival);
             self.shop.metrics.looks.observe(begun.elapsed().as_secs_f64());
-            if object.deleted.is_some() && containers.is_empty() && self.steps.is_empty() {
+            if object.deleted.is_some() && !left && self.steps.is_empty() {
                 info!(object = %self.name, generation = object.generation, "deleted, and nothing of it is left");
                 return;
             }
@@ -242,7 +243,7 @@ impl Worker {
         let now = self.shop.clock.now();
         let evidence = engine.evidence(&self.shop.endpoint);
         if evidence == planner::Evidence::Good {
-            self.history.observe(object, containers, now);
+            self.history.observe(object, &planner::hold::own(containers), now);
         }
         let under_way: Vec<Action> = self.under_way.iter().map(|step| step.action.clone()).collect();
         let plan = planner::plan(Input {
@@ -429,8 +430,8 @@ mod tests {
     fn daemon(fatal: bool) -> Daemon {
         let clock = Clock::starting_at(Time(1_000_000));
         let engine: Arc<dyn Engine> = Arc::new(Fragile { inner: SimulatedEngine::new(3, clock), fatal });
-        let cache = Arc::new(Cache::new());
         let store = Arc::new(MemoryStore::new(clock));
+        let cache = Arc::new(Cache::of(store.ownership().clone()));
         let actuator = Arc::new(Actuator::new(engine.clone(), cache.clone(), "test".to_owned(), 8, clock));
         let shop = Shop {
             store: store.clone(),

@@ -639,7 +639,7 @@ fn what_ends_at_once_again_and_again_is_tried_again_ever_more_slowly() {
 }
 
 #[test]
-fn a_lost_data_directory_stops_nothing_and_a_submit_takes_its_containers_over_without_a_restart() {
+fn a_lost_data_directory_stops_nothing_and_its_containers_are_taken_over_without_a_restart_when_asked_for() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("anew");
     let name = unique("anew");
@@ -651,9 +651,9 @@ fn a_lost_data_directory_stops_nothing_and_a_submit_takes_its_containers_over_wi
     drop(first);
     let left = cluster.containers();
 
-    let second = Daemon::managing(&cluster);
+    let data = tempfile::tempdir().unwrap();
+    let second = Setup::in_directory(data.path()).managing(&cluster).start();
     second.wait_until(SOON, "it has seen the engine", || second.client.get("/readyz").status == 200);
-    thread::sleep(Duration::from_millis(500));
     let untouched = cluster.containers();
     assert!(
         left.iter().all(|one| ids(&untouched).contains(&one.id.as_str())),
@@ -661,9 +661,20 @@ fn a_lost_data_directory_stops_nothing_and_a_submit_takes_its_containers_over_wi
     );
     let unclaimed = second.status()["Unclaimed"].as_array().map(Vec::len);
     assert_eq!(unclaimed, Some(untouched.len()), "and it is said: {}", second.status());
+    // What another manager has created is held, with the way out.
+    second.client.submit(&object(&name, 6));
+    second.wait_until(SOON, "it is held", || second.object(&name)["Phase"] == "blocked");
+    let lost = second.status()["Manager"]["Rivals"][0]["Id"].as_str().unwrap().to_owned();
+    let take_over = format!("--take-over={lost}");
+    let reason = second.object(&name)["Reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains(&take_over), "{reason}");
+    assert_eq!(ids(&cluster.containers()), ids(&untouched), "nothing was created or removed");
+    drop(second);
     let running = cluster.running();
     let events = cluster.events();
-    second.client.submit(&object(&name, 6));
+    drop(Setup::in_directory(data.path()).managing(&cluster).flag(&take_over).start());
+    // It holds from then on.
+    let second = Setup::in_directory(data.path()).managing(&cluster).start();
     second.converges(&name, SOON);
     let now = runs(&second, &cluster, 6);
     assert!(ids(&running).iter().all(|id| ids(&now).contains(id)), "what ran still runs");

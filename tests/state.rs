@@ -78,7 +78,7 @@ fn a_second_process_on_the_directory_is_refused_and_the_first_goes_on() {
 #[test]
 fn an_old_copy_put_in_the_state_files_place_is_refused_with_the_way_out() {
     let data = TempDir::with_prefix("scsm-state-").unwrap();
-    let file = data.path().join("state.redb");
+    let file = data.path().join("simulated/state.redb");
     let daemon = start(data.path());
     daemon.client.submit(&object("web", 1));
     drop(daemon);
@@ -90,7 +90,7 @@ fn an_old_copy_put_in_the_state_files_place_is_refused_with_the_way_out() {
     let said = refused(data.path());
     assert!(said.contains("is an old copy") && said.contains("`restore`"), "{said}");
     // The way out that it names.
-    fs::remove_file(data.path().join("state.mark")).unwrap();
+    fs::remove_file(data.path().join("simulated/state.mark")).unwrap();
     assert_eq!(start(data.path()).client.get("/objects/web").json()["Count"], 1);
 }
 
@@ -116,7 +116,7 @@ fn a_backup_of_a_running_daemon_is_restored_by_one_command() {
     drop(daemon);
     let (code, _, said) = tool(data.path(), &["backup", &addr], b"");
     assert_eq!((code, said.contains("--offline")), (Some(1), true), "{said}");
-    let (code, newest, _) = tool(data.path(), &["backup", "--offline"], b"");
+    let (code, newest, _) = tool(data.path(), &["backup", "--offline", "--simulated"], b"");
     assert_eq!((code, newest.contains(r#""Name":"later""#)), (Some(0), true), "{newest}");
 
     let half = &printed.as_bytes()[..printed.len() / 2];

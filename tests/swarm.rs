@@ -781,7 +781,14 @@ async fn containers_of_an_object_that_nobody_submitted_are_reported_and_left_alo
     sleep(WHILE).await;
     assert_eq!(manager.status().unclaimed.len(), 4);
     assert_eq!(running(&standin), before);
-    // Submitted again, the same object takes them over as they are.
+    // Submitted again they are held: another manager created them.
+    manager.submit(web(4)).await;
+    says(&manager, "--take-over=").await;
+    sleep(WHILE).await;
+    assert_eq!(running(&standin), before, "{}", standin.account());
+    drop(manager);
+    // A manager that takes them over takes them as they are.
+    let manager = Manager::start_taking_over(&standin);
     manager.submit(web(4)).await;
     manager.converges("web", 4, SOON).await;
     sleep(WHILE).await;

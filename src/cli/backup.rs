@@ -18,6 +18,9 @@ use super::flags::default_data_dir;
 use super::{REFUSED, complain, output};
 use crate::client::{Ask, ClientError};
 use crate::clock::Time;
+use crate::engine::Kind;
+use crate::ownership::identity::Identity;
+use crate::store::backup::Backup;
 use crate::store::{Desired, backup, redb};
 
 /// Flags of `backup`.
@@ -29,6 +32,9 @@ pub(super) struct BackupFlags {
     /// Read the data directory of a daemon that does not run.
     #[arg(long)]
     offline: bool,
+    /// With --offline: the state of simulated:// endpoints, which is kept apart.
+    #[arg(long, requires = "offline")]
+    simulated: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -75,12 +81,13 @@ fn save_offline(flags: &BackupFlags) -> anyhow::Result<()> {
     let shown = dir.display();
     anyhow::ensure!(dir.is_dir(), "there is no directory {shown}: say with --data-dir where the state is");
     let _lock = redb::Lock::take(&dir).context("leave --offline out to ask a running daemon")?;
-    keep(&backup::write(&redb::export(&dir)?, Time::of_the_wall())?, &flags.file)
+    let (desired, identity) = redb::export(&redb::place(&dir, flags.simulated))?;
+    keep(&backup::write(&desired, identity.as_ref(), Time::of_the_wall())?, &flags.file)
 }
 
 /// Checks a backup and writes it, whole or not at all.
 fn keep(text: &str, file: &Path) -> anyhow::Result<()> {
-    let (desired, _) = backup::read(text)?;
+    let desired = backup::read(text)?.desired;
     if is_standard(file) {
         return Ok(output::raw(text.as_bytes())?);
     }
@@ -114,11 +121,13 @@ pub(super) fn restore(flags: &RestoreFlags) -> ExitCode {
 }
 
 fn try_restore(flags: &RestoreFlags) -> anyhow::Result<()> {
-    let (dir, _lock, desired, made) = prepare(flags).context("nothing was changed")?;
+    let (dir, _lock, Backup { desired, identity, at: made }) =
+        prepare(flags).context("nothing was changed")?;
     let contents = contents(&desired);
-    let aside = redb::restore(&dir, desired, Time::of_the_wall())?;
+    let whose = identity.as_ref().map(whose).unwrap_or_default();
+    let aside = redb::restore(&dir, desired, identity, Time::of_the_wall())?;
     output::line(format!(
-        "{}: {contents}, as of {made}. Start the daemon: what runs and is among them is taken over; \
+        "{}: {contents}, as of {made}{whose}. Start the daemon: what runs and is among them is taken over; \
          containers of what was submitted later are left alone and listed as Unclaimed in /status.",
         dir.display()
     ))?;
@@ -128,17 +137,27 @@ fn try_restore(flags: &RestoreFlags) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// All that can be refused before anything is touched: the directory, taken, and what it is to hold, as of when.
-fn prepare(flags: &RestoreFlags) -> anyhow::Result<(PathBuf, redb::Lock, Desired, String)> {
+/// Whose state it is, for people.
+fn whose(identity: &Identity) -> String {
+    format!(
+        ", for the cluster '{}'. It goes on as manager {}: do not run the daemon that the backup was made of beside it",
+        identity.cluster, identity.manager
+    )
+}
+
+/// All that can be refused before anything is touched: the directory of the state, taken, and what it is to hold.
+fn prepare(flags: &RestoreFlags) -> anyhow::Result<(PathBuf, redb::Lock, Backup)> {
     let mut text = String::new();
     let read = match is_standard(&flags.file) {
         true => io::stdin().read_to_string(&mut text),
         false => File::open(&flags.file).and_then(|mut file| file.read_to_string(&mut text)),
     };
     read.with_context(|| format!("{} cannot be read", flags.file.display()))?;
-    let (desired, made) = backup::read(&text).with_context(|| flags.file.display().to_string())?;
+    let backup = backup::read(&text).with_context(|| flags.file.display().to_string())?;
     let dir = flags.data_dir.clone().map_or_else(default_data_dir, Ok).map_err(anyhow::Error::msg)?;
     anyhow::ensure!(dir.as_os_str() != "none", "the data directory `none` keeps nothing: give --data-dir");
     let lock = redb::Lock::take(&dir)?;
-    Ok((dir, lock, desired, made))
+    let engine = backup.identity.as_ref().and_then(|identity| identity.engine.as_ref());
+    let simulated = engine.is_some_and(|engine| engine.kind == Kind::Simulated);
+    Ok((redb::prepare(&dir, simulated)?, lock, backup))
 }

@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum};
 
 use crate::certificates::Files;
 use crate::engine::Endpoint;
-use crate::model::ObjectName;
+use crate::model::{ManagerId, ObjectName};
+use crate::ownership::identity::Claims;
 
 /// The port of the original prototype.
 const DEFAULT_PORT: u16 = 3476;
@@ -54,6 +55,17 @@ pub struct DaemonFlags {
     /// peace.
     #[arg(long, env = "SCSM_CLUSTER", value_name = "NAME", default_value = "default", value_parser = cluster)]
     cluster: ObjectName,
+
+    /// Take over the containers of another manager of this cluster that is gone for good, by its id as /status shows
+    /// it; `any` takes over whatever other manager's containers are found during this run. Repeatable. What was
+    /// taken over once stays so.
+    #[arg(long, env = "SCSM_TAKE_OVER", value_name = "MANAGER_ID", value_delimiter = ',', value_parser = take_over)]
+    take_over: Vec<TakeOver>,
+
+    /// Use the state in the data directory although it is for another cluster or another engine: the name or id of
+    /// that one, as the refusal shows it. Repeatable. Without effect where the state is not for that one.
+    #[arg(long, env = "SCSM_ADOPT_STATE", value_name = "CLUSTER|ENGINE_ID", value_delimiter = ',')]
+    adopt_state: Vec<String>,
 
     /// How often everything is listed, beside events.
     #[arg(long, env = "SCSM_RESYNC", value_name = "DURATION", default_value = "10s", value_parser = period)]
@@ -112,8 +124,8 @@ pub struct Settings {
     pub allow_plain_engine: bool,
     /// The data directory, unless it is `none`.
     pub data_dir: Option<PathBuf>,
-    /// The cluster label's value.
-    pub cluster: ObjectName,
+    /// The cluster label's value, and what else is asked for as to whose containers and whose state these are.
+    pub claims: Claims,
     /// The period of complete lists.
     pub resync: Duration,
     /// How long a node may be down.
@@ -163,6 +175,14 @@ impl DaemonFlags {
         if self.allow_plain_engine && !matches!(endpoint, Endpoint::Tcp { .. }) {
             return Err(format!("--allow-plain-engine is for tcp:// endpoints; this one is {endpoint}"));
         }
+        let any = |taken: &TakeOver| matches!(taken, TakeOver::Any);
+        let claims = Claims {
+            cluster: self.cluster,
+            simulated: matches!(endpoint, Endpoint::Simulated(_)),
+            take_over_any: self.take_over.iter().any(any),
+            take_over: self.take_over.into_iter().filter_map(TakeOver::one).collect(),
+            adopt_state: self.adopt_state,
+        };
         Ok(Settings {
             addresses: self.addr,
             endpoint,
@@ -170,7 +190,7 @@ impl DaemonFlags {
             engine_files,
             allow_plain_engine: self.allow_plain_engine,
             data_dir,
-            cluster: self.cluster,
+            claims,
             resync: self.resync,
             lost_after: self.lost_after,
             parallel: usize::from(self.parallel),
@@ -231,6 +251,33 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
         return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
     }
     text.parse().map_err(|_| wanted)
+}
+
+/// Whom to take over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum TakeOver {
+    /// Whatever other manager's containers are found.
+    Any,
+    /// This one.
+    One(ManagerId),
+}
+
+impl TakeOver {
+    fn one(self) -> Option<ManagerId> {
+        match self {
+            TakeOver::Any => None,
+            TakeOver::One(id) => Some(id),
+        }
+    }
+}
+
+fn take_over(text: &str) -> Result<TakeOver, String> {
+    match text {
+        "any" => Ok(TakeOver::Any),
+        id => ManagerId::parse(id)
+            .map(TakeOver::One)
+            .ok_or_else(|| format!("expected a manager's id ({}), or any", ManagerId::ALLOWED)),
+    }
 }
 
 fn cluster(text: &str) -> Result<ObjectName, String> {

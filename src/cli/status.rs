@@ -76,8 +76,14 @@ fn change(line: &str, format: Format) -> anyhow::Result<()> {
 }
 
 fn cluster(answer: &Answer) -> anyhow::Result<()> {
-    let Cluster { engine, objects, quarantined, unclaimed } = answer.json()?;
+    let Cluster { manager, engine, objects, quarantined, unclaimed } = answer.json()?;
     output::line(engine_line(&engine))?;
+    for rival in manager.rivals {
+        output::line(format_args!(
+            "manager {} has {} containers: {}",
+            rival.id, rival.containers, rival.reason
+        ))?;
+    }
     let head = "NAME\tPHASE\tREADY\tIMAGE\tGENERATION\tREASON".to_owned();
     let rows: Vec<String> = std::iter::once(head).chain(objects.iter().map(row)).collect();
     match objects.is_empty() {
@@ -88,10 +94,8 @@ fn cluster(answer: &Answer) -> anyhow::Result<()> {
         output::line(format_args!("{} cannot be read: {}", object.name, object.reason))?;
     }
     for container in unclaimed {
-        output::line(format_args!(
-            "{} is unclaimed: nobody submitted its object; it is left alone",
-            container.name
-        ))?;
+        let reason = container.reason.as_deref().unwrap_or("nobody submitted its object; it is left alone");
+        output::line(format_args!("{} is unclaimed: {reason}", container.name))?;
     }
     Ok(())
 }
@@ -131,7 +135,7 @@ fn object(answer: &Answer) -> anyhow::Result<()> {
 }
 
 fn container_row(container: &Container) -> String {
-    let Container { name, node, state, health, image, exit_code, error } = container;
+    let Container { name, node, state, health, image, exit_code, error, .. } = container;
     let node = node.as_deref().unwrap_or("-");
     let exit = exit_code.map(|code| format!(" ({code})")).unwrap_or_default();
     let error = error.as_deref().unwrap_or_default();

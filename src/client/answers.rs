@@ -82,6 +82,9 @@ pub struct Plan {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Cluster {
+    /// The manager.
+    #[serde(default)]
+    pub manager: Manager,
     /// The endpoint.
     pub engine: Engine,
     /// Object by object.
@@ -92,6 +95,27 @@ pub struct Cluster {
     /// Containers whose object nobody submitted.
     #[serde(default)]
     pub unclaimed: Vec<Container>,
+}
+
+/// The manager.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Manager {
+    /// Other managers of the same cluster.
+    #[serde(default)]
+    pub rivals: Vec<Rival>,
+}
+
+/// Another manager of the same cluster.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Rival {
+    /// Its id.
+    pub id: String,
+    /// How many containers it has there.
+    pub containers: u64,
+    /// What that means, and what to do.
+    pub reason: String,
 }
 
 /// An object that is stored and cannot be read.
@@ -180,6 +204,9 @@ pub struct Container {
     /// What went wrong with it.
     #[serde(default)]
     pub error: Option<String>,
+    /// Why it is left alone, where it is.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// A line of `/status?watch`.

@@ -101,6 +101,8 @@ impl SimulatedEngine {
             id: world.next_id(name),
             name: name.to_owned(),
             marks,
+            manager: None,
+            rival: false,
             node: world.nodes().first().map(|node| node.address.clone()),
             state: State::Running,
             health: Health::None,
@@ -111,6 +113,28 @@ impl SimulatedEngine {
             signalled: None,
         };
         Some(world.put(cluster, container, true))
+    }
+
+    /// A running container of an object, as this engine shows it.
+    #[cfg(test)]
+    pub(crate) fn sample(object: &crate::model::Object, slot: u32) -> Container {
+        let template = object.spec.template.hash.clone();
+        let marks = Marks { object: object.spec.name.clone(), slot, attempt: 1, template };
+        Container {
+            id: format!("id of {}", marks.container_name()).as_str().into(),
+            name: marks.container_name(),
+            marks,
+            manager: None,
+            rival: false,
+            node: None,
+            state: State::Running,
+            health: Health::None,
+            sight: Sight::Clear,
+            image: object.spec.template.image.clone(),
+            created: crate::clock::Time(0),
+            detail: None,
+            signalled: None,
+        }
     }
 
     /// Ends a container's process.

@@ -53,6 +53,8 @@ fn container(object: &str, slot: u32) -> Container {
         id: format!("{object}-{slot}").as_str().into(),
         name: format!("{object}.{slot}.1"),
         marks: Marks { object: name(object), slot, attempt: 1, template: TemplateHash::from_label("t") },
+        manager: None,
+        rival: false,
         node: None,
         state: State::Running,
         health: Health::None,

@@ -28,8 +28,11 @@ pub(super) async fn backup(State(api): State<Api>, RawQuery(query): RawQuery) ->
     let quarantined = api.store.quarantined();
     let objects: Arc<_> = api.store.objects().borrow().clone();
     let now = api.sources.clock.now();
+    let identity = api.store.ownership().identity();
     // Thousands of objects take a while.
-    let written = tokio::task::spawn_blocking(move || backup::write(&Desired { objects, quarantined }, now));
+    let written = tokio::task::spawn_blocking(move || {
+        backup::write(&Desired { objects, quarantined }, Some(&identity), now)
+    });
     let failed = |error: String| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Backup failed", error);
     let text = written.await.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(e.to_string()))?;
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))], text).into_response())

@@ -29,16 +29,19 @@ pub(super) async fn healthz(State(api): State<Api>) -> Response {
 
 /// Whether it is ready
 ///
-/// The state is loaded and a first complete list was seen.
+/// The state is loaded and can be written, and a first complete list was seen.
 #[utoipa::path(
     get,
     path = "/readyz",
     responses(
         (status = 200, description = "Ready.", body = String),
-        (status = 503, description = "No complete list was seen yet; the detail says what is waited for."),
+        (status = 503, description = "No complete list was seen yet, or the state cannot be written; the detail says what is waited for."),
     )
 )]
 pub(super) async fn readyz(State(api): State<Api>) -> Response {
+    if let Some(why) = api.store.trouble() {
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", why).into_response();
+    }
     let engine = api.cache.engine().borrow().clone();
     match (engine.listed, engine.evidence(&api.sources.endpoint)) {
         (Some(_), _) => (StatusCode::OK, "ready\n").into_response(),

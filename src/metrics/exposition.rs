@@ -97,6 +97,8 @@ impl Collector for Snapshot {
         let mut gauges = Gauges(encoder);
         self.engine(&mut gauges)?;
         self.objects(&mut gauges)?;
+        let writable = u32::from(self.sources.store.trouble().is_none());
+        gauges.one("state_writable", "1 where the state can be written.", None, writable)?;
         let last = *self.sources.store.journal().last().borrow();
         gauges.one("journal_last_id", "The number of the last event.", None, last)?;
         let taken = self.long_limit - self.long.available_permits().min(self.long_limit);
@@ -137,8 +139,14 @@ impl Snapshot {
         let quarantined = self.sources.store.quarantined().len();
         let help = "Objects that are stored and cannot be read.";
         gauges.one("objects_quarantined", help, None, quarantined)?;
-        let help = "Containers with this cluster's label whose object nobody submitted.";
+        let help = "Containers with this cluster's label that are left alone.";
         gauges.one("containers_unclaimed", help, None, self.sources.unclaimed())?;
+        let rivals = self.sources.cache.rivals().borrow().clone();
+        let help =
+            "Containers of this cluster that another manager created; objects that have some are held.";
+        gauges.one("containers_rival", help, None, rivals.values().sum::<usize>())?;
+        let help = "Other managers that have containers in this cluster.";
+        gauges.one("rival_managers", help, None, rivals.len())?;
 
         type Figure = fn(&Figures) -> usize;
         let figures = [

@@ -3,13 +3,16 @@
 //! Woken by the engine's state in the cache, and reads nothing else. What changes and changes back between two
 //! looks is not told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tracing::warn;
+
 use super::nodes::{Standing, Tracked};
-use super::{Cache, EngineState};
+use super::{Cache, EngineState, Rivals};
 use crate::engine::{Info, Kind};
 use crate::journal::{EventKind, Journal};
+use crate::model::ManagerId;
 use crate::planner::Evidence;
 
 /// What the chronicle needs.
@@ -26,13 +29,22 @@ impl Chronicle {
     /// Tells for ever; ends with the cache.
     pub async fn run(self) {
         let mut engine = self.cache.engine();
+        let mut rivals = self.cache.rivals();
         let mut told = Told::default();
         loop {
+            if let Some(text) = told.news_of_rivals(&rivals.borrow_and_update().clone()) {
+                warn!("{text}");
+                self.journal.note_general(EventKind::Engine, text);
+            }
             let state = engine.borrow_and_update().clone();
             for text in told.news(&state, &self.endpoint) {
                 self.journal.note_general(EventKind::Engine, text);
             }
-            if engine.changed().await.is_err() {
+            let changed = tokio::select! {
+                changed = engine.changed() => changed,
+                changed = rivals.changed() => changed,
+            };
+            if changed.is_err() {
                 return;
             }
         }
@@ -45,6 +57,8 @@ struct Told {
     evidence: Option<Evidence>,
     /// By address.
     nodes: BTreeMap<String, Standing>,
+    /// Other managers that have containers in this cluster.
+    rivals: BTreeSet<ManagerId>,
 }
 
 impl Told {
@@ -70,6 +84,23 @@ impl Told {
             self.evidence = Some(evidence);
         }
         news
+    }
+
+    /// Which other managers have containers in this cluster, where that has changed.
+    fn news_of_rivals(&mut self, rivals: &Rivals) -> Option<String> {
+        let now: BTreeSet<ManagerId> = rivals.keys().cloned().collect();
+        if now == self.rivals {
+            return None;
+        }
+        self.rivals = now;
+        let named: Vec<String> = rivals.iter().map(|(id, n)| format!("{id} ({n} containers)")).collect();
+        Some(match named.is_empty() {
+            true => "no other manager has containers in this cluster any more".to_owned(),
+            false => format!(
+                "other managers have containers in this cluster: {}; objects that they have containers of are held",
+                named.join(", ")
+            ),
+        })
     }
 
     fn news_of_nodes(&mut self, state: &EngineState) -> Vec<String> {
@@ -141,7 +172,7 @@ mod tests {
             since: Time(0),
             retry_at: Time(listed.unwrap_or_default()),
         });
-        EngineState { info: Some(info), trouble, listed: listed.map(Time), nodes }
+        EngineState { info: Some(info), trouble, listed: listed.map(Time), nodes, other_engine: None }
     }
 
     #[test]

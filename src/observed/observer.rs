@@ -100,6 +100,7 @@ impl Observer {
         let identity = info.id.clone();
         let kind = info.kind;
         self.cache.set_engine(|state| state.info = Some(info.clone()));
+        self.cache.meet_engine(&info, &self.endpoint);
         let mut hints = Hints::of(self.ask("its events", self.engine.hints(&self.cluster)).await?);
         let mut look_at = self.look(info.clone(), &identity, &mut hints).await?;
         let version = &info.version;
@@ -172,6 +173,7 @@ impl Observer {
             state.listed = Some(at);
             state.trouble = None;
         });
+        self.cache.forget_vanished();
         Ok(if got_better { Some(self.clock.now()) } else { look_again })
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Action, Evidence, Input, Step, plan};
+use super::{Action, Evidence, Input, Step, hold, plan};
 use crate::clock::Time;
 use crate::engine::Outcome;
 use crate::history::{History, Report};
@@ -72,7 +72,10 @@ pub fn forecast(
     if let Evidence::Waiting { reason, .. } = present.evidence {
         return Forecast { waiting: Some(reason.clone()), ..Forecast::default() };
     }
-    let mut world = World::new(object, containers, present);
+    if let Some(reason) = hold::reason(object, &containers) {
+        return Forecast { waiting: Some(reason), ..Forecast::default() };
+    }
+    let mut world = World::new(object, hold::own(&containers), present);
     let truncated = !world.run(budget);
     Forecast { plan: world.lines, waiting: None, truncated }
 }
@@ -171,6 +174,8 @@ impl<'a> World<'a> {
             id: ContainerId::from(format!("new {name}").as_str()),
             name,
             marks: marks.clone(),
+            manager: None,
+            rival: false,
             node: None,
             state: State::Running,
             health: Health::None,

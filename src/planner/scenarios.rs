@@ -84,6 +84,8 @@ fn container(line: &str) -> Container {
             attempt,
             template: TemplateHash::from_label(words[1]),
         },
+        manager: None,
+        rival: false,
         node: words.iter().find_map(|w| w.strip_prefix("node=")).map(str::to_owned),
         state,
         health,

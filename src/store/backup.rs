@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{Desired, record};
 use crate::clock::Time;
 use crate::model::ObjectName;
+use crate::ownership::identity::Identity;
 
 /// The version of this form. Raise it whenever an older program would misread it.
 const FORMAT: u32 = 1;
@@ -27,6 +28,9 @@ struct Head {
     at: String,
     /// How many lines follow, tombstones and all.
     objects: usize,
+    /// Whose state it is; backups of versions without an identity lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<Identity>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,13 +63,25 @@ pub enum BackupError {
     Damaged(String),
 }
 
+/// What a backup holds.
+#[derive(Debug)]
+pub struct Backup {
+    /// What was wanted.
+    pub desired: Desired,
+    /// Whose state it was.
+    pub identity: Option<Identity>,
+    /// When it was made, RFC 3339.
+    pub at: String,
+}
+
 /// Everything as text. The time goes into its first line.
-pub fn write(desired: &Desired, now: Time) -> Result<String, serde_json::Error> {
+pub fn write(desired: &Desired, identity: Option<&Identity>, now: Time) -> Result<String, serde_json::Error> {
     let unreadable = desired.quarantined.iter().filter(|(name, _)| !desired.objects.contains_key(*name));
     let objects = desired.objects.len() + unreadable.clone().count();
     let backup_of = env!("CARGO_PKG_NAME").to_owned();
     let mut text = String::new();
-    push(&mut text, &Head { backup_of, format: FORMAT, at: now.rfc3339(), objects })?;
+    let identity = identity.cloned();
+    push(&mut text, &Head { backup_of, format: FORMAT, at: now.rfc3339(), objects, identity })?;
     for (name, object) in desired.objects.iter() {
         let stored = serde_json::from_str(&record::encode(object)?)?;
         push(&mut text, &Line { name: name.to_string(), stored })?;
@@ -89,8 +105,8 @@ fn digest(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Reads a backup, and when it was made.
-pub fn read(text: &str) -> Result<(Desired, String), BackupError> {
+/// Reads a backup.
+pub fn read(text: &str) -> Result<Backup, BackupError> {
     let damaged = |why: &str| BackupError::Damaged(why.to_owned());
     let (first, _) = text.split_once('\n').ok_or(BackupError::Other)?;
     let head: Head = serde_json::from_str(first).map_err(|_| BackupError::Other)?;
@@ -124,7 +140,8 @@ pub fn read(text: &str) -> Result<(Desired, String), BackupError> {
     if objects.len() + quarantined.len() != head.objects {
         return Err(damaged("it holds another number of objects than it says"));
     }
-    Ok((Desired { objects: Arc::new(objects), quarantined: Arc::new(quarantined) }, head.at))
+    let desired = Desired { objects: Arc::new(objects), quarantined: Arc::new(quarantined) };
+    Ok(Backup { desired, identity: head.identity, at: head.at })
 }
 
 #[cfg(test)]
@@ -161,9 +178,10 @@ mod tests {
     #[test]
     fn what_was_written_is_read_back_whole() {
         let desired = some();
-        let text = write(&desired, Time(7)).unwrap();
-        let (read, at) = read(&text).unwrap();
-        assert_eq!(read.objects, desired.objects);
+        let identity = crate::ownership::Ownership::ephemeral("blue").identity();
+        let text = write(&desired, Some(&identity), Time(7)).unwrap();
+        let Backup { desired: read, identity: who, at } = read(&text).unwrap();
+        assert_eq!((&read.objects, who), (&desired.objects, Some(identity)));
         let stored = |d: &Desired| d.quarantined.values().map(|q| q.stored.clone()).collect::<Vec<_>>();
         assert_eq!(stored(&read), stored(&desired));
         assert_eq!(at, "1970-01-01T00:00:00.007Z");
@@ -171,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_text_that_was_cut_or_changed_is_refused_at_every_byte() {
-        let text = write(&some(), Time(7)).unwrap();
+        let text = write(&some(), None, Time(7)).unwrap();
         for end in 0..text.len() {
             assert!(read(&String::from_utf8_lossy(&text.as_bytes()[..end])).is_err(), "cut at {end}");
             let mut changed = text.clone().into_bytes();

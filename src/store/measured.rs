@@ -10,6 +10,7 @@ use super::{Committed, Quarantined, Store, StoreError, Transaction};
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::model::{ObjectName, Objects};
+use crate::ownership::Ownership;
 
 /// A store whose commits are counted.
 pub struct Measured {
@@ -47,6 +48,14 @@ impl Store for Measured {
 
     fn journal(&self) -> &Journal {
         self.store.journal()
+    }
+
+    fn ownership(&self) -> &Ownership {
+        self.store.ownership()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.store.trouble()
     }
 
     fn durability(&self) -> String {

@@ -10,19 +10,26 @@ use super::{Committed, Desired, Quarantined, Store, StoreError, Transaction, app
 use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::model::{ObjectName, Objects};
+use crate::ownership::Ownership;
 
 /// Keeps the desired state as long as the process lives.
 #[derive(Debug)]
 pub struct MemoryStore {
     objects: watch::Sender<Arc<Objects>>,
     journal: Journal,
+    ownership: Ownership,
     clock: Clock,
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// An empty store of a manager that lives as long as this process.
     pub fn new(clock: Clock) -> MemoryStore {
-        MemoryStore { objects: watch::Sender::default(), journal: Journal::new(clock), clock }
+        MemoryStore::of(Ownership::ephemeral(""), clock)
+    }
+
+    /// An empty store of this manager.
+    pub fn of(ownership: Ownership, clock: Clock) -> MemoryStore {
+        MemoryStore { objects: watch::Sender::default(), journal: Journal::new(clock), ownership, clock }
     }
 }
 
@@ -61,8 +68,13 @@ impl Store for MemoryStore {
         &self.journal
     }
 
+    fn ownership(&self) -> &Ownership {
+        &self.ownership
+    }
+
     fn durability(&self) -> String {
-        "in memory only: a restart forgets what was submitted (containers keep running; submit again to adopt them)"
+        "in memory only: a restart forgets what was submitted (containers keep running; to adopt \
+         them start with --take-over=any and submit again)"
             .to_owned()
     }
 }

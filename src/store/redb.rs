@@ -15,10 +15,14 @@ use super::{Committed, Desired, Quarantined, Store, StoreError, Transaction};
 use crate::clock::{Clock, Time};
 use crate::journal::Journal;
 use crate::model::{ObjectName, Objects, Revision};
+use crate::ownership::Ownership;
+use crate::ownership::identity::{self, Claims, Identity, Settled};
 
 mod file;
+mod guard;
 mod lock;
 mod mark;
+mod place;
 mod writer;
 
 #[cfg(test)]
@@ -26,9 +30,11 @@ mod tests;
 
 pub use file::OpenError;
 pub use lock::Lock;
+pub use place::{place, prepare};
 pub use writer::Writer;
 
-use file::{Content, StateFile};
+use file::{Batch, Content, StateFile};
+use guard::Guard;
 
 /// Transactions that may wait for the writer; who comes then waits for a place.
 const QUEUE: usize = 1_024;
@@ -53,6 +59,7 @@ struct Shared {
     /// Why nothing can be written at present.
     trouble: Mutex<Option<String>>,
     journal: Journal,
+    ownership: Ownership,
     path: PathBuf,
 }
 
@@ -64,8 +71,22 @@ pub struct RedbStore {
 
 impl RedbStore {
     /// Opens the state of a data directory that [`Lock`] has taken, or begins an empty one. The [`Writer`] has to be run.
-    pub fn open(dir: &Path, clock: Clock) -> Result<(RedbStore, Writer), OpenError> {
-        let (file, content) = StateFile::open(dir)?;
+    /// A state that is for another cluster than `claims` is refused and left as it is.
+    pub fn open(
+        dir: &Path,
+        lock: Option<&Lock>,
+        claims: &Claims,
+        clock: Clock,
+    ) -> Result<(RedbStore, Writer), OpenError> {
+        let path = dir.join(file::FILE);
+        let (mut file, mut content) = StateFile::open(dir)?;
+        let settled = identity::settle(content.identity.clone(), claims, &dir.display().to_string())?;
+        let identity = take_identity(&mut file, &mut content, settled).map_err(|error| match error {
+            redb::Error::Io(error) => OpenError::Io { path: path.clone(), what: "written", error },
+            other => OpenError::damaged(&path, other),
+        })?;
+        let guard = Guard::over(&path, lock).map_err(OpenError::io(&path, "read"))?;
+        let ownership = Ownership::new(identity, content.recorded, claims.take_over_any);
         let journal = Journal::resuming(content.events, content.last_event, clock);
         let Desired { objects, quarantined } = content.desired.clone();
         for (name, found) in quarantined.iter() {
@@ -76,10 +97,11 @@ impl RedbStore {
             quarantined: Mutex::new(quarantined),
             trouble: Mutex::default(),
             journal,
-            path: dir.join(file::FILE),
+            ownership,
+            path,
         });
         let (requests, queue) = mpsc::channel(QUEUE);
-        let writer = Writer::new(dir, file, content.desired, shared.clone(), queue, clock);
+        let writer = Writer::new(dir, file, guard, content.desired, shared.clone(), queue, clock);
         Ok((RedbStore { shared, requests }, writer))
     }
 }
@@ -106,6 +128,14 @@ impl Store for RedbStore {
         &self.shared.journal
     }
 
+    fn ownership(&self) -> &Ownership {
+        &self.shared.ownership
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn durability(&self) -> String {
         let path = self.shared.path.display();
         match &*self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -115,22 +145,55 @@ impl Store for RedbStore {
     }
 }
 
-/// All that the state of a directory holds, for a backup; the directory must not be in use.
-pub fn export(dir: &Path) -> Result<Desired, OpenError> {
+/// Commits what a start makes of the identity, where that is new.
+fn take_identity(
+    file: &mut StateFile,
+    content: &mut Content,
+    settled: Settled,
+) -> Result<Identity, redb::Error> {
+    let Settled { identity, other_cluster } = settled;
+    if content.identity.as_ref() == Some(&identity) {
+        return Ok(identity);
+    }
+    let mut batch = Batch { promised_event: content.last_event, ..Batch::default() };
+    batch.ownership.identity = Some(identity.clone());
+    if other_cluster {
+        // What was deleted in the other cluster was not deleted in this one, and what ran there is not ours here.
+        let objects = Arc::make_mut(&mut content.desired.objects);
+        let deleted = objects.iter().filter(|(_, object)| object.deleted.is_some());
+        batch.forgotten = deleted.map(|(name, _)| name.clone()).collect();
+        batch.forgotten.iter().for_each(|name| drop(objects.remove(name)));
+        let recorded = std::mem::take(&mut content.recorded);
+        batch.ownership.records = recorded.into_iter().map(|id| (id, false)).collect();
+    }
+    file.commit(&batch)?;
+    Ok(identity)
+}
+
+/// All that the state of a directory holds, for a backup, and whose it is; the directory must not be in use.
+pub fn export(dir: &Path) -> Result<(Desired, Option<Identity>), OpenError> {
     let path = dir.join(file::FILE);
     path.metadata().map_err(OpenError::io(&path, "read"))?;
     let (file, content) = StateFile::open(dir)?;
     if let Err(error) = file.close() {
         tracing::warn!(%error, "the state file was not closed in order: the next start checks it");
     }
-    Ok(content.desired)
+    Ok((content.desired, content.identity))
 }
 
 /// Puts a restored state in the place of the directory's own, which stays beside it under the name that is returned.
 ///
 /// Generations never go back where what is there can be read: whoever remembers a newer one must not take the restored
 /// object for it.
-pub fn restore(dir: &Path, desired: Desired, now: Time) -> Result<Option<PathBuf>, OpenError> {
+///
+/// The restored state goes on as the manager that it was saved from; the manager that the directory had is taken over.
+/// The engine stays the directory's: the first one that is met where it had none.
+pub fn restore(
+    dir: &Path,
+    desired: Desired,
+    identity: Option<Identity>,
+    now: Time,
+) -> Result<Option<PathBuf>, OpenError> {
     let (path, aside) = (dir.join(file::FILE), dir.join(REPLACED));
     let gone = |tried: std::io::Result<()>| match tried {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
@@ -162,7 +225,21 @@ pub fn restore(dir: &Path, desired: Desired, now: Time) -> Result<Option<PathBuf
         }
     }
     let desired = Desired { objects: Arc::new(objects), ..desired };
-    let file = StateFile::create(dir, &Content { desired, ..present }, commit + 1)?;
+    let identity = match (identity, present.identity.clone()) {
+        (Some(restored), before) => Some(restored_identity(restored, before)),
+        (None, before) => before,
+    };
+    let file = StateFile::create(dir, &Content { desired, identity, ..present }, commit + 1)?;
     file.close().map_err(|error| OpenError::damaged(&path, error))?;
     Ok(kept.then_some(aside))
+}
+
+/// The identity of a restored state in a directory that may have had another.
+fn restored_identity(restored: Identity, before: Option<Identity>) -> Identity {
+    let Some(before) = before else { return Identity { engine: None, ..restored } };
+    let mut taken_over = restored.taken_over;
+    taken_over.extend(before.taken_over);
+    taken_over.insert(before.manager);
+    taken_over.remove(&restored.manager);
+    Identity { taken_over, engine: before.engine, ..restored }
 }

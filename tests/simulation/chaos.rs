@@ -243,12 +243,14 @@ impl Engine for Chaos {
     async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
         let (world, judge) = (self.world.clone(), self.judge.clone());
         let (marks, cluster, template) = (new.marks.clone(), new.cluster.to_owned(), new.template.clone());
+        let manager = new.manager.clone();
         self.note(|| format!("create {}", marks.container_name()));
         judge.asked(1);
         let work = {
             let judge = judge.clone();
             async move {
-                let new = NewContainer { marks: &marks, cluster: &cluster, template: &template };
+                let new =
+                    NewContainer { marks: &marks, cluster: &cluster, manager: &manager, template: &template };
                 let outcome = world.create(new).await;
                 if matches!(outcome, Outcome::Done(_)) {
                     judge.created(&marks, &world.real());

@@ -56,7 +56,7 @@ struct Daemon {
 impl Daemon {
     fn start(chaos: &Arc<Chaos>, store: &Arc<MemoryStore>, clock: Clock) -> Daemon {
         let engine: Arc<dyn Engine> = chaos.clone();
-        let cache = Arc::new(Cache::new());
+        let cache = Arc::new(Cache::of(store.ownership().clone()));
         chaos.reborn(cache.clone());
         let actuator = Actuator::new(engine.clone(), cache.clone(), CLUSTER.to_owned(), 8, clock);
         let board = watch::Sender::new(Arc::default());

@@ -1,6 +1,7 @@
 //! The production program in front of a stand-in: store, cache, observer, workers, actuator and HTTP client are the
 //! real ones. Only the parts that a test replaces are missing: the HTTP server, and the process around it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use swarm_cluster_state_manager::model::ObjectName;
 use swarm_cluster_state_manager::model::submission::{self, Submission};
 use swarm_cluster_state_manager::observed::Cache;
 use swarm_cluster_state_manager::observed::observer::Observer;
+use swarm_cluster_state_manager::ownership::Ownership;
 use swarm_cluster_state_manager::planner::Phase;
 use swarm_cluster_state_manager::pulse::Pulse;
 use swarm_cluster_state_manager::status::{ClusterStatus, ObjectStatus, Sources};
@@ -52,11 +54,18 @@ impl Manager {
         Manager::with_store(standin, Arc::new(MemoryStore::new(clock)))
     }
 
+    /// Starts one with an empty store that takes over whatever other manager's containers it finds.
+    pub(crate) fn start_taking_over(standin: &Standin) -> Manager {
+        let identity = Ownership::ephemeral(CLUSTER).identity();
+        let ownership = Ownership::new(identity, BTreeSet::new(), true);
+        Manager::with_store(standin, Arc::new(MemoryStore::of(ownership, Clock::starting_at(EPOCH))))
+    }
+
     fn with_store(standin: &Standin, store: Arc<MemoryStore>) -> Manager {
         let clock = Clock::starting_at(standin.look(|world| world.time(Instant::now())));
         let docker = DockerEngine::new(Transport::new(standin.address())).unwrap();
         let engine: Arc<dyn Engine> = Arc::new(Named(docker));
-        let cache = Arc::new(Cache::new());
+        let cache = Arc::new(Cache::of(store.ownership().clone()));
         let actuator = Actuator::new(engine.clone(), cache.clone(), CLUSTER.to_owned(), PARALLEL, clock);
         let pulse = Pulse::new(clock.now());
         let board = watch::Sender::new(Arc::default());

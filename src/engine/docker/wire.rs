@@ -13,8 +13,8 @@ use serde_json::Value;
 use crate::clock::Time;
 use crate::engine::{EngineError, Hint, Info, Kind, NewContainer, Node};
 use crate::model::{
-    Container, ContainerId, Detail, Health, LABEL_CLUSTER, LABEL_OBJECT, Marks, ObjectName, Sight, Signal,
-    State,
+    Container, ContainerId, Detail, Health, LABEL_CLUSTER, LABEL_MANAGER, LABEL_OBJECT, ManagerId, Marks,
+    ObjectName, Sight, Signal, State,
 };
 
 /// The label by which a classic Swarm manager takes constraints.
@@ -50,6 +50,7 @@ pub(super) fn create_body(new: &NewContainer<'_>, swarm: bool) -> Result<Vec<u8>
     let mut body = new.template.body.clone();
     let labels = body.labels.get_or_insert_default();
     labels.extend(new.marks.labels(new.cluster).map(|(name, value)| (name.to_owned(), value)));
+    labels.insert(LABEL_MANAGER.to_owned(), new.manager.to_string());
     if swarm {
         let mut constraints: Vec<&str> = new.constraints().iter().map(|c| c.0.as_str()).collect();
         // Without it the manager asks a registry for the image's platforms before each create.
@@ -111,7 +112,8 @@ fn read_nodes(table: &[Vec<String>]) -> Vec<Node> {
 /// A container from a list. `None` where it is not ours.
 pub(super) fn read_summary(cluster: &str, swarm: bool, summary: ContainerSummary) -> Option<Container> {
     let labels = summary.labels.unwrap_or_default();
-    let marks = Marks::read(cluster, |name| labels.get(name).map(String::as_str))?;
+    let label = |name: &str| labels.get(name).map(String::as_str);
+    let (marks, manager) = (Marks::read(cluster, label)?, ManagerId::read_label(label)?);
     // Links add names with more segments; the shortest is the container's own. A Swarm manager puts the node
     // before it.
     let names = summary.names.unwrap_or_default();
@@ -126,6 +128,8 @@ pub(super) fn read_summary(cluster: &str, swarm: bool, summary: ContainerSummary
         id: summary.id.as_deref().filter(|id| !id.is_empty())?.into(),
         name,
         marks,
+        manager,
+        rival: false,
         node,
         state,
         health: read_health(&status),
@@ -191,7 +195,8 @@ pub(super) fn read_inspected(cluster: &str, found: ContainerInspectResponse) -> 
     let detail = read_detail(&found);
     let config = found.config.unwrap_or_default();
     let labels = config.labels.unwrap_or_default();
-    let marks = Marks::read(cluster, |name| labels.get(name).map(String::as_str))?;
+    let label = |name: &str| labels.get(name).map(String::as_str);
+    let (marks, manager) = (Marks::read(cluster, label)?, ManagerId::read_label(label)?);
     let state = found.state.unwrap_or_default();
     let health = state.health.and_then(|h| h.status).map(|s| s.to_string()).unwrap_or_default();
     let created = found.created.as_deref().and_then(|t| humantime::parse_rfc3339(t).ok());
@@ -200,6 +205,8 @@ pub(super) fn read_inspected(cluster: &str, found: ContainerInspectResponse) -> 
         id: found.id.as_deref().filter(|id| !id.is_empty())?.into(),
         name: found.name.unwrap_or_default().trim_start_matches('/').to_owned(),
         marks,
+        manager,
+        rival: false,
         node: None,
         state: read_state(&state.status.map(|s| s.to_string()).unwrap_or_default(), ""),
         health: match health.as_str() {
@@ -350,6 +357,33 @@ mod tests {
         assert_eq!(created_id(br#"{"Id":"33e1"}"#), Some("33e1".into()));
         assert_eq!(created_id(br#"{"Id":"33e1","Warnings":null}"#), Some("33e1".into()));
         assert_eq!(created_id(b"{}"), None);
+    }
+
+    #[test]
+    fn a_container_with_a_malformed_manager_label_is_not_ours() {
+        let marks = Marks {
+            object: ObjectName::parse("web").unwrap(),
+            slot: 1,
+            attempt: 1,
+            template: crate::model::TemplateHash::from_label("t"),
+        };
+        let read = |manager: Option<&str>| {
+            let mut labels: std::collections::HashMap<String, String> =
+                marks.labels("c").map(|(k, v)| (k.to_owned(), v)).into();
+            labels.extend(manager.map(|id| (LABEL_MANAGER.to_owned(), id.to_owned())));
+            let names = Some(vec!["/web.1.1".to_owned()]);
+            let summary = ContainerSummary {
+                id: Some("i".to_owned()),
+                names,
+                labels: Some(labels),
+                ..Default::default()
+            };
+            read_summary("c", false, summary).map(|container| container.manager)
+        };
+        let id = ManagerId::random();
+        assert_eq!(read(None), Some(None));
+        assert_eq!(read(Some(id.as_str())), Some(Some(id.clone())));
+        assert_eq!(read(Some("nobody")), None);
     }
 
     #[test]

@@ -175,6 +175,8 @@ impl World {
             id: self.next_id(&name),
             name,
             marks: new.marks.clone(),
+            manager: Some(new.manager.clone()),
+            rival: false,
             node: Some(node),
             state: State::Created,
             health: Health::None,

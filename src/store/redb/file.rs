@@ -4,7 +4,7 @@
 //! damaged outside of this program is refused and never read as something else. It comes into being whole: a new
 //! one is written beside it and takes its place by a rename.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -14,12 +14,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::backends::FileBackend;
-use redb::{Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{
+    Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition,
+    TableError,
+};
 
 use super::mark::{self, Mark};
 use crate::death;
 use crate::journal::Event;
-use crate::model::{Object, ObjectName, Objects};
+use crate::model::{ContainerId, Object, ObjectName, Objects};
+use crate::ownership::Unwritten;
+use crate::ownership::identity::{Identity, IdentityError};
 use crate::store::{Desired, Quarantined, record};
 
 /// The file's name in the data directory.
@@ -27,7 +32,9 @@ pub(super) const FILE: &str = "state.redb";
 /// A state file that is not whole yet.
 const NEW: &str = "state.redb.new";
 /// The version of what the tables hold. Raise it whenever an older program would misread them.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
+/// The format before: it had no identity and no records of containers.
+const FORMAT_WITHOUT_IDENTITY: u64 = 1;
 /// Pages kept in memory by redb: we read the file once, at the start.
 const CACHE_BYTES: usize = 1 << 20;
 
@@ -37,6 +44,12 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const OBJECTS: TableDefinition<'_, &str, &str> = TableDefinition::new("objects");
 /// The log's tail by number, as JSON.
 const EVENTS: TableDefinition<'_, u64, &str> = TableDefinition::new("events");
+
+/// Who we are, as JSON, under one key.
+const IDENTITY: TableDefinition<'_, &str, &str> = TableDefinition::new("identity");
+const IDENTITY_KEY: &str = "identity";
+/// The ids of containers that we have created or adopted.
+const CONTAINERS: TableDefinition<'_, &str, ()> = TableDefinition::new("containers");
 
 /// Why the state cannot be had. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +104,9 @@ pub enum OpenError {
         /// The mark's name.
         mark: &'static str,
     },
+    /// Made for something else.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// Written by a newer version.
     #[error(
         "{path} was written by a newer version of this program (format {found}; this one knows {FORMAT}): run that version, \
@@ -146,6 +162,10 @@ pub(super) struct Content {
     pub(super) events: Vec<Event>,
     /// No event had a number above this.
     pub(super) last_event: u64,
+    /// Who we are; `None` in a state of a version that had no identity.
+    pub(super) identity: Option<Identity>,
+    /// Containers that we have created or adopted.
+    pub(super) recorded: BTreeSet<ContainerId>,
 }
 
 /// What one transaction writes.
@@ -161,6 +181,8 @@ pub(super) struct Batch {
     pub(super) oldest_event: u64,
     /// No event will have a number above this before the next batch.
     pub(super) promised_event: u64,
+    /// What has changed about who we are and what is ours.
+    pub(super) ownership: Unwritten,
 }
 
 /// An open state file and its mark.
@@ -231,6 +253,10 @@ impl StateFile {
             objects: content.desired.objects.values().cloned().collect(),
             events: content.events.iter().cloned().map(Arc::new).collect(),
             promised_event: content.last_event,
+            ownership: Unwritten {
+                identity: content.identity.clone(),
+                records: content.recorded.iter().map(|id| (id.clone(), true)).collect(),
+            },
             ..Batch::default()
         };
         let mark = Mark { store: RandomState::new().build_hasher().finish(), commit };
@@ -313,7 +339,7 @@ fn read(database: &Database, path: &Path) -> Result<(u64, u64, Content), OpenErr
         found.map(|n| n.value()).ok_or_else(|| OpenError::damaged(path, format!("it has no '{name}'")))
     };
     match number("format")? {
-        FORMAT => {}
+        FORMAT | FORMAT_WITHOUT_IDENTITY => {}
         found if found > FORMAT => return Err(OpenError::Newer { path: path.to_owned(), found }),
         found => return Err(OpenError::damaged(path, format!("its format is {found}"))),
     }
@@ -341,8 +367,41 @@ fn read(database: &Database, path: &Path) -> Result<(u64, u64, Content), OpenErr
         }
     }
     let desired = Desired { objects: Arc::new(objects), quarantined: Arc::new(quarantined) };
-    let content = Content { desired, events, last_event: number("last-event")? };
+    let (identity, recorded) = read_ownership(&reading, path)?;
+    let content = Content { desired, events, last_event: number("last-event")?, identity, recorded };
     Ok((number("store")?, number("commit")?, content))
+}
+
+/// Who we are, and the containers that are recorded. A state of a version that had neither has no such tables.
+fn read_ownership(
+    reading: &redb::ReadTransaction,
+    path: &Path,
+) -> Result<(Option<Identity>, BTreeSet<ContainerId>), OpenError> {
+    let damaged = |error: redb::Error| OpenError::damaged(path, error);
+    let identity = match reading.open_table(IDENTITY) {
+        Ok(table) => {
+            let stored = table.get(IDENTITY_KEY).map_err(|e| damaged(e.into()))?;
+            let read = |text: &str| {
+                serde_json::from_str(text)
+                    .map_err(|error| OpenError::damaged(path, format!("its identity: {error}")))
+            };
+            stored.map(|text| read(text.value())).transpose()?
+        }
+        Err(TableError::TableDoesNotExist(_)) => None,
+        Err(error) => return Err(damaged(error.into())),
+    };
+    let mut recorded = BTreeSet::new();
+    match reading.open_table(CONTAINERS) {
+        Ok(table) => {
+            for entry in table.iter().map_err(|e| damaged(e.into()))? {
+                let (id, _) = entry.map_err(|e| damaged(e.into()))?;
+                recorded.insert(ContainerId::from(id.value()));
+            }
+        }
+        Err(TableError::TableDoesNotExist(_)) => {}
+        Err(error) => return Err(damaged(error.into())),
+    }
+    Ok((identity, recorded))
 }
 
 /// One transaction, on the disk when it returns.
@@ -371,6 +430,19 @@ fn write(
         }
         for name in &batch.forgotten {
             objects.remove(name.as_str())?;
+        }
+        if let Some(identity) = &batch.ownership.identity {
+            let text = serde_json::to_string(identity).map_err(json)?;
+            transaction.open_table(IDENTITY)?.insert(IDENTITY_KEY, text.as_str())?;
+        }
+        if !batch.ownership.records.is_empty() {
+            let mut containers = transaction.open_table(CONTAINERS)?;
+            for (id, there) in &batch.ownership.records {
+                match there {
+                    true => drop(containers.insert(&*id.0, ())?),
+                    false => drop(containers.remove(&*id.0)?),
+                }
+            }
         }
         let mut events = transaction.open_table(EVENTS)?;
         for event in &batch.events {

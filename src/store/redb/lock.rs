@@ -1,18 +1,20 @@
 //! One process a data directory: a lock that the kernel gives back whenever its holder ends, however that may be.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::file::OpenError;
+use super::guard::Inode;
 
 const FILE: &str = "lock";
 
 /// The hold on a data directory; dropping it lets go.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+    path: PathBuf,
 }
 
 impl Lock {
@@ -40,6 +42,16 @@ impl Lock {
         }
         let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(OpenError::io(&path, "written"))?;
-        Ok(Lock { _file: file })
+        Ok(Lock { file, path })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The locked file.
+    pub(super) fn inode(&self) -> io::Result<Inode> {
+        self.file.metadata().map(Inode::from)
     }
 }

@@ -11,8 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::clock::Time;
+use crate::engine::Kind;
 use crate::journal::EventKind;
 use crate::model::submission;
+use crate::ownership::identity::EngineIdentity;
 use crate::store::{Change, Effect, Precondition, backup};
 
 fn put(name: &str, count: u32) -> Change {
@@ -40,7 +42,8 @@ struct Running {
 
 impl Running {
     fn open(dir: &Path) -> Result<Running, OpenError> {
-        let (store, writer) = RedbStore::open(dir, Clock::starting_at(Time(1_000)))?;
+        let (store, writer) =
+            RedbStore::open(dir, None, &claims("default"), Clock::starting_at(Time(1_000)))?;
         let stop = CancellationToken::new();
         Ok(Running { store, writer: tokio::spawn(writer.run(stop.clone())), stop })
     }
@@ -60,9 +63,13 @@ impl Running {
     }
 }
 
+fn claims(cluster: &str) -> Claims {
+    Claims::of_cluster(name(cluster))
+}
+
 /// What is wanted, as one text to compare.
 fn text(desired: &Desired) -> String {
-    backup::write(desired, Time(0)).unwrap()
+    backup::write(desired, None, Time(0)).unwrap()
 }
 
 #[tokio::test]
@@ -126,7 +133,7 @@ async fn writers_take_turns_and_a_stale_one_is_always_refused() {
     assert!(stale.load(Ordering::Relaxed) > 0, "some of them met");
     let before = text(&store.desired());
     Arc::into_inner(store).unwrap().close().await;
-    assert_eq!(text(&export(dir.path()).unwrap()), before);
+    assert_eq!(text(&export(dir.path()).unwrap().0), before);
 }
 
 /// A small store and its committed states, newest last. `in_order`: closed as it should be.
@@ -152,9 +159,9 @@ fn fate(dir: &Path, bytes: &[u8], states: &[String]) -> &'static str {
     fs::write(dir.join(file::FILE), bytes).unwrap();
     let _ = fs::remove_file(dir.join(mark::FILE));
     match export(dir) {
-        Ok(desired) if Some(&text(&desired)) == states.last() => "opens as it was",
-        Ok(desired) if states.contains(&text(&desired)) => "opens at an earlier commit",
-        Ok(desired) => panic!("reads as something that nobody committed: {}", text(&desired)),
+        Ok((desired, _)) if Some(&text(&desired)) == states.last() => "opens as it was",
+        Ok((desired, _)) if states.contains(&text(&desired)) => "opens at an earlier commit",
+        Ok((desired, _)) => panic!("reads as something that nobody committed: {}", text(&desired)),
         Err(error) => {
             let words = error.to_string();
             assert!(words.contains("restore"), "no way out: {words}");
@@ -252,9 +259,9 @@ async fn what_is_not_this_directorys_newest_state_is_refused_with_the_way_out() 
 async fn a_newer_format_is_refused() {
     let dir = directory();
     Running::open(dir.path()).unwrap().close().await;
-    file::claim_format(&dir.path().join(file::FILE), 2);
+    file::claim_format(&dir.path().join(file::FILE), 3);
     let refusal = Running::open(dir.path()).err().unwrap().to_string();
-    assert!(refusal.contains("newer version of this program (format 2; this one knows 1)"), "{refusal}");
+    assert!(refusal.contains("newer version of this program (format 3; this one knows 2)"), "{refusal}");
 }
 
 #[tokio::test]
@@ -298,7 +305,7 @@ async fn a_backup_restores_and_generations_never_go_back() {
     let store = Running::open(dir.path()).unwrap();
     store.take(put("web", 1)).await;
     store.take(put("same", 1)).await;
-    let (saved, _) = backup::read(&text(&store.desired())).unwrap();
+    let saved = backup::read(&text(&store.desired())).unwrap().desired;
     for count in 2..5 {
         store.take(put("web", count)).await;
     }
@@ -306,7 +313,7 @@ async fn a_backup_restores_and_generations_never_go_back() {
     let numbered = *store.store.journal().last().borrow();
     store.close().await;
 
-    let aside = restore(dir.path(), saved.clone(), Time(9)).unwrap().unwrap();
+    let aside = restore(dir.path(), saved.clone(), None, Time(9)).unwrap().unwrap();
     assert!(aside.exists());
     let store = Running::open(dir.path()).unwrap();
     let desired = store.desired();
@@ -321,9 +328,196 @@ async fn a_backup_restores_and_generations_never_go_back() {
     store.close().await;
     // Into a directory that never was one, and over a file that cannot be read.
     let fresh = directory();
-    assert_eq!(restore(fresh.path(), saved.clone(), Time(9)).unwrap(), None);
-    assert_eq!(text(&export(fresh.path()).unwrap()), text(&saved));
+    assert_eq!(restore(fresh.path(), saved.clone(), None, Time(9)).unwrap(), None);
+    assert_eq!(text(&export(fresh.path()).unwrap().0), text(&saved));
     fs::write(dir.path().join(file::FILE), b"not a state").unwrap();
-    restore(dir.path(), saved.clone(), Time(9)).unwrap();
-    assert_eq!(text(&export(dir.path()).unwrap()), text(&saved));
+    restore(dir.path(), saved.clone(), None, Time(9)).unwrap();
+    assert_eq!(text(&export(dir.path()).unwrap().0), text(&saved));
+}
+
+/// A data directory with a daemon's hold on it.
+struct Held {
+    dir: TempDir,
+    _lock: Lock,
+    running: Running,
+}
+
+impl Held {
+    async fn new() -> Held {
+        let dir = directory();
+        let data = dir.path().join("data");
+        let lock = Lock::take(&data).unwrap();
+        let (store, writer) =
+            RedbStore::open(&data, Some(&lock), &claims("default"), Clock::starting_at(Time(1_000))).unwrap();
+        let stop = CancellationToken::new();
+        let running = Running { store, writer: tokio::spawn(writer.run(stop.clone())), stop };
+        running.take(put("web", 1)).await;
+        Held { dir, _lock: lock, running }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// The directory goes at once, so that no look falls in between.
+    fn lose_directory(&self) {
+        let trash = self.dir.path().join("trash");
+        fs::rename(self.data(), &trash).unwrap();
+        fs::remove_dir_all(trash).unwrap();
+    }
+
+    async fn refused(&self) -> String {
+        let refused = self.running.store.commit(Transaction::of([put("web", 2)])).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Unsettled(_)), "{refused:?}");
+        refused.to_string()
+    }
+
+    /// Waits until submits are taken again.
+    async fn recovers(&self) {
+        for _ in 0..400 {
+            if self.running.store.trouble().is_none() {
+                self.running.take(put("web", 3)).await;
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("{:?}", self.running.store.trouble());
+    }
+}
+
+#[tokio::test]
+async fn a_data_directory_that_is_removed_or_replaced_while_it_is_used_takes_nothing_any_more() {
+    let held = Held::new().await;
+    held.lose_directory();
+    let unchanged = held.running.store.commit(Transaction::of([put("web", 1)])).await;
+    assert!(matches!(unchanged, Err(StoreError::Unsettled(_))), "nor is it called unchanged: {unchanged:?}");
+    let said = held.refused().await;
+    assert!(said.contains("was removed, moved or replaced") && said.contains("`backup`"), "{said}");
+    assert!(held.running.store.durability().contains("CANNOT BE WRITTEN"));
+    // Another daemon begins there: this one keeps its hands off.
+    let other = Lock::take(&held.data()).unwrap();
+    let (theirs, _writer) =
+        RedbStore::open(&held.data(), Some(&other), &claims("default"), Clock::starting_at(Time(1))).unwrap();
+    held.refused().await;
+    assert!(theirs.objects().borrow().is_empty());
+    assert_eq!(held.running.desired().objects[&name("web")].spec.count, 1, "what was acknowledged is shown");
+    held.running.close().await;
+}
+
+#[tokio::test]
+async fn a_data_directory_that_is_moved_away_and_back_is_used_again() {
+    let held = Held::new().await;
+    let aside = held.dir.path().join("aside");
+    fs::rename(held.data(), &aside).unwrap();
+    held.refused().await;
+    fs::rename(&aside, held.data()).unwrap();
+    held.recovers().await;
+    let data = held.data();
+    held.running.close().await;
+    assert_eq!(export(&data).unwrap().0.objects[&name("web")].spec.count, 3);
+}
+
+#[tokio::test]
+async fn a_state_file_that_is_removed_is_written_anew_and_one_that_is_replaced_is_left_alone() {
+    let held = Held::new().await;
+    let state = held.data().join(file::FILE);
+    fs::remove_file(&state).unwrap();
+    // Refused, unless the writer has looked and recovered before.
+    let _ = held.running.store.commit(Transaction::of([put("web", 2)])).await;
+    held.recovers().await;
+    assert!(state.exists());
+
+    let aside = held.dir.path().join("aside");
+    let copy = held.dir.path().join("copy");
+    fs::write(&copy, "a copy from elsewhere").unwrap();
+    fs::hard_link(&state, &aside).unwrap();
+    fs::rename(&copy, &state).unwrap();
+    let said = held.refused().await;
+    assert!(said.contains("was replaced by another file") && said.contains("restart the daemon"), "{said}");
+    assert_eq!(fs::read(&state).unwrap(), b"a copy from elsewhere");
+    fs::rename(&aside, &state).unwrap();
+    held.recovers().await;
+    let data = held.data();
+    held.running.close().await;
+    assert_eq!(export(&data).unwrap().0.objects[&name("web")].spec.count, 3);
+}
+
+#[tokio::test]
+async fn a_lost_directory_is_noticed_without_a_submit() {
+    let held = Held::new().await;
+    held.lose_directory();
+    for _ in 0..400 {
+        if held.running.store.trouble().is_some() {
+            held.running.close().await;
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("nobody noticed");
+}
+
+#[tokio::test]
+async fn who_we_are_and_what_is_ours_is_there_again_after_a_restart() {
+    let dir = directory();
+    let store = Running::open(dir.path()).unwrap();
+    let ownership = store.store.ownership().clone();
+    ownership.record(&"a".into());
+    ownership.record(&"b".into());
+    ownership.forget(&"a".into());
+    let engine = EngineIdentity::new(Kind::Docker, "ENGINE");
+    ownership.meet(engine.clone()).unwrap();
+    store.close().await;
+
+    let store = Running::open(dir.path()).unwrap();
+    let again = store.store.ownership().clone();
+    assert_eq!(again.identity(), ownership.identity());
+    assert_eq!(again.recorded(), BTreeSet::from(["b".into()]));
+    assert_eq!(again.meet(EngineIdentity::new(Kind::Docker, "ANOTHER")), Err(engine));
+    store.close().await;
+    let mut taking = claims("default");
+    taking.take_over.insert(crate::model::ManagerId::random());
+    let open = |claims: &Claims| RedbStore::open(dir.path(), None, claims, Clock::starting_at(Time(1)));
+    drop(open(&taking).unwrap());
+    let (store, _writer) = open(&claims("default")).unwrap();
+    assert_eq!(store.ownership().identity().taken_over, taking.take_over, "it holds without the flag");
+}
+
+#[tokio::test]
+async fn a_state_for_another_cluster_is_refused_untouched_and_adopted_without_its_tombstones() {
+    let dir = directory();
+    let store = Running::open(dir.path()).unwrap();
+    store.take(put("web", 1)).await;
+    store.take(put("gone", 1)).await;
+    store.take(Change::Delete(name("gone"))).await;
+    store.store.ownership().record(&"a".into());
+    store.close().await;
+    let before = fs::read(dir.path().join(mark::FILE)).unwrap();
+    let open = |claims: &Claims| RedbStore::open(dir.path(), None, claims, Clock::starting_at(Time(1)));
+    let refusal = open(&claims("other")).err().unwrap().to_string();
+    assert!(refusal.contains("'default'") && refusal.contains("--adopt-state=default"), "{refusal}");
+    assert_eq!(fs::read(dir.path().join(mark::FILE)).unwrap(), before, "nothing was committed");
+    let adopting = Claims { adopt_state: vec!["default".to_owned()], ..claims("other") };
+    let (store, _writer) = open(&adopting).unwrap();
+    assert_eq!(store.objects().borrow().keys().collect::<Vec<_>>(), [&name("web")]);
+    assert!(store.ownership().recorded().is_empty());
+    drop((store, _writer));
+    assert!(open(&claims("default")).is_err(), "and now it is the other one's");
+    open(&claims("other")).unwrap();
+}
+
+#[tokio::test]
+async fn a_restored_state_goes_on_as_the_manager_that_it_was_saved_from() {
+    let (saved, other) = (directory(), directory());
+    let store = Running::open(saved.path()).unwrap();
+    store.take(put("web", 1)).await;
+    let identity = store.store.ownership().identity();
+    store.close().await;
+    let store = Running::open(other.path()).unwrap();
+    let before = store.store.ownership().manager();
+    store.close().await;
+    let (desired, exported) = export(saved.path()).unwrap();
+    assert_eq!(exported.as_ref(), Some(&identity));
+    restore(other.path(), desired, exported, Time(9)).unwrap();
+    let now = Running::open(other.path()).unwrap().store.ownership().identity();
+    assert_eq!((&now.manager, now.taken_over), (&identity.manager, BTreeSet::from([before])));
 }

@@ -9,6 +9,9 @@
 //! the old one's place. Until that has worked nothing is acknowledged, and reads go on. What failed was not taken,
 //! unless the process dies before: then the next start finds out.
 //!
+//! The data directory may be removed, moved or replaced under an open file. So [`Guard`] is asked before and after each
+//! commit, and from time to time; while the file is not the one that the directory shows, nothing is acknowledged.
+//!
 //! What it never does: answer before the disk has it, or show what is not committed.
 
 use std::collections::BTreeSet;
@@ -18,11 +21,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, spawn_blocking};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::file::{Batch, Content, OpenError, StateFile};
+use super::guard::{Displaced, Guard};
 use super::{Answer, EVENTS_AHEAD, Request, Shared};
 use crate::clock::Clock;
 use crate::death;
@@ -36,11 +40,15 @@ const FLUSH: Duration = Duration::from_secs(1);
 /// The first wait before a failed file is written anew once more, doubling up to the last.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(30);
+/// How often the file is looked at while nothing is committed: soon enough for whoever removes the directory to see
+/// the alarm, and two calls to the file system each time.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Writes the state of a [`RedbStore`](super::RedbStore).
 pub struct Writer {
     dir: PathBuf,
     disk: Disk,
+    guard: Guard,
     desired: Desired,
     /// The last event that the disk has.
     written_event: u64,
@@ -51,6 +59,12 @@ pub struct Writer {
 
 enum Disk {
     Good(StateFile),
+    /// The file is not the one that the directory shows. It holds what was acknowledged.
+    Displaced {
+        file: StateFile,
+        error: StoreError,
+        retry_at: Instant,
+    },
     /// A commit failed; the file is to be written anew.
     Failed {
         error: StoreError,
@@ -72,25 +86,29 @@ impl Writer {
     pub(super) fn new(
         dir: &Path,
         file: StateFile,
+        guard: Guard,
         desired: Desired,
         shared: Arc<Shared>,
         queue: mpsc::Receiver<Request>,
         clock: Clock,
     ) -> Writer {
         let written_event = *shared.journal.last().borrow();
-        Writer { dir: dir.to_owned(), disk: Disk::Good(file), desired, written_event, shared, queue, clock }
+        let (dir, disk) = (dir.to_owned(), Disk::Good(file));
+        Writer { dir, disk, guard, desired, written_event, shared, queue, clock }
     }
 
     /// Runs until it is told to stop or nobody can ask any more; then writes what is left of the log and closes the file.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut requests = Vec::with_capacity(MAX_BATCH);
         let mut noted = self.shared.journal.last();
+        let mut owned = self.shared.ownership.versions();
         let mut flush_at = None;
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            flush_at =
-                self.has_unwritten_events().then(|| flush_at.unwrap_or_else(|| Instant::now() + FLUSH));
+            flush_at = self.has_unwritten().then(|| flush_at.unwrap_or_else(|| Instant::now() + FLUSH));
             let retry_at = match self.disk {
-                Disk::Failed { retry_at, .. } => Some(retry_at),
+                Disk::Failed { retry_at, .. } | Disk::Displaced { retry_at, .. } => Some(retry_at),
                 _ => None,
             };
             tokio::select! {
@@ -103,7 +121,9 @@ impl Writer {
                     self.serve(std::mem::take(&mut requests)).await;
                 }
                 _ = noted.changed(), if flush_at.is_none() => {}
-                () = sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => self.settle().await,
+                _ = owned.changed(), if flush_at.is_none() => {}
+                _ = look.tick() => self.look().await,
+                () = sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => self.retry().await,
                 () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => self.flush().await,
             }
         }
@@ -121,13 +141,15 @@ impl Writer {
     }
 
     /// What is noted while the disk fails is written with the new file.
-    fn has_unwritten_events(&self) -> bool {
-        matches!(self.disk, Disk::Good(_)) && *self.shared.journal.last().borrow() > self.written_event
+    fn has_unwritten(&self) -> bool {
+        matches!(self.disk, Disk::Good(_))
+            && (*self.shared.journal.last().borrow() > self.written_event
+                || self.shared.ownership.has_unwritten())
     }
 
     /// Takes a batch of transactions.
     async fn serve(&mut self, requests: Vec<Request>) {
-        if let Disk::Failed { error, .. } = &self.disk {
+        if let Disk::Failed { error, .. } | Disk::Displaced { error, .. } = &self.disk {
             let error = error.clone();
             requests.into_iter().for_each(|request| drop(request.answer.send(Err(error.clone()))));
             return;
@@ -149,14 +171,22 @@ impl Writer {
             .filter(|one| one.effect != Effect::Unchanged)
             .map(|one| one.object.spec.name.clone())
             .collect();
-        if !changed.is_empty() {
+        if changed.is_empty() {
+            // Nothing is written, and yet an answer says that what was submitted lasts.
+            self.look().await;
+            if let Disk::Failed { error, .. } | Disk::Displaced { error, .. } = &self.disk {
+                let error = error.clone();
+                decided.into_iter().for_each(|d| drop(d.request.answer.send(Err(error.clone()))));
+                return;
+            }
+        } else {
             let mut batch = self.log_batch();
             batch.objects = changed.iter().filter_map(|name| after.objects.get(name).cloned()).collect();
             batch.forgotten =
                 before.objects.keys().filter(|name| !after.objects.contains_key(*name)).cloned().collect();
             if let Err(error) = self.write(batch).await {
                 decided.into_iter().for_each(|d| drop(d.request.answer.send(Err(error.clone()))));
-                self.settle().await;
+                self.retry().await;
                 return;
             }
             self.desired = after;
@@ -181,8 +211,8 @@ impl Writer {
 
     /// Writes the log alone.
     async fn flush(&mut self) {
-        if self.has_unwritten_events() && self.write(self.log_batch()).await.is_err() {
-            self.settle().await;
+        if self.has_unwritten() && self.write(self.log_batch()).await.is_err() {
+            self.retry().await;
         }
     }
 
@@ -195,6 +225,7 @@ impl Writer {
             oldest_event: journal.before_last(MAX_EVENTS) + 1,
             promised_event: last + EVENTS_AHEAD,
             events,
+            ownership: self.shared.ownership.unwritten(),
             ..Batch::default()
         }
     }
@@ -206,14 +237,27 @@ impl Writer {
         };
         let last = batch.events.last().map_or(self.written_event, |event| event.id);
         let commit = file.last_commit();
-        let written = spawn_blocking(move || (file.commit(&batch), file)).await;
-        let error = match written {
+        let guard = self.guard.clone();
+        let ownership = batch.ownership.clone();
+        let written = spawn_blocking(move || {
+            if let Err(displaced) = guard.check() {
+                return (Err(CommitError::NotBegun(displaced)), file);
+            }
+            let committed = file.commit(&batch).map_err(CommitError::Failed);
+            // What was written to a file that lost its name meanwhile is not on the disk for anyone.
+            (committed.and_then(|()| guard.check().map_err(CommitError::Lost)), file)
+        });
+        let error = match written.await {
             Ok((Ok(()), file)) => {
                 self.disk = Disk::Good(file);
                 self.written_event = last;
+                self.shared.ownership.written(&ownership);
                 return Ok(());
             }
-            Ok((Err(redb::Error::Io(error)), _)) if is_full(&error) => StoreError::NoSpace(error.to_string()),
+            Ok((Err(CommitError::NotBegun(displaced)), file)) => return Err(self.displaced(file, &displaced)),
+            Ok((Err(CommitError::Failed(redb::Error::Io(error))), _)) if is_full(&error) => {
+                StoreError::NoSpace(error.to_string())
+            }
             Ok((Err(error), _)) => StoreError::Unsettled(error.to_string()),
             Err(panic) => StoreError::Unsettled(died(&panic)),
         };
@@ -224,12 +268,80 @@ impl Writer {
 
     fn fail(&mut self, error: StoreError, commit: u64, pause: Duration) {
         let retry_at = Instant::now() + pause;
-        let before =
-            self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).replace(error.to_string());
-        if before.is_none() {
-            self.shared.journal.note_general(EventKind::Store, error.to_string());
-        }
+        self.alarm(&error);
         self.disk = Disk::Failed { error, commit, retry_at, pause };
+    }
+
+    /// Makes it known that nothing can be written. Returns whether that is news.
+    fn alarm(&self, error: &StoreError) -> bool {
+        let said = error.to_string();
+        let before = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).replace(said.clone());
+        if before.is_none() {
+            self.shared.journal.note_general(EventKind::Store, said.clone());
+        }
+        before != Some(said)
+    }
+
+    /// Makes it known that all can be written again.
+    fn all_clear(&self) {
+        *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.shared.journal.note_general(EventKind::Store, "the state can be written again");
+    }
+
+    /// Takes note that the file is not the one that the directory shows.
+    fn displaced(&mut self, file: StateFile, displaced: &Displaced) -> StoreError {
+        let error = StoreError::Unsettled(displaced.to_string());
+        if self.alarm(&error) {
+            error!(%error, "the state file is not where it belongs");
+        }
+        self.disk = Disk::Displaced { file, error: error.clone(), retry_at: Instant::now() + FIRST_RETRY };
+        error
+    }
+
+    /// Looks whether the file is the one that the directory shows.
+    async fn look(&mut self) {
+        if !matches!(self.disk, Disk::Good(_) | Disk::Displaced { .. }) {
+            return;
+        }
+        let guard = self.guard.clone();
+        // A file system that does not answer must not hold up a thread that does other things.
+        let found = spawn_blocking(move || guard.check()).await;
+        let file = match std::mem::replace(&mut self.disk, Disk::Away) {
+            Disk::Good(file) | Disk::Displaced { file, .. } => file,
+            other => {
+                self.disk = other;
+                return;
+            }
+        };
+        match found {
+            Ok(Ok(())) => {
+                self.disk = Disk::Good(file);
+                if self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+                    info!("the state file is back in its place: submits are taken again");
+                    self.all_clear();
+                }
+            }
+            Ok(Err(displaced @ Displaced::Removed(_))) => {
+                let commit = file.last_commit();
+                let error = self.displaced(file, &displaced);
+                self.disk = Disk::Failed { error, commit, retry_at: Instant::now(), pause: FIRST_RETRY };
+                self.settle().await;
+            }
+            Ok(Err(displaced)) => drop(self.displaced(file, &displaced)),
+            Err(panic) => {
+                let commit = file.last_commit();
+                self.fail(StoreError::Unsettled(died(&panic)), commit, FIRST_RETRY);
+            }
+        }
+    }
+
+    /// What is waited for is tried.
+    async fn retry(&mut self) {
+        match self.disk {
+            Disk::Failed { .. } => self.settle().await,
+            Disk::Displaced { .. } => self.look().await,
+            Disk::Good(_) | Disk::Away => {}
+        }
     }
 
     /// After a failed commit: writes what was acknowledged into a new file.
@@ -242,20 +354,29 @@ impl Writer {
             desired: self.desired.clone(),
             events: events.iter().map(|event| (**event).clone()).collect(),
             last_event: last + EVENTS_AHEAD,
+            identity: Some(self.shared.ownership.identity()),
+            recorded: self.shared.ownership.recorded(),
         };
+        let ownership = self.shared.ownership.unwritten();
+        let mut guard = self.guard.clone();
         let dir = self.dir.clone();
         // The failed one may have reached the disk as one commit more.
-        let made = spawn_blocking(move || StateFile::create(&dir, &content, commit + 2)).await;
-        let error = match made {
-            Ok(Ok(file)) => {
-                self.disk = Disk::Good(file);
+        let made = spawn_blocking(move || {
+            guard.allows_writing_anew().map_err(SettleError::Displaced)?;
+            let file = StateFile::create(&dir, &content, commit + 2).map_err(SettleError::Open)?;
+            guard.renew().map_err(OpenError::io(&dir, "read")).map_err(SettleError::Open)?;
+            Ok((file, guard))
+        });
+        let error = match made.await {
+            Ok(Ok((file, guard))) => {
+                (self.disk, self.guard) = (Disk::Good(file), guard);
                 self.written_event = last;
-                *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                info!("the state was written anew after a failed commit: submits are taken again");
-                journal.note_general(EventKind::Store, "the state can be written again");
+                self.shared.ownership.written(&ownership);
+                info!("the state was written anew: submits are taken again");
+                self.all_clear();
                 return;
             }
-            Ok(Err(OpenError::Io { path, what, error })) if is_full(&error) => {
+            Ok(Err(SettleError::Open(OpenError::Io { path, what, error }))) if is_full(&error) => {
                 StoreError::NoSpace(format!("{} cannot be {what}: {error}", path.display()))
             }
             Ok(Err(error)) => StoreError::Unsettled(error.to_string()),
@@ -264,6 +385,28 @@ impl Writer {
         warn!(%error, "the state cannot be written anew yet");
         self.fail(error, commit, (pause * 2).min(LAST_RETRY));
     }
+}
+
+/// Why a batch is not on the disk.
+#[derive(Debug, thiserror::Error)]
+enum CommitError {
+    /// Nothing was written.
+    #[error("{0}")]
+    NotBegun(Displaced),
+    #[error("{0}")]
+    Failed(redb::Error),
+    /// It was written, to a file that has lost its name meanwhile.
+    #[error("{0}")]
+    Lost(Displaced),
+}
+
+/// Why the state could not be written anew.
+#[derive(Debug, thiserror::Error)]
+enum SettleError {
+    #[error(transparent)]
+    Displaced(Displaced),
+    #[error(transparent)]
+    Open(OpenError),
 }
 
 fn is_full(error: &std::io::Error) -> bool {

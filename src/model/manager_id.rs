@@ -1,0 +1,87 @@
+//! Which manager a container was created by.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The label that names the manager which created a container. Containers of versions that had no manager id
+/// lack it.
+pub const LABEL_MANAGER: &str = "io.github.swarm-cluster-state-manager.manager";
+/// The length of a manager id, in characters: 128 bits in hexadecimal.
+const LENGTH: usize = 32;
+
+/// A manager's identity: 128 random bits, in lowercase hexadecimal. It lives as long as the manager's state.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ManagerId(Arc<str>);
+
+impl ManagerId {
+    /// What is allowed, for messages.
+    pub const ALLOWED: &'static str = "32 characters of 0-9 and a-f, as /status shows them";
+
+    /// A new one. The standard library's hash keys come from the operating system's random numbers.
+    pub fn random() -> ManagerId {
+        let half = || RandomState::new().build_hasher().finish();
+        ManagerId(format!("{:016x}{:016x}", half(), half()).into())
+    }
+
+    /// The id, or `None` where `text` is not one.
+    pub fn parse(text: &str) -> Option<ManagerId> {
+        let hexadecimal = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
+        (text.len() == LENGTH && hexadecimal).then(|| ManagerId(text.into()))
+    }
+
+    /// Reads the label. `None` where it is there and is not an id: such a container was not created by any manager.
+    pub fn read_label<'a>(label: impl Fn(&str) -> Option<&'a str>) -> Option<Option<ManagerId>> {
+        match label(LABEL_MANAGER) {
+            None => Some(None),
+            Some(text) => ManagerId::parse(text).map(Some),
+        }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ManagerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for ManagerId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<ManagerId, String> {
+        ManagerId::parse(&text).ok_or_else(|| format!("a manager id is {}", ManagerId::ALLOWED))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_random_id_is_well_formed_and_no_two_are_equal() {
+        let (one, other) = (ManagerId::random(), ManagerId::random());
+        assert_eq!(ManagerId::parse(one.as_str()), Some(one.clone()));
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn a_label_is_absent_an_id_or_malformed() {
+        let id = ManagerId::random();
+        let read =
+            |value: Option<&str>| ManagerId::read_label(|name| value.filter(|_| name == LABEL_MANAGER));
+        assert_eq!(read(None), Some(None));
+        assert_eq!(read(Some(id.as_str())), Some(Some(id.clone())));
+        let upper = id.as_str().to_uppercase();
+        for malformed in ["", "x", &format!("{id}0"), &upper.replace(|c: char| c.is_ascii_digit(), "A")] {
+            assert_eq!(read(Some(malformed)), None, "{malformed}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! An object that another manager has containers of is held: two managers that both plan for it would fight.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::{Container, ManagerId, Object};
+
+/// The most managers that a reason names.
+const MAX_NAMED: usize = 3;
+
+/// The containers that are ours.
+pub fn own(containers: &[Arc<Container>]) -> Vec<Arc<Container>> {
+    containers.iter().filter(|container| !container.rival).cloned().collect()
+}
+
+/// Why nothing is planned for an object: other managers have containers of it. What is deleted is not held: our
+/// containers go, and theirs are theirs.
+pub fn reason(object: &Object, containers: &[Arc<Container>]) -> Option<String> {
+    if object.deleted.is_some() {
+        return None;
+    }
+    let mut rivals: BTreeMap<&ManagerId, usize> = BTreeMap::new();
+    for manager in containers.iter().filter(|c| c.rival).filter_map(|c| c.manager.as_ref()) {
+        *rivals.entry(manager).or_default() += 1;
+    }
+    let first = rivals.keys().next()?;
+    let named: Vec<String> = rivals
+        .iter()
+        .take(MAX_NAMED)
+        .map(|(manager, count)| {
+            format!("manager {manager} has created {count} of its containers in this cluster")
+        })
+        .collect();
+    let more = match rivals.len().saturating_sub(MAX_NAMED) {
+        0 => String::new(),
+        n => format!(", and {n} more managers others"),
+    };
+    Some(format!(
+        "{}{more}: nothing is created or removed for it by this one. Give one of the two managers another --cluster and \
+         --data-dir; or, if the other one is gone for good, start this one once with --take-over={first}",
+        named.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scenarios::{NOW, spec};
+    use super::*;
+    use crate::engine::simulated::SimulatedEngine;
+    use crate::history::History;
+    use crate::observed::nodes::Nodes;
+    use crate::planner::{Evidence, Input, Phase, Plan, plan};
+
+    fn container(slot: u32, manager: Option<&ManagerId>) -> Arc<Container> {
+        let object = Object::new(spec("web", 2, ""));
+        Arc::new(Container {
+            manager: manager.cloned(),
+            rival: manager.is_some(),
+            ..SimulatedEngine::sample(&object, slot)
+        })
+    }
+
+    fn planned(object: &Object, containers: &[Arc<Container>]) -> Plan {
+        plan(Input {
+            object,
+            containers,
+            under_way: &[],
+            evidence: &Evidence::Good,
+            nodes: &Nodes::default(),
+            history: &History::of_success(),
+            now: NOW,
+        })
+    }
+
+    #[test]
+    fn an_object_with_a_container_of_another_manager_is_held_as_a_whole() {
+        let object = Object::new(spec("web", 5, ""));
+        let rival = ManagerId::random();
+        let containers = [container(1, None), container(2, Some(&rival)), container(9, None)];
+        let plan = planned(&object, &containers);
+        assert_eq!((plan.steps, plan.wake_at, plan.verdict.phase), (Vec::new(), None, Phase::Blocked));
+        assert_eq!(plan.verdict.ready, 2, "only ours are counted");
+        let says = format!(
+            "manager {rival} has created 1 of its containers in this cluster: nothing is created or removed"
+        );
+        assert!(plan.verdict.reason.starts_with(&says), "{}", plan.verdict.reason);
+        for way_out in ["another --cluster", &format!("--take-over={rival}")] {
+            assert!(plan.verdict.reason.contains(way_out), "{}", plan.verdict.reason);
+        }
+    }
+
+    #[test]
+    fn of_a_deleted_object_ours_go_and_another_managers_stay() {
+        let object = Object { deleted: Some(NOW), ..Object::new(spec("web", 5, "")) };
+        let rival = ManagerId::random();
+        let ours = container(1, None);
+        let plan = planned(&object, &[ours.clone(), container(2, Some(&rival))]);
+        let lines: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].starts_with(&format!("remove web.1.1 id={}", ours.id.short())), "{lines:?}");
+        let nothing_left = planned(&object, &[container(2, Some(&rival))]);
+        assert_eq!((nothing_left.steps.len(), nothing_left.verdict.phase), (0, Phase::Converged));
+    }
+}

@@ -1,0 +1,71 @@
+//! Where in a data directory the state is: that of simulated endpoints has a directory of its own, so that what is
+//! tried out there is never created on a real engine.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+use super::file::{self, OpenError, StateFile};
+use super::mark;
+use crate::journal::{Event, EventKind};
+
+/// The directory of the state of simulated endpoints, in the data directory.
+const SIMULATED: &str = "simulated";
+/// How the first event of each start ends where the endpoint was simulated.
+const ON_SIMULATED: &str = " on simulated://";
+
+/// The directory of the state of real or of simulated endpoints. Nothing is made.
+pub fn place(dir: &Path, simulated: bool) -> PathBuf {
+    if simulated { dir.join(SIMULATED) } else { dir.to_owned() }
+}
+
+/// The same, made where it is missing. A state that an earlier version kept for simulated endpoints in the data
+/// directory itself is moved to where it belongs.
+pub fn prepare(dir: &Path, simulated: bool) -> Result<PathBuf, OpenError> {
+    let own = place(dir, true);
+    if let Some(state) = misplaced(dir, &own)? {
+        make(&own)?;
+        for name in [mark::FILE, file::FILE] {
+            match fs::rename(dir.join(name), own.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(OpenError::Io { path: dir.join(name), what: "moved", error });
+                }
+                _ => {}
+            }
+        }
+        warn!(from = %state.display(), to = %own.display(), "this state was only ever used with simulated endpoints: moved");
+    }
+    if simulated {
+        make(&own)?;
+    }
+    Ok(place(dir, simulated))
+}
+
+fn make(dir: &Path) -> Result<(), OpenError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::io(dir, "made"))
+}
+
+/// The state file in the data directory itself, where it is of a version that kept all states there and all of whose
+/// starts that are known were on simulated endpoints.
+fn misplaced(dir: &Path, own: &Path) -> Result<Option<PathBuf>, OpenError> {
+    let state = dir.join(file::FILE);
+    let there = |path: &Path| path.try_exists().map_err(OpenError::io(path, "looked at"));
+    if !there(&state)? || there(&own.join(file::FILE))? {
+        return Ok(None);
+    }
+    // Whatever is wrong with it is for the open to say.
+    let Ok((file, content)) = StateFile::open(dir) else { return Ok(None) };
+    let simulated = content.identity.is_none() && only_simulated(&content.events);
+    if let Err(error) = file.close() {
+        warn!(%error, "the state file was not closed in order: the next open checks it");
+    }
+    Ok(simulated.then_some(state))
+}
+
+fn only_simulated(events: &[Event]) -> bool {
+    let mut starts = events.iter().filter(|event| event.kind == EventKind::Started).peekable();
+    starts.peek().is_some() && starts.all(|start| start.text.contains(ON_SIMULATED))
+}
