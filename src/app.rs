@@ -37,6 +37,7 @@ use crate::engine::simulated::SimulatedEngine;
 use crate::engine::{self, Endpoint, Engine};
 use crate::feed;
 use crate::http::accept::{self, Limits};
+use crate::http::fair_share::FairShare;
 use crate::http::tls::Tls;
 use crate::http::{self, Api};
 use crate::journal::EventKind;
@@ -50,6 +51,8 @@ use crate::store::memory::MemoryStore;
 use crate::store::redb::{Lock, RedbStore, Writer};
 use crate::store::{self, Store};
 use crate::worker::{self, Shop};
+
+mod descriptors;
 
 /// Threads of each runtime. Control needs one, and a second for when that one decodes a long list.
 const THREADS: usize = 2;
@@ -299,7 +302,8 @@ impl App {
         store.journal().note_general(EventKind::Started, started);
         greet(&settings, &listeners, &client, &store.durability())?;
 
-        let long = Arc::new(Semaphore::new(http::LONG_ANSWERS));
+        let limits = Limits::for_descriptors(descriptors::raise_limit(), settings.parallel);
+        let long = FairShare::new(http::long_answers(limits.connections));
         let exposition = Arc::new(Exposition::new(&metrics, sources.clone(), long.clone(), expiries));
         let router = http::router(Api {
             store,
@@ -317,7 +321,7 @@ impl App {
             listeners,
             Arc::new(ArcSwap::from_pointee(tls)),
             router,
-            Limits::default(),
+            limits,
             metrics,
             stop.clone(),
         ));

@@ -11,7 +11,7 @@ use axum::http::Method;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -27,6 +27,7 @@ mod backup;
 mod change;
 pub mod connection;
 mod events;
+pub mod fair_share;
 mod health;
 mod history;
 mod metrics;
@@ -44,6 +45,7 @@ mod submit;
 pub mod tls;
 mod wait;
 
+use fair_share::{FairShare, Permit};
 use openapi::Document;
 use peer::Peer;
 use problem::Problem;
@@ -54,6 +56,11 @@ const BODY_MAX_BYTES: usize = 1024 * 1024;
 /// Answers that may take as long as their client likes, waits and streams, at one time. Each holds a connection; so
 /// many leave a fifth of those that one address may have for those who only ask or submit.
 pub const LONG_ANSWERS: usize = 200;
+
+/// As many of [`LONG_ANSWERS`] as so many connections carry: two fifths are for long answers.
+pub fn long_answers(connections: usize) -> usize {
+    (connections * 2 / 5).clamp(1, LONG_ANSWERS)
+}
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -66,8 +73,8 @@ pub struct Api {
     pub cache: Arc<Cache>,
     /// What changes in the status.
     pub feed: Feed,
-    /// Places for answers that take long: [`LONG_ANSWERS`] of them.
-    pub long: Arc<Semaphore>,
+    /// Permits for answers that take long: [`LONG_ANSWERS`] of them, or fewer where there are fewer connections.
+    pub long: Arc<FairShare>,
     /// What `/metrics` shows.
     pub exposition: Arc<Exposition>,
     /// The turn to make a forecast: one at a time, so that a flood of them leaves a thread to everybody else.
@@ -77,9 +84,10 @@ pub struct Api {
 }
 
 impl Api {
-    /// A place for an answer that takes long, to be held until its end; refused where there is none left.
-    fn long_answer(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        self.long.clone().try_acquire_owned().map_err(|_| Problem::too_many_wait(LONG_ANSWERS))
+    /// A permit for an answer that takes long, to be held until its end; refused where there is none left, or this
+    /// client has its share.
+    fn long_answer(&self, peer: &Peer) -> Result<Permit, Problem> {
+        self.long.try_acquire(&peer.identity).map_err(Problem::too_many_wait)
     }
 }
 

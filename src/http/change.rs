@@ -127,7 +127,7 @@ pub(super) async fn change(
         return plan::rehearse(api, &transaction).await;
     }
     // Whoever cannot be kept waiting is told so before anything is done.
-    let _place = manner.wait.map(|_| api.long_answer()).transpose()?;
+    let _place = manner.wait.map(|_| api.long_answer(&caller.peer)).transpose()?;
     let committed = commit(api, &caller.peer, transaction).await?;
     let answer = match manner.wait {
         None => {

@@ -1,7 +1,9 @@
 //! `GET /events`: what the manager did, and why.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -10,6 +12,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
+use super::peer::Peer;
 use super::problem::Problem;
 use super::query::{Query, bad};
 use super::stream::Item;
@@ -50,6 +53,7 @@ const BATCH: usize = 100;
 pub(super) async fn events(
     State(api): State<Api>,
     RawQuery(query): RawQuery,
+    Extension(peer): Extension<Arc<Peer>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = Query::read(query.as_deref(), &["tail", "since", "follow", "object"])?;
@@ -71,7 +75,7 @@ pub(super) async fn events(
     };
     let follow = query.text("follow").is_none() || query.flag("follow")?;
     let since: Option<EventId> = answers::since(&headers, &query)?;
-    let place = api.long_answer()?;
+    let place = api.long_answer(&peer)?;
     let reading = Reading::begin(api.store.journal().clone(), since, tail.unwrap_or(TAIL), follow, object);
     let items = stream::unfold(reading, |mut reading| async move {
         let item = reading.next().await?;

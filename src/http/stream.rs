@@ -18,9 +18,9 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
+use super::fair_share::Permit;
 use super::negotiate;
 use super::problem::Problem;
 use super::query::{self, Query};
@@ -87,7 +87,7 @@ impl Form {
 pub(super) fn answer(
     headers: &HeaderMap,
     items: impl Stream<Item = Item> + Send + 'static,
-    place: OwnedSemaphorePermit,
+    place: Permit,
 ) -> Response {
     let form = Form::asked_for(headers);
     let pieces = stream::unfold((Box::pin(items), place), move |(mut items, place)| async move {

@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use axum::http::HeaderValue;
 use http_body_util::BodyExt;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::*;
+use crate::http::fair_share::FairShare;
 
 fn headers(accept: &[&'static str]) -> HeaderMap {
     accept.iter().map(|value| (header::ACCEPT, HeaderValue::from_static(value))).collect()
@@ -50,8 +50,8 @@ async fn what_is_silent_is_kept_alive_and_holds_its_place_until_it_is_dropped() 
              40 id: 2\nevent: object\ndata: |40 {\"N\":2}\n|40 \n|55 : keep-alive\n\n|",
         ),
     ] {
-        let places = Arc::new(Semaphore::new(1));
-        let place = places.clone().try_acquire_owned().unwrap();
+        let places = FairShare::new(1);
+        let place = places.try_acquire(&"a".into()).unwrap();
         let mut body = answer(&headers(&[accept]), two_items(), place).into_body();
         let begun = Instant::now();
         let mut said = String::new();
@@ -60,9 +60,9 @@ async fn what_is_silent_is_kept_alive_and_holds_its_place_until_it_is_dropped() 
             said += &format!("{} {}|", begun.elapsed().as_secs(), String::from_utf8_lossy(&piece));
         }
         assert_eq!(said, wanted);
-        assert_eq!(places.available_permits(), 0);
+        assert_eq!(places.in_use(), 1);
         drop(body);
-        assert_eq!(places.available_permits(), 1);
+        assert_eq!(places.in_use(), 0);
     }
 }
 
@@ -71,7 +71,7 @@ async fn one_that_does_not_read_makes_nobody_work() {
     let made = Arc::new(std::sync::atomic::AtomicU32::new(0));
     let count = made.clone();
     let endless = stream::repeat_with(move || item(count.fetch_add(1, std::sync::atomic::Ordering::Relaxed)));
-    let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+    let place = FairShare::new(1).try_acquire(&"a".into()).unwrap();
     let mut body = answer(&HeaderMap::new(), endless, place).into_body();
     for taken in 1..=3 {
         body.frame().await.unwrap().unwrap();
