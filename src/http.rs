@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -39,6 +40,7 @@ mod plan;
 mod problem;
 mod query;
 mod reply;
+pub mod request_check;
 mod status;
 mod stream;
 mod submit;
@@ -49,17 +51,22 @@ use fair_share::{FairShare, Permit};
 use openapi::Document;
 use peer::Peer;
 use problem::Problem;
+use request_check::ServedNames;
 
 /// The largest request body, in bytes: room for some thousand objects.
 const BODY_MAX_BYTES: usize = 1024 * 1024;
 
-/// Answers that may take as long as their client likes, waits and streams, at one time. Each holds a connection; so
-/// many leave a fifth of those that one address may have for those who only ask or submit.
+/// Answers that may take as long as their client likes, waits and streams, of one identity at one time while no other
+/// has any. Each holds a connection; so many leave a fifth of those that one address may have for those who only ask
+/// or submit.
 pub const LONG_ANSWERS: usize = 200;
+/// Such answers in all. An identity has half of what the others leave.
+const LONG_ANSWERS_IN_ALL: usize = 2 * LONG_ANSWERS;
 
-/// As many of [`LONG_ANSWERS`] as so many connections carry: two fifths are for long answers.
+/// How many long answers there are where there are so many connections: a fifth of these is for those who only ask or
+/// submit.
 pub fn long_answers(connections: usize) -> usize {
-    (connections * 2 / 5).clamp(1, LONG_ANSWERS)
+    (connections * 4 / 5).clamp(1, LONG_ANSWERS_IN_ALL)
 }
 
 /// What the handlers work with.
@@ -73,7 +80,7 @@ pub struct Api {
     pub cache: Arc<Cache>,
     /// What changes in the status.
     pub feed: Feed,
-    /// Permits for answers that take long: [`LONG_ANSWERS`] of them, or fewer where there are fewer connections.
+    /// Permits for answers that take long: as many as [`long_answers`] says.
     pub long: Arc<FairShare>,
     /// What `/metrics` shows.
     pub exposition: Arc<Exposition>,
@@ -99,6 +106,7 @@ pub fn router(api: Api) -> Router {
         .fallback(no_such_path)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .layer(Extension(Arc::new(Document::new(&declared))))
+        .layer(from_fn(only_valid_requests))
         .layer(from_fn_with_state(api.clone(), only_valid_peers))
         .layer(from_fn(note_route))
         .with_state(api)
@@ -166,6 +174,23 @@ async fn only_valid_peers(
         return Problem::expired(&peer).into_response();
     }
     next.run(request).await
+}
+
+/// Refuses what HTTP forbids, what a page of another origin has a browser ask, and a body that is too long: before
+/// any of it is read.
+async fn only_valid_requests(
+    Extension(names): Extension<ServedNames>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (head, body) = request.into_parts();
+    if let Err(problem) = request_check::check(&head, &names) {
+        return problem.into_response();
+    }
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|length| length <= BODY_MAX_BYTES) {
+        return next.run(Request::from_parts(head, body)).await;
+    }
+    submit::too_large().into_response()
 }
 
 /// Writes down which route a request takes, for the one who counts it: a path may be anything, a route may not.

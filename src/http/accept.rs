@@ -46,6 +46,7 @@ use self::slots::{Share, Slots};
 use super::connection::{Progress, Shared, serve_connection};
 use super::fair_share::{FairShare, NoPermit, Permit};
 use super::peer::Peer;
+use super::request_check::ServedNames;
 use super::tls::Tls;
 use crate::metrics::Metrics;
 
@@ -258,9 +259,9 @@ async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server, pending:
         greeted = greet(tcp, address, progress.clone(), server) => greeted,
     };
     match greeted {
-        Ok((stream, peer, places)) => {
+        Ok((stream, peer, names, places)) => {
             drop(pending);
-            serve_connection(stream, Arc::new(peer), progress, &server.shared).await;
+            serve_connection(stream, Arc::new(peer), names, progress, &server.shared).await;
             drop(places);
         }
         // Until the client has read why, it is among the handshakes.
@@ -277,7 +278,7 @@ async fn greet(
     address: SocketAddr,
     progress: Arc<Progress>,
     server: &Server,
-) -> Result<(handshake::Stream, Peer, (Share, Permit)), Refusal> {
+) -> Result<(handshake::Stream, Peer, ServedNames, (Share, Permit)), Refusal> {
     let limits = &server.shared.limits;
     let tls = server.tls.load_full();
     let token = async || server.rate.token(address.ip(), server.slots.has_any(address.ip())).await;
@@ -302,7 +303,7 @@ async fn greet(
         }
         Err(_) => return Err(Refusal::new("full", "no connection became free in time")),
     };
-    Ok((stream, peer, (share, permit)))
+    Ok((stream, peer, tls.names().clone(), (share, permit)))
 }
 
 /// A client whose machine died or fell asleep says nothing and takes nothing; the kernel would keep its connection for a

@@ -57,6 +57,7 @@ use self::progress::Overdue;
 use super::accept::{Limits, Throttle};
 use super::peer::Peer;
 use super::problem::Problem;
+use super::request_check::ServedNames;
 use crate::metrics::Metrics;
 
 /// The most of a request's head, and of what is read ahead, in bytes a connection: 64 KiB is eight times what
@@ -112,11 +113,12 @@ impl Shared {
 pub(super) async fn serve_connection(
     stream: TlsStream<Watched<TcpStream>>,
     peer: Arc<Peer>,
+    names: ServedNames,
     progress: Arc<Progress>,
     shared: &Arc<Shared>,
 ) {
     progress.greeted();
-    let service = Answering { peer: peer.clone(), progress: progress.clone(), shared: shared.clone() };
+    let service = Answering { peer: peer.clone(), names, progress: progress.clone(), shared: shared.clone() };
     let mut connection = http1::Builder::new()
         // The progress has the finer deadlines.
         .header_read_timeout(None)
@@ -188,6 +190,7 @@ async fn close(mut stream: TlsStream<Watched<TcpStream>>, still_sending: bool, b
 #[derive(Clone)]
 struct Answering {
     peer: Arc<Peer>,
+    names: ServedNames,
     progress: Arc<Progress>,
     shared: Arc<Shared>,
 }
@@ -222,6 +225,7 @@ impl Answering {
         };
         let deadline = AnswerDeadline::new(limits.handler, reading);
         head.extensions.insert(self.peer.clone());
+        head.extensions.insert(self.names.clone());
         head.extensions.insert(deadline.clone());
         head.extensions.insert(asked.route());
         let what = format!("{} {}", head.method, head.uri.path());

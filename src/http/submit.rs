@@ -91,10 +91,15 @@ fn prefix(given: &str) -> Result<String, Problem> {
     }
 }
 
+/// A body that is longer than is read.
+pub(super) fn too_large() -> Problem {
+    let detail = format!("the body is longer than {BODY_MAX_BYTES} bytes; submit in several parts");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Body too large", detail)
+}
+
 fn unreadable(rejection: &BytesRejection) -> Problem {
     let (status, title, detail) = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        let detail = format!("the body is longer than {BODY_MAX_BYTES} bytes; submit in several parts");
-        (StatusCode::PAYLOAD_TOO_LARGE, "Body too large", detail)
+        return too_large();
     } else if BodyError::is_too_slow(rejection) {
         (
             StatusCode::REQUEST_TIMEOUT,

@@ -15,7 +15,7 @@ use tracing::debug;
 use super::limits::Limits;
 use crate::http::connection::{Progress, Shared, Watched, linger};
 use crate::http::peer::Peer;
-use crate::http::tls::Tls;
+use crate::http::tls::{NotForSigning, Tls};
 
 /// The first byte of every TLS connection: a record of the handshake.
 const TLS_HANDSHAKE_RECORD: u8 = 0x16;
@@ -148,6 +148,9 @@ fn explain_tls(error: &Error) -> Refusal {
         }
         Error::InvalidCertificate(Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. }) => {
             ("purpose", "its certificate is not for clients: the extended key usage lacks clientAuth")
+        }
+        Error::InvalidCertificate(Bad::Other(other)) if other.0.is::<NotForSigning>() => {
+            ("key_usage", "its certificate is not for signing: the key usage lacks digitalSignature")
         }
         Error::InvalidCertificate(other) if format!("{other:?}").contains("UnsupportedCertVersion") => {
             ("version", "its certificate is of X.509 version 1: make it anew with extensions")
