@@ -21,7 +21,7 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,7 @@ use crate::feed;
 use crate::http::accept::{self, Limits};
 use crate::http::fair_share::FairShare;
 use crate::http::tls::Tls;
-use crate::http::{self, Api};
+use crate::http::{self, Api, Expensive};
 use crate::journal::EventKind;
 use crate::metrics::{Expiry, Exposition, Metrics};
 use crate::observed::Cache;
@@ -312,7 +312,7 @@ impl App {
             feed,
             long,
             exposition,
-            forecasts: Arc::new(Semaphore::new(1)),
+            expensive: Expensive::default(),
             stop: stop.clone(),
         });
         // With the server, whose clients it works for.

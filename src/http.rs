@@ -12,7 +12,6 @@ use axum::http::Method;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -28,6 +27,7 @@ mod backup;
 mod change;
 pub mod connection;
 mod events;
+mod expensive;
 pub mod fair_share;
 mod health;
 mod history;
@@ -47,6 +47,7 @@ mod submit;
 pub mod tls;
 mod wait;
 
+pub use expensive::Expensive;
 use fair_share::{FairShare, Permit};
 use openapi::Document;
 use peer::Peer;
@@ -84,8 +85,8 @@ pub struct Api {
     pub long: Arc<FairShare>,
     /// What `/metrics` shows.
     pub exposition: Arc<Exposition>,
-    /// The turn to make a forecast: one at a time, so that a flood of them leaves a thread to everybody else.
-    pub forecasts: Arc<Semaphore>,
+    /// Turns for requests that cost much.
+    pub expensive: Expensive,
     /// Ends what waits.
     pub stop: CancellationToken,
 }

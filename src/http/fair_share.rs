@@ -91,6 +91,17 @@ impl FairShare {
         }
     }
 
+    /// One permit for this identity, as soon as there is one and its share is not used. The caller bounds the wait.
+    pub async fn wait_for(self: &Arc<Self>, identity: &Arc<str>) -> Permit {
+        loop {
+            let given_back = self.given_back.notified();
+            match self.try_acquire(identity) {
+                Ok(permit) => return permit,
+                Err(_) => given_back.await,
+            }
+        }
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

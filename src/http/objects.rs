@@ -87,7 +87,7 @@ pub(super) async fn delete(
     let manner = caller.manner(&[])?;
     let name = named(name)?;
     let name = ObjectName::parse(&name).ok_or_else(|| missing(&api, &name))?;
-    change(&api, &caller, &manner, Transaction::of([Change::Delete(name)]), Shape::One).await
+    change(&api, &caller, &manner, Transaction::of([Change::Delete(name)]), Shape::One, None).await
 }
 
 /// The name in a path.

@@ -64,6 +64,11 @@ impl Problem {
         self
     }
 
+    /// With the number of seconds after which to come back.
+    pub(super) fn retry_after(self, seconds: u16) -> Problem {
+        Problem { retry_after: Some(seconds), ..self }
+    }
+
     /// With further members, for programs.
     pub(super) fn with(self, members: Map<String, Value>) -> Problem {
         Problem { members: Some(Box::new(members)), ..self }
