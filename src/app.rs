@@ -39,7 +39,7 @@ use crate::feed;
 use crate::http::accept::{self, Limits};
 use crate::http::fair_share::FairShare;
 use crate::http::tls::Tls;
-use crate::http::{self, Api, Expensive};
+use crate::http::{self, Answers, Api, Expensive};
 use crate::journal::EventKind;
 use crate::metrics::{Expiry, Exposition, Metrics};
 use crate::observed::Cache;
@@ -305,7 +305,9 @@ impl App {
         let limits = Limits::for_descriptors(descriptors::raise_limit(), settings.parallel);
         let long = FairShare::new(http::long_answers(limits.connections));
         let exposition = Arc::new(Exposition::new(&metrics, sources.clone(), long.clone(), expiries));
+        let answers = Arc::new(Answers::new(&sources));
         let router = http::router(Api {
+            answers,
             store,
             sources,
             cache,

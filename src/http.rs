@@ -23,6 +23,7 @@ use crate::status::Sources;
 use crate::store::Store;
 
 pub mod accept;
+mod answers;
 mod backup;
 mod change;
 pub mod connection;
@@ -41,12 +42,14 @@ mod problem;
 mod query;
 mod reply;
 pub mod request_check;
+mod shared_answer;
 mod status;
 mod stream;
 mod submit;
 pub mod tls;
 mod wait;
 
+pub use answers::Answers;
 pub use expensive::Expensive;
 use fair_share::{FairShare, Permit};
 use openapi::Document;
@@ -83,6 +86,8 @@ pub struct Api {
     pub feed: Feed,
     /// Permits for answers that take long: as many as [`long_answers`] says.
     pub long: Arc<FairShare>,
+    /// The answers that show everything.
+    pub answers: Arc<Answers>,
     /// What `/metrics` shows.
     pub exposition: Arc<Exposition>,
     /// Turns for requests that cost much.

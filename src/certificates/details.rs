@@ -74,10 +74,14 @@ impl KeyUsage {
     /// Of a certificate in DER. One that cannot be read may be used for nothing.
     pub fn of(der: &[u8]) -> KeyUsage {
         let usage = |sign_handshakes, sign_certificates| KeyUsage { sign_handshakes, sign_certificates };
-        let Ok((_, certificate)) = x509_parser::parse_x509_certificate(der) else { return usage(false, false) };
+        let Ok((_, certificate)) = x509_parser::parse_x509_certificate(der) else {
+            return usage(false, false);
+        };
         match certificate.key_usage() {
             Ok(None) => usage(true, true),
-            Ok(Some(extension)) => usage(extension.value.digital_signature(), extension.value.key_cert_sign()),
+            Ok(Some(extension)) => {
+                usage(extension.value.digital_signature(), extension.value.key_cert_sign())
+            }
             Err(_) => usage(false, false),
         }
     }
@@ -85,13 +89,19 @@ impl KeyUsage {
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let alternatives = certificate.subject_alternative_name().ok().flatten();
-    let dns = alternatives.iter().flat_map(|names| &names.value.general_names).filter_map(|name| match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
-        _ => None,
-    });
+    let dns =
+        alternatives.iter().flat_map(|names| &names.value.general_names).filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            _ => None,
+        });
     let names: Vec<String> = dns.collect();
     match names.is_empty() {
-        true => certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok()).map(str::to_owned).collect(),
+        true => certificate
+            .subject()
+            .iter_common_name()
+            .filter_map(|name| name.as_str().ok())
+            .map(str::to_owned)
+            .collect(),
         false => names,
     }
 }

@@ -217,10 +217,7 @@ fn admit(tcp: TcpStream, address: SocketAddr, server: &Arc<Server>) {
             server,
             "share",
             address,
-            &format!(
-                "its address has {} connections already",
-                server.shared.limits.connections_per_address
-            ),
+            &format!("its address has {} connections already", server.shared.limits.connections_per_address),
         );
         return;
     }
@@ -281,7 +278,9 @@ async fn greet(
 ) -> Result<(handshake::Stream, Peer, ServedNames, (Share, Permit)), Refusal> {
     let limits = &server.shared.limits;
     let tls = server.tls.load_full();
-    let token = async || server.rate.token(address.ip(), server.slots.has_any(address.ip())).await;
+    let token = async |tcp: &TcpStream| {
+        server.rate.token(address.ip(), server.slots.has_any(address.ip()), tcp).await
+    };
     let (stream, peer, token) = handshake(tcp, address, &tls, progress, limits, token).await?;
     // One identity that connects again and again has to be paid for, too.
     if server.shared.may_connect(&peer.identity) {

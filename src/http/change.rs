@@ -153,7 +153,7 @@ pub(super) async fn change(
         }
         Some(wait) => {
             caller.deadline.allow(wait);
-            wait::until_settled(api, &committed, wait, shape).await
+            wait::until_settled(api, &caller.peer, &committed, wait, shape).await
         }
     };
     Ok(match (shape, committed.as_slice()) {

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::peer::Peer;
 use super::problem::Problem;
 use super::query::{Query, bad};
-use super::stream::Item;
+use super::stream::{End, Item};
 use super::{Api, stream as answers};
 use crate::journal::{Event, Journal, MAX_EVENTS};
 use crate::model::ObjectName;
@@ -81,7 +81,7 @@ pub(super) async fn events(
         let item = reading.next().await?;
         Some((item, reading))
     });
-    Ok(answers::answer(&headers, items, place))
+    Ok(answers::answer(&headers, items, place, End::of(&peer, api.sources.clock)))
 }
 
 /// The number of an event, as a client gives it.
@@ -162,8 +162,9 @@ impl Reading {
             let until = self.until.unwrap_or(u64::MAX);
             let wanted =
                 batch.events.iter().filter(|event| event.id <= until && concerns(&self.object, event));
-            self.ready
-                .extend(wanted.map(|event| item(Some(event.id.to_string()), event.kind.word(), &**event)));
+            self.ready.extend(
+                wanted.map(|event| Item::new(Some(event.id.to_string()), event.kind.word(), &**event)),
+            );
         }
     }
 }
@@ -174,16 +175,7 @@ fn concerns(object: &Option<String>, event: &Event) -> bool {
 
 fn missed(count: u64) -> Item {
     let text = format!("{count} events were not seen and are gone: the last {MAX_EVENTS} are kept");
-    item(None, "missed", &Missed { kind: "missed", missed: count, text })
-}
-
-fn item(id: Option<String>, kind: &'static str, told: &impl Serialize) -> Item {
-    let mut json = serde_json::to_vec(told).unwrap_or_else(|error| {
-        tracing::error!(%error, "an event cannot be written");
-        b"{}".to_vec()
-    });
-    json.push(b'\n');
-    Item { id, kind, json: json.into() }
+    Item::new(None, "missed", &Missed { kind: "missed", missed: count, text })
 }
 
 #[cfg(test)]

@@ -35,7 +35,9 @@ pub enum NoPermit {
         limit: usize,
     },
     /// This identity holds its share.
-    #[error("this identity has {held} of the {limit}, and one identity may have half of what the others leave")]
+    #[error(
+        "this identity has {held} of the {limit}, and one identity may have half of what the others leave"
+    )]
     ShareUsed {
         /// How many it holds.
         held: usize,
@@ -155,7 +157,9 @@ mod tests {
     fn each_identity_gets_half_of_what_the_others_leave() {
         let pool = FairShare::new(200);
         let mut kept = Vec::new();
-        for (identity, expected) in [("a", 100), ("b", 50), ("c", 25), ("d", 13), ("e", 6), ("f", 3), ("g", 2)] {
+        for (identity, expected) in
+            [("a", 100), ("b", 50), ("c", 25), ("d", 13), ("e", 6), ("f", 3), ("g", 2)]
+        {
             let (permits, why) = all(&pool, identity);
             assert_eq!((permits.len(), why), (expected, NoPermit::ShareUsed { held: expected, limit: 200 }));
             kept.push(permits);

@@ -18,6 +18,7 @@ use utoipa::openapi::security::SecurityScheme;
 use super::events::Missed;
 use super::plan::Rehearsed;
 use super::problem::{PROBLEM, Problem};
+use super::stream::Ended;
 use super::wait::Settled;
 use crate::journal::Event;
 
@@ -38,7 +39,7 @@ pub(super) use streams::Watch;
                        Docker Swarm. All requests need mutual TLS.",
     ),
     security(("certificate" = [])),
-    components(schemas(Problem, Settled, Rehearsed, Event, Missed)),
+    components(schemas(Problem, Settled, Rehearsed, Event, Missed, Ended)),
 )]
 struct Head;
 

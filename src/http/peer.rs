@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::CertificateDer;
 
@@ -55,6 +55,11 @@ impl Peer {
             subject => subject.into(),
         };
         Ok(Peer { address, subject, fingerprint, identity, health_only, not_after })
+    }
+
+    /// How long the certificate is still valid, at `now`.
+    pub fn validity_left(&self, now: SystemTime) -> Duration {
+        self.not_after.duration_since(now).unwrap_or_default()
     }
 
     /// The certificate has ended since the handshake: ask on each request, for connections live long.

@@ -83,7 +83,9 @@ impl Authority {
         };
         let valid = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
             Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-            None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b)),
+            None => {
+                !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
+            }
         };
         valid.then(|| Authority { host: host.to_ascii_lowercase(), port })
     }
@@ -127,16 +129,19 @@ fn framing(headers: &HeaderMap) -> Result<(), Problem> {
 fn authority(head: &Parts) -> Result<Option<Authority>, Problem> {
     let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "Bad Host", detail).at("Host");
     let mut given = head.headers.get_all(HOST).iter();
-    let host = match (given.next(), given.next()) {
-        (None, _) if head.version < Version::HTTP_11 => None,
-        (None, _) => return Err(bad("Host is missing; HTTP/1.1 asks for one".to_owned())),
-        (Some(_), Some(_)) => return Err(bad("Host is given twice; allowed is one".to_owned())),
-        (Some(value), None) => {
-            let text = value.to_str().unwrap_or_default();
-            let parsed = Authority::parse(text);
-            Some(parsed.ok_or_else(|| bad(format!("Host: given {:?}; allowed is HOST or HOST:PORT", shown(text))))?)
-        }
-    };
+    let host =
+        match (given.next(), given.next()) {
+            (None, _) if head.version < Version::HTTP_11 => None,
+            (None, _) => return Err(bad("Host is missing; HTTP/1.1 asks for one".to_owned())),
+            (Some(_), Some(_)) => return Err(bad("Host is given twice; allowed is one".to_owned())),
+            (Some(value), None) => {
+                let text = value.to_str().unwrap_or_default();
+                let parsed = Authority::parse(text);
+                Some(parsed.ok_or_else(|| {
+                    bad(format!("Host: given {:?}; allowed is HOST or HOST:PORT", shown(text)))
+                })?)
+            }
+        };
     let Some(target) = target(&head.uri).map_err(bad)? else { return Ok(host) };
     if host.as_ref().is_some_and(|host| *host != target) {
         return Err(bad("Host and the target of the request name different hosts".to_owned()));
@@ -229,11 +234,24 @@ mod tests {
     #[test]
     fn a_host_is_needed_once_and_has_to_be_one() {
         let host = |value: &str| status("GET /status HTTP/1.1", &[("Host", value)]);
-        for good in ["127.0.0.1:3476", "localhost", "[::1]:3476", "swarm-master", "h_1:", "a.example.com", "1.2.3.4"] {
+        for good in
+            ["127.0.0.1:3476", "localhost", "[::1]:3476", "swarm-master", "h_1:", "a.example.com", "1.2.3.4"]
+        {
             assert_eq!(host(good), 200, "{good}");
         }
-        for bad in ["", ":3476", "a b", "user@localhost", "localhost:x", "localhost:99999", "[::1", "[x]", "a,b", "a/b", "::1"]
-        {
+        for bad in [
+            "",
+            ":3476",
+            "a b",
+            "user@localhost",
+            "localhost:x",
+            "localhost:99999",
+            "[::1",
+            "[x]",
+            "a,b",
+            "a/b",
+            "::1",
+        ] {
             assert_eq!(host(bad), 400, "{bad:?}");
         }
         assert_eq!(status("GET /status HTTP/1.1", &[]), 400);
@@ -262,8 +280,8 @@ mod tests {
     fn a_change_is_taken_from_programs_and_from_our_own_page_only() {
         let change = |headers: &[(&str, &str)]| {
             let all: Vec<_> = [("Host", "127.0.0.1:3476")].iter().chain(headers).copied().collect();
-            let [post, delete] =
-                ["POST /submit?dry_run", "DELETE /objects/web"].map(|line| status(&format!("{line} HTTP/1.1"), &all));
+            let [post, delete] = ["POST /submit?dry_run", "DELETE /objects/web"]
+                .map(|line| status(&format!("{line} HTTP/1.1"), &all));
             assert_eq!(post, delete, "{headers:?}");
             post
         };
@@ -288,10 +306,18 @@ mod tests {
             &[("Sec-Fetch-Site", "same-site")],
             &[("Sec-Fetch-Site", "")],
             &[("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "cross-site")],
-            &[("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document")],
+            &[
+                ("Sec-Fetch-Site", "cross-site"),
+                ("Sec-Fetch-Mode", "navigate"),
+                ("Sec-Fetch-Dest", "document"),
+            ],
             &[("Sec-Fetch-Site", "same-origin"), ("Origin", "https://evil.example")],
             &[("Referer", "https://evil.example/127.0.0.1:3476")],
-            &[("Content-Type", "text/plain"), ("Origin", "https://evil.example"), ("Sec-Fetch-Site", "cross-site")],
+            &[
+                ("Content-Type", "text/plain"),
+                ("Origin", "https://evil.example"),
+                ("Sec-Fetch-Site", "cross-site"),
+            ],
         ] {
             assert_eq!(change(bad), 403, "{bad:?}");
         }
@@ -315,12 +341,25 @@ mod tests {
     fn a_name_that_a_stranger_could_own_is_not_this_daemons() {
         let change = |host: &str| status("POST /submit HTTP/1.1", &[("Host", host)]);
         for good in [
-            "127.0.0.1:3476", "203.0.113.13:8443", "[::1]:3476", "localhost:3476", "a.localhost", "daemon:3476",
-            "swarm.example.com", "SWARM.example.com.:3476", "m1.ops.example.com",
+            "127.0.0.1:3476",
+            "203.0.113.13:8443",
+            "[::1]:3476",
+            "localhost:3476",
+            "a.localhost",
+            "daemon:3476",
+            "swarm.example.com",
+            "SWARM.example.com.:3476",
+            "m1.ops.example.com",
         ] {
             assert_eq!(change(good), 200, "{good}");
         }
-        for bad in ["evil.example", "evil.example:3476", "ops.example.com", "a.b.ops.example.com", "127.0.0.1.evil.example"] {
+        for bad in [
+            "evil.example",
+            "evil.example:3476",
+            "ops.example.com",
+            "a.b.ops.example.com",
+            "127.0.0.1.evil.example",
+        ] {
             assert_eq!(change(bad), 421, "{bad}");
         }
         let read = |headers: &[(&str, &str)]| {

@@ -13,8 +13,8 @@ use super::openapi::Watch;
 use super::peer::Peer;
 use super::problem::Problem;
 use super::query::{Query, bad};
-use super::stream::Item;
-use super::{Api, objects, reply, stream as answers};
+use super::stream::{End, Item};
+use super::{Api, answers as shared, objects, reply, stream as answers};
 use crate::model::ObjectName;
 use crate::status::{ClusterStatus, ObjectStatus};
 
@@ -48,7 +48,7 @@ pub(super) async fn all(
     if watched(&query)? {
         return watch(&api, &peer, &headers, &query, None).await;
     }
-    Ok(reply::ok(&api.sources.cluster()))
+    Ok(reply::written(shared::status(&api).await?))
 }
 
 /// How one object is doing
@@ -103,7 +103,7 @@ fn watched(query: &Query) -> Result<bool, Problem> {
 /// Everything, or `only` one object, as it changes.
 async fn watch(
     api: &Api,
-    peer: &Peer,
+    peer: &Arc<Peer>,
     headers: &HeaderMap,
     query: &Query,
     only: Option<ObjectName>,
@@ -117,5 +117,5 @@ async fn watch(
         let item = Item { id: Some(line.id.to_string()), kind: line.kind.word(), json: line.json };
         Some((item, watching))
     });
-    Ok(answers::answer(headers, items, place))
+    Ok(answers::answer(headers, items, place, End::of(peer, api.sources.clock)))
 }

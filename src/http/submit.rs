@@ -2,8 +2,8 @@
 //! `-d` says that it is a form.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request, State};
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 

@@ -47,7 +47,8 @@ pub fn parse_each<E: From<serde_json::Error>>(
 ) -> Result<(), E> {
     let mut refused = None;
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let read = deserializer.deserialize_any(Each(&mut |item| each(item).map_err(|error| refused = Some(error)).is_ok()));
+    let read = deserializer
+        .deserialize_any(Each(&mut |item| each(item).map_err(|error| refused = Some(error)).is_ok()));
     match (refused, read) {
         (Some(error), _) => Err(error),
         (None, read) => Ok(read.and_then(|()| deserializer.end())?),

@@ -64,7 +64,9 @@ pub fn read_at_most(body: &[u8], most: usize) -> Result<Submission, SubmissionEr
         match item {
             Item::Only(value) => one = Some(object(&value)?),
             Item::Next(_) if i >= most => {
-                let message = format!("given more than {most} objects; allowed are up to {most}: submit in several parts");
+                let message = format!(
+                    "given more than {most} objects; allowed are up to {most}: submit in several parts"
+                );
                 return Err(FieldError::new("", message).into());
             }
             Item::Next(value) => {

@@ -49,7 +49,7 @@ pub(super) async fn handshake<T>(
     tls: &Tls,
     progress: Arc<Progress>,
     limits: &Limits,
-    token: impl AsyncFnOnce() -> T,
+    token: impl AsyncFnOnce(&TcpStream) -> Option<T>,
 ) -> Result<(Stream, Peer, T), Refusal> {
     timeout(limits.handshake, attempt(tcp, address, tls, progress, token)).await.unwrap_or_else(|_| {
         let limit = humantime::format_duration(limits.handshake);
@@ -62,7 +62,7 @@ async fn attempt<T>(
     address: SocketAddr,
     tls: &Tls,
     progress: Arc<Progress>,
-    token: impl AsyncFnOnce() -> T,
+    token: impl AsyncFnOnce(&TcpStream) -> Option<T>,
 ) -> Result<(Stream, Peer, T), Refusal> {
     let mut first = [0];
     match tcp.peek(&mut first).await {
@@ -72,7 +72,9 @@ async fn attempt<T>(
         Ok(_) if first.iter().all(u8::is_ascii_uppercase) => return Err(answer_plain_http(tcp).await),
         Ok(_) => return Err(Refusal::new("noise", "it speaks neither TLS nor HTTP")),
     }
-    let token = token().await;
+    let Some(token) = token(&tcp).await else {
+        return Err(Refusal::everyday("it went away while its address had failed too often"));
+    };
     let accept = TlsAcceptor::from(tls.config().clone()).accept(Watched::new(tcp, progress));
     let stream = match accept.into_fallible().await {
         Ok(stream) => stream,

@@ -123,8 +123,7 @@ mod tests {
     use super::*;
 
     fn handshakes(limit: usize, per_address: usize) -> Arc<Handshakes> {
-        let limits =
-            Limits { handshakes: limit, handshakes_per_address: per_address, ..Limits::default() };
+        let limits = Limits { handshakes: limit, handshakes_per_address: per_address, ..Limits::default() };
         Handshakes::new(&limits)
     }
 

@@ -15,10 +15,7 @@ pub(super) struct Slots {
 
 impl Slots {
     pub(super) fn new(limits: &Limits) -> Arc<Slots> {
-        Arc::new(Slots {
-            per_address: limits.connections_per_address,
-            taken: Mutex::new(HashMap::new()),
-        })
+        Arc::new(Slots { per_address: limits.connections_per_address, taken: Mutex::new(HashMap::new()) })
     }
 
     /// Whether the address has all of its share.
