@@ -50,8 +50,8 @@ const WORST_RATIO: f64 = 2.0;
 /// Memory is back at so many times its quiet value, and how soon.
 const MEMORY_RATIO: f64 = 1.5;
 const MEMORY_BACK: Duration = Duration::from_secs(60);
-/// Below this, in MiB, memory counts as quiet: a debug build and its allocator need so much.
-const MEMORY_FLOOR: f64 = 40.0;
+/// Below this, in MiB, memory counts as quiet: event log and buffers fill up to it.
+const MEMORY_FLOOR: f64 = 32.0;
 /// The most memory during an attack, in MiB.
 const MEMORY_PEAK: f64 = 400.0;
 
@@ -157,10 +157,10 @@ impl Scene {
         )
     }
 
-    /// Resident memory, in MiB.
+    /// Resident memory in MiB, without the program's own pages, of which a debug build has many.
     fn memory(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.daemon.child().id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
     }
 
