@@ -100,9 +100,10 @@ impl Authority {
 /// Refuses what must not go any further.
 pub(super) fn check(head: &Parts, names: &ServedNames) -> Result<(), Problem> {
     framing(&head.headers)?;
-    let Some(authority) = authority(head)? else { return Ok(()) };
+    let authority = authority(head)?;
     let safe = matches!(head.method, Method::GET | Method::HEAD);
-    origin(&head.headers, &authority, safe)?;
+    origin(&head.headers, authority.as_ref(), safe)?;
+    let Some(authority) = authority else { return Ok(()) };
     if (!safe || of_a_browser(&head.headers)) && !names.has(&authority.host) {
         let detail = format!(
             "the request is for the host '{}', which this daemon's certificate does not name ({}): use an IP address, \
@@ -161,7 +162,7 @@ fn target(uri: &Uri) -> Result<Option<Authority>, String> {
 }
 
 /// Refuses what a page of another origin has a browser send. A link to a page of ours may be followed from anywhere.
-fn origin(headers: &HeaderMap, authority: &Authority, safe: bool) -> Result<(), Problem> {
+fn origin(headers: &HeaderMap, authority: Option<&Authority>, safe: bool) -> Result<(), Problem> {
     let refused = |what: String| {
         let detail = format!(
             "{what}: a web page of another origin may not have a browser do this; a program leaves that header out; \
@@ -180,7 +181,7 @@ fn origin(headers: &HeaderMap, authority: &Authority, safe: bool) -> Result<(), 
     if safe {
         return Ok(());
     }
-    let origin_is_ours = |text: &str| Authority::of_url(text).is_some_and(|origin| origin == *authority);
+    let origin_is_ours = |text: &str| authority.is_some() && Authority::of_url(text).as_ref() == authority;
     for value in headers.get_all(ORIGIN) {
         let text = String::from_utf8_lossy(value.as_bytes());
         if !origin_is_ours(&text) {
@@ -321,6 +322,13 @@ mod tests {
         ] {
             assert_eq!(change(bad), 403, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_request_without_a_host_has_no_origin_of_its_own() {
+        let post = |origin: &str| status("POST /submit HTTP/1.0", &[("Origin", origin)]);
+        assert_eq!([post("https://evil.example"), post("null"), post("")], [403; 3]);
+        assert_eq!(status("POST /submit HTTP/1.0", &[]), 200);
     }
 
     #[test]
