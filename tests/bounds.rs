@@ -256,8 +256,8 @@ fn attacks_on_the_server_cost_others_little_and_leave_nothing() {
             assert!(refused > 0, "one identity has its share");
         }),
     ];
-    // The last one leaves a status of megabytes behind.
-    attacks::fill(&scene.daemon, 30, 100);
+    // For the last one there is much to read.
+    attacks::fill(&scene.daemon, 8, 100);
     rows.push(
         scene.under("200 readers of nothing", |until| attacks::deaf(&scene.daemon, &scene.evil, until)),
     );
