@@ -22,7 +22,7 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -38,8 +38,9 @@ use crate::engine::simulated::SimulatedEngine;
 use crate::engine::{self, Endpoint, Engine};
 use crate::feed;
 use crate::http::accept::{self, Limits};
+use crate::http::fair_share::FairShare;
 use crate::http::tls::Tls;
-use crate::http::{self, Api};
+use crate::http::{self, Answers, Api, Expensive};
 use crate::journal::EventKind;
 use crate::metrics::{Expiry, Exposition, Metrics};
 use crate::observed::Cache;
@@ -53,6 +54,8 @@ use crate::store::memory::MemoryStore;
 use crate::store::redb::{self, Lock, RedbStore, Writer};
 use crate::store::{self, Store};
 use crate::worker::{self, Shop};
+
+mod descriptors;
 
 /// Threads of each runtime. Control needs one, and a second for when that one decodes a long list.
 const THREADS: usize = 2;
@@ -309,16 +312,19 @@ impl App {
         store.journal().note_general(EventKind::Started, started);
         greet(&settings, &listeners, &client, &store.durability())?;
 
-        let long = Arc::new(Semaphore::new(http::LONG_ANSWERS));
+        let limits = Limits::for_descriptors(descriptors::raise_limit(), settings.parallel);
+        let long = FairShare::new(http::long_answers(limits.connections));
         let exposition = Arc::new(Exposition::new(&metrics, sources.clone(), long.clone(), expiries));
+        let answers = Arc::new(Answers::new(&sources));
         let router = http::router(Api {
+            answers,
             store,
             sources,
             cache,
             feed,
             long,
             exposition,
-            forecasts: Arc::new(Semaphore::new(1)),
+            expensive: Expensive::default(),
             stop: stop.clone(),
         });
         // With the server, whose clients it works for.
@@ -327,7 +333,7 @@ impl App {
             listeners,
             Arc::new(ArcSwap::from_pointee(tls)),
             router,
-            Limits::default(),
+            limits,
             metrics,
             stop.clone(),
         ));

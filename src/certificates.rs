@@ -21,7 +21,7 @@ pub(crate) mod testing;
 
 use std::sync::{Arc, LazyLock};
 
-pub use details::{Details, Fingerprint};
+pub use details::{Details, Fingerprint, KeyUsage};
 pub use error::{CertificateError, Role};
 pub use identity::{Files, Identity};
 

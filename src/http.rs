@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
+use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,10 +23,13 @@ use crate::status::Sources;
 use crate::store::Store;
 
 pub mod accept;
+mod answers;
 mod backup;
 mod change;
 pub mod connection;
 mod events;
+mod expensive;
+pub mod fair_share;
 mod health;
 mod history;
 mod metrics;
@@ -38,22 +41,37 @@ mod plan;
 mod problem;
 mod query;
 mod reply;
+pub mod request_check;
+mod shared_answer;
 mod status;
 mod stream;
 mod submit;
 pub mod tls;
 mod wait;
 
+pub use answers::Answers;
+pub use expensive::Expensive;
+use fair_share::{FairShare, Permit};
 use openapi::Document;
 use peer::Peer;
 use problem::Problem;
+use request_check::ServedNames;
 
 /// The largest request body, in bytes: room for some thousand objects.
 const BODY_MAX_BYTES: usize = 1024 * 1024;
 
-/// Answers that may take as long as their client likes, waits and streams, at one time. Each holds a connection; so
-/// many leave a fifth of those that one address may have for those who only ask or submit.
+/// Answers that may take as long as their client likes, waits and streams, of one identity at one time while no other
+/// has any. Each holds a connection; so many leave a fifth of those that one address may have for those who only ask
+/// or submit.
 pub const LONG_ANSWERS: usize = 200;
+/// Such answers in all. An identity has half of what the others leave.
+const LONG_ANSWERS_IN_ALL: usize = 2 * LONG_ANSWERS;
+
+/// How many long answers there are where there are so many connections: a fifth of these is for those who only ask or
+/// submit.
+pub fn long_answers(connections: usize) -> usize {
+    (connections * 4 / 5).clamp(1, LONG_ANSWERS_IN_ALL)
+}
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -66,20 +84,23 @@ pub struct Api {
     pub cache: Arc<Cache>,
     /// What changes in the status.
     pub feed: Feed,
-    /// Places for answers that take long: [`LONG_ANSWERS`] of them.
-    pub long: Arc<Semaphore>,
+    /// Permits for answers that take long: as many as [`long_answers`] says.
+    pub long: Arc<FairShare>,
+    /// The answers that show everything.
+    pub answers: Arc<Answers>,
     /// What `/metrics` shows.
     pub exposition: Arc<Exposition>,
-    /// The turn to make a forecast: one at a time, so that a flood of them leaves a thread to everybody else.
-    pub forecasts: Arc<Semaphore>,
+    /// Turns for requests that cost much.
+    pub expensive: Expensive,
     /// Ends what waits.
     pub stop: CancellationToken,
 }
 
 impl Api {
-    /// A place for an answer that takes long, to be held until its end; refused where there is none left.
-    fn long_answer(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        self.long.clone().try_acquire_owned().map_err(|_| Problem::too_many_wait(LONG_ANSWERS))
+    /// A permit for an answer that takes long, to be held until its end; refused where there is none left, or this
+    /// client has its share.
+    fn long_answer(&self, peer: &Peer) -> Result<Permit, Problem> {
+        self.long.try_acquire(&peer.identity).map_err(Problem::too_many_wait)
     }
 }
 
@@ -91,6 +112,7 @@ pub fn router(api: Api) -> Router {
         .fallback(no_such_path)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .layer(Extension(Arc::new(Document::new(&declared))))
+        .layer(from_fn(only_valid_requests))
         .layer(from_fn_with_state(api.clone(), only_valid_peers))
         .layer(from_fn(note_route))
         .with_state(api)
@@ -158,6 +180,23 @@ async fn only_valid_peers(
         return Problem::expired(&peer).into_response();
     }
     next.run(request).await
+}
+
+/// Refuses what HTTP forbids, what a page of another origin has a browser ask, and a body that is too long: before
+/// any of it is read.
+async fn only_valid_requests(
+    Extension(names): Extension<ServedNames>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (head, body) = request.into_parts();
+    if let Err(problem) = request_check::check(&head, &names) {
+        return problem.into_response();
+    }
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|length| length <= BODY_MAX_BYTES) {
+        return next.run(Request::from_parts(head, body)).await;
+    }
+    submit::too_large().into_response()
 }
 
 /// Writes down which route a request takes, for the one who counts it: a path may be anything, a route may not.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 use x509_parser::objects::{oid_registry, oid2abbrev};
-use x509_parser::prelude::{ASN1Time, AttributeTypeAndValue, X509Name};
+use x509_parser::prelude::{ASN1Time, AttributeTypeAndValue, GeneralName, X509Certificate, X509Name};
 
 /// SHA-256 of a certificate's DER. Printed as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,6 +37,8 @@ pub struct Details {
     /// A comma, plus sign or backslash within a value has a backslash before it, and control characters are
     /// written as escapes, so that no value can pose as another part or as another line.
     pub subject: String,
+    /// The DNS names that it is for: of the alternative names, or the common name where there are no such.
+    pub names: Vec<String>,
     /// The first moment of validity.
     pub not_before: SystemTime,
     /// The last moment of validity.
@@ -51,10 +53,56 @@ impl Details {
         let (_, certificate) = x509_parser::parse_x509_certificate(der).map_err(|e| e.to_string())?;
         Ok(Details {
             subject: subject(certificate.subject()),
+            names: names(&certificate),
             not_before: system_time(certificate.validity().not_before),
             not_after: system_time(certificate.validity().not_after),
             fingerprint: Fingerprint::of(der),
         })
+    }
+}
+
+/// What the key of a certificate may be used for. One without that extension may be used for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyUsage {
+    /// `digitalSignature`: to sign handshakes.
+    pub sign_handshakes: bool,
+    /// `keyCertSign`: to sign certificates.
+    pub sign_certificates: bool,
+}
+
+impl KeyUsage {
+    /// Of a certificate in DER. One that cannot be read may be used for nothing.
+    pub fn of(der: &[u8]) -> KeyUsage {
+        let usage = |sign_handshakes, sign_certificates| KeyUsage { sign_handshakes, sign_certificates };
+        let Ok((_, certificate)) = x509_parser::parse_x509_certificate(der) else {
+            return usage(false, false);
+        };
+        match certificate.key_usage() {
+            Ok(None) => usage(true, true),
+            Ok(Some(extension)) => {
+                usage(extension.value.digital_signature(), extension.value.key_cert_sign())
+            }
+            Err(_) => usage(false, false),
+        }
+    }
+}
+
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let alternatives = certificate.subject_alternative_name().ok().flatten();
+    let dns =
+        alternatives.iter().flat_map(|names| &names.value.general_names).filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            _ => None,
+        });
+    let names: Vec<String> = dns.collect();
+    match names.is_empty() {
+        true => certificate
+            .subject()
+            .iter_common_name()
+            .filter_map(|name| name.as_str().ok())
+            .map(str::to_owned)
+            .collect(),
+        false => names,
     }
 }
 

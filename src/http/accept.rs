@@ -5,11 +5,17 @@
 //! that nobody who is silent or slow keeps others waiting. The stop signal ends the loops first (and with them
 //! the listening), then each connection after the answer it is at.
 //!
-//! What never happens: a loop does not end before the stop signal, whatever `accept` returns, and it does not
-//! spin. No connection is without a place in the count, and none outlives [`serve`].
+//! A connection is counted twice. Until its client has shown a certificate it is one of the [`handshakes`], of which
+//! the oldest gives way to a new one. Then it takes one of the connections, of which each address has its share
+//! ([`slots`]) and each identity ([`FairShare`]). So whoever has no certificate takes nothing from those who have.
+//!
+//! What never happens: a loop does not end before the stop signal, whatever `accept` returns, it does not wait for a
+//! client, and it does not spin. No connection is without a place in a count, and none outlives [`serve`].
 
 mod bind;
 mod handshake;
+mod handshake_rate;
+mod handshakes;
 mod limits;
 mod slots;
 mod throttle;
@@ -23,7 +29,6 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -34,9 +39,14 @@ pub use bind::{BindError, bind};
 pub use limits::*;
 pub(super) use throttle::Throttle;
 
-use self::handshake::handshake;
+use self::handshake::{Refusal, handshake};
+use self::handshake_rate::HandshakeRate;
+use self::handshakes::{Handshake, Handshakes};
 use self::slots::{Share, Slots};
 use super::connection::{Progress, Shared, serve_connection};
+use super::fair_share::{FairShare, NoPermit, Permit};
+use super::peer::Peer;
+use super::request_check::ServedNames;
 use super::tls::Tls;
 use crate::metrics::Metrics;
 
@@ -77,6 +87,9 @@ pub async fn serve(
     let server = Arc::new(Server {
         tls,
         slots: Slots::new(&limits),
+        permits: FairShare::new(limits.connections),
+        handshakes: Handshakes::new(&limits),
+        rate: HandshakeRate::new(&limits),
         shared: Arc::new(Shared::new(router, limits, shutdown.clone(), throttle, metrics)),
         connections: TaskTracker::new(),
         cut: CancellationToken::new(),
@@ -96,6 +109,9 @@ pub async fn serve(
 struct Server {
     tls: Arc<ArcSwap<Tls>>,
     slots: Arc<Slots>,
+    permits: Arc<FairShare>,
+    handshakes: Arc<Handshakes>,
+    rate: Arc<HandshakeRate>,
     shared: Arc<Shared>,
     connections: TaskTracker,
     /// The time for draining is over: connections are dropped wherever they are.
@@ -163,11 +179,7 @@ async fn accept_loop(listener: TcpListener, server: Arc<Server>) {
         match accepted {
             Ok((tcp, address)) => {
                 pause = FIRST_PAUSE;
-                tokio::select! {
-                    biased;
-                    () = stop.cancelled() => return,
-                    () = admit(tcp, address, &server) => {}
-                }
+                admit(tcp, address, &server);
             }
             Err(e) if concerns_one_client(&e) => debug!("a client went away before it was accepted: {e}"),
             Err(e) => {
@@ -177,6 +189,8 @@ async fn accept_loop(listener: TcpListener, server: Arc<Server>) {
                         "connections cannot be accepted ({e}): raise the limit of open files (ulimit -n) if it is that; trying again"
                     );
                 }
+                // Its descriptor is free in a moment.
+                server.handshakes.evict_one();
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => return,
@@ -195,46 +209,38 @@ fn concerns_one_client(e: &io::Error) -> bool {
     matches!(e.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | TimedOut)
 }
 
-/// Finds a place for the connection and starts its task. If the daemon is full the loop waits here, and the
-/// kernel keeps the next ones.
-async fn admit(tcp: TcpStream, address: SocketAddr, server: &Arc<Server>) {
-    let Some(share) = server.slots.share(address.ip()) else {
-        let limit = server.shared.limits.connections_per_address;
-        server.shared.metrics.connection_refused("share");
-        server.shared.throttle.log(
+/// Counts the connection among the handshakes and starts its task; closes it at once where its address has all of its
+/// connections.
+fn admit(tcp: TcpStream, address: SocketAddr, server: &Arc<Server>) {
+    if server.slots.full(address.ip()) {
+        refuse(
+            server,
             "share",
             address,
-            "refused",
-            &format!("its address has {limit} connections already"),
+            &format!("its address has {} connections already", server.shared.limits.connections_per_address),
         );
         return;
-    };
-    if server.slots.full()
-        && let Some(more) = server.shared.throttle.pass("full")
-    {
-        let limit = server.shared.limits.connections;
-        warn!(more, "all {limit} connections are in use: new ones wait");
     }
-    let Some(place) = server.slots.any().await else { return };
-    server.connections.spawn(connection(tcp, address, server.clone(), (share, place)));
+    let pending = server.handshakes.begin(address.ip());
+    server.connections.spawn(connection(tcp, address, server.clone(), pending));
 }
 
-async fn connection(
-    tcp: TcpStream,
-    address: SocketAddr,
-    server: Arc<Server>,
-    place: (Share, OwnedSemaphorePermit),
-) {
+fn refuse(server: &Server, kind: &'static str, address: SocketAddr, reason: &str) {
+    server.shared.metrics.connection_refused(kind);
+    server.shared.throttle.log(kind, address, "refused", reason);
+}
+
+async fn connection(tcp: TcpStream, address: SocketAddr, server: Arc<Server>, pending: Handshake) {
     let open = server.shared.metrics.connection();
     tokio::select! {
         biased;
         () = server.cut.cancelled() => {}
-        () = converse(tcp, address, &server) => {}
+        () = converse(tcp, address, &server, pending) => {}
     }
-    drop((open, place));
+    drop(open);
 }
 
-async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server) {
+async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server, pending: Handshake) {
     // Answers are written whole; to hold them back for a fuller packet only costs time.
     if let Err(e) = tcp.set_nodelay(true) {
         debug!(peer = %address, "TCP_NODELAY: {e}");
@@ -242,17 +248,61 @@ async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server) {
     if let Err(e) = notice_vanished(&tcp, &server.shared.limits) {
         debug!(peer = %address, "the kernel keeps its own patience with a client that vanishes: {e}");
     }
-    let tls = server.tls.load_full();
     let progress = Progress::new();
     let greeted = tokio::select! {
         biased;
         () = server.shared.stop.cancelled() => return,
-        greeted = handshake(tcp, address, &tls, progress.clone(), &server.shared.limits) => greeted,
+        () = pending.evicted() => Err(Refusal::crowded()),
+        greeted = greet(tcp, address, progress.clone(), server) => greeted,
     };
     match greeted {
-        Ok((stream, peer)) => serve_connection(stream, Arc::new(peer), progress, &server.shared).await,
-        Err(refusal) => refusal.settle(address, &server.shared).await,
+        Ok((stream, peer, names, places)) => {
+            drop(pending);
+            serve_connection(stream, Arc::new(peer), names, progress, &server.shared).await;
+            drop(places);
+        }
+        // Until the client has read why, it is among the handshakes.
+        Err(refusal) => tokio::select! {
+            () = refusal.settle(address, &server.shared) => {}
+            () = pending.evicted() => {}
+        },
     }
+}
+
+/// Performs the handshake, and finds the client's places among the connections.
+async fn greet(
+    tcp: TcpStream,
+    address: SocketAddr,
+    progress: Arc<Progress>,
+    server: &Server,
+) -> Result<(handshake::Stream, Peer, ServedNames, (Share, Permit)), Refusal> {
+    let limits = &server.shared.limits;
+    let tls = server.tls.load_full();
+    let token = async |tcp: &TcpStream| {
+        server.rate.token(address.ip(), server.slots.has_any(address.ip()), tcp).await
+    };
+    let (stream, peer, token) = handshake(tcp, address, &tls, progress, limits, token).await?;
+    // One identity that connects again and again has to be paid for, too.
+    if server.shared.may_connect(&peer.identity) {
+        token.give_back();
+    }
+    let Some(share) = server.slots.share(address.ip()) else {
+        let reason = format!("its address has {} connections already", limits.connections_per_address);
+        return Err(Refusal::new("share", &reason));
+    };
+    if server.permits.in_use() >= limits.connections
+        && let Some(more) = server.shared.throttle.pass("full")
+    {
+        warn!(more, "all {} connections are in use: new ones wait", limits.connections);
+    }
+    let permit = match timeout(limits.handshake, server.permits.acquire(&peer.identity)).await {
+        Ok(Ok(permit)) => permit,
+        Ok(Err(why @ (NoPermit::ShareUsed { .. } | NoPermit::Exhausted { .. }))) => {
+            return Err(Refusal::new("identity", &format!("of the connections {why}")));
+        }
+        Err(_) => return Err(Refusal::new("full", "no connection became free in time")),
+    };
+    Ok((stream, peer, tls.names().clone(), (share, permit)))
 }
 
 /// A client whose machine died or fell asleep says nothing and takes nothing; the kernel would keep its connection for a

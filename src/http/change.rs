@@ -18,18 +18,19 @@ use tracing::info;
 use utoipa::ToSchema;
 
 use super::connection::AnswerDeadline;
+use super::fair_share::Permit;
 use super::peer::Peer;
 use super::problem::Problem;
 use super::query::Query;
 use super::{Api, objects, plan, reply, wait};
-use crate::store::{Committed, Effect, Precondition, StoreError, Transaction};
+use crate::store::{Committed, Effect, MAX_OBJECTS, Precondition, StoreError, Transaction};
 
 /// The longest `?wait=`: a rollout that takes longer is better asked about than waited for on one connection.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// What a request that changes something brings along beside its path and its body.
 pub(super) struct Caller {
-    peer: Arc<Peer>,
+    pub(super) peer: Arc<Peer>,
     deadline: AnswerDeadline,
     query: Option<String>,
     headers: HeaderMap,
@@ -53,7 +54,8 @@ pub(super) struct Manner {
     /// What must hold.
     pub(super) precondition: Precondition,
     wait: Option<Duration>,
-    dry_run: bool,
+    /// Nothing is to be done.
+    pub(super) dry_run: bool,
 }
 
 impl Caller {
@@ -67,6 +69,13 @@ impl Caller {
             dry_run: query.flag("dry_run")?,
             query,
         })
+    }
+}
+
+impl Manner {
+    /// How many objects an array may hold.
+    pub(super) fn most_objects(&self) -> usize {
+        if self.dry_run { plan::DRY_RUN_OBJECTS } else { MAX_OBJECTS }
     }
 }
 
@@ -113,22 +122,29 @@ impl Receipt {
     }
 }
 
-/// Makes a change in the manner that was asked for, and answers.
+/// Makes a change in the manner that was asked for, and answers. A `permit` for an expensive request is held until it
+/// is committed.
 pub(super) async fn change(
     api: &Api,
     caller: &Caller,
     manner: &Manner,
     transaction: Transaction,
     shape: Shape,
+    permit: Option<Permit>,
 ) -> Result<Response, Problem> {
     let by = caller.peer.subject.as_str().into();
     let transaction = Transaction { precondition: manner.precondition, by, ..transaction };
     if manner.dry_run {
+        let _permit = match permit {
+            Some(permit) => permit,
+            None => api.expensive.permit(&caller.peer).await?,
+        };
         return plan::rehearse(api, &transaction).await;
     }
     // Whoever cannot be kept waiting is told so before anything is done.
-    let _place = manner.wait.map(|_| api.long_answer()).transpose()?;
+    let _place = manner.wait.map(|_| api.long_answer(&caller.peer)).transpose()?;
     let committed = commit(api, &caller.peer, transaction).await?;
+    drop(permit);
     let answer = match manner.wait {
         None => {
             let receipts: Vec<Receipt> = committed.iter().map(Receipt::of).collect();
@@ -137,7 +153,7 @@ pub(super) async fn change(
         }
         Some(wait) => {
             caller.deadline.allow(wait);
-            wait::until_settled(api, &committed, wait, shape).await
+            wait::until_settled(api, &caller.peer, &committed, wait, shape).await
         }
     };
     Ok(match (shape, committed.as_slice()) {

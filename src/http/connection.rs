@@ -57,7 +57,7 @@ use self::progress::Overdue;
 use super::accept::{Limits, Throttle};
 use super::peer::Peer;
 use super::problem::Problem;
-use crate::certificates::Fingerprint;
+use super::request_check::ServedNames;
 use crate::metrics::Metrics;
 
 /// The most of a request's head, and of what is read ahead, in bytes a connection: 64 KiB is eight times what
@@ -71,7 +71,9 @@ pub(super) struct Shared {
     pub(super) throttle: Throttle,
     pub(super) metrics: Arc<Metrics>,
     router: Router,
-    rate: DefaultKeyedRateLimiter<Fingerprint>,
+    rate: DefaultKeyedRateLimiter<Arc<str>>,
+    /// Handshakes of an identity, at the rate of its requests.
+    connects: DefaultKeyedRateLimiter<Arc<str>>,
 }
 
 impl Shared {
@@ -83,17 +85,25 @@ impl Shared {
         metrics: Arc<Metrics>,
     ) -> Shared {
         let quota = Quota::per_second(limits.requests_per_second).allow_burst(limits.request_burst);
-        Shared { limits, stop, throttle, metrics, router, rate: DefaultKeyedRateLimiter::keyed(quota) }
+        let [rate, connects] = [(); 2].map(|()| DefaultKeyedRateLimiter::keyed(quota));
+        Shared { limits, stop, throttle, metrics, router, rate, connects }
     }
 
     /// Drops the rate limiter's memory of identities that have all of their burst again: nothing is lost by it.
     pub(super) fn forget_quiet_identities(&self) {
-        self.rate.retain_recent();
-        self.rate.shrink_to_fit();
+        for limiter in [&self.rate, &self.connects] {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+        }
+    }
+
+    /// Whether an identity connects no more often than it may ask.
+    pub(super) fn may_connect(&self, identity: &Arc<str>) -> bool {
+        self.connects.check_key(identity).is_ok()
     }
 
     /// How long an identity must wait before its next request; `None` if it may ask now.
-    fn wait(&self, identity: &Fingerprint) -> Option<Duration> {
+    fn wait(&self, identity: &Arc<str>) -> Option<Duration> {
         let too_early = self.rate.check_key(identity).err()?;
         Some(too_early.wait_time_from(self.rate.clock().now()))
     }
@@ -103,11 +113,12 @@ impl Shared {
 pub(super) async fn serve_connection(
     stream: TlsStream<Watched<TcpStream>>,
     peer: Arc<Peer>,
+    names: ServedNames,
     progress: Arc<Progress>,
     shared: &Arc<Shared>,
 ) {
     progress.greeted();
-    let service = Answering { peer: peer.clone(), progress: progress.clone(), shared: shared.clone() };
+    let service = Answering { peer: peer.clone(), names, progress: progress.clone(), shared: shared.clone() };
     let mut connection = http1::Builder::new()
         // The progress has the finer deadlines.
         .header_read_timeout(None)
@@ -179,6 +190,7 @@ async fn close(mut stream: TlsStream<Watched<TcpStream>>, still_sending: bool, b
 #[derive(Clone)]
 struct Answering {
     peer: Arc<Peer>,
+    names: ServedNames,
     progress: Arc<Progress>,
     shared: Arc<Shared>,
 }
@@ -202,7 +214,7 @@ impl Answering {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let Shared { limits, router, metrics, .. } = &*self.shared;
         let asked = metrics.requests.begin(request.method());
-        if let Some(wait) = self.shared.wait(&self.peer.fingerprint) {
+        if let Some(wait) = self.shared.wait(&self.peer.identity) {
             asked.answered(StatusCode::TOO_MANY_REQUESTS, false);
             return too_many_requests(wait, limits);
         }
@@ -213,6 +225,7 @@ impl Answering {
         };
         let deadline = AnswerDeadline::new(limits.handler, reading);
         head.extensions.insert(self.peer.clone());
+        head.extensions.insert(self.names.clone());
         head.extensions.insert(deadline.clone());
         head.extensions.insert(asked.route());
         let what = format!("{} {}", head.method, head.uri.path());

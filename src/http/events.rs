@@ -1,7 +1,9 @@
 //! `GET /events`: what the manager did, and why.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -10,9 +12,10 @@ use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
+use super::peer::Peer;
 use super::problem::Problem;
 use super::query::{Query, bad};
-use super::stream::Item;
+use super::stream::{End, Item};
 use super::{Api, stream as answers};
 use crate::journal::{Event, Journal, MAX_EVENTS};
 use crate::model::ObjectName;
@@ -50,6 +53,7 @@ const BATCH: usize = 100;
 pub(super) async fn events(
     State(api): State<Api>,
     RawQuery(query): RawQuery,
+    Extension(peer): Extension<Arc<Peer>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = Query::read(query.as_deref(), &["tail", "since", "follow", "object"])?;
@@ -71,13 +75,13 @@ pub(super) async fn events(
     };
     let follow = query.text("follow").is_none() || query.flag("follow")?;
     let since: Option<EventId> = answers::since(&headers, &query)?;
-    let place = api.long_answer()?;
+    let place = api.long_answer(&peer)?;
     let reading = Reading::begin(api.store.journal().clone(), since, tail.unwrap_or(TAIL), follow, object);
     let items = stream::unfold(reading, |mut reading| async move {
         let item = reading.next().await?;
         Some((item, reading))
     });
-    Ok(answers::answer(&headers, items, place))
+    Ok(answers::answer(&headers, items, place, End::of(&peer, api.sources.clock)))
 }
 
 /// The number of an event, as a client gives it.
@@ -158,8 +162,9 @@ impl Reading {
             let until = self.until.unwrap_or(u64::MAX);
             let wanted =
                 batch.events.iter().filter(|event| event.id <= until && concerns(&self.object, event));
-            self.ready
-                .extend(wanted.map(|event| item(Some(event.id.to_string()), event.kind.word(), &**event)));
+            self.ready.extend(
+                wanted.map(|event| Item::new(Some(event.id.to_string()), event.kind.word(), &**event)),
+            );
         }
     }
 }
@@ -170,16 +175,7 @@ fn concerns(object: &Option<String>, event: &Event) -> bool {
 
 fn missed(count: u64) -> Item {
     let text = format!("{count} events were not seen and are gone: the last {MAX_EVENTS} are kept");
-    item(None, "missed", &Missed { kind: "missed", missed: count, text })
-}
-
-fn item(id: Option<String>, kind: &'static str, told: &impl Serialize) -> Item {
-    let mut json = serde_json::to_vec(told).unwrap_or_else(|error| {
-        tracing::error!(%error, "an event cannot be written");
-        b"{}".to_vec()
-    });
-    json.push(b'\n');
-    Item { id, kind, json: json.into() }
+    Item::new(None, "missed", &Missed { kind: "missed", missed: count, text })
 }
 
 #[cfg(test)]

@@ -132,5 +132,5 @@ pub(super) async fn rollback(
     let name = named(name)?;
     let name = ObjectName::parse(&name).ok_or_else(|| missing(&api, &name))?;
     let transaction = Transaction::of([Change::Rollback { name, to }]);
-    change(&api, &caller, &manner, transaction, Shape::One).await
+    change(&api, &caller, &manner, transaction, Shape::One, None).await
 }

@@ -9,12 +9,12 @@ use super::change::{Caller, Shape, change};
 use super::openapi::{Answers, Manners};
 use super::problem::Problem;
 use super::query::Query;
-use super::{Api, reply};
+use super::{Api, answers, reply};
 use crate::model::{Object, ObjectName};
 use crate::store::{Change, Transaction};
 
 /// An object as it was submitted, with its generation.
-fn as_submitted(object: &Object) -> Value {
+pub(super) fn as_submitted(object: &Object) -> Value {
     let mut fields = Map::new();
     fields.insert("Generation".to_owned(), json!(object.generation));
     fields.extend(object.spec.submitted.as_object().cloned().unwrap_or_default());
@@ -33,10 +33,7 @@ fn as_submitted(object: &Object) -> Value {
 )]
 pub(super) async fn all(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     Query::read(query.as_deref(), &[])?;
-    let objects = api.sources.objects.borrow().clone();
-    let live: Vec<Value> =
-        objects.values().filter(|o| o.deleted.is_none()).map(|o| as_submitted(o)).collect();
-    Ok(reply::ok(&live))
+    Ok(reply::written(answers::objects(&api).await?))
 }
 
 /// What was submitted for one object
@@ -87,7 +84,7 @@ pub(super) async fn delete(
     let manner = caller.manner(&[])?;
     let name = named(name)?;
     let name = ObjectName::parse(&name).ok_or_else(|| missing(&api, &name))?;
-    change(&api, &caller, &manner, Transaction::of([Change::Delete(name)]), Shape::One).await
+    change(&api, &caller, &manner, Transaction::of([Change::Delete(name)]), Shape::One, None).await
 }
 
 /// The name in a path.

@@ -18,6 +18,7 @@ use utoipa::openapi::security::SecurityScheme;
 use super::events::Missed;
 use super::plan::Rehearsed;
 use super::problem::{PROBLEM, Problem};
+use super::stream::Ended;
 use super::wait::Settled;
 use crate::journal::Event;
 
@@ -38,7 +39,7 @@ pub(super) use streams::Watch;
                        Docker Swarm. All requests need mutual TLS.",
     ),
     security(("certificate" = [])),
-    components(schemas(Problem, Settled, Rehearsed, Event, Missed)),
+    components(schemas(Problem, Settled, Rehearsed, Event, Missed, Ended)),
 )]
 struct Head;
 
@@ -161,8 +162,11 @@ fn complete(operation: &mut Value) {
     for (status, meaning) in [
         (
             "403",
-            "The client's certificate has expired, or is the daemon's own, which may only ask whether it lives.",
+            "The client's certificate has expired, or is the daemon's own, which may only ask whether it lives; or a web page of another origin has a browser ask.",
         ),
+        ("400", "The request cannot be read: the Host, a query parameter, or what else is said here."),
+        ("413", "The body is too long."),
+        ("421", "The Host is a name that the daemon's certificate does not have."),
         ("429", "This identity asks too often."),
         ("500", "A mistake in the program; the log tells more."),
         ("503", "The daemon did not get to an answer in time, or is stopping."),

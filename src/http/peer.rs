@@ -4,7 +4,8 @@
 //! as an `Arc<Peer>` (take it with `Extension<Arc<Peer>>`). It decides nothing: handlers ask it.
 
 use std::net::SocketAddr;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::CertificateDer;
 
@@ -19,6 +20,9 @@ pub struct Peer {
     pub subject: String,
     /// SHA-256 of the certificate.
     pub fingerprint: Fingerprint,
+    /// Who limits apply to: the subject, which the CA vouches for, so that a renewed or a second certificate is no
+    /// second share; the fingerprint where the subject is empty.
+    pub identity: Arc<str>,
     /// The peer holds the daemon's own certificate, which is not for clients: it may ask for `/healthz` and
     /// `/readyz` and for nothing else.
     pub health_only: bool,
@@ -46,7 +50,16 @@ impl Peer {
     ) -> Result<Peer, PeerError> {
         let Details { subject, fingerprint, not_after, .. } =
             Details::read(certificate).map_err(PeerError::Unreadable)?;
-        Ok(Peer { address, subject, fingerprint, health_only, not_after })
+        let identity = match subject.as_str() {
+            "" => fingerprint.to_string().into(),
+            subject => subject.into(),
+        };
+        Ok(Peer { address, subject, fingerprint, identity, health_only, not_after })
+    }
+
+    /// How long the certificate is still valid, at `now`.
+    pub fn validity_left(&self, now: SystemTime) -> Duration {
+        self.not_after.duration_since(now).unwrap_or_default()
     }
 
     /// The certificate has ended since the handshake: ask on each request, for connections live long.

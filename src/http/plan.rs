@@ -1,25 +1,37 @@
 //! `GET /plan` and `?dry_run`: what would be done, with nothing done.
 //!
 //! A forecast is much work for one thread and none for anybody else. So it is made on a thread of its own, one
-//! forecast at a time however many are asked for, and within a [`Budget`]; who asks for more waits in turn, and
-//! submits and the status are not held up by it.
+//! forecast at a time however many are asked for, within a [`Budget`] and for [`FORECAST`] at the most; who asks for
+//! more waits in turn, and submits and the status are not held up by it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::change::{Receipt, refused};
+use super::peer::Peer;
 use super::problem::Problem;
 use super::query::Query;
 use super::{Api, reply};
 use crate::model::{Container, Object, ObjectName};
 use crate::planner::forecast::{Budget, Forecast, Present, forecast};
-use crate::store::{self, Desired, Effect, Transaction};
+use crate::store::{self, Change, Desired, Effect, Transaction};
+
+/// The most objects of one dry run.
+pub(super) const DRY_RUN_OBJECTS: usize = 1_000;
+/// The most containers of one dry run, the sum of `Count`: as many as an answer has lines, twice one object's.
+const DRY_RUN_CONTAINERS: u64 = 20_000;
+/// The longest that one forecast is worked on. What it has not come to by then is left out, as `Truncated` says.
+const FORECAST: Duration = Duration::from_secs(5);
 
 /// The answer to `GET /plan`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -68,8 +80,13 @@ pub(super) struct Planned<Head> {
         (status = 400, description = "A query parameter is not known."),
     )
 )]
-pub(super) async fn all(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+pub(super) async fn all(
+    State(api): State<Api>,
+    Extension(peer): Extension<Arc<Peer>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
     Query::read(query.as_deref(), &[])?;
+    let _permit = api.expensive.permit(&peer).await?;
     let objects: Vec<Arc<Object>> = {
         let objects = api.sources.objects.borrow().clone();
         let present = api.cache.present().borrow().clone();
@@ -87,6 +104,18 @@ pub(super) async fn all(State(api): State<Api>, RawQuery(query): RawQuery) -> Re
 
 /// Answers what a change would do. Whatever would have it refused has it refused here, too.
 pub(super) async fn rehearse(api: &Api, transaction: &Transaction) -> Result<Response, Problem> {
+    let count = |change: &Change| match change {
+        Change::Put(spec) => u64::from(spec.count),
+        _ => 0,
+    };
+    let containers: u64 = transaction.changes.iter().map(count).sum();
+    if containers > DRY_RUN_CONTAINERS {
+        let detail = format!(
+            "the sum of Count is {containers}; allowed in one dry run are up to {DRY_RUN_CONTAINERS}: try it in several \
+             parts; nothing was done"
+        );
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Dry run too large", detail).at("Count"));
+    }
     let before =
         Desired { objects: api.store.objects().borrow().clone(), quarantined: api.store.quarantined() };
     let (_, committed) =
@@ -106,8 +135,12 @@ fn planned<Head>(heads: Vec<Head>, forecasts: Vec<Forecast>) -> Vec<Planned<Head
 /// Foretells what is to come for each of these objects, in the world as it is now.
 async fn foretell(api: &Api, objects: Vec<Arc<Object>>) -> Result<Vec<Forecast>, Problem> {
     let (sources, cache) = (api.sources.clone(), api.cache.clone());
-    let turn = api.forecasts.clone().acquire_owned().await;
-    let made = tokio::task::spawn_blocking(move || {
+    let turn = api.expensive.forecast().await;
+    let cancelled = CancellationToken::new();
+    // Also where the client leaves, and this with it.
+    let _ended = cancelled.clone().drop_guard();
+    let mut budget = Budget { cancelled: cancelled.clone(), ..Budget::default() };
+    let mut made = tokio::task::spawn_blocking(move || {
         let engine = cache.engine().borrow().clone();
         let evidence = engine.evidence(&sources.endpoint);
         let present = Present { evidence: &evidence, nodes: &engine.nodes, now: sources.clock.now() };
@@ -115,7 +148,6 @@ async fn foretell(api: &Api, objects: Vec<Arc<Object>>) -> Result<Vec<Forecast>,
         for container in cache.all() {
             there.entry(container.marks.object.clone()).or_default().push(container);
         }
-        let mut budget = Budget::default();
         let mut one = |object: &Arc<Object>| {
             let containers = there.remove(&object.spec.name).unwrap_or_default();
             forecast(object, containers, present, &mut budget)
@@ -125,7 +157,14 @@ async fn foretell(api: &Api, objects: Vec<Arc<Object>>) -> Result<Vec<Forecast>,
         drop(turn);
         made
     });
-    made.await.map_err(|died| {
+    let made = match timeout(FORECAST, &mut made).await {
+        Ok(made) => made,
+        Err(_) => {
+            cancelled.cancel();
+            made.await
+        }
+    };
+    made.map_err(|died| {
         let detail = format!("the forecast died: {died}; nothing was done");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Forecast died", detail)
     })

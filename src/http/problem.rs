@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::fair_share::NoPermit;
 use super::peer::Peer;
 use super::reply;
 use crate::model::ObjectName;
@@ -63,6 +64,11 @@ impl Problem {
         self
     }
 
+    /// With the number of seconds after which to come back.
+    pub(super) fn retry_after(self, seconds: u16) -> Problem {
+        Problem { retry_after: Some(seconds), ..self }
+    }
+
     /// With further members, for programs.
     pub(super) fn with(self, members: Map<String, Value>) -> Problem {
         Problem { members: Some(Box::new(members)), ..self }
@@ -92,9 +98,9 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, "No such object", format!("there is no object '{name}'{hint}"))
     }
 
-    pub(super) fn too_many_wait(limit: usize) -> Problem {
+    pub(super) fn too_many_wait(why: NoPermit) -> Problem {
         let detail = format!(
-            "{limit} requests wait or watch already, which is the limit; nothing was done; come back as Retry-After says"
+            "of the requests that may wait or watch at a time {why}; nothing was done; come back as Retry-After says"
         );
         Problem {
             retry_after: Some(5),

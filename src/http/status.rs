@@ -1,5 +1,8 @@
 //! `/status`: how everything is doing, now, or with `?watch` from now on.
 
+use std::sync::Arc;
+
+use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
@@ -7,10 +10,11 @@ use axum::response::Response;
 use futures_util::stream;
 
 use super::openapi::Watch;
+use super::peer::Peer;
 use super::problem::Problem;
 use super::query::{Query, bad};
-use super::stream::Item;
-use super::{Api, objects, reply, stream as answers};
+use super::stream::{End, Item};
+use super::{Api, answers as shared, objects, reply, stream as answers};
 use crate::model::ObjectName;
 use crate::status::{ClusterStatus, ObjectStatus};
 
@@ -37,13 +41,14 @@ use crate::status::{ClusterStatus, ObjectStatus};
 pub(super) async fn all(
     State(api): State<Api>,
     RawQuery(query): RawQuery,
+    Extension(peer): Extension<Arc<Peer>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = Query::read(query.as_deref(), &["watch", "since"])?;
     if watched(&query)? {
-        return watch(&api, &headers, &query, None).await;
+        return watch(&api, &peer, &headers, &query, None).await;
     }
-    Ok(reply::ok(&api.sources.cluster()))
+    Ok(reply::written(shared::status(&api).await?))
 }
 
 /// How one object is doing
@@ -72,13 +77,14 @@ pub(super) async fn one(
     State(api): State<Api>,
     name: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
+    Extension(peer): Extension<Arc<Peer>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = Query::read(query.as_deref(), &["watch", "since"])?;
     let name = objects::named(name)?;
     let parsed = ObjectName::parse(&name).ok_or_else(|| objects::missing(&api, &name))?;
     if watched(&query)? {
-        return watch(&api, &headers, &query, Some(parsed)).await;
+        return watch(&api, &peer, &headers, &query, Some(parsed)).await;
     }
     match api.sources.object(&parsed) {
         Some(status) => Ok(reply::tagged(reply::ok(&status), status.generation)),
@@ -97,12 +103,13 @@ fn watched(query: &Query) -> Result<bool, Problem> {
 /// Everything, or `only` one object, as it changes.
 async fn watch(
     api: &Api,
+    peer: &Arc<Peer>,
     headers: &HeaderMap,
     query: &Query,
     only: Option<ObjectName>,
 ) -> Result<Response, Problem> {
     let since = answers::since(headers, query)?;
-    let place = api.long_answer()?;
+    let place = api.long_answer(peer)?;
     let name = only.as_ref().map(ObjectName::to_string).unwrap_or_default();
     let watching = api.feed.watch(since, only).await.ok_or_else(|| objects::missing(api, &name))?;
     let items = stream::unfold(watching, |mut watching| async move {
@@ -110,5 +117,5 @@ async fn watch(
         let item = Item { id: Some(line.id.to_string()), kind: line.kind.word(), json: line.json };
         Some((item, watching))
     });
-    Ok(answers::answer(headers, items, place))
+    Ok(answers::answer(headers, items, place, End::of(peer, api.sources.clock)))
 }

@@ -5,12 +5,16 @@
 //! curl and scripts, or server-sent events, for browsers and whoever asks for them with `Accept`. In both forms
 //! something is sent each [`KEEP_ALIVE`], so that everything between here and the client sees that it lives.
 //!
+//! A stream ends with its client's certificate, and after [`LONGEST`]: an item of the kind `end` says so, and is the
+//! last one.
+//!
 //! A stream holds its place among the long answers until its body is dropped: when the client has left or takes
 //! nothing, or the server stops, which are all for the connection to find out.
 
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -18,16 +22,25 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
 
+use super::fair_share::Permit;
 use super::negotiate;
+use super::peer::Peer;
 use super::problem::Problem;
 use super::query::{self, Query};
+use crate::clock::Clock;
 use crate::model::strict::shown;
 
 /// Without anything to say for this long, that is said: proxies cut what is silent for 60 s, and often for 30 s.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The longest that a stream lasts. Who follows it connects again, and shows a certificate and rights as they are then.
+pub(super) const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
+/// A certificate's end is noticed within this long, also where the wall clock was moved.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
 
 /// Where a client says what it had last: a browser does so by itself when it connects again.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -40,6 +53,18 @@ pub(super) struct Item {
     pub(super) kind: &'static str,
     /// JSON in one line, and a newline.
     pub(super) json: Bytes,
+}
+
+impl Item {
+    /// Writes it.
+    pub(super) fn new(id: Option<String>, kind: &'static str, told: &impl Serialize) -> Item {
+        let mut json = serde_json::to_vec(told).unwrap_or_else(|error| {
+            tracing::error!(%error, "an item of a stream cannot be written");
+            b"{}".to_vec()
+        });
+        json.push(b'\n');
+        Item { id, kind, json: json.into() }
+    }
 }
 
 /// How it is written.
@@ -83,19 +108,87 @@ impl Form {
     }
 }
 
-/// An answer of all `items`, in the form asked for.
+/// When a stream ends by itself.
+pub(super) struct End {
+    peer: Arc<Peer>,
+    clock: Clock,
+    longest: Instant,
+}
+
+impl End {
+    /// For a stream to this client that begins now.
+    pub(super) fn of(peer: &Arc<Peer>, clock: Clock) -> End {
+        End { peer: peer.clone(), clock, longest: Instant::now() + LONGEST }
+    }
+
+    /// Why the stream is over, if it is.
+    fn reached(&self) -> Option<String> {
+        if self.peer.expired(self.clock.now().system()) {
+            return Some("the client certificate has expired: connect again with a new one".to_owned());
+        }
+        let longest = humantime::format_duration(LONGEST);
+        (Instant::now() >= self.longest)
+            .then(|| format!("a stream lasts {longest} at most: connect again to go on"))
+    }
+
+    /// The next moment at which to look, as seen from now.
+    fn look_in(&self) -> Duration {
+        let certificate = self.peer.validity_left(self.clock.now().system()) + Duration::from_millis(1);
+        let longest = self.longest.saturating_duration_since(Instant::now());
+        certificate.min(longest).min(LOOK_AT_CLOCK)
+    }
+}
+
+/// The last item.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Ended {
+    /// Always `end`.
+    kind: &'static str,
+    /// Why the stream is over.
+    text: String,
+}
+
+/// One step of a stream.
+enum Next {
+    Item(Option<Item>),
+    KeepAlive,
+    End(String),
+}
+
+/// The next item, or what is sent in place of one.
+async fn next(items: &mut (impl Stream<Item = Item> + Unpin), end: &End) -> Next {
+    let keep_alive = Instant::now() + KEEP_ALIVE;
+    loop {
+        if let Some(why) = end.reached() {
+            return Next::End(why);
+        }
+        let look = Instant::now() + end.look_in();
+        match timeout_at(look.min(keep_alive), items.next()).await {
+            Ok(item) => return Next::Item(item),
+            Err(_) if Instant::now() >= keep_alive => return Next::KeepAlive,
+            Err(_) => {}
+        }
+    }
+}
+
+/// An answer of all `items`, in the form asked for, until `end`.
 pub(super) fn answer(
     headers: &HeaderMap,
     items: impl Stream<Item = Item> + Send + 'static,
-    place: OwnedSemaphorePermit,
+    place: Permit,
+    end: End,
 ) -> Response {
     let form = Form::asked_for(headers);
-    let pieces = stream::unfold((Box::pin(items), place), move |(mut items, place)| async move {
-        let pieces = match timeout(KEEP_ALIVE, items.next()).await {
-            Ok(item) => form.pieces(item?),
-            Err(_) => form.keep_alive(),
+    let going_on = Some((Box::pin(items), place, end));
+    let pieces = stream::unfold(going_on, move |going_on| async move {
+        let (mut items, place, end) = going_on?;
+        let (pieces, over) = match next(&mut items, &end).await {
+            Next::Item(item) => (form.pieces(item?), false),
+            Next::KeepAlive => (form.keep_alive(), false),
+            Next::End(text) => (form.pieces(Item::new(None, "end", &Ended { kind: "end", text })), true),
         };
-        Some((pieces, (items, place)))
+        Some((pieces, (!over).then_some((items, place, end))))
     });
     let body = Body::from_stream(pieces.flat_map(stream::iter).map(Ok::<Bytes, Infallible>));
     let head = [(header::CONTENT_TYPE, form.content_type()), (header::CACHE_CONTROL, "no-cache")];

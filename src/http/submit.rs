@@ -2,8 +2,8 @@
 //! `-d` says that it is a form.
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
@@ -12,10 +12,10 @@ use super::connection::BodyError;
 use super::openapi::{Answers, Manners};
 use super::problem::Problem;
 use super::query::bad;
-use super::{Api, BODY_MAX_BYTES};
+use super::{Api, BODY_MAX_BYTES, Expensive};
 use crate::model::ObjectName;
 use crate::model::strict::shown;
-use crate::model::submission::{self, Submission};
+use crate::model::submission::Submission;
 use crate::store::{Change, Precondition, Transaction};
 
 /// Takes one object, or an array of objects as one transaction
@@ -51,16 +51,22 @@ use crate::store::{Change, Precondition, Transaction};
 pub(super) async fn submit(
     State(api): State<Api>,
     caller: Caller,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<Response, Problem> {
     let manner = caller.manner(&["prune"])?;
     let prune = manner.query.text("prune").map(prefix).transpose()?;
-    let body = body.map_err(|rejection| unreadable(&rejection))?;
+    // Before the body is read: whoever floods waits with it.
+    let expensive = manner.dry_run || Expensive::is_large(request.body());
+    let permit = match expensive {
+        true => Some(api.expensive.permit(&caller.peer).await?),
+        false => None,
+    };
+    let body = Bytes::from_request(request, &api).await.map_err(|rejection| unreadable(&rejection))?;
     if body.is_empty() {
         let detail = "the body is empty; send an object, such as -d '{\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}'";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "No body", detail));
     }
-    let (changes, shape) = match submission::read(&body)? {
+    let (changes, shape) = match api.expensive.parse(body, manner.most_objects()).await? {
         Submission::One(spec) => (vec![Change::Put(spec)], Shape::One),
         Submission::Many(specs) => {
             (specs.into_iter().map(|spec| Change::Put(Box::new(spec))).collect(), Shape::Many)
@@ -76,7 +82,7 @@ pub(super) async fn submit(
             "it deletes what an array does not hold; this is one object: put it into [ ]",
         ));
     }
-    change(&api, &caller, &manner, Transaction { prune, ..Transaction::of(changes) }, shape).await
+    change(&api, &caller, &manner, Transaction { prune, ..Transaction::of(changes) }, shape, permit).await
 }
 
 /// What the names begin with of those that an array is all there is to be. A name's beginning is a name.
@@ -91,10 +97,15 @@ fn prefix(given: &str) -> Result<String, Problem> {
     }
 }
 
+/// A body that is longer than is read.
+pub(super) fn too_large() -> Problem {
+    let detail = format!("the body is longer than {BODY_MAX_BYTES} bytes; submit in several parts");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Body too large", detail)
+}
+
 fn unreadable(rejection: &BytesRejection) -> Problem {
     let (status, title, detail) = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        let detail = format!("the body is longer than {BODY_MAX_BYTES} bytes; submit in several parts");
-        (StatusCode::PAYLOAD_TOO_LARGE, "Body too large", detail)
+        return too_large();
     } else if BodyError::is_too_slow(rejection) {
         (
             StatusCode::REQUEST_TIMEOUT,

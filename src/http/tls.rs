@@ -7,6 +7,8 @@
 //!
 //! Sessions are never resumed, neither by ticket nor by id: each connection shows its certificate, and what is
 //! decided about that certificate is decided about the connection (DESIGN section 6). There is no early data.
+//!
+//! webpki does not look at the key usage of certificates; that is done here, as RFC 5280 has it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,16 +17,21 @@ use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
+use rustls::{
+    CertificateError as InvalidCertificate, DigitallySignedStruct, DistinguishedName, Error, OtherError,
+    ServerConfig, SignatureScheme,
+};
 
 use super::peer::{Peer, PeerError};
-use crate::certificates::{CertificateError, Identity, provider};
+use super::request_check::ServedNames;
+use crate::certificates::{CertificateError, Identity, KeyUsage, provider};
 
 /// The server's side of TLS for one identity. Replace it as a whole when the files change.
 #[derive(Debug, Clone)]
 pub struct Tls {
     config: Arc<ServerConfig>,
     admission: Arc<Admission>,
+    names: ServedNames,
 }
 
 impl Tls {
@@ -43,12 +50,18 @@ impl Tls {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Tls { config: Arc::new(config), admission })
+        let names = ServedNames::new(&identity.details().names);
+        Ok(Tls { config: Arc::new(config), admission, names })
     }
 
     /// The configuration of rustls.
     pub fn config(&self) -> &Arc<ServerConfig> {
         &self.config
+    }
+
+    /// The names that this side's certificate is for.
+    pub fn names(&self) -> &ServedNames {
+        &self.names
     }
 
     /// The peer of a connection whose handshake has succeeded with `chain`.
@@ -68,10 +81,31 @@ struct Admission {
 impl Admission {
     /// The peer came in by the own certificate alone: as a client of the CA it would have been refused.
     fn for_health_only(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> bool {
-        *leaf == self.own
-            && self.authorities.verify_client_cert(leaf, intermediates, UnixTime::now()).is_err()
+        *leaf == self.own && self.client(leaf, intermediates, UnixTime::now()).is_err()
+    }
+
+    /// Whether it is a client's certificate of the CA.
+    fn client(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        // Through one that may not sign certificates there is no path.
+        let signers: Vec<CertificateDer<'_>> =
+            intermediates.iter().filter(|der| KeyUsage::of(der).sign_certificates).cloned().collect();
+        let verified = self.authorities.verify_client_cert(end_entity, &signers, now)?;
+        match KeyUsage::of(end_entity).sign_handshakes {
+            true => Ok(verified),
+            false => Err(InvalidCertificate::Other(OtherError(Arc::new(NotForSigning))).into()),
+        }
     }
 }
+
+/// A client's certificate whose key may not sign, as a handshake asks of it.
+#[derive(Debug, thiserror::Error)]
+#[error("the key usage lacks digitalSignature")]
+pub(super) struct NotForSigning;
 
 impl ClientCertVerifier for Admission {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -84,7 +118,7 @@ impl ClientCertVerifier for Admission {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        match self.authorities.verify_client_cert(end_entity, intermediates, now) {
+        match self.client(end_entity, intermediates, now) {
             // The very same bytes; that the peer has the key to them is proven by the handshake's signature.
             Err(_) if *end_entity == self.own => Ok(ClientCertVerified::assertion()),
             verdict => verdict,

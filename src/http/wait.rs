@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::change::{Receipt, Shape};
+use super::peer::Peer;
 use super::problem::Problem;
 use crate::model::{Object, ObjectName, Objects};
 use crate::observed::EngineState;
@@ -60,14 +61,19 @@ pub(super) struct Settled {
     reason: String,
 }
 
-/// Waits until all that was committed has settled, for `wait` at the most, and answers.
+/// Waits until all that was committed has settled, for `wait` at the most and no longer than the client's certificate is
+/// valid, and answers.
 pub(super) async fn until_settled(
     api: &Api,
+    peer: &Peer,
     committed: &[Committed],
     wait: Duration,
     shape: Shape,
 ) -> Response {
-    let deadline = Instant::now() + wait;
+    let begun = Instant::now();
+    let now = || api.sources.clock.now().system();
+    // A moment later than the certificate's last one.
+    let deadline = begun + wait.min(peer.validity_left(now()) + Duration::from_millis(1));
     let mut waiting: Vec<Waiting> = committed.iter().map(Waiting::new).collect();
     let mut view = View::new(api);
     loop {
@@ -90,7 +96,16 @@ pub(super) async fn until_settled(
             () = async { view.changed().await; sleep(pause).await } => {}
         }
     }
-    answer(&waiting.into_iter().filter_map(|one| one.settled).collect::<Vec<_>>(), wait, shape)
+    let settled: Vec<Settled> = waiting.into_iter().filter_map(|one| one.settled).collect();
+    match peer.expired(now()) {
+        true => answer(
+            &settled,
+            begun.elapsed(),
+            shape,
+            Some("; then the client certificate expired: make a new one"),
+        ),
+        false => answer(&settled, wait, shape, None),
+    }
 }
 
 /// One object that is waited for.
@@ -221,9 +236,12 @@ fn give_up(api: &Api, waiting: &mut [Waiting], outcome: Outcome) {
     }
 }
 
-fn answer(settled: &[Settled], wait: Duration, shape: Shape) -> Response {
+/// `expired` says that the client's certificate has ended meanwhile: who may not ask any more is not told that all is
+/// well, either.
+fn answer(settled: &[Settled], wait: Duration, shape: Shape, expired: Option<&str>) -> Response {
     let worst = settled.iter().map(|one| one.outcome).max().unwrap_or(Outcome::Converged);
     let (status, title) = match worst {
+        _ if expired.is_some() => (StatusCode::FORBIDDEN, "Certificate expired"),
         Outcome::Converged => return shape.answer(StatusCode::OK, settled),
         Outcome::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "Timed out"),
         Outcome::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "Stopping"),
@@ -236,6 +254,7 @@ fn answer(settled: &[Settled], wait: Duration, shape: Shape) -> Response {
         0 => {}
         others => detail += &format!("; and so it is with {others} more of the {} objects", settled.len()),
     }
+    detail += expired.unwrap_or_default();
     let members = match (shape, settled) {
         (Shape::One, [one]) => json!(one),
         _ => json!({ "Objects": settled }),
@@ -247,7 +266,9 @@ fn answer(settled: &[Settled], wait: Duration, shape: Shape) -> Response {
 impl Settled {
     fn sentence(&self, wait: Duration) -> String {
         let Settled { receipt: Receipt { name, generation, .. }, outcome, reason } = self;
-        let within = humantime::format_duration(wait);
+        let within = humantime::format_duration(Duration::from_millis(
+            wait.as_millis().try_into().unwrap_or(u64::MAX),
+        ));
         match outcome {
             Outcome::Converged => format!("generation {generation} of '{name}' has converged: {reason}"),
             Outcome::TimedOut => {

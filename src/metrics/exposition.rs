@@ -10,9 +10,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use tokio::sync::Semaphore;
 
 use super::Metrics;
+use crate::http::fair_share::FairShare;
 use crate::observed::nodes::Standing;
 use crate::planner::Phase;
 use crate::status::{Figures, Sources};
@@ -44,15 +44,14 @@ pub type Expiry = (&'static str, SystemTime);
 pub struct Exposition(Registry);
 
 impl Exposition {
-    /// Shows `metrics`, and what the other arguments say at the time of a scrape; `long` are the places for
-    /// answers that take long, all of them free.
+    /// Shows `metrics`, and what the other arguments say at the time of a scrape; `long` are the permits for
+    /// answers that take long.
     pub fn new(
         metrics: &Metrics,
         sources: Sources,
-        long: Arc<Semaphore>,
+        long: Arc<FairShare>,
         certificates: Vec<Expiry>,
     ) -> Exposition {
-        let long_limit = long.available_permits();
         let mut root = Registry::default();
         #[cfg(target_os = "linux")]
         root.register_collector(Box::new(super::process::OwnProcess));
@@ -63,7 +62,7 @@ impl Exposition {
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
         metrics.register(own);
-        own.register_collector(Box::new(Snapshot { sources, long, long_limit, certificates }));
+        own.register_collector(Box::new(Snapshot { sources, long, certificates }));
         Exposition(root)
     }
 
@@ -81,8 +80,7 @@ impl Exposition {
 /// The gauges that are made when somebody asks.
 struct Snapshot {
     sources: Sources,
-    long: Arc<Semaphore>,
-    long_limit: usize,
+    long: Arc<FairShare>,
     certificates: Vec<Expiry>,
 }
 
@@ -101,9 +99,8 @@ impl Collector for Snapshot {
         gauges.one("state_writable", "1 where the state can be written.", None, writable)?;
         let last = *self.sources.store.journal().last().borrow();
         gauges.one("journal_last_id", "The number of the last event.", None, last)?;
-        let taken = self.long_limit - self.long.available_permits().min(self.long_limit);
-        gauges.one("long_answers", "Waits and streams under way.", None, taken)?;
-        gauges.one("long_answers_limit", "The most waits and streams at once.", None, self.long_limit)?;
+        gauges.one("long_answers", "Waits and streams under way.", None, self.long.in_use())?;
+        gauges.one("long_answers_limit", "The most waits and streams at once.", None, self.long.limit())?;
         let ends = self.certificates.iter().map(|(which, end)| ([("certificate", *which)], seconds(*end)));
         let help =
             "The last moment at which a certificate is valid, since the Unix epoch; the first of several.";

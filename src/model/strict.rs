@@ -39,6 +39,89 @@ pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     Ok(value)
 }
 
+/// Parses JSON text and hands over its value; of an array its items one by one, so that they are never all there at
+/// once. What `each` makes of a value that is no array is returned; an error of `each` ends the reading.
+pub fn parse_each<E: From<serde_json::Error>>(
+    text: &[u8],
+    mut each: impl FnMut(Item) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut refused = None;
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let read = deserializer
+        .deserialize_any(Each(&mut |item| each(item).map_err(|error| refused = Some(error)).is_ok()));
+    match (refused, read) {
+        (Some(error), _) => Err(error),
+        (None, read) => Ok(read.and_then(|()| deserializer.end())?),
+    }
+}
+
+/// What [`parse_each`] hands over.
+#[derive(Debug)]
+pub enum Item {
+    /// The text is no array, but this.
+    Only(Value),
+    /// The next item of an array.
+    Next(Value),
+    /// The array is over.
+    End,
+}
+
+/// Hands values over as they are read, until it is told to stop.
+struct Each<'a>(&'a mut dyn FnMut(Item) -> bool);
+
+impl Each<'_> {
+    fn give<E: de::Error>(&mut self, item: Item) -> Result<(), E> {
+        match (self.0)(item) {
+            true => Ok(()),
+            false => Err(E::custom("no more is wanted")),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Each<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Unique.expecting(f)
+    }
+
+    fn visit_bool<E: de::Error>(mut self, v: bool) -> Result<(), E> {
+        self.give(Item::Only(v.into()))
+    }
+
+    fn visit_i64<E: de::Error>(mut self, v: i64) -> Result<(), E> {
+        self.give(Item::Only(v.into()))
+    }
+
+    fn visit_u64<E: de::Error>(mut self, v: u64) -> Result<(), E> {
+        self.give(Item::Only(v.into()))
+    }
+
+    fn visit_f64<E: de::Error>(mut self, v: f64) -> Result<(), E> {
+        self.give(Item::Only(v.into()))
+    }
+
+    fn visit_str<E: de::Error>(mut self, v: &str) -> Result<(), E> {
+        self.give(Item::Only(v.into()))
+    }
+
+    fn visit_unit<E: de::Error>(mut self) -> Result<(), E> {
+        self.give(Item::Only(Value::Null))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(item) = seq.next_element_seed(Unique)? {
+            self.give(Item::Next(item))?;
+        }
+        self.give(Item::End)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, entries: A) -> Result<(), A::Error> {
+        let object = Unique.visit_map(entries)?;
+        self.give(Item::Only(object))
+    }
+}
+
 /// Reads `value` as a `T`. `aside` names fields at the top that somebody else reads.
 pub fn read<T: de::DeserializeOwned>(value: &Value, aside: &[&'static str]) -> Result<T, FieldError> {
     T::deserialize(Strict { value, path: String::new(), aside })

@@ -10,12 +10,13 @@ use bollard::models::ContainerCreateBody;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::strict::{self, FieldError, shown};
+use super::strict::{self, FieldError, Item, shown};
 use super::{
     Constraint, FailureAction, MAX_COUNT, ObjectName, OnNodeLost, Order, Pull, Spec, Template, TemplateHash,
     Update,
 };
 use crate::policy::{self, Refusal};
+use crate::store::MAX_OBJECTS;
 
 /// The most dead containers that may be kept a slot.
 pub const MAX_HISTORY: u32 = 100;
@@ -49,12 +50,27 @@ pub enum SubmissionError {
 
 /// Reads a submit's body.
 pub fn read(body: &[u8]) -> Result<Submission, SubmissionError> {
-    match strict::parse(body)? {
-        Value::Array(items) => {
-            let mut specs = Vec::with_capacity(items.len());
-            let mut names = BTreeSet::new();
-            for (i, item) in items.iter().enumerate() {
-                let spec = object(item).map_err(|e| inside(i, e))?;
+    read_at_most(body, MAX_OBJECTS)
+}
+
+/// Reads a submit's body, of which an array holds up to `most` objects. Objects are read one by one: what is refused
+/// costs no more than what came before it.
+pub fn read_at_most(body: &[u8], most: usize) -> Result<Submission, SubmissionError> {
+    let mut one = None;
+    let mut specs = Vec::new();
+    let mut names = BTreeSet::new();
+    strict::parse_each(body, |item| -> Result<(), SubmissionError> {
+        let i = specs.len();
+        match item {
+            Item::Only(value) => one = Some(object(&value)?),
+            Item::Next(_) if i >= most => {
+                let message = format!(
+                    "given more than {most} objects; allowed are up to {most}: submit in several parts"
+                );
+                return Err(FieldError::new("", message).into());
+            }
+            Item::Next(value) => {
+                let spec = object(&value).map_err(|e| inside(i, e))?;
                 if !names.insert(spec.name.clone()) {
                     let message = format!(
                         "given \"{}\" a second time; each object of an array has its own name",
@@ -64,17 +80,18 @@ pub fn read(body: &[u8]) -> Result<Submission, SubmissionError> {
                 }
                 specs.push(spec);
             }
-            if specs.is_empty() {
-                return Err(FieldError::new(
-                    "",
-                    "given an empty array; allowed is one object or an array of at least one",
-                )
-                .into());
+            Item::End if specs.is_empty() => {
+                let message = "given an empty array; allowed is one object or an array of at least one";
+                return Err(FieldError::new("", message).into());
             }
-            Ok(Submission::Many(specs))
+            Item::End => {}
         }
-        item => Ok(Submission::One(Box::new(object(&item)?))),
-    }
+        Ok(())
+    })?;
+    Ok(match one {
+        Some(spec) => Submission::One(Box::new(spec)),
+        None => Submission::Many(specs),
+    })
 }
 
 fn inside(index: usize, error: SubmissionError) -> SubmissionError {

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::{Action, Evidence, Input, Step, hold, plan};
@@ -36,18 +37,20 @@ pub struct Forecast {
 }
 
 /// What one answer may cost, over all of its objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Budget {
     /// Lines: some megabytes.
     pub lines: usize,
     /// Containers looked at, each time one is looked at: some seconds of one thread. An update of a thousand, one
     /// after the other, takes three million.
     pub looks: usize,
+    /// Cancelled when there is no more time, or no one to answer.
+    pub cancelled: CancellationToken,
 }
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { lines: 20_000, looks: 4_000_000 }
+        Budget { lines: 20_000, looks: 4_000_000, cancelled: CancellationToken::new() }
     }
 }
 
@@ -108,7 +111,7 @@ impl<'a> World<'a> {
     fn run(&mut self, budget: &mut Budget) -> bool {
         loop {
             let cost = 1 + self.containers.len();
-            if budget.looks < cost {
+            if budget.looks < cost || budget.cancelled.is_cancelled() {
                 return false;
             }
             budget.looks -= cost;
@@ -277,12 +280,18 @@ mod tests {
         assert_eq!((update.plan.len(), update.truncated), (2_001, false));
 
         // However much there is, an answer costs no more than its budget.
-        let mut budget = Budget { lines: 10, looks: 100 };
+        let mut budget = Budget { lines: 10, looks: 100, ..Budget::default() };
         let present = Present { evidence: &Evidence::Good, nodes: &Nodes::default(), now: NOW };
         let first = forecast(&thousand, Vec::new(), present, &mut budget);
         assert_eq!((first.plan.len(), first.truncated, budget.lines), (10, true, 0));
         let second = forecast(&thousand, stale(&thousand, 200), present, &mut budget);
         assert_eq!((second.plan.len(), second.truncated), (0, true));
+
+        // Nor does it go on when it is told to stop.
+        let mut budget = Budget::default();
+        budget.cancelled.cancel();
+        let stopped = forecast(&thousand, Vec::new(), present, &mut budget);
+        assert_eq!((stopped.plan.len(), stopped.truncated), (0, true));
     }
 
     proptest! {

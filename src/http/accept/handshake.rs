@@ -15,7 +15,7 @@ use tracing::debug;
 use super::limits::Limits;
 use crate::http::connection::{Progress, Shared, Watched, linger};
 use crate::http::peer::Peer;
-use crate::http::tls::Tls;
+use crate::http::tls::{NotForSigning, Tls};
 
 /// The first byte of every TLS connection: a record of the handshake.
 const TLS_HANDSHAKE_RECORD: u8 = 0x16;
@@ -38,26 +38,32 @@ pub(super) struct Refusal {
     farewell: Option<TcpStream>,
 }
 
-/// Performs the handshake within `limits.handshake`.
-pub(super) async fn handshake(
+/// A connection after its handshake.
+pub(super) type Stream = TlsStream<Watched<TcpStream>>;
+
+/// Performs the handshake within `limits.handshake`, once the client has begun one and `token` is there, which comes
+/// back with it.
+pub(super) async fn handshake<T>(
     tcp: TcpStream,
     address: SocketAddr,
     tls: &Tls,
     progress: Arc<Progress>,
     limits: &Limits,
-) -> Result<(TlsStream<Watched<TcpStream>>, Peer), Refusal> {
-    timeout(limits.handshake, attempt(tcp, address, tls, progress)).await.unwrap_or_else(|_| {
+    token: impl AsyncFnOnce(&TcpStream) -> Option<T>,
+) -> Result<(Stream, Peer, T), Refusal> {
+    timeout(limits.handshake, attempt(tcp, address, tls, progress, token)).await.unwrap_or_else(|_| {
         let limit = humantime::format_duration(limits.handshake);
         Err(Refusal::new("slow", &format!("no handshake within {limit}")))
     })
 }
 
-async fn attempt(
+async fn attempt<T>(
     tcp: TcpStream,
     address: SocketAddr,
     tls: &Tls,
     progress: Arc<Progress>,
-) -> Result<(TlsStream<Watched<TcpStream>>, Peer), Refusal> {
+    token: impl AsyncFnOnce(&TcpStream) -> Option<T>,
+) -> Result<(Stream, Peer, T), Refusal> {
     let mut first = [0];
     match tcp.peek(&mut first).await {
         Ok(0) => return Err(Refusal::everyday("it went away without a word")),
@@ -66,6 +72,9 @@ async fn attempt(
         Ok(_) if first.iter().all(u8::is_ascii_uppercase) => return Err(answer_plain_http(tcp).await),
         Ok(_) => return Err(Refusal::new("noise", "it speaks neither TLS nor HTTP")),
     }
+    let Some(token) = token(&tcp).await else {
+        return Err(Refusal::everyday("it went away while its address had failed too often"));
+    };
     let accept = TlsAcceptor::from(tls.config().clone()).accept(Watched::new(tcp, progress));
     let stream = match accept.into_fallible().await {
         Ok(stream) => stream,
@@ -74,12 +83,17 @@ async fn attempt(
     };
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let peer = tls.peer(address, chain).map_err(|e| Refusal::new("unreadable", &e.to_string()))?;
-    Ok((stream, peer))
+    Ok((stream, peer, token))
 }
 
 impl Refusal {
-    fn new(kind: &'static str, reason: &str) -> Refusal {
+    pub(super) fn new(kind: &'static str, reason: &str) -> Refusal {
         Refusal { kind, reason: reason.to_owned(), everyday: false, farewell: None }
+    }
+
+    /// There were too many handshakes, and this was the oldest one.
+    pub(super) fn crowded() -> Refusal {
+        Refusal::new("crowded", "its handshake was the oldest of too many that were under way")
     }
 
     fn everyday(reason: &str) -> Refusal {
@@ -136,6 +150,9 @@ fn explain_tls(error: &Error) -> Refusal {
         }
         Error::InvalidCertificate(Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. }) => {
             ("purpose", "its certificate is not for clients: the extended key usage lacks clientAuth")
+        }
+        Error::InvalidCertificate(Bad::Other(other)) if other.0.is::<NotForSigning>() => {
+            ("key_usage", "its certificate is not for signing: the key usage lacks digitalSignature")
         }
         Error::InvalidCertificate(other) if format!("{other:?}").contains("UnsupportedCertVersion") => {
             ("version", "its certificate is of X.509 version 1: make it anew with extensions")

@@ -3,12 +3,30 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// Connections at once. Half of the usual soft limit of 1024 descriptors, so that however many clients come,
-/// the calls to the engine and the store still get theirs.
+/// Connections of clients that have shown a certificate, at once. Half of the usual limit of 1024 descriptors, so that
+/// however many clients come, the calls to the engine and the store still get theirs. One identity may have half of
+/// what the others leave.
 pub const CONNECTIONS: usize = 512;
 /// Connections at once of one address (of one /64 in IPv6): half of all, so that no single machine locks the
 /// others out, and so many because behind a proxy or NAT all clients have one address.
 pub const CONNECTIONS_PER_ADDRESS: usize = 256;
+/// Connections at once whose client has not shown a certificate yet, beside [`CONNECTIONS`]: a quarter of the usual
+/// limit of descriptors. The oldest gives way to a new one.
+pub const HANDSHAKES: usize = 256;
+/// Of these of one address (of one /64 in IPv6): half of all, so that a burst of clients behind one proxy gets through
+/// and no machine alone drops the handshakes of others.
+pub const HANDSHAKES_PER_ADDRESS: usize = 128;
+/// Handshakes of one address that may fail, a second and at once. Each costs about a millisecond of a processor: a
+/// burst a fifth of a second, a flood a fiftieth of a core. Handshakes that succeed do not count.
+pub const FAILED_HANDSHAKES_PER_ADDRESS: (u32, u32) = (20, 200);
+/// Handshakes that may fail in all, a second and at once, before addresses wait that have no connection with a
+/// certificate: a tenth of a core.
+pub const FAILED_HANDSHAKES: (u32, u32) = (100, 400);
+/// Descriptors that no client gets: standard streams, listeners, two runtimes, the state's files and signals take
+/// some twenty, the observer two connections to the engine. Each engine call at once (`--parallel`) takes one more.
+pub const RESERVED_DESCRIPTORS: usize = 32;
+/// Clients that are served however few descriptors there are.
+const FEWEST: usize = 4;
 /// From connecting to the end of the handshake. A handshake is two round trips; ten seconds forgive a satellite.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// From the first byte of a request to the end of its head, and from the handshake to the end of the first one.
@@ -42,6 +60,14 @@ pub struct Limits {
     pub connections: usize,
     /// See [`CONNECTIONS_PER_ADDRESS`].
     pub connections_per_address: usize,
+    /// See [`HANDSHAKES`].
+    pub handshakes: usize,
+    /// See [`HANDSHAKES_PER_ADDRESS`].
+    pub handshakes_per_address: usize,
+    /// See [`FAILED_HANDSHAKES_PER_ADDRESS`].
+    pub failed_handshakes_per_address: (u32, u32),
+    /// See [`FAILED_HANDSHAKES`].
+    pub failed_handshakes: (u32, u32),
     /// See [`HANDSHAKE`].
     pub handshake: Duration,
     /// See [`HEAD`].
@@ -71,6 +97,10 @@ impl Default for Limits {
         Limits {
             connections: CONNECTIONS,
             connections_per_address: CONNECTIONS_PER_ADDRESS,
+            handshakes: HANDSHAKES,
+            handshakes_per_address: HANDSHAKES_PER_ADDRESS,
+            failed_handshakes_per_address: FAILED_HANDSHAKES_PER_ADDRESS,
+            failed_handshakes: FAILED_HANDSHAKES,
             handshake: HANDSHAKE,
             head: HEAD,
             idle: IDLE,
@@ -86,9 +116,50 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The defaults, or fewer connections where the process may have only so many open files: a third of what is left
+    /// for clients goes to handshakes, the rest to those who have shown a certificate.
+    pub fn for_descriptors(descriptors: usize, engine_calls: usize) -> Limits {
+        let for_clients = descriptors.saturating_sub(RESERVED_DESCRIPTORS + engine_calls);
+        let handshakes = (for_clients / 3).clamp(FEWEST, HANDSHAKES);
+        let connections = for_clients.saturating_sub(handshakes).clamp(FEWEST, CONNECTIONS);
+        Limits {
+            connections,
+            connections_per_address: connections.div_ceil(2),
+            handshakes,
+            handshakes_per_address: handshakes.div_ceil(2),
+            ..Limits::default()
+        }
+    }
+}
+
 const fn at_least_one(n: u32) -> NonZeroU32 {
     match NonZeroU32::new(n) {
         Some(n) => n,
         None => NonZeroU32::MIN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(descriptors: usize) -> [usize; 4] {
+        let Limits { connections, connections_per_address, handshakes, handshakes_per_address, .. } =
+            Limits::for_descriptors(descriptors, 8);
+        [connections, connections_per_address, handshakes, handshakes_per_address]
+    }
+
+    #[test]
+    fn connections_follow_the_limit_of_open_files() {
+        assert_eq!(shares(1 << 20), [512, 256, 256, 128]);
+        assert_eq!(shares(1024), [512, 256, 256, 128]);
+        assert_eq!(shares(256), [144, 72, 72, 36]);
+        assert_eq!(shares(64), [16, 8, 8, 4]);
+        assert_eq!(shares(0), [4, 2, 4, 2]);
+        for descriptors in 60..2048 {
+            let [connections, _, handshakes, _] = shares(descriptors);
+            assert!(connections + handshakes + RESERVED_DESCRIPTORS + 8 <= descriptors, "{descriptors}");
+        }
     }
 }

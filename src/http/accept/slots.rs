@@ -1,16 +1,13 @@
-//! Counts connections: in all, and of each address.
+//! Counts the connections of each address whose clients have shown a certificate.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
 use super::limits::Limits;
 
 pub(super) struct Slots {
-    all: Arc<Semaphore>,
     per_address: usize,
     /// How many each address has; those with none are not in it, so it is never larger than the whole.
     taken: Mutex<HashMap<IpAddr, usize>>,
@@ -18,16 +15,17 @@ pub(super) struct Slots {
 
 impl Slots {
     pub(super) fn new(limits: &Limits) -> Arc<Slots> {
-        Arc::new(Slots {
-            all: Arc::new(Semaphore::new(limits.connections)),
-            per_address: limits.connections_per_address,
-            taken: Mutex::new(HashMap::new()),
-        })
+        Arc::new(Slots { per_address: limits.connections_per_address, taken: Mutex::new(HashMap::new()) })
     }
 
-    /// All slots are taken at this moment.
-    pub(super) fn full(&self) -> bool {
-        self.all.available_permits() == 0
+    /// Whether the address has all of its share.
+    pub(super) fn full(&self, ip: IpAddr) -> bool {
+        self.taken().get(&neighbourhood(ip)).is_some_and(|count| *count >= self.per_address)
+    }
+
+    /// Whether the address has a connection.
+    pub(super) fn has_any(&self, ip: IpAddr) -> bool {
+        self.taken().contains_key(&neighbourhood(ip))
     }
 
     /// One of the address's share, at once; `None` if the address has no more.
@@ -40,11 +38,6 @@ impl Slots {
         }
         taken.insert(ip, count + 1);
         Some(Share { slots: self.clone(), ip })
-    }
-
-    /// One of the whole, when one is free. `None` never happens: the semaphore is not closed.
-    pub(super) async fn any(&self) -> Option<OwnedSemaphorePermit> {
-        self.all.clone().acquire_owned().await.ok()
     }
 
     fn taken(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
@@ -70,7 +63,7 @@ impl Drop for Share {
 }
 
 /// What counts as one address: in IPv6 a /64, since every machine has a whole one to choose from.
-fn neighbourhood(ip: IpAddr) -> IpAddr {
+pub(super) fn neighbourhood(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
         ip => ip,

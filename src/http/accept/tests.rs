@@ -193,7 +193,7 @@ async fn refusal(tls: &Tls, config: Arc<ClientConfig>) -> Option<String> {
     });
     let (tcp, address) = listener.accept().await.unwrap();
     let limits = Limits { linger: ms(100), ..Limits::default() };
-    let result = handshake(tcp, address, tls, Progress::new(), &limits).await;
+    let result = handshake(tcp, address, tls, Progress::new(), &limits, async |_: &TcpStream| Some(())).await;
     client.abort();
     result.err().map(|refusal| refusal.reason().to_owned())
 }
@@ -570,6 +570,197 @@ async fn an_address_with_all_its_connections_gets_no_more_until_one_ends() {
     until_closed(&mut first).await;
     sleep(ms(50)).await;
     assert!(ask(&mut site.client().await, GET).await.unwrap().ends_with("hello\n"));
+}
+
+/// From an address of this machine that is not 127.0.0.1.
+async fn tcp_from(host: u8, to: SocketAddr) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, host], 0))).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+/// The first message of a client.
+fn client_hello() -> Vec<u8> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let config = client_config(&rustls::version::TLS13, None);
+    let mut hello = Vec::new();
+    rustls::ClientConnection::new(config, name).unwrap().write_tls(&mut hello).unwrap();
+    hello
+}
+
+#[tokio::test]
+async fn clients_without_a_certificate_take_no_place_from_those_who_have_one() {
+    let (handshakes, half) = (8, 4);
+    let limits = Limits { handshakes, handshakes_per_address: half, connections: 4, ..Limits::default() };
+    let site = Site::start(limits);
+    // Silent, in the middle of a first message, and from several addresses.
+    let mut crowd = Vec::new();
+    for i in 0..60 {
+        let mut tcp = tcp_from(2 + i % 5, site.address).await;
+        if i % 2 == 0 {
+            tcp.write_all(&client_hello()[..20]).await.unwrap();
+        }
+        crowd.push(tcp);
+    }
+    let begin = Instant::now();
+    let mut client = site.client().await;
+    assert!(ask(&mut client, GET).await.unwrap().ends_with("hello\n"));
+    assert!(begin.elapsed() < ms(1000), "{:?}", begin.elapsed());
+    // The oldest gave way, long before their time was over, and as many are left as there is room for.
+    for gone in &mut crowd[..60 - handshakes] {
+        assert!(until_closed(gone).await < ms(1000));
+    }
+    let mut open = 0;
+    for left in &mut crowd[60 - handshakes..] {
+        open += usize::from(timeout(ms(20), left.read(&mut [0])).await.is_err());
+    }
+    assert!((half..=handshakes).contains(&open), "{open}");
+    assert!(ask(&mut client, GET).await.unwrap().ends_with("hello\n"), "who is in stays in");
+}
+
+#[tokio::test]
+async fn copies_of_one_first_message_are_answered_at_a_rate() {
+    let limits = Limits { failed_handshakes_per_address: (2, 5), ..Limits::default() };
+    let site = Site::start(limits);
+    let hello = client_hello();
+    let mut copies = Vec::new();
+    for _ in 0..40 {
+        let mut tcp = tcp_from(2, site.address).await;
+        tcp.write_all(&hello).await.unwrap();
+        copies.push(tcp);
+    }
+    // From another address it goes on as ever.
+    let begin = Instant::now();
+    assert!(ask(&mut site.client().await, GET).await.unwrap().ends_with("hello\n"));
+    assert!(begin.elapsed() < ms(1000), "{:?}", begin.elapsed());
+    let mut answered = 0;
+    for copy in &mut copies {
+        answered += usize::from(timeout(ms(5), copy.read(&mut [0])).await.is_ok());
+    }
+    assert!((5..=10).contains(&answered), "{answered} of 40");
+    // An address that has failed so often gets in again with time.
+    drop(copies);
+    let config = Identity::load(&FIXTURE.client).unwrap().client_config().unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let tcp = tcp_from(2, site.address).await;
+    timeout(ms(5000), TlsConnector::from(config).connect(name, tcp)).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn one_identity_has_half_of_the_connections_and_another_one_still_gets_in() {
+    let site = Site::start(Limits { connections: 4, ..Limits::default() });
+    // A second certificate of the same subject is no second share.
+    let again = FIXTURE.authority.issue_again("again", "cert", &Leaf::default());
+    let mut kept = vec![site.client().await, site.client_as(&again).await];
+    for client in &mut kept {
+        ask(client, GET).await.unwrap();
+    }
+    assert!(ask(&mut site.client().await, GET).await.is_err(), "it has its share");
+    let bob = Leaf { subject: "/O=bob.<bootstrap>", ..Leaf::default() };
+    let bob = FIXTURE.authority.issue_again("bob-too", "cert", &bob);
+    assert!(ask(&mut site.client_as(&bob).await, GET).await.unwrap().ends_with("hello\n"));
+    ask(&mut kept[0], LAST_GET).await.unwrap();
+    until_closed(&mut kept[0]).await;
+    assert!(
+        ask(&mut site.client().await, GET).await.unwrap().ends_with("hello\n"),
+        "and again when one ends"
+    );
+}
+
+#[tokio::test]
+async fn framing_that_http_forbids_is_refused() {
+    let site = Site::start(Limits::default());
+    for (what, head) in [
+        ("two lengths", "Content-Length: 3\r\nContent-Length: 4\r\n"),
+        ("a list of lengths", "Content-Length: 3, 4\r\n"),
+        ("no number", "Content-Length: x\r\n"),
+        ("a sign", "Content-Length: +3\r\n"),
+        ("a line that goes on", "X: a\r\n b\r\n"),
+        ("a space before the colon", "X : a\r\n"),
+        ("a bare CR", "X: a\rb\r\n"),
+        ("NUL", "X: a\0b\r\n"),
+        ("an unknown coding", "Transfer-Encoding: gzip\r\n"),
+        ("chunked is not last", "Transfer-Encoding: chunked, gzip\r\n"),
+    ] {
+        let mut client = site.client().await;
+        let request = format!("POST /length HTTP/1.1\r\nHost: localhost\r\n{head}\r\nabcd");
+        let said = timeout(ms(3000), ask(&mut client, &request)).await;
+        let said = said.unwrap_or_else(|_| panic!("{what}: no answer")).unwrap_or_else(|e| e.to_string());
+        assert!(said.starts_with("HTTP/1.1 4") && said.contains("connection: close"), "{what}: {said}");
+    }
+    for chunk in ["x\r\n", "-1\r\n", "fffffffffffffffff\r\n", "3\nabc\r\n0\r\n\r\n", "3 abc\r\n"] {
+        let mut client = site.client().await;
+        let request =
+            format!("POST /length HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}");
+        let said =
+            timeout(ms(3000), ask(&mut client, &request)).await.expect("an answer").unwrap_or_default();
+        assert!(!said.starts_with("HTTP/1.1 2"), "{chunk:?}: {said}");
+    }
+}
+
+/// A certificate signed by another one than the CA itself, with these extensions.
+fn issue(name: &str, by: &str, extensions: &str) -> Files {
+    let directory = FIXTURE.authority.path("");
+    std::fs::write(directory.join(format!("{name}.ext")), extensions).unwrap();
+    openssl(&directory, &format!("req -new -key cert-key.pem -subj /O=alice.{name} -out {name}.csr"));
+    let by_key = if by == "ca" { "ca-key.pem" } else { "cert-key.pem" };
+    openssl(
+        &directory,
+        &format!(
+            "x509 -req -sha256 -in {name}.csr -CA {by}.pem -CAkey {by_key} -set_serial 4711 -days 30 -extfile {name}.ext -out {name}.pem"
+        ),
+    );
+    Files { cert: FIXTURE.authority.path(&format!("{name}.pem")), ..FIXTURE.client.clone() }
+}
+
+#[tokio::test]
+async fn certificates_are_only_taken_for_what_they_are_for() {
+    let tls = Tls::new(&Identity::load(&FIXTURE.server).unwrap()).unwrap();
+    let leaf =
+        |usage: &str| format!("basicConstraints=critical,CA:false\n{usage}extendedKeyUsage=clientAuth\n");
+    let good = leaf("keyUsage=critical,digitalSignature\n");
+    let refused = async |files: &Files| {
+        let version = &rustls::version::TLS13;
+        refusal(&tls, client_config(version, Some(files))).await.unwrap_or_default()
+    };
+    assert_eq!(refused(&issue("signs", "ca", &good)).await, "");
+    assert_eq!(refused(&issue("no-usage", "ca", &leaf(""))).await, "", "what is not said is not limited");
+    let said = refused(&issue("encrypts", "ca", &leaf("keyUsage=critical,keyEncipherment\n"))).await;
+    assert!(said.contains("lacks digitalSignature"), "{said}");
+    let own_ca = "basicConstraints=critical,CA:true\nkeyUsage=critical,digitalSignature,keyCertSign\n";
+    assert_ne!(refused(&issue("leaf-ca", "ca", own_ca)).await, "", "a CA is no client");
+
+    for (name, extensions, taken) in [
+        ("mid", "basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign\n", true),
+        ("mid-unlimited", "basicConstraints=critical,CA:true\n", true),
+        (
+            "mid-no-sign",
+            "basicConstraints=critical,CA:true\nkeyUsage=critical,digitalSignature,cRLSign\n",
+            false,
+        ),
+        (
+            "mid-no-ca",
+            "basicConstraints=critical,CA:false\nkeyUsage=critical,digitalSignature,keyCertSign\n",
+            false,
+        ),
+    ] {
+        issue(name, "ca", extensions);
+        let below = issue(&format!("below-{name}"), name, &good);
+        let chain = format!("{name}-chain.pem");
+        let pem = |path: &std::path::Path| std::fs::read_to_string(path).unwrap();
+        let whole = pem(&below.cert) + &pem(&FIXTURE.authority.path(&format!("{name}.pem")));
+        std::fs::write(FIXTURE.authority.path(&chain), whole).unwrap();
+        let said = refused(&Files { cert: FIXTURE.authority.path(&chain), ..below }).await;
+        assert_eq!(said.is_empty(), taken, "{name}: {said}");
+    }
+    // One level of authorities, and two are shown.
+    issue("top", "ca", "basicConstraints=critical,CA:true,pathlen:0\nkeyUsage=critical,keyCertSign\n");
+    issue("second", "top", "basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign\n");
+    let below = issue("below-second", "second", &good);
+    let pem = |name: &str| std::fs::read_to_string(FIXTURE.authority.path(name)).unwrap();
+    let whole = ["below-second.pem", "second.pem", "top.pem"].map(pem).concat();
+    std::fs::write(FIXTURE.authority.path("long-chain.pem"), whole).unwrap();
+    assert_ne!(refused(&Files { cert: FIXTURE.authority.path("long-chain.pem"), ..below }).await, "");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::progress::Progress;
@@ -34,11 +34,11 @@ impl BodyError {
     }
 }
 
-/// A request's body that must be complete by a deadline.
+/// A request's body that must be complete by a deadline, which runs from when it is first waited for: before that its
+/// reader had no turn.
 pub(super) struct RequestBody {
     incoming: Incoming,
     bound: Duration,
-    deadline: Instant,
     /// Made when the body first has to be waited for, which for most it never has.
     timer: Option<Pin<Box<Sleep>>>,
     ended: bool,
@@ -47,8 +47,7 @@ pub(super) struct RequestBody {
 
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, bound: Duration, progress: Arc<Progress>) -> RequestBody {
-        let deadline = Instant::now() + bound;
-        RequestBody { incoming, bound, deadline, timer: None, ended: false, progress }
+        RequestBody { incoming, bound, timer: None, ended: false, progress }
     }
 }
 
@@ -65,7 +64,7 @@ impl HttpBody for RequestBody {
             this.ended = frame.is_none() || this.incoming.is_end_stream();
             return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)));
         }
-        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(this.deadline)));
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(this.bound)));
         match timer.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Some(Err(BodyError::TooSlow(this.bound)))),
             Poll::Pending => Poll::Pending,

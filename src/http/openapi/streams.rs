@@ -51,16 +51,17 @@ pub(super) fn schemas() -> Map<String, Value> {
         })
     };
     let status = json!({
-        "description": "A line of a watched status: an object, the engine, or that nothing is left of an object.",
+        "description": "A line of a watched status: an object, the engine, that nothing is left of an object, or why the stream is over.",
         "oneOf": [
             line("object", "Object", named("ObjectStatus")),
             line("engine", "Engine", named("EngineStatus")),
             line("gone", "Name", json!({"type": "string"})),
+            named("Ended"),
         ],
     });
     let event = json!({
-        "description": "A line of the log, or how many of them were missed.",
-        "anyOf": [named("Event"), named("Missed")],
+        "description": "A line of the log, how many of them were missed, or why the stream is over.",
+        "anyOf": [named("Event"), named("Missed"), named("Ended")],
     });
     [("StatusLine".to_owned(), status), ("EventLine".to_owned(), event)].into_iter().collect()
 }

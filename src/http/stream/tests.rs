@@ -2,10 +2,12 @@ use std::sync::Arc;
 
 use axum::http::HeaderValue;
 use http_body_util::BodyExt;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::*;
+use crate::certificates::Fingerprint;
+use crate::clock::Time;
+use crate::http::fair_share::FairShare;
 
 fn headers(accept: &[&'static str]) -> HeaderMap {
     accept.iter().map(|value| (header::ACCEPT, HeaderValue::from_static(value))).collect()
@@ -50,9 +52,9 @@ async fn what_is_silent_is_kept_alive_and_holds_its_place_until_it_is_dropped() 
              40 id: 2\nevent: object\ndata: |40 {\"N\":2}\n|40 \n|55 : keep-alive\n\n|",
         ),
     ] {
-        let places = Arc::new(Semaphore::new(1));
-        let place = places.clone().try_acquire_owned().unwrap();
-        let mut body = answer(&headers(&[accept]), two_items(), place).into_body();
+        let places = FairShare::new(1);
+        let place = places.try_acquire(&"a".into()).unwrap();
+        let mut body = answer(&headers(&[accept]), two_items(), place, end_in(3600)).into_body();
         let begun = Instant::now();
         let mut said = String::new();
         while said.split('|').count() < wanted.split('|').count() {
@@ -60,10 +62,67 @@ async fn what_is_silent_is_kept_alive_and_holds_its_place_until_it_is_dropped() 
             said += &format!("{} {}|", begun.elapsed().as_secs(), String::from_utf8_lossy(&piece));
         }
         assert_eq!(said, wanted);
-        assert_eq!(places.available_permits(), 0);
+        assert_eq!(places.in_use(), 1);
         drop(body);
-        assert_eq!(places.available_permits(), 1);
+        assert_eq!(places.in_use(), 0);
     }
+}
+
+/// For a client whose certificate is valid for so many seconds more.
+fn end_in(seconds: u64) -> End {
+    let clock = Clock::starting_at(Time(1_764_000_000_000));
+    let peer = Peer {
+        address: "127.0.0.1:1".parse().unwrap(),
+        subject: "O=a".to_owned(),
+        fingerprint: Fingerprint([0; 32]),
+        identity: "O=a".into(),
+        health_only: false,
+        not_after: clock.now().system() + Duration::from_secs(seconds),
+    };
+    End::of(&Arc::new(peer), clock)
+}
+
+/// All that a stream says, and when it ended, in seconds.
+async fn whole(
+    accept: &'static str,
+    items: impl Stream<Item = Item> + Send + 'static,
+    end: End,
+) -> (String, u64) {
+    let begun = Instant::now();
+    let permits = FairShare::new(1);
+    let permit = permits.try_acquire(&"a".into()).unwrap();
+    let body = answer(&headers(&[accept]), items, permit, end).into_body();
+    let said = body.collect().await.unwrap().to_bytes();
+    assert_eq!(permits.in_use(), 0, "its place is free");
+    (String::from_utf8(said.to_vec()).unwrap(), begun.elapsed().as_secs())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_with_its_clients_certificate_and_says_so() {
+    let (said, after) = whole("*/*", two_items(), end_in(20)).await;
+    assert_eq!(after, 20);
+    assert!(
+        said.starts_with("{\"N\":1}\n\n{\"Kind\":\"end\",\"Text\":\"the client certificate has expired"),
+        "{said}"
+    );
+    let (said, _) = whole("text/event-stream", two_items(), end_in(20)).await;
+    let last = said.rsplit_once("event: end\ndata: ").unwrap().1;
+    assert!(last.starts_with("{\"Kind\":\"end\"") && last.ends_with("}\n\n"), "{said}");
+    // Also where there is always something to say.
+    let busy = stream::unfold(0, async |number| {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Some((item(number), number + 1))
+    });
+    let (said, after) = whole("*/*", busy, end_in(20)).await;
+    assert_eq!((after, said.lines().count()), (20, 67));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_lasts_so_long_at_most() {
+    let day = 24 * 60 * 60;
+    let (said, after) = whole("*/*", stream::pending(), end_in(day)).await;
+    assert_eq!(after, LONGEST.as_secs());
+    assert!(said.ends_with("\"a stream lasts 12h at most: connect again to go on\"}\n"), "{said}");
 }
 
 #[tokio::test]
@@ -71,8 +130,8 @@ async fn one_that_does_not_read_makes_nobody_work() {
     let made = Arc::new(std::sync::atomic::AtomicU32::new(0));
     let count = made.clone();
     let endless = stream::repeat_with(move || item(count.fetch_add(1, std::sync::atomic::Ordering::Relaxed)));
-    let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-    let mut body = answer(&HeaderMap::new(), endless, place).into_body();
+    let place = FairShare::new(1).try_acquire(&"a".into()).unwrap();
+    let mut body = answer(&HeaderMap::new(), endless, place, end_in(3600)).into_body();
     for taken in 1..=3 {
         body.frame().await.unwrap().unwrap();
         assert_eq!(made.load(std::sync::atomic::Ordering::Relaxed), taken);

@@ -1,0 +1,207 @@
+//! A pool of permits that no single identity can exhaust.
+//!
+//! Each identity may hold at most half of the permits that the others leave. So one identity alone gets half of
+//! the pool, the next one half of the rest, and whoever comes later still finds one: a pool of 200 admits seven
+//! greedy identities before a newcomer has to wait for one of them.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// The pool. Share it in an [`Arc`].
+pub struct FairShare {
+    limit: usize,
+    held: Mutex<Held>,
+    given_back: Notify,
+}
+
+#[derive(Default)]
+struct Held {
+    total: usize,
+    /// Permits by identity; identities that hold none are not in it, so it is never larger than the pool.
+    by_identity: HashMap<Arc<str>, usize>,
+}
+
+/// Why there is no permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoPermit {
+    /// All permits are held.
+    #[error("all {limit} are in use")]
+    Exhausted {
+        /// How many there are.
+        limit: usize,
+    },
+    /// This identity holds its share.
+    #[error(
+        "this identity has {held} of the {limit}, and one identity may have half of what the others leave"
+    )]
+    ShareUsed {
+        /// How many it holds.
+        held: usize,
+        /// How many there are.
+        limit: usize,
+    },
+}
+
+impl FairShare {
+    /// A pool of `limit` permits.
+    pub fn new(limit: usize) -> Arc<FairShare> {
+        Arc::new(FairShare { limit, held: Mutex::default(), given_back: Notify::new() })
+    }
+
+    /// How many permits there are.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// How many permits are held.
+    pub fn in_use(&self) -> usize {
+        self.held().total
+    }
+
+    /// One permit for this identity, at once or not at all.
+    pub fn try_acquire(self: &Arc<Self>, identity: &Arc<str>) -> Result<Permit, NoPermit> {
+        let limit = self.limit;
+        let mut held = self.held();
+        if held.total >= limit {
+            return Err(NoPermit::Exhausted { limit });
+        }
+        let own = held.by_identity.get(identity).copied().unwrap_or(0);
+        let left_by_others = limit - (held.total - own);
+        // Half of it, rounded up: of a single permit the half is that permit.
+        if own >= left_by_others.div_ceil(2) {
+            return Err(NoPermit::ShareUsed { held: own, limit });
+        }
+        held.total += 1;
+        held.by_identity.insert(identity.clone(), own + 1);
+        Ok(Permit { pool: self.clone(), identity: identity.clone() })
+    }
+
+    /// One permit for this identity, as soon as there is one; at once [`NoPermit::ShareUsed`] where it has its share.
+    /// The caller bounds the wait.
+    pub async fn acquire(self: &Arc<Self>, identity: &Arc<str>) -> Result<Permit, NoPermit> {
+        loop {
+            // Registered before the look, so that a permit given back in between wakes this one.
+            let given_back = self.given_back.notified();
+            match self.try_acquire(identity) {
+                Err(NoPermit::Exhausted { .. }) => given_back.await,
+                decided => return decided,
+            }
+        }
+    }
+
+    /// One permit for this identity, as soon as there is one and its share is not used. The caller bounds the wait.
+    pub async fn wait_for(self: &Arc<Self>, identity: &Arc<str>) -> Permit {
+        loop {
+            let given_back = self.given_back.notified();
+            match self.try_acquire(identity) {
+                Ok(permit) => return permit,
+                Err(_) => given_back.await,
+            }
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for FairShare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FairShare").field("limit", &self.limit).field("in_use", &self.in_use()).finish()
+    }
+}
+
+/// A permit, given back when dropped.
+#[derive(Debug)]
+pub struct Permit {
+    pool: Arc<FairShare>,
+    identity: Arc<str>,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut held = self.pool.held();
+        held.total = held.total.saturating_sub(1);
+        if let Entry::Occupied(mut own) = held.by_identity.entry(self.identity.clone()) {
+            match *own.get() {
+                0 | 1 => drop(own.remove()),
+                n => *own.get_mut() = n - 1,
+            }
+        }
+        drop(held);
+        self.pool.given_back.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Acquires until there is no more.
+    fn all(pool: &Arc<FairShare>, identity: &str) -> (Vec<Permit>, NoPermit) {
+        let identity = identity.into();
+        let mut permits = Vec::new();
+        loop {
+            match pool.try_acquire(&identity) {
+                Ok(permit) => permits.push(permit),
+                Err(why) => return (permits, why),
+            }
+        }
+    }
+
+    #[test]
+    fn each_identity_gets_half_of_what_the_others_leave() {
+        let pool = FairShare::new(200);
+        let mut kept = Vec::new();
+        for (identity, expected) in
+            [("a", 100), ("b", 50), ("c", 25), ("d", 13), ("e", 6), ("f", 3), ("g", 2)]
+        {
+            let (permits, why) = all(&pool, identity);
+            assert_eq!((permits.len(), why), (expected, NoPermit::ShareUsed { held: expected, limit: 200 }));
+            kept.push(permits);
+        }
+        assert_eq!(pool.in_use(), 199);
+        let (last, why) = all(&pool, "h");
+        assert_eq!((last.len(), why), (1, NoPermit::Exhausted { limit: 200 }));
+    }
+
+    #[test]
+    fn a_permit_given_back_is_free_for_everyone() {
+        let pool = FairShare::new(4);
+        let (mut a, _) = all(&pool, "a");
+        let (b, _) = all(&pool, "b");
+        assert_eq!((a.len(), b.len()), (2, 1));
+        a.pop();
+        assert_eq!(all(&pool, "c").0.len(), 1);
+        drop((a, b));
+        assert_eq!(pool.in_use(), 0);
+        assert!(pool.held().by_identity.is_empty(), "nothing is kept of identities that hold none");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_waits_gets_the_permit_that_is_given_back() {
+        let pool = FairShare::new(1);
+        let (mut held, _) = all(&pool, "a");
+        let waiting = tokio::spawn({
+            let pool = pool.clone();
+            async move { pool.acquire(&"b".into()).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        held.clear();
+        waiting.await.unwrap().expect("the permit");
+        assert_eq!(pool.in_use(), 0);
+    }
+
+    #[test]
+    fn a_single_permit_goes_to_whoever_comes_first() {
+        let pool = FairShare::new(1);
+        let (first, why) = all(&pool, "a");
+        assert_eq!((first.len(), why), (1, NoPermit::Exhausted { limit: 1 }));
+        assert_eq!(all(&pool, "b").0.len(), 0);
+    }
+}
