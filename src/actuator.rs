@@ -63,7 +63,7 @@ impl Actuator {
         match action {
             Action::Pull { image, pull } => Report::Image(self.pull(image, *pull).await),
             Action::Create { marks, .. } => self.create(object, marks).await,
-            Action::Start { id, .. } => Report::Started(self.start(id).await),
+            Action::Start { id, .. } => Report::Started(self.start(object, id).await),
             Action::Remove { id, force, .. } => self.remove(object, id, *force).await,
         }
     }
@@ -118,7 +118,7 @@ impl Actuator {
             other => other,
         };
         let Outcome::Done(id) = made else { return Report::Created(made) };
-        match self.start_now(&id).await {
+        match self.start_now(object, &id).await {
             Outcome::Done(()) => Report::Created(Outcome::Done(id)),
             other => Report::CreatedNotStarted(id, other),
         }
@@ -140,12 +140,18 @@ impl Actuator {
         }
     }
 
-    async fn start(&self, id: &ContainerId) -> Outcome<()> {
+    async fn start(&self, object: &Object, id: &ContainerId) -> Outcome<()> {
         let _place = self.calls.acquire().await;
-        self.start_now(id).await
+        self.start_now(object, id).await
     }
 
-    async fn start_now(&self, id: &ContainerId) -> Outcome<()> {
+    /// Starts a container, once it is certain to be what the object asks for. One that is not is never started; the
+    /// planner then has it removed by its full id.
+    async fn start_now(&self, object: &Object, id: &ContainerId) -> Outcome<()> {
+        let verified = self.engine.verify(id, &object.spec.template).await;
+        if verified != Outcome::Done(()) {
+            return verified;
+        }
         let outcome = self.engine.start(id).await;
         if outcome != Outcome::Done(()) {
             return outcome;

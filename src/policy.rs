@@ -4,6 +4,8 @@
 //! model brings fails the build here until it has been decided. What follows from names that only the endpoint can
 //! resolve (networks, volumes) is checked before each create, in [`engine::docker`](crate::engine::docker).
 
+use std::collections::BTreeSet;
+
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
     MountTmpfsOptions, MountType, MountVolumeOptions, NetworkingConfig,
@@ -64,6 +66,10 @@ const LABELS: Rule =
 const SCHEDULER_ENV: Rule = Rule {
     name: "no-scheduler-env",
     why: "a classic Swarm manager takes such an entry for an order to itself; use Constraints",
+};
+const MANAGER_DATA: Rule = Rule {
+    name: "no-manager-data",
+    why: "it holds the state and the keys of a manager; keep an object's data in a volume of its own",
 };
 const RESCHEDULE: Rule = Rule {
     name: "no-reschedule",
@@ -159,6 +165,28 @@ pub fn check(body: &ContainerCreateBody, constraints: &[Constraint]) -> Result<(
         }
     }
     host_config.as_ref().map_or(Ok(()), self::host_config)
+}
+
+/// Checks the volumes that a create body mounts against those that hold this daemon's own data.
+pub fn check_volumes(body: &ContainerCreateBody, own: &BTreeSet<String>) -> Result<(), Refusal> {
+    let Some(config) = &body.host_config else { return Ok(()) };
+    for bind in config.binds.iter().flatten() {
+        let name = volumes::of_bind(bind).map(|(name, _)| name);
+        if name.is_some_and(|name| own.contains(name)) {
+            return Err(manager_data("HostConfig.Binds"));
+        }
+    }
+    for (i, mount) in config.mounts.iter().flatten().enumerate() {
+        if mount.source.as_ref().is_some_and(|name| own.contains(name)) {
+            return Err(manager_data(&format!("HostConfig.Mounts[{i}].Source")));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what would show a manager's own data.
+pub(crate) fn manager_data(field: &str) -> Refusal {
+    Refusal { field: field.to_owned(), rule: MANAGER_DATA.name, why: MANAGER_DATA.why }
 }
 
 /// Settings of a network. The engine prefers `NetworkID` over the network's name, so that it could name the host's.
