@@ -599,6 +599,31 @@ mod tests {
     }
 
     #[test]
+    fn a_volume_that_holds_the_managers_data_is_refused_wherever_it_is_named() {
+        let own = std::collections::BTreeSet::from(["scsm".to_owned()]);
+        for (host_config, field) in [
+            (r#""Binds": ["data:/x", "scsm:/y:ro"]"#, Some("HostConfig.Binds")),
+            (
+                r#""Mounts": [{"Type": "tmpfs", "Target": "/t"}, {"Type": "volume", "Source": "scsm", "Target": "/y"}]"#,
+                Some("HostConfig.Mounts[1].Source"),
+            ),
+            (
+                r#""Binds": ["data:/scsm"], "Mounts": [{"Type": "volume", "Source": "scsm2", "Target": "/y"}]"#,
+                None,
+            ),
+        ] {
+            let text =
+                format!(r#"{{"Name": "x", "Image": "a", "Count": 1, "HostConfig": {{{host_config}}}}}"#);
+            let Ok(submission::Submission::One(spec)) = submission::read(text.as_bytes()) else {
+                panic!("{text}")
+            };
+            let refused = super::check_volumes(&spec.template.body, &own).err();
+            let named = refused.as_ref().map(|refusal| (refusal.field.as_str(), refusal.rule));
+            assert_eq!(named, field.map(|field| (field, "no-manager-data")), "{host_config}");
+        }
+    }
+
+    #[test]
     fn everyday_settings_pass() {
         for host_config in [
             r#""Memory": 67108864, "NanoCpus": 500000000, "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3}"#,

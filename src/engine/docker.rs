@@ -434,7 +434,7 @@ impl Engine for DockerEngine {
                         network.name
                     ));
                 }
-                Err(why) => return Outcome::NotSent(why),
+                Err(error) => return Outcome::NotSent(error.to_string()),
             }
         }
         Outcome::Done(())

@@ -64,9 +64,8 @@ impl World {
             (candidates.next(), candidates.next().is_some())
         };
         let full = |network: &Network| format!("{}/{}", self.nodes[network.node].name, network.name);
-        match one(&|network| network.id == key || network.id[..12] == *key) {
-            (Some(network), _) => return Some(network),
-            (None, _) => {}
+        if let (Some(network), _) = one(&|network| network.id == key || network.id[..12] == *key) {
+            return Some(network);
         }
         match one(&|network| network.name == key || full(network) == key) {
             (Some(network), false) => return Some(network),

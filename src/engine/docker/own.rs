@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tracing::{info, warn};
 
 use super::DockerEngine;
-use super::resolve::{Volumes, without_node};
+use super::resolve::{Unanswered, Volumes, without_node};
 
 /// What `/proc` says of a process is a few kilobytes; more is not read.
 const PROC_MAX_BYTES: u64 = 1024 * 1024;
@@ -124,13 +124,13 @@ impl DockerEngine {
                 }
                 self.own_volumes.store(Some(Arc::new(volumes)));
             }
-            Err(why) => {
-                warn!(error = %why, "which volumes hold this daemon's own data is unknown; the next connection looks again");
+            Err(error) => {
+                warn!(%error, "which volumes hold this daemon's own data is unknown; the next connection looks again");
             }
         }
     }
 
-    async fn look_for_own_volumes(&self) -> Result<BTreeSet<String>, String> {
+    async fn look_for_own_volumes(&self) -> Result<BTreeSet<String>, Unanswered> {
         let mut own: BTreeSet<String> = BTreeSet::new();
         let mut paths = self.own.paths.clone();
         let mut found = None;
@@ -140,8 +140,8 @@ impl DockerEngine {
                     found = Some(container.mounts.unwrap_or_default());
                     break;
                 }
-                Err(why) if why.contains("404") => {}
-                Err(why) => return Err(why),
+                Err(error) if error.status == Some(404) => {}
+                Err(error) => return Err(error),
             }
         }
         match &found {
@@ -185,9 +185,10 @@ mod tests {
              5 1 8:1 /var/lib/docker/containers/{id}/resolv.conf /etc/resolv.conf rw - ext4 /dev/sda1 rw\n\
              6 1 8:1 /var/lib/docker/containers/{id}/hostname /etc/hostname rw - ext4 /dev/sda1 rw"
         );
-        assert_eq!(ids_in(&mounts, "0::/\n"), [id.clone()]);
-        assert_eq!(ids_in("", &format!("12:pids:/docker/{id}\n11:cpu:/docker/{id}\n")), [id.clone()]);
-        assert_eq!(ids_in("", &format!("0::/system.slice/docker-{id}.scope\n")), [id]);
+        let expected = [id.clone()];
+        assert_eq!(ids_in(&mounts, "0::/\n"), expected);
+        assert_eq!(ids_in("", &format!("12:pids:/docker/{id}\n11:cpu:/docker/{id}\n")), expected);
+        assert_eq!(ids_in("", &format!("0::/system.slice/docker-{id}.scope\n")), expected);
         // A host sees its containers' mounts, but is in none of them.
         let host = format!("7 1 0:9 / /var/lib/docker/containers/{other}/mounts/shm rw - tmpfs shm rw");
         assert_eq!(ids_in(&host, "0::/system.slice/scsm.service"), Vec::<String>::new());

@@ -23,6 +23,15 @@ const REMOTE_OR_MEMORY: [&str; 7] = ["", "tmpfs", "nfs", "nfs4", "cifs", "smb3",
 /// How a container's command begins that runs this program.
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
+/// A question that was not answered as it should be.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub(super) struct Unanswered {
+    /// The status, where there was one.
+    pub(super) status: Option<u16>,
+    why: String,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Network {
@@ -155,7 +164,7 @@ impl DockerEngine {
         let path = format!("/networks?filters={}", filter("name", wanted));
         let there: Vec<Network> = match self.fetch(&path, "its networks").await {
             Ok(there) => there,
-            Err(why) => return Outcome::NotSent(why),
+            Err(error) => return Outcome::NotSent(error.to_string()),
         };
         let swarm = self.is_swarm();
         let exactly = |network: &&Network| {
@@ -181,7 +190,7 @@ impl DockerEngine {
         let path = format!("/volumes?filters={}", filter("name", wanted));
         let there: Volumes = match self.fetch(&path, "its volumes").await {
             Ok(there) => there,
-            Err(why) => return Outcome::NotSent(why),
+            Err(error) => return Outcome::NotSent(error.to_string()),
         };
         match judge(&there.volumes.unwrap_or_default(), wanted) {
             // The engine makes it, with its own driver.
@@ -199,7 +208,7 @@ impl DockerEngine {
         let path = format!("/containers/json?all=1&filters={}", filter("volume", wanted));
         let holders: Vec<Holder> = match self.fetch(&path, "who mounts a volume").await {
             Ok(holders) => holders,
-            Err(why) => return Outcome::NotSent(why),
+            Err(error) => return Outcome::NotSent(error.to_string()),
         };
         // A Swarm manager ignores the filter.
         let mounts_it = |holder: &&Holder| {
@@ -220,25 +229,33 @@ impl DockerEngine {
     }
 
     /// Whether the id of a network that a container is attached to is that of a network of just this name.
-    pub(super) async fn is_named(&self, id: &str, name: &str) -> Result<bool, String> {
+    pub(super) async fn is_named(&self, id: &str, name: &str) -> Result<bool, Unanswered> {
         let path = format!("/networks/{}", encoded(id));
         let network: Network = self.fetch(&path, "a network").await?;
         Ok(without_node(&network.name) == without_node(name) && network.driver != "host")
     }
 
     /// Asks a question of our own and reads the answer leniently: only the fields that are used have to be there.
-    pub(super) async fn fetch<T: DeserializeOwned>(&self, path: &str, what: &str) -> Result<T, String> {
+    pub(super) async fn fetch<T: DeserializeOwned>(&self, path: &str, what: &str) -> Result<T, Unanswered> {
+        let unanswered = |status, why: String| Unanswered { status, why };
         let ask = self.ask(http::Method::GET, path, None);
         let (status, body) = match tokio::time::timeout(QUESTION, ask).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(TransportError::NeverSent(why) | TransportError::Broken(why))) => return Err(why),
-            Err(_) => return Err(format!("it was asked for {what}: {}", no_answer(QUESTION))),
+            Ok(Err(TransportError::NeverSent(why) | TransportError::Broken(why))) => {
+                return Err(unanswered(None, why));
+            }
+            Err(_) => {
+                return Err(unanswered(None, format!("it was asked for {what}: {}", no_answer(QUESTION))));
+            }
         };
         if status != 200 {
-            return Err(format!("it was asked for {what}: {status}: {}", wire::words(&body)));
+            let why = format!("it was asked for {what}: {status}: {}", wire::words(&body));
+            return Err(unanswered(Some(status), why));
         }
-        serde_json::from_slice(&body)
-            .map_err(|e| format!("it was asked for {what}, and the answer cannot be read: {e}"))
+        serde_json::from_slice(&body).map_err(|error| {
+            let why = format!("it was asked for {what}, and the answer cannot be read: {error}");
+            unanswered(Some(status), why)
+        })
     }
 }
 
