@@ -14,7 +14,9 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::clock::Clock;
 use crate::engine::{Engine, Holder, NewContainer, Outcome, RefusalKind};
 use crate::history::Report;
-use crate::model::{Container, ContainerId, Health, ManagerId, Marks, Object, Pull, Sight, State};
+use crate::model::{
+    Container, ContainerId, Health, ManagerId, Marks, Object, Pull, Sight, State, Template, TemplateHash,
+};
 use crate::observed::Cache;
 use crate::planner::Action;
 
@@ -63,7 +65,9 @@ impl Actuator {
         match action {
             Action::Pull { image, pull } => Report::Image(self.pull(image, *pull).await),
             Action::Create { marks, .. } => self.create(object, marks).await,
-            Action::Start { id, .. } => Report::Started(self.start(id).await),
+            Action::Start { id, template, .. } => {
+                Report::Started(self.start(template_of(object, template), id).await)
+            }
             Action::Remove { id, force, .. } => self.remove(object, id, *force).await,
         }
     }
@@ -89,8 +93,7 @@ impl Actuator {
 
     async fn create(&self, object: &Object, marks: &Marks) -> Report {
         let _place = self.calls.acquire().await;
-        // A step is begun for an object as it was; another one is planned for what it has become.
-        let template = object.template(&marks.template).unwrap_or(&object.spec.template);
+        let template = template_of(object, &marks.template);
         let manager = self.cache.ownership().manager();
         let new = NewContainer { marks, cluster: &self.cluster, manager: &manager, template };
         let made = match self.engine.create(new).await {
@@ -127,7 +130,7 @@ impl Actuator {
             other => other,
         };
         let Outcome::Done(id) = made else { return Report::Created(made) };
-        match self.start_now(&id).await {
+        match self.start_now(template, &id).await {
             Outcome::Done(()) => Report::Created(Outcome::Done(id)),
             other => Report::CreatedNotStarted(id, other),
         }
@@ -151,12 +154,18 @@ impl Actuator {
         }
     }
 
-    async fn start(&self, id: &ContainerId) -> Outcome<()> {
+    async fn start(&self, template: &Template, id: &ContainerId) -> Outcome<()> {
         let _place = self.calls.acquire().await;
-        self.start_now(id).await
+        self.start_now(template, id).await
     }
 
-    async fn start_now(&self, id: &ContainerId) -> Outcome<()> {
+    /// Starts a container, once it is certain to be what its template asks for. One that is not is never started; the
+    /// planner then has it removed by its full id.
+    async fn start_now(&self, template: &Template, id: &ContainerId) -> Outcome<()> {
+        let verified = self.engine.verify(id, template).await;
+        if verified != Outcome::Done(()) {
+            return verified;
+        }
         let outcome = self.engine.start(id).await;
         if outcome != Outcome::Done(()) {
             return outcome;
@@ -206,4 +215,9 @@ impl Actuator {
         let own = self.cache.container(id).and_then(|c| c.detail.as_ref()?.stop_timeout);
         own.max(present.map(Duration::from_secs)).unwrap_or(DEFAULT_GRACE)
     }
+}
+
+/// The template that a step is for. A step is begun for the object as it was planned for, which has it.
+fn template_of<'a>(object: &'a Object, hash: &TemplateHash) -> &'a Template {
+    object.template(hash).unwrap_or(&object.spec.template)
 }

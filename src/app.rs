@@ -33,6 +33,7 @@ use crate::certificates::{Files, Identity, generate};
 use crate::cli::Settings;
 use crate::clock::Clock;
 use crate::engine::docker::DockerEngine;
+use crate::engine::docker::own::OwnData;
 use crate::engine::docker::transport::{Address, Transport};
 use crate::engine::simulated::SimulatedEngine;
 use crate::engine::{self, Endpoint, Engine};
@@ -118,7 +119,7 @@ pub fn start(settings: Settings) -> anyhow::Result<App> {
         Clock::start()
     };
     let mut expiries = vec![("server", identity.not_after()), ("ca", identity.authorities_not_after())];
-    let engine = engine(&settings, &identity, &mut expiries, clock)?;
+    let engine = engine(&settings, &identity, own_data(&settings, &files), &mut expiries, clock)?;
     let metrics = Arc::new(Metrics::new());
     let engine = Arc::new(engine::Measured::new(engine, metrics.clone()));
     let lock = early.map_or_else(lock, Ok)?;
@@ -202,10 +203,21 @@ fn quoted(word: &str) -> String {
     }
 }
 
+/// What no submitted object may reach through a volume: the data directory, certificates and keys.
+fn own_data(settings: &Settings, files: &Files) -> OwnData {
+    let mut paths: Vec<PathBuf> = settings.data_dir.iter().cloned().collect();
+    for files in std::iter::once(files).chain(&settings.engine_files) {
+        paths.extend([files.ca.clone(), files.cert.clone(), files.key.clone()]);
+    }
+    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+    OwnData::of_this_process(paths.into_iter().map(absolute).collect())
+}
+
 /// The engine. Where it is spoken to with certificates, their ends are put among the `expiries`.
 fn engine(
     settings: &Settings,
     own: &Identity,
+    data: OwnData,
     expiries: &mut Vec<Expiry>,
     clock: Clock,
 ) -> anyhow::Result<Arc<dyn Engine>> {
@@ -229,7 +241,7 @@ fn engine(
             Address::Tcp { host: host.clone(), port: *port, tls }
         }
     };
-    Ok(Arc::new(DockerEngine::new(Transport::new(address))?))
+    Ok(Arc::new(DockerEngine::new(Transport::new(address))?.protecting(data)))
 }
 
 impl App {

@@ -4,8 +4,10 @@
 //! [`simulated`] is a small world of its own. A call that changes something ends in one of four
 //! [`Outcome`]s, and what may be done next depends on which: the table that decides is in [`outcome`].
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +15,7 @@ use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::model::{Constraint, Container, ContainerId, ManagerId, Marks, ObjectName, Signal};
+use crate::model::{Constraint, Container, ContainerId, ManagerId, Marks, ObjectName, Signal, Template};
 
 pub mod docker;
 mod measured;
@@ -132,6 +134,8 @@ pub struct Info {
     pub api: String,
     /// The hosts behind it; empty for a plain engine.
     pub nodes: Vec<Node>,
+    /// The volumes there that hold this daemon's own data, which no submitted object may mount.
+    pub own_volumes: Arc<BTreeSet<String>>,
 }
 
 /// A container to be made.
@@ -144,7 +148,7 @@ pub struct NewContainer<'a> {
     /// The manager label's value.
     pub manager: &'a ManagerId,
     /// What it is.
-    pub template: &'a crate::model::Template,
+    pub template: &'a Template,
 }
 
 impl NewContainer<'_> {
@@ -203,6 +207,10 @@ pub trait Engine: Send + Sync {
 
     /// Makes a container; it does not run yet.
     async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId>;
+
+    /// Compares a container that was created, and not started yet, with the template that it was created from. Refused
+    /// where they differ: it must not be started then.
+    async fn verify(&self, id: &ContainerId, template: &Template) -> Outcome<()>;
 
     /// Starts a container. Done also where it runs already.
     async fn start(&self, id: &ContainerId) -> Outcome<()>;

@@ -83,6 +83,7 @@ impl Metrics {
             ("events", &QUESTION),
             ("pull", &CHANGE),
             ("create", &CHANGE),
+            ("verify", &CHANGE),
             ("start", &CHANGE),
             ("stop", &CHANGE),
             ("remove", &CHANGE),

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::clock::Time;
 
+mod image_reference;
 mod manager_id;
 mod signal;
 pub mod strict;

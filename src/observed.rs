@@ -518,8 +518,14 @@ mod tests {
     #[test]
     fn before_the_first_list_it_is_the_list_that_is_waited_for_and_not_the_nodes_that_come_with_it() {
         let kind = Kind::ClassicSwarm;
-        let info =
-            Info { kind, id: String::new(), version: String::new(), api: String::new(), nodes: Vec::new() };
+        let info = Info {
+            kind,
+            id: String::new(),
+            version: String::new(),
+            api: String::new(),
+            nodes: Vec::new(),
+            own_volumes: Default::default(),
+        };
         let mut state = EngineState {
             info: Some(info),
             trouble: None,

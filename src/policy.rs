@@ -1,11 +1,20 @@
 //! What a submitter may not ask for: whatever would make it root on a node.
 //!
-//! The host configuration is taken apart field by field, without a rest pattern: a field that a newer version
-//! of Docker's model brings stops the build here until somebody has decided about it.
+//! Every struct of the create body is destructured without a rest pattern: a field that a newer version of Docker's
+//! model brings fails the build here until it has been decided. What follows from names that only the endpoint can
+//! resolve (networks, volumes) is checked before each create, in [`engine::docker`](crate::engine::docker).
 
-use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, NetworkingConfig};
+use std::collections::BTreeSet;
+
+use bollard::models::{
+    ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
+    MountTmpfsOptions, MountType, MountVolumeOptions, NetworkingConfig,
+};
 
 use crate::model::{Constraint, LABEL_PREFIX};
+
+mod log_options;
+pub(crate) mod volumes;
 
 /// A field that is refused, and the rule that refuses it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +28,7 @@ pub struct Refusal {
     pub why: &'static str,
 }
 
+/// A rule, for messages.
 struct Rule {
     name: &'static str,
     why: &'static str,
@@ -42,11 +52,24 @@ const NAMESPACES: Rule = Rule {
 };
 const RUNTIME: Rule =
     Rule { name: "no-runtime-choice", why: "runtime, cgroup and kernel settings are the node's own" };
+const DEVICE_LIMITS: Rule = Rule {
+    name: "no-host-paths",
+    why: "it names a device by its path on the node, and the answer reveals whether that path exists",
+};
+const LOG_OPTIONS: Rule = Rule {
+    name: "no-log-destinations",
+    why: "the engine itself, as root, opens the files and connects to the addresses that logging options name; allowed \
+          are the drivers json-file, local, journald and none, and the options that concern only their own log",
+};
 const LABELS: Rule =
     Rule { name: "no-reserved-labels", why: "labels with this prefix belong to Docker or to this manager" };
 const SCHEDULER_ENV: Rule = Rule {
     name: "no-scheduler-env",
     why: "a classic Swarm manager takes such an entry for an order to itself; use Constraints",
+};
+const MANAGER_DATA: Rule = Rule {
+    name: "no-manager-data",
+    why: "it holds the state and the keys of a manager; keep an object's data in a volume of its own",
 };
 const RESCHEDULE: Rule = Rule {
     name: "no-reschedule",
@@ -70,18 +93,51 @@ fn blank(text: Option<&String>) -> bool {
     text.is_none_or(String::is_empty)
 }
 
+/// Words that a classic Swarm manager takes for orders to its scheduler when an `Env` entry begins with one of
+/// them and a colon. It compares exactly; here any case is refused, so that no manager's reading can differ.
+const SCHEDULER_WORDS: [&str; 4] = ["constraint", "affinity", "reschedule", "whitelist"];
+
 /// Checks a create body and its constraints. The first refused field is reported.
 pub fn check(body: &ContainerCreateBody, constraints: &[Constraint]) -> Result<(), Refusal> {
-    for (i, entry) in body.env.iter().flatten().enumerate() {
-        let lower = entry.to_ascii_lowercase();
-        if lower.starts_with("reschedule:") {
-            return refuse(format!("Env[{i}]"), &RESCHEDULE);
-        }
-        if lower.starts_with("constraint:") || lower.starts_with("affinity:") {
-            return refuse(format!("Env[{i}]"), &SCHEDULER_ENV);
+    let ContainerCreateBody {
+        env,
+        labels: own_labels,
+        volumes,
+        healthcheck,
+        networking_config,
+        host_config,
+        // Text for the process and its streams; none of it is resolved on the node.
+        hostname: _,
+        domainname: _,
+        user: _,
+        attach_stdin: _,
+        attach_stdout: _,
+        attach_stderr: _,
+        exposed_ports: _,
+        tty: _,
+        open_stdin: _,
+        stdin_once: _,
+        cmd: _,
+        args_escaped: _,
+        working_dir: _,
+        entrypoint: _,
+        network_disabled: _,
+        on_build: _,
+        stop_signal: _,
+        stop_timeout: _,
+        shell: _,
+        // A reference, checked where it is parsed.
+        image: _,
+    } = body;
+    for (i, entry) in env.iter().flatten().enumerate() {
+        let Some((word, _)) = entry.split_once(':') else { continue };
+        let word = word.trim().to_ascii_lowercase();
+        if SCHEDULER_WORDS.contains(&word.as_str()) {
+            let rule = if word == "reschedule" { &RESCHEDULE } else { &SCHEDULER_ENV };
+            return refuse(format!("Env[{i}]"), rule);
         }
     }
-    labels("Labels", body.labels.iter().flatten().map(|(name, _)| name))?;
+    labels("Labels", own_labels.iter().flatten().map(|(name, _)| name))?;
     for (i, constraint) in constraints.iter().enumerate() {
         if constraint.0.starts_with("reschedule") {
             return refuse(format!("Constraints[{i}]"), &RESCHEDULE);
@@ -89,17 +145,76 @@ pub fn check(body: &ContainerCreateBody, constraints: &[Constraint]) -> Result<(
     }
     // `Volumes` makes anonymous volumes, which is fine, unless a path of the node is smuggled in with a colon,
     // as `docker run -v` writes it.
-    for volume in body.volumes.iter().flatten() {
+    for volume in volumes.iter().flatten() {
         unless(!volume.contains(':'), "Volumes", &HOST_PATHS)?;
     }
-    if let Some(NetworkingConfig { endpoints_config: Some(endpoints) }) = &body.networking_config {
-        for (network, endpoint) in endpoints {
+    if let Some(HealthConfig {
+        // Runs in the container.
+        test: _,
+        interval: _,
+        timeout: _,
+        retries: _,
+        start_period: _,
+        start_interval: _,
+    }) = healthcheck
+    {}
+    if let Some(NetworkingConfig { endpoints_config: Some(endpoints) }) = networking_config {
+        for (network, settings) in endpoints {
             unless(!names_the_host(network), "NetworkingConfig.EndpointsConfig", &NAMESPACES)?;
-            let options = endpoint.driver_opts.as_ref().is_none_or(|options| options.is_empty());
-            unless(options, "NetworkingConfig.EndpointsConfig.DriverOpts", &RUNTIME)?;
+            endpoint(settings)?;
         }
     }
-    body.host_config.as_ref().map_or(Ok(()), host_config)
+    host_config.as_ref().map_or(Ok(()), self::host_config)
+}
+
+/// Checks the volumes that a create body mounts against those that hold this daemon's own data.
+pub fn check_volumes(body: &ContainerCreateBody, own: &BTreeSet<String>) -> Result<(), Refusal> {
+    let Some(config) = &body.host_config else { return Ok(()) };
+    for bind in config.binds.iter().flatten() {
+        let name = volumes::of_bind(bind).map(|(name, _)| name);
+        if name.is_some_and(|name| own.contains(name)) {
+            return Err(manager_data("HostConfig.Binds"));
+        }
+    }
+    for (i, mount) in config.mounts.iter().flatten().enumerate() {
+        if mount.source.as_ref().is_some_and(|name| own.contains(name)) {
+            return Err(manager_data(&format!("HostConfig.Mounts[{i}].Source")));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what would show a manager's own data.
+pub(crate) fn manager_data(field: &str) -> Refusal {
+    Refusal { field: field.to_owned(), rule: MANAGER_DATA.name, why: MANAGER_DATA.why }
+}
+
+/// Settings of a network. The engine prefers `NetworkID` over the network's name, so that it could name the host's.
+fn endpoint(settings: &EndpointSettings) -> Result<(), Refusal> {
+    let EndpointSettings {
+        network_id,
+        endpoint_id,
+        links,
+        driver_opts,
+        // The container's own addresses and names on that network.
+        ipam_config: _,
+        mac_address: _,
+        aliases: _,
+        gw_priority: _,
+        dns_names: _,
+        // What an inspect reports; the engine overwrites it.
+        gateway: _,
+        ip_address: _,
+        ip_prefix_len: _,
+        ipv6_gateway: _,
+        global_ipv6_address: _,
+        global_ipv6_prefix_len: _,
+    } = settings;
+    let field = |name: &str| format!("NetworkingConfig.EndpointsConfig.{name}");
+    unless(blank(network_id.as_ref()), &field("NetworkID"), &NAMESPACES)?;
+    unless(blank(endpoint_id.as_ref()), &field("EndpointID"), &NAMESPACES)?;
+    none_of(&field("Links"), links.as_ref(), &NAMESPACES)?;
+    unless(driver_opts.as_ref().is_none_or(|options| options.is_empty()), &field("DriverOpts"), &RUNTIME)
 }
 
 /// Whether a network is, or may be, that of the host. A Swarm manager also takes `node/host`, and every endpoint
@@ -151,6 +266,12 @@ fn host_config(config: &HostConfig) -> Result<(), Refusal> {
         log_config,
         storage_opt,
         container_id_file,
+        blkio_device_write_iops,
+        blkio_device_read_iops,
+        blkio_device_write_bps,
+        blkio_device_read_bps,
+        blkio_weight_device,
+        // Names of limits, and groups of the container's own /etc/group.
         ulimits: _,
         group_add: _,
         // Bounds on the container itself, and its own comfort.
@@ -184,11 +305,6 @@ fn host_config(config: &HostConfig) -> Result<(), Refusal> {
         readonly_rootfs: _,
         tmpfs: _,
         shm_size: _,
-        blkio_device_write_iops: _,
-        blkio_device_read_iops: _,
-        blkio_device_write_bps: _,
-        blkio_device_read_bps: _,
-        blkio_weight_device: _,
         cpu_realtime_runtime: _,
         cpu_realtime_period: _,
         oom_kill_disable: _,
@@ -209,10 +325,7 @@ fn host_config(config: &HostConfig) -> Result<(), Refusal> {
     unless(readonly_paths.is_none(), "HostConfig.ReadonlyPaths", &CONFINEMENT)?;
 
     for bind in binds.iter().flatten() {
-        let source = bind.split(':').next().unwrap_or_default();
-        let named_volume =
-            bind.contains(':') && !source.is_empty() && !source.contains(['/', '\\', '~', '.']);
-        unless(named_volume, "HostConfig.Binds", &HOST_PATHS)?;
+        unless(volumes::of_bind(bind).is_some(), "HostConfig.Binds", &HOST_PATHS)?;
     }
     for (i, mount) in mounts.iter().flatten().enumerate() {
         self::mount(&format!("HostConfig.Mounts[{i}]"), mount)?;
@@ -228,6 +341,12 @@ fn host_config(config: &HostConfig) -> Result<(), Refusal> {
     none_of("HostConfig.Devices", devices.as_ref(), &DEVICES)?;
     none_of("HostConfig.DeviceCgroupRules", device_cgroup_rules.as_ref(), &DEVICES)?;
     none_of("HostConfig.DeviceRequests", device_requests.as_ref(), &DEVICES)?;
+    let limits = &DEVICE_LIMITS;
+    none_of("HostConfig.BlkioDeviceReadBps", blkio_device_read_bps.as_ref(), limits)?;
+    none_of("HostConfig.BlkioDeviceWriteBps", blkio_device_write_bps.as_ref(), limits)?;
+    none_of("HostConfig.BlkioDeviceReadIOps", blkio_device_read_iops.as_ref(), limits)?;
+    none_of("HostConfig.BlkioDeviceWriteIOps", blkio_device_write_iops.as_ref(), limits)?;
+    none_of("HostConfig.BlkioWeightDevice", blkio_weight_device.as_ref(), limits)?;
 
     let joins = |mode: Option<&String>| {
         mode.is_some_and(|m| names_the_host(m) || m.starts_with("container:") || m.starts_with("ns:"))
@@ -254,29 +373,66 @@ fn host_config(config: &HostConfig) -> Result<(), Refusal> {
     )?;
     // A link hands the other container's environment over, passwords included.
     none_of("HostConfig.Links", links.as_ref(), &NAMESPACES)?;
-    // Other drivers make the engine itself, as root, read files and connect where the submitter says.
-    let driver = log_config.as_ref().and_then(|l| l.typ.as_deref()).unwrap_or_default();
+    log_config.as_ref().map_or(Ok(()), self::log_config)
+}
+
+/// Drivers other than these, and options that name a destination, make the engine itself read files and connect where
+/// the submitter says. Without a driver the engine's default one takes the options, whichever that is.
+fn log_config(config: &HostConfigLogConfig) -> Result<(), Refusal> {
+    let HostConfigLogConfig { typ, config: options } = config;
+    let driver = typ.as_deref().unwrap_or_default();
     unless(
         matches!(driver, "" | "json-file" | "local" | "none" | "journald"),
-        "HostConfig.LogConfig",
-        &RUNTIME,
-    )
+        "HostConfig.LogConfig.Type",
+        &LOG_OPTIONS,
+    )?;
+    for (name, value) in options.iter().flatten() {
+        let field = format!("HostConfig.LogConfig.Config.{name}");
+        unless(log_options::allowed(name, value), &field, &LOG_OPTIONS)?;
+    }
+    Ok(())
 }
 
 fn mount(field: &str, mount: &Mount) -> Result<(), Refusal> {
-    let kind_allowed = matches!(mount.typ, Some(MountType::VOLUME | MountType::TMPFS));
-    unless(kind_allowed, &format!("{field}.Type"), &HOST_PATHS)?;
-    unless(mount.bind_options.is_none(), &format!("{field}.BindOptions"), &HOST_PATHS)?;
-    if let Some(options) = &mount.volume_options {
+    let Mount {
+        typ,
+        source,
+        bind_options,
+        volume_options,
+        image_options,
+        tmpfs_options,
+        // Within the container.
+        target: _,
+        read_only: _,
+        consistency: _,
+    } = mount;
+    unless(matches!(typ, Some(MountType::VOLUME | MountType::TMPFS)), &format!("{field}.Type"), &HOST_PATHS)?;
+    unless(bind_options.is_none(), &format!("{field}.BindOptions"), &HOST_PATHS)?;
+    unless(image_options.is_none(), &format!("{field}.ImageOptions"), &HOST_PATHS)?;
+    if let Some(MountVolumeOptions {
+        driver_config,
+        labels: volume_labels,
+        // Within the volume; the engine keeps it from leaving it.
+        subpath: _,
+        no_copy: _,
+    }) = volume_options
+    {
         // A local volume with `o=bind,device=/` is a bind mount by another name.
-        unless(options.driver_config.is_none(), &format!("{field}.VolumeOptions.DriverConfig"), &HOST_PATHS)?;
+        unless(driver_config.is_none(), &format!("{field}.VolumeOptions.DriverConfig"), &HOST_PATHS)?;
         labels(
             &format!("{field}.VolumeOptions.Labels"),
-            options.labels.iter().flatten().map(|(name, _)| name),
+            volume_labels.iter().flatten().map(|(name, _)| name),
         )?;
     }
-    let source = mount.source.as_deref().unwrap_or_default();
-    unless(!source.contains(['/', '\\']), &format!("{field}.Source"), &HOST_PATHS)
+    if let Some(MountTmpfsOptions {
+        // Flags of a file system in memory, which the engine checks against a list.
+        size_bytes: _,
+        mode: _,
+        options: _,
+    }) = tmpfs_options
+    {}
+    let source = source.as_deref().unwrap_or_default();
+    unless(source.is_empty() || volumes::is_a_name(source), &format!("{field}.Source"), &HOST_PATHS)
 }
 
 #[cfg(test)]
@@ -304,6 +460,63 @@ mod tests {
             (r#""Binds": ["/:/host"]"#, "Binds", "no-host-paths"),
             (r#""Binds": ["./x:/host"]"#, "Binds", "no-host-paths"),
             (r#""Binds": ["/data"]"#, "Binds", "no-host-paths"),
+            (r#""Binds": ["c:/:c:/h"]"#, "Binds", "no-host-paths"),
+            (r#""Binds": ["C:\\x:/h"]"#, "Binds", "no-host-paths"),
+            (r#""Binds": ["d:/d:rshared"]"#, "Binds", "no-host-paths"),
+            (r#""Binds": ["\\\\.\\pipe\\x:/h"]"#, "Binds", "no-host-paths"),
+            (
+                r#""Mounts": [{"Type": "volume", "Source": "c:", "Target": "/h"}]"#,
+                "Mounts[0].Source",
+                "no-host-paths",
+            ),
+            (
+                r#""Mounts": [{"Type": "volume", "Source": "c", "Target": "/h"}]"#,
+                "Mounts[0].Source",
+                "no-host-paths",
+            ),
+            (
+                r#""Mounts": [{"Type": "volume", "Source": "..", "Target": "/h"}]"#,
+                "Mounts[0].Source",
+                "no-host-paths",
+            ),
+            (
+                r#""Mounts": [{"Type": "volume", "Target": "/h", "ImageOptions": {"Subpath": "x"}}]"#,
+                "Mounts[0].ImageOptions",
+                "no-host-paths",
+            ),
+            (
+                r#""BlkioDeviceReadBps": [{"Path": "/etc/shadow", "Rate": 1}]"#,
+                "BlkioDeviceReadBps",
+                "no-host-paths",
+            ),
+            (r#""BlkioDeviceWriteBps": [{"Path": "/x", "Rate": 1}]"#, "BlkioDeviceWriteBps", "no-host-paths"),
+            (r#""BlkioDeviceReadIOps": [{"Path": "/x", "Rate": 1}]"#, "BlkioDeviceReadIOps", "no-host-paths"),
+            (
+                r#""BlkioDeviceWriteIOps": [{"Path": "/x", "Rate": 1}]"#,
+                "BlkioDeviceWriteIOps",
+                "no-host-paths",
+            ),
+            (r#""BlkioWeightDevice": [{"Path": "/x", "Weight": 10}]"#, "BlkioWeightDevice", "no-host-paths"),
+            (
+                r#""LogConfig": {"Config": {"syslog-address": "tcp://192.0.2.1:514"}}"#,
+                "LogConfig.Config.syslog-address",
+                "no-log-destinations",
+            ),
+            (
+                r#""LogConfig": {"Config": {"syslog-tls-ca-cert": "/etc/shadow"}}"#,
+                "LogConfig.Config.syslog-tls-ca-cert",
+                "no-log-destinations",
+            ),
+            (
+                r#""LogConfig": {"Type": "json-file", "Config": {"gelf-address": "udp://192.0.2.1:1"}}"#,
+                "LogConfig.Config.gelf-address",
+                "no-log-destinations",
+            ),
+            (
+                r#""LogConfig": {"Type": "", "Config": {"mode": "non-blocking", "max-buffer-size": "8g"}}"#,
+                "LogConfig.Config.max-buffer-size",
+                "no-log-destinations",
+            ),
             (
                 r#""Mounts": [{"Type": "bind", "Source": "/", "Target": "/h"}]"#,
                 "Mounts[0].Type",
@@ -331,7 +544,9 @@ mod tests {
             (r#""NetworkMode": "node-1/host""#, "NetworkMode", "no-shared-namespaces"),
             (r#""NetworkMode": "0123456789abcdef""#, "NetworkMode", "no-shared-namespaces"),
             (r#""Links": ["db:db"]"#, "Links", "no-shared-namespaces"),
-            (r#""LogConfig": {"Type": "syslog"}"#, "LogConfig", "no-runtime-choice"),
+            (r#""NetworkMode": "HOST""#, "NetworkMode", "no-shared-namespaces"),
+            (r#""LogConfig": {"Type": "syslog"}"#, "LogConfig.Type", "no-log-destinations"),
+            (r#""LogConfig": {"Type": "JSON-FILE"}"#, "LogConfig.Type", "no-log-destinations"),
             (r#""PidMode": "host""#, "PidMode", "no-shared-namespaces"),
             (r#""PidMode": "container:db""#, "PidMode", "no-shared-namespaces"),
             (r#""IpcMode": "host""#, "IpcMode", "no-shared-namespaces"),
@@ -355,6 +570,24 @@ mod tests {
             (r#""Env": ["A=1", "constraint:name==n1"]"#, "Env[1]", "no-scheduler-env"),
             (r#""Env": ["affinity:container==x"]"#, "Env[0]", "no-scheduler-env"),
             (r#""Env": ["reschedule:on-node-failure"]"#, "Env[0]", "no-reschedule"),
+            (r#""Env": ["whitelist:node==n1"]"#, "Env[0]", "no-scheduler-env"),
+            (r#""Env": ["WhiteList:node==n1,n2"]"#, "Env[0]", "no-scheduler-env"),
+            (r#""Env": ["constraint:name=n1"]"#, "Env[0]", "no-scheduler-env"),
+            (
+                r#""NetworkingConfig": {"EndpointsConfig": {"db": {"NetworkID": "c8406cf6129c"}}}"#,
+                "NetworkingConfig.EndpointsConfig.NetworkID",
+                "no-shared-namespaces",
+            ),
+            (
+                r#""NetworkingConfig": {"EndpointsConfig": {"db": {"Links": ["other:x"]}}}"#,
+                "NetworkingConfig.EndpointsConfig.Links",
+                "no-shared-namespaces",
+            ),
+            (
+                r#""NetworkingConfig": {"EndpointsConfig": {"node-1/host": {}}}"#,
+                "NetworkingConfig.EndpointsConfig",
+                "no-shared-namespaces",
+            ),
             (
                 r#""NetworkingConfig": {"EndpointsConfig": {"host": {}}}"#,
                 "NetworkingConfig.EndpointsConfig",
@@ -366,12 +599,42 @@ mod tests {
     }
 
     #[test]
+    fn a_volume_that_holds_the_managers_data_is_refused_wherever_it_is_named() {
+        let own = std::collections::BTreeSet::from(["scsm".to_owned()]);
+        for (host_config, field) in [
+            (r#""Binds": ["data:/x", "scsm:/y:ro"]"#, Some("HostConfig.Binds")),
+            (
+                r#""Mounts": [{"Type": "tmpfs", "Target": "/t"}, {"Type": "volume", "Source": "scsm", "Target": "/y"}]"#,
+                Some("HostConfig.Mounts[1].Source"),
+            ),
+            (
+                r#""Binds": ["data:/scsm"], "Mounts": [{"Type": "volume", "Source": "scsm2", "Target": "/y"}]"#,
+                None,
+            ),
+        ] {
+            let text =
+                format!(r#"{{"Name": "x", "Image": "a", "Count": 1, "HostConfig": {{{host_config}}}}}"#);
+            let Ok(submission::Submission::One(spec)) = submission::read(text.as_bytes()) else {
+                panic!("{text}")
+            };
+            let refused = super::check_volumes(&spec.template.body, &own).err();
+            let named = refused.as_ref().map(|refusal| (refusal.field.as_str(), refusal.rule));
+            assert_eq!(named, field.map(|field| (field, "no-manager-data")), "{host_config}");
+        }
+    }
+
+    #[test]
     fn everyday_settings_pass() {
         for host_config in [
             r#""Memory": 67108864, "NanoCpus": 500000000, "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3}"#,
             r#""CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"], "ReadonlyRootfs": true, "Privileged": false"#,
             r#""Binds": ["data:/data", "data:/ro:ro"], "Tmpfs": {"/tmp": "size=1m"}"#,
             r#""Mounts": [{"Type": "volume", "Source": "data", "Target": "/d"}, {"Type": "tmpfs", "Target": "/t"}]"#,
+            r#""Binds": ["site.example.com_data:/data:ro"]"#,
+            r#""LogConfig": {"Config": {"max-size": "1m", "max-file": "3", "mode": "non-blocking", "max-buffer-size": "4m"}}"#,
+            r#""LogConfig": {"Type": "journald", "Config": {"tag": "web", "labels": "a", "env": "B"}}"#,
+            r#""BlkioWeight": 300, "BlkioDeviceReadBps": []"#,
+            r#""NetworkMode": "db""#,
             r#""NetworkMode": "backend", "IpcMode": "private", "PortBindings": {"80/tcp": [{"HostPort": "8080"}]}"#,
             r#""LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}}, "Devices": [], "CapAdd": null"#,
         ] {

@@ -363,7 +363,7 @@ fn earlier(object: &Object, to: Option<u64>) -> Result<(u64, Spec), StoreError> 
             None => "it never had another one".to_owned(),
         }));
     };
-    let spec = submission::object(&revision.submitted)
+    let spec = submission::submitted(&revision.submitted)
         .map_err(|e| refusal(format!("what was taken then is refused now: {e}")))?;
     Ok((revision.generation, spec))
 }

@@ -370,7 +370,7 @@ mod tests {
     use crate::engine::simulated::SimulatedEngine;
     use crate::engine::{Engine, EngineError, Hint, Holder, Info, NewContainer};
     use crate::model::submission::{self, Submission};
-    use crate::model::{ContainerId, Pull};
+    use crate::model::{ContainerId, Pull, Template};
     use crate::observed::observer::Observer;
     use crate::planner::Phase;
     use crate::store::memory::MemoryStore;
@@ -403,6 +403,9 @@ mod tests {
         async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
             assert!(!self.fatal, "a create that panics");
             self.inner.create(new).await
+        }
+        async fn verify(&self, id: &ContainerId, template: &Template) -> Outcome<()> {
+            self.inner.verify(id, template).await
         }
         async fn start(&self, id: &ContainerId) -> Outcome<()> {
             self.inner.start(id).await

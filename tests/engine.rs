@@ -854,6 +854,82 @@ fn missing_images_are_pulled_and_what_the_registry_says_is_in_the_status() {
     assert!(took < REPLACED, "{took:?}");
 }
 
+#[test]
+fn what_the_engine_fills_in_and_normalises_is_taken_for_what_was_asked_for() {
+    let Some(engine) = Engine::local() else { return };
+    let cluster = engine.cluster("normal");
+    let daemon = Daemon::managing(&cluster);
+    let (name, data, network) = (unique("normal"), unique("data"), unique("net"));
+    engine.docker(&["network", "create", &network]);
+    for host_config in [
+        json!({}),
+        json!({"CapDrop": ["chown", "NET_RAW"], "SecurityOpt": ["no-new-privileges"], "IpcMode": "shareable"}),
+        json!({"Binds": [format!("{data}:/data/:ro")], "Tmpfs": {"/tmp": "size=1m"}, "CgroupnsMode": "private"}),
+        json!({"Mounts": [{"Type": "volume", "Source": data, "Target": "/more"}, {"Type": "volume", "Target": "/anonymous"},
+            {"Type": "tmpfs", "Target": "/t", "TmpfsOptions": {"SizeBytes": 65536}}]}),
+        json!({"PortBindings": {"80": [{"HostIp": "127.0.0.1", "HostPort": "0"}]}, "PublishAllPorts": true}),
+        json!({"LogConfig": {"Config": {"max-size": "1m"}}, "RestartPolicy": {"Name": "no"}}),
+        json!({"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 2}, "NetworkMode": network}),
+        json!({"Memory": 67_108_864, "OomKillDisable": true, "MemorySwap": -1, "BlkioWeight": 300, "CpuShares": 3}),
+        json!({"Ulimits": [{"Name": "nofile", "Soft": 512, "Hard": 1024}], "ShmSize": 1_048_576, "Init": false}),
+    ] {
+        let object =
+            object_with(&name, 1, json!({"HostConfig": host_config, "Volumes": {"/v": {}}, "Env": ["A=1"]}));
+        let reply = daemon.client.post("/submit?wait=45s", object.to_string());
+        assert_eq!(reply.status, 200, "{host_config}: {reply:?}");
+    }
+    let gone = daemon.client.request(&format!("/objects/{name}?wait=45s"), &["--request", "DELETE"], b"");
+    assert_eq!(gone.status, 200, "{gone:?}");
+    engine.docker(&["network", "rm", &network]);
+    engine.docker(&["volume", "rm", &data]);
+}
+
+#[test]
+fn what_the_engine_rejects_is_a_definite_no_in_its_own_words() {
+    let Some(engine) = Engine::local() else { return };
+    let cluster = engine.cluster("rejected");
+    let daemon = Daemon::managing(&cluster);
+    let (host, evil) =
+        (engine.docker(&["network", "inspect", "host", "--format", "{{.Id}}"]), unique("evil"));
+    engine.docker(&[
+        "volume",
+        "create",
+        "--opt",
+        "type=none",
+        "--opt",
+        "o=bind",
+        "--opt",
+        "device=/etc",
+        &evil,
+    ]);
+    let cases = [
+        (json!({"StorageOpt": {"size": "1G"}}), "storage-opt"),
+        (json!({"Binds": ["data:/d:rshared"]}), "invalid volume specification"),
+        (json!({"Binds": ["data:/d:bogus"]}), "invalid mode"),
+        (json!({"Memory": 1000}), "Minimum memory"),
+        (json!({"CpusetCpus": "99"}), "Requested CPUs"),
+        (json!({"IOMaximumIOps": 5}), "QoS"),
+        (json!({"IpcMode": "bogus"}), "IPC mode"),
+        (json!({"NetworkMode": &host[..1]}), "no network of the endpoint has exactly this name"),
+        (json!({"Binds": [format!("{evil}:/x")]}), "is not for submitted objects"),
+    ];
+    let names: Vec<String> = cases.iter().map(|_| unique("no")).collect();
+    let objects: Vec<Value> = cases
+        .iter()
+        .zip(&names)
+        .map(|((host_config, _), name)| object_with(name, 1, json!({ "HostConfig": host_config })))
+        .collect();
+    daemon.client.submit(&Value::Array(objects));
+    for ((host_config, words), name) in cases.iter().zip(&names) {
+        daemon.wait_until(SOON, &format!("{host_config} is refused"), || {
+            let reason = daemon.object(name)["Reason"].as_str().unwrap_or_default().to_owned();
+            reason.contains(words) && !reason.contains("unknown") && !reason.contains("not known")
+        });
+    }
+    assert!(cluster.running().is_empty(), "nothing of it runs: {:?}", cluster.running());
+    engine.docker(&["volume", "rm", &evil]);
+}
+
 // ---- Waiting
 
 #[test]

@@ -8,8 +8,9 @@
 //! Every call has a deadline over the whole of it, body included, and what its answer means is looked up in
 //! [`outcome`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -26,11 +27,16 @@ use tokio::sync::Semaphore;
 
 use super::outcome::{self, Call, Reply};
 use super::{Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Outcome, Refusal, RefusalKind};
-use crate::model::{Container, ContainerId, LABEL_CLUSTER, LABEL_OBJECT, ObjectName, Pull};
+use crate::model::{Container, ContainerId, LABEL_CLUSTER, LABEL_OBJECT, ObjectName, Pull, Template};
 
+mod api_fields;
+pub mod own;
+mod resolve;
 pub mod transport;
+mod verify;
 mod wire;
 
+use own::OwnData;
 use transport::{Transport, TransportError};
 
 /// The oldest API spoken: Docker Engine 1.12, and what classic Swarm managers were made for.
@@ -82,6 +88,11 @@ pub struct DockerEngine {
     transport: Transport,
     docker: Docker,
     kind: ArcSwapOption<Kind>,
+    /// The version spoken; none before the first answer.
+    api: ArcSwapOption<Api>,
+    own: OwnData,
+    /// The volumes that hold it; none before they have been looked for.
+    own_volumes: ArcSwapOption<BTreeSet<String>>,
     pulls: Semaphore,
 }
 
@@ -104,8 +115,16 @@ impl DockerEngine {
             transport,
             docker,
             kind: ArcSwapOption::empty(),
+            api: ArcSwapOption::empty(),
+            own: OwnData::default(),
+            own_volumes: ArcSwapOption::empty(),
             pulls: Semaphore::new(PULLS_AT_ONCE),
         })
+    }
+
+    /// Keeps this data from submitted objects.
+    pub fn protecting(self, own: OwnData) -> DockerEngine {
+        DockerEngine { own, ..self }
     }
 
     fn is_swarm(&self) -> bool {
@@ -164,10 +183,43 @@ impl DockerEngine {
         }
     }
 
+    /// Why the endpoint would drop a part of a template; nothing where it knows all of it.
+    fn too_new(&self, template: &Template) -> Option<String> {
+        let spoken = **self.api.load().as_ref()?;
+        let body = serde_json::to_value(&template.body).ok()?;
+        let (field, since) = api_fields::unknown(&body, spoken)?;
+        let at = self.transport.address();
+        Some(format!("the engine at {at} speaks API {spoken}; {field} needs {since}"))
+    }
+
+    /// Settles a create that a plain engine answered with an error which does not say whether a container was made. The
+    /// answer was whole, so nothing is still under way: what is there by the name is all there is.
+    async fn settle(&self, new: &NewContainer<'_>, reply: Reply) -> Outcome<ContainerId> {
+        let (status, words) = match reply {
+            Reply::Status(status, words) => (status, words),
+            Reply::InStream(why) | Reply::NeverSent(why) | Reply::Broken(why) => {
+                return Outcome::InDoubt(why);
+            }
+        };
+        match self.inspect(new.cluster, &new.marks.container_name()).await {
+            Ok(Holder::Nobody) => Outcome::Refused(Refusal { kind: RefusalKind::Other, words }),
+            Ok(Holder::Ours(found)) if found.marks == *new.marks => Outcome::Done(found.id.clone()),
+            Ok(Holder::Ours(_) | Holder::Foreign) => {
+                Outcome::Refused(Refusal { kind: RefusalKind::NameTaken, words })
+            }
+            Err(error) => {
+                Outcome::InDoubt(format!("{status}: {words}; whether it was created is unknown: {error}"))
+            }
+        }
+    }
+
     async fn has_image(&self, image: &str) -> Outcome<bool> {
         match self.question(QUESTION, self.docker.inspect_image(image)).await {
             Ok(_) => Outcome::Done(true),
             Err(BollardError::DockerResponseServerError { status_code: 404, .. }) => Outcome::Done(false),
+            Err(BollardError::DockerResponseServerError { status_code: 400..=499, message }) => {
+                Outcome::Refused(Refusal { kind: RefusalKind::NoImage, words: message })
+            }
             Err(BollardError::IOError { err }) if transport::never_sent(&err) => {
                 Outcome::NotSent(err.to_string())
             }
@@ -237,6 +289,7 @@ impl Engine for DockerEngine {
         }
         let api = theirs.min(NEWEST_API);
         self.transport.speak(&api.to_string());
+        self.api.store(Some(Arc::new(api)));
 
         let ask = self.ask(Method::GET, "/info", None);
         let (status, body) = match tokio::time::timeout(QUESTION, ask).await {
@@ -247,8 +300,9 @@ impl Engine for DockerEngine {
             return Err(EngineError(format!("{status}: {}", wire::words(&body))));
         }
         let info = wire::read_info(&body, api.to_string()).map_err(EngineError)?;
-        self.kind.store(Some(std::sync::Arc::new(info.kind)));
-        Ok(info)
+        self.kind.store(Some(Arc::new(info.kind)));
+        self.find_own_volumes().await;
+        Ok(Info { own_volumes: self.own_volumes(), ..info })
     }
 
     async fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Result<Vec<Container>, EngineError> {
@@ -308,6 +362,14 @@ impl Engine for DockerEngine {
                 return Outcome::Refused(Refusal { kind: RefusalKind::Other, words });
             }
         };
+        if let Some(words) = self.too_new(new.template) {
+            return Outcome::Refused(Refusal { kind: RefusalKind::Other, words });
+        }
+        match self.resolve(&new.template.body).await {
+            Outcome::Done(()) => {}
+            Outcome::Refused(refusal) => return Outcome::Refused(refusal),
+            Outcome::NotSent(why) | Outcome::InDoubt(why) => return Outcome::NotSent(why),
+        }
         let path = format!("/containers/create?name={}", new.marks.container_name());
         let asked = self.ask(Method::POST, &path, Some(body));
         let reply = match tokio::time::timeout(CREATE, asked).await {
@@ -315,7 +377,13 @@ impl Engine for DockerEngine {
                 Some(id) => return Outcome::Done(id),
                 None => Reply::Broken("it was created, but the answer does not tell its id".to_owned()),
             },
-            Ok(Ok((status, body))) => Reply::Status(status, wire::words(&body)),
+            Ok(Ok((status, body))) => {
+                let reply = Reply::Status(status, wire::words(&body));
+                if !self.is_swarm() && outcome::is_doubtful_answer(&reply) {
+                    return self.settle(&new, reply).await;
+                }
+                reply
+            }
             Ok(Err(TransportError::NeverSent(why))) => Reply::NeverSent(why),
             Ok(Err(TransportError::Broken(why))) => Reply::Broken(why),
             Err(_) => Reply::Broken(no_answer(CREATE)),
@@ -328,6 +396,48 @@ impl Engine for DockerEngine {
             Outcome::NotSent(why) => Outcome::NotSent(why),
             Outcome::InDoubt(why) => Outcome::InDoubt(why),
         }
+    }
+
+    async fn verify(&self, id: &ContainerId, template: &Template) -> Outcome<()> {
+        let path = format!("/containers/{}/json", id.0);
+        let ask = self.ask(Method::GET, &path, None);
+        let (status, body) = match tokio::time::timeout(QUESTION, ask).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(TransportError::NeverSent(why) | TransportError::Broken(why))) => {
+                return Outcome::NotSent(why);
+            }
+            Err(_) => return Outcome::NotSent(no_answer(QUESTION)),
+        };
+        if status == 404 {
+            let words = wire::words(&body);
+            return Outcome::Refused(Refusal { kind: RefusalKind::Other, words });
+        }
+        let found: serde_json::Value = match (status, serde_json::from_slice(&body)) {
+            (200, Ok(found)) => found,
+            (200, Err(error)) => return Outcome::NotSent(format!("its inspect cannot be read: {error}")),
+            (status, _) => return Outcome::NotSent(format!("{status}: {}", wire::words(&body))),
+        };
+        let refused = |words: String| Outcome::Refused(Refusal { kind: RefusalKind::Other, words });
+        let wanted = match serde_json::to_value(&template.body) {
+            Ok(wanted) => wanted,
+            Err(error) => return refused(format!("the create body cannot be written: {error}")),
+        };
+        if let Err(difference) = verify::difference(&wanted, &found) {
+            return refused(difference.to_string());
+        }
+        for network in verify::attached(&found) {
+            match self.is_named(&network.id, &network.name).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    return refused(format!(
+                        "the container that the engine created is attached to another network than {}; it is not started",
+                        network.name
+                    ));
+                }
+                Err(error) => return Outcome::NotSent(error.to_string()),
+            }
+        }
+        Outcome::Done(())
     }
 
     async fn start(&self, id: &ContainerId) -> Outcome<()> {

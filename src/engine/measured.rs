@@ -10,7 +10,7 @@ use futures_util::stream::BoxStream;
 
 use super::{Engine, EngineError, Hint, Holder, Info, NewContainer, Outcome};
 use crate::metrics::Metrics;
-use crate::model::{Container, ContainerId, ObjectName, Pull};
+use crate::model::{Container, ContainerId, ObjectName, Pull, Template};
 
 /// An engine whose calls are counted.
 pub struct Measured {
@@ -65,6 +65,10 @@ impl Engine for Measured {
 
     async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
         self.change("create", self.engine.create(new)).await
+    }
+
+    async fn verify(&self, id: &ContainerId, template: &Template) -> Outcome<()> {
+        self.change("verify", self.engine.verify(id, template)).await
     }
 
     async fn start(&self, id: &ContainerId) -> Outcome<()> {

@@ -96,6 +96,7 @@ pub fn read(call: Call, reply: Reply) -> Outcome<()> {
         (Call::Create | Call::Pull, 500) if words.contains(NO_NODE) => refused(RefusalKind::NoNode),
         (Call::Create, 500) if scheduler_refused(words) => refused(RefusalKind::NoPlace),
         (Call::Create, 500) if nobody_has_the_image(words) => refused(RefusalKind::Other),
+        (Call::Create, 500) if engine_rejected(words) => refused(RefusalKind::Other),
         (Call::Pull, 404) => refused(RefusalKind::NoImage),
         (Call::Pull, 500) => refused(RefusalKind::NoImage),
         // "removal of container … is already in progress"
@@ -106,6 +107,12 @@ pub fn read(call: Call, reply: Reply) -> Outcome<()> {
         (_, 400..=499) => refused(RefusalKind::Other),
         _ => Outcome::InDoubt(format!("{status}: {words}")),
     }
+}
+
+/// Whether a create was answered, and the answer alone leaves in doubt whether a container was made. Behind a proxy a 502,
+/// 503 or 504 may come from that, with the create still under way; an engine itself says 500.
+pub(super) fn is_doubtful_answer(reply: &Reply) -> bool {
+    matches!(reply, Reply::Status(500, _)) && matches!(read(Call::Create, reply.clone()), Outcome::InDoubt(_))
 }
 
 /// A Swarm manager's words where it could not reach a node, or lost it on the way.
@@ -121,6 +128,65 @@ fn nobody_has_the_image(words: &str) -> bool {
     ["manifest unknown", "pull access denied", "repository does not exist"]
         .iter()
         .any(|text| words.contains(text))
+}
+
+/// An engine's message, passed on by a Swarm manager, where the engine rejected the create body before it created anything.
+/// Of a plain engine no list is needed: there a look at the name settles what an error leaves open.
+fn engine_rejected(message: &str) -> bool {
+    const REJECTIONS: &[&str] = &[
+        "invalid volume specification",
+        "invalid mode:",
+        "invalid mount config",
+        "invalid mount path",
+        "Duplicate mount point",
+        "--storage-opt is",
+        "storage-opt is not supported",
+        "Storage Option is not supported",
+        "invalid CapAdd",
+        "invalid CapDrop",
+        "invalid --security-opt",
+        "Invalid --security-opt",
+        "invalid IPC mode",
+        "invalid PID mode",
+        "invalid UTS mode",
+        "Invalid UTS mode",
+        "invalid userns mode",
+        "Invalid value",
+        "Invalid QoS settings",
+        "Invalid signal",
+        "invalid signal",
+        "Minimum memory",
+        "Minimum kernel memory",
+        "You should always set the Memory limit",
+        "Requested CPUs are not available",
+        "Requested memory nodes are not available",
+        "Range of CPUs is from",
+        "CPU cfs period",
+        "CPU cfs quota",
+        "SHM size",
+        "in Healthcheck cannot be",
+        "maximum retry count",
+        "invalid restart policy",
+        "bad format for add-host",
+        "the working directory",
+        "invalid environment variable",
+        "invalid port specification",
+        "Invalid port specification",
+        "logger: ",
+        "unknown log opt",
+        "invalid reference format",
+        "No command specified",
+        "no command specified",
+        "Unknown runtime specified",
+        "unknown or invalid runtime name",
+        "cannot be connected to network endpoints",
+        "onflicting options",
+        "invalid IPv4 address",
+        "invalid IPv6 address",
+        "invalid hostname format",
+    ];
+    let Some(message) = message.strip_prefix("Error response from daemon: ") else { return false };
+    REJECTIONS.iter().any(|text| message.contains(text))
 }
 
 /// A Swarm manager's words where it calls all of its nodes unhealthy, as it does for seconds after a failed pull.
@@ -200,6 +266,19 @@ mod tests {
                 "Error response from daemon: manifest for nosuch:1 not found: manifest unknown: manifest unknown",
                 "refused",
             ),
+            (
+                Call::Create,
+                500,
+                "Error response from daemon: invalid volume specification: 'data:/d:rshared': invalid mount config",
+                "refused",
+            ),
+            (Call::Create, 500, "Error response from daemon: invalid mode: bogus", "refused"),
+            (Call::Create, 500, "Error response from daemon: --storage-opt is not supported", "refused"),
+            (Call::Create, 500, "Error response from daemon: Minimum memory limit allowed is 6MB", "refused"),
+            (Call::Create, 500, "Error response from daemon: invalid port specification: \"abc\"", "refused"),
+            (Call::Create, 500, "Error response from daemon: Invalid signal: BOGUS", "refused"),
+            (Call::Create, 500, "Error response from daemon: context deadline exceeded", "in doubt"),
+            (Call::Create, 500, "invalid mode: bogus", "in doubt"),
             (Call::Create, 500, "anything else", "in doubt"),
             (Call::Create, 503, "", "in doubt"),
             (Call::Start, 304, "", "done"),

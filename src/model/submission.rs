@@ -1,7 +1,8 @@
 //! From the bytes of a submit to [`Spec`]s.
 //!
 //! One object or an array of them, whatever the `Content-Type` said. Our own fields are read here, all others
-//! into Docker's create body; what asks for more than a submitter may have is refused by [`policy`].
+//! into Docker's create body. What a client asks for now is checked by the grammar of image references and by [`policy`];
+//! what is stored already is not.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use bollard::models::ContainerCreateBody;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::image_reference;
 use super::strict::{self, FieldError, Item, shown};
 use super::{
     Constraint, FailureAction, MAX_COUNT, ObjectName, OnNodeLost, Order, Pull, Spec, Template, TemplateHash,
@@ -62,7 +64,7 @@ pub fn read_at_most(body: &[u8], most: usize) -> Result<Submission, SubmissionEr
     strict::parse_each(body, |item| -> Result<(), SubmissionError> {
         let i = specs.len();
         match item {
-            Item::Only(value) => one = Some(object(&value)?),
+            Item::Only(value) => one = Some(submitted(&value)?),
             Item::Next(_) if i >= most => {
                 let message = format!(
                     "given more than {most} objects; allowed are up to {most}: submit in several parts"
@@ -70,7 +72,7 @@ pub fn read_at_most(body: &[u8], most: usize) -> Result<Submission, SubmissionEr
                 return Err(FieldError::new("", message).into());
             }
             Item::Next(value) => {
-                let spec = object(&value).map_err(|e| inside(i, e))?;
+                let spec = submitted(&value).map_err(|e| inside(i, e))?;
                 if !names.insert(spec.name.clone()) {
                     let message = format!(
                         "given \"{}\" a second time; each object of an array has its own name",
@@ -107,7 +109,17 @@ fn inside(index: usize, error: SubmissionError) -> SubmissionError {
     }
 }
 
-/// Reads one object.
+/// Reads one object that a client asks for now: of a submit, or of an earlier revision.
+pub fn submitted(value: &Value) -> Result<Spec, SubmissionError> {
+    let spec = object(value)?;
+    if let Some(problem) = image_reference::problem(&spec.template.image) {
+        return Err(FieldError::new("Image", problem).into());
+    }
+    policy::check(&spec.template.body, &spec.template.constraints)?;
+    Ok(spec)
+}
+
+/// Reads one object as it is stored. What was taken once stays readable, also where it would be refused by now.
 pub fn object(value: &Value) -> Result<Spec, SubmissionError> {
     let Value::Object(map) = value else {
         return Err(FieldError::new(
@@ -141,7 +153,6 @@ pub fn object(value: &Value) -> Result<Spec, SubmissionError> {
         return Err(FieldError::new("HostConfig.AutoRemove", message).into());
     }
     let constraints = constraints(map)?;
-    policy::check(&body, &constraints)?;
 
     let submitted = canonical(value);
     let hash = TemplateHash::of(&template_part(&submitted));
@@ -179,8 +190,8 @@ fn name(map: &Map<String, Value>) -> Result<ObjectName, FieldError> {
     }
 }
 
-/// Whether a text can be an image reference. The engine knows the whole grammar; this keeps out what would
-/// change the path of a request to it.
+/// Whether a text can be an image reference: this keeps out what would change the path of a request. The whole grammar is
+/// in [`image_reference`].
 fn looks_like_an_image(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':' | b'@' | b'/');
     text.len() <= 512
@@ -388,6 +399,27 @@ mod tests {
             field(r#"[{"Name": "x", "Image": "a", "Count": 1}, {"Name": "x", "Image": "a", "Count": 1}]"#).0,
             "[1].Name"
         );
+    }
+
+    #[test]
+    fn what_is_stored_stays_readable_where_a_submit_of_the_same_is_refused() {
+        for (refused, field) in [
+            (r#"{"Name": "x", "Count": 1, "Image": "ghcr.io/MyOrg/app:1"}"#, "Image"),
+            (r#"{"Name": "x", "Count": 1, "Image": "a", "Env": ["whitelist:node==n1"]}"#, "Env[0]"),
+            (
+                r#"{"Name": "x", "Count": 1, "Image": "a", "HostConfig": {"BlkioDeviceReadBps": [{"Path": "/dev/sda", "Rate": 1}]}}"#,
+                "HostConfig.BlkioDeviceReadBps",
+            ),
+        ] {
+            let value = strict::parse(refused.as_bytes()).unwrap();
+            assert!(object(&value).is_ok(), "{refused}");
+            let named = match submitted(&value).unwrap_err() {
+                SubmissionError::Field(e) => e.field,
+                SubmissionError::Refused(r) => r.field,
+                SubmissionError::Syntax(e) => panic!("{e}"),
+            };
+            assert_eq!(named, field);
+        }
     }
 
     #[test]

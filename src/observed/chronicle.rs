@@ -166,6 +166,7 @@ mod tests {
             api: String::new(),
             id: String::new(),
             nodes: Vec::new(),
+            own_volumes: Default::default(),
         };
         let trouble = trouble.map(|error| Trouble {
             error: error.to_owned(),

@@ -286,6 +286,7 @@ fn another_engine_than_the_one_that_the_state_is_for_is_not_acted_upon_until_it_
         version: "20.10".to_owned(),
         api: "1.41".to_owned(),
         nodes: Vec::new(),
+        own_volumes: Default::default(),
     };
     let meet = |cache: &Cache, kind, id: &str| {
         cache.meet_engine(&info(kind, id), "unix:///x");

@@ -15,7 +15,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use swarm_cluster_state_manager::engine::simulated::SimulatedEngine;
 use swarm_cluster_state_manager::engine::{Engine, EngineError, Hint, Holder, Info, NewContainer, Outcome};
-use swarm_cluster_state_manager::model::{Container, ContainerId, ObjectName, Pull};
+use swarm_cluster_state_manager::model::{Container, ContainerId, ObjectName, Pull, Template};
 use swarm_cluster_state_manager::observed::Cache;
 use swarm_cluster_state_manager::planner::Evidence;
 use tokio::time::sleep;
@@ -261,6 +261,10 @@ impl Engine for Chaos {
         let outcome = self.change("create", CHANGES, work).await;
         judge.asked(-1);
         outcome
+    }
+
+    async fn verify(&self, id: &ContainerId, template: &Template) -> Outcome<()> {
+        self.world.verify(id, template).await
     }
 
     async fn start(&self, id: &ContainerId) -> Outcome<()> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::names;
 use super::request::Filters;
 use super::world::{Container, Event, Life, World};
 
@@ -50,6 +51,7 @@ pub(crate) fn entry(
     entry["Command"] = json!(container.command.join(" "));
     entry["Created"] = json!(world.time(container.created).0 / 1000);
     entry["Labels"] = json!(container.labels);
+    entry["Mounts"] = names::mounts(container);
     entry["State"] = json!(container.listed_state(Instant::now()).word());
     entry["Status"] = json!(status);
     entry
@@ -77,7 +79,7 @@ fn spoken(time: Duration) -> String {
 }
 
 /// A whole inspect.
-pub(crate) fn inspect(recorded: &Recorded, world: &World, container: &Container) -> Value {
+pub(crate) fn inspect(recorded: &Recorded, world: &World, node: usize, container: &Container) -> Value {
     const NEVER: &str = "0001-01-01T00:00:00Z";
     let at = |moment: Option<Instant>| moment.map_or(NEVER.to_owned(), |m| world.time(m).rfc3339());
     let running = container.life == Life::Running;
@@ -88,6 +90,20 @@ pub(crate) fn inspect(recorded: &Recorded, world: &World, container: &Container)
     found["Config"]["Image"] = json!(container.image);
     found["Config"]["Labels"] = json!(container.labels);
     found["Config"]["Cmd"] = json!(container.command);
+    let asked = |part: &Value, fields: &[&str]| -> Vec<(String, Value)> {
+        let all = part.as_object().cloned().unwrap_or_default().into_iter();
+        all.filter(|(name, value)| !value.is_null() && (fields.is_empty() || fields.contains(&name.as_str())))
+            .collect()
+    };
+    found["HostConfig"]["NetworkMode"] = json!("default");
+    for (name, value) in asked(&container.body["HostConfig"], &[]) {
+        found["HostConfig"][name] = value;
+    }
+    for (name, value) in asked(&container.body, &["Env", "User", "Entrypoint", "Healthcheck"]) {
+        found["Config"][name] = value;
+    }
+    found["NetworkSettings"]["Networks"] = world.attached(node, container);
+    found["Mounts"] = names::mounts(container);
     found["State"]["Status"] = json!(container.life.word());
     found["State"]["Running"] = json!(running);
     found["State"]["Pid"] = json!(if running { 6039 } else { 0 });

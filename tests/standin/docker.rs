@@ -51,13 +51,23 @@ pub(crate) async fn answer(standin: &Standin, request: Request, longer: Duration
             list
         }
         Request::Inspect { key } => done(standin.inspect(HERE, &key).await, |container| {
-            standin.look(|world| Reply::json(200, &answers::inspect(&DOCKER, world, &container)))
+            standin.look(|world| Reply::json(200, &answers::inspect(&DOCKER, world, HERE, &container)))
         }),
         Request::InspectImage { image } => {
             match standin.look(|world| world.nodes[HERE].images.contains(&image)) {
                 true => Reply::new(200, "application/json", DOCKER_IMAGE),
                 false => error(404, &format!("no such image: {image}: No such image: {image}")),
             }
+        }
+        Request::Networks { filters } => {
+            standin.look(|world| Reply::json(200, &world.list_networks(&filters, false)))
+        }
+        Request::Network { key } => match standin.look(|world| world.show_network_by(&key)) {
+            Some(network) => Reply::json(200, &network),
+            None => error(404, &format!("network {key} not found")),
+        },
+        Request::Volumes { filters } => {
+            standin.look(|world| Reply::json(200, &world.list_volumes(&filters, false)))
         }
         Request::Pull { image } => done(standin.pull(HERE, &image).await, |()| {
             let lines = [

@@ -3,6 +3,7 @@
 //! The production client talks HTTP to it over in-memory streams, so that all runs on tokio's paused clock: a hang of
 //! two minutes costs nothing, and the same test gives the same run. There is one [`world`]; two dialects show and
 //! change it as the real ones do, [`docker`] and [`swarm`], with answers as they were recorded (`recorded/`).
+//! [`names`] are the networks and volumes that a create may name,
 //! [`faults`] are what goes wrong on the way, [`manager`] is the production program in front of it, and
 //! [`control`] is what a test does behind its back: ends a container, loses a node, restarts the Swarm manager; and
 //! [`many`] runs many cases of a test at once.
@@ -17,6 +18,7 @@ pub(crate) mod engine;
 pub(crate) mod faults;
 pub(crate) mod manager;
 pub(crate) mod many;
+pub(crate) mod names;
 pub(crate) mod request;
 pub(crate) mod serve;
 pub(crate) mod swarm;

@@ -21,6 +21,9 @@ pub(crate) enum Request {
     List { all: bool, filters: Filters },
     Inspect { key: String },
     InspectImage { image: String },
+    Networks { filters: Filters },
+    Network { key: String },
+    Volumes { filters: Filters },
     Pull { image: String },
     Create { name: String, body: Value },
     Start { key: String },
@@ -50,6 +53,8 @@ impl Request {
             ("GET", "info") => return Request::Info,
             ("GET", "events") => return Request::Events { filters: filters() },
             ("GET", "containers/json") => return Request::List { all: flag("all"), filters: filters() },
+            ("GET", "networks") => return Request::Networks { filters: filters() },
+            ("GET", "volumes") => return Request::Volumes { filters: filters() },
             ("POST", "images/create") => {
                 return Request::Pull { image: format!("{}:{}", text("fromImage"), text("tag")) };
             }
@@ -64,6 +69,7 @@ impl Request {
         let delete = || between("containers/", "").filter(|_| method == Method::DELETE);
         None.or_else(|| get("containers/", "/json").map(|key| Request::Inspect { key }))
             .or_else(|| get("images/", "/json").map(|image| Request::InspectImage { image }))
+            .or_else(|| get("networks/", "").map(|key| Request::Network { key }))
             .or_else(|| post("/start").map(|key| Request::Start { key }))
             .or_else(|| post("/stop").map(|key| Request::Stop { key }))
             .or_else(|| delete().map(|key| Request::Remove { key, force: flag("force") }))
@@ -74,6 +80,7 @@ impl Request {
     pub(crate) fn call(&self) -> Option<Call> {
         Some(match self {
             Request::Ping | Request::Unknown { .. } => return None,
+            Request::Networks { .. } | Request::Network { .. } | Request::Volumes { .. } => return None,
             Request::Version => Call::Version,
             Request::Info => Call::Info,
             Request::Events { .. } => Call::Events,

@@ -70,6 +70,16 @@ pub(crate) async fn answer(standin: &Standin, request: Request, longer: Duration
                 false => error(404, &format!("No such image: {image}")),
             }
         }
+        Request::Networks { filters } => {
+            standin.look(|world| Reply::json(200, &world.list_networks(&filters, true)))
+        }
+        Request::Network { key } => match standin.look(|world| world.show_network_by(&key)) {
+            Some(network) => Reply::json(200, &network),
+            None => error(404, &format!("No such network: {key}")),
+        },
+        Request::Volumes { filters } => {
+            standin.look(|world| Reply::json(200, &world.list_volumes(&filters, true)))
+        }
         Request::Pull { image } => pull_everywhere(standin, &image).await,
         Request::Create { name, body } => create(standin, &name, body, longer).await,
         Request::Start { key } => start(standin, &key, longer).await,
@@ -186,7 +196,7 @@ async fn inspect(standin: &Standin, key: &str) -> Reply {
         Some((n, container, ..)) => match standin.inspect(n, &container.id).await {
             Err((status, words)) => error(status, &words),
             Ok(container) => standin.look(|world| {
-                let mut found = answers::inspect(&SWARM, world, &container);
+                let mut found = answers::inspect(&SWARM, world, n, &container);
                 let Node { name, address, .. } = &world.nodes[n];
                 found["Node"]["ID"] = json!(engine_id(address));
                 found["Node"]["IP"] = json!(ip(address));
@@ -241,7 +251,17 @@ fn tell(event: &Event) -> Value {
 // ---- Changes
 
 async fn create(standin: &Standin, name: &str, mut body: Value, longer: Duration) -> Reply {
-    let constraints = take_constraints(&mut body);
+    let mut constraints = take_constraints(&mut body);
+    // What it takes for a network's name it passes on as that network's own name, to that network's node.
+    let mode = body["HostConfig"]["NetworkMode"].as_str().unwrap_or_default().to_owned();
+    let network = standin.look(|world| {
+        let network = world.network_of_swarm(&mode)?;
+        Some((network.name.clone(), world.nodes[network.node].name.clone()))
+    });
+    if let Some((name, node)) = network {
+        body["HostConfig"]["NetworkMode"] = json!(name);
+        constraints.push(format!("node=={node}"));
+    }
     if !constraints.iter().any(|c| c.starts_with("ostype")) {
         sleep(PLATFORMS).await;
     }

@@ -15,6 +15,8 @@ use swarm_cluster_state_manager::model::{LABEL_OBJECT, LABEL_PREFIX};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
+use super::names::{self, Network, Volume};
+
 /// The wall clock when a world begins.
 pub(crate) const EPOCH: Time = Time(1_795_368_540_000);
 /// Longer than any test.
@@ -54,6 +56,8 @@ pub(crate) struct Container {
     pub(crate) image: String,
     pub(crate) labels: Map<String, Value>,
     pub(crate) command: Vec<String>,
+    /// What it was made from, as the engine understood it.
+    pub(crate) body: Value,
     pub(crate) created: Instant,
     pub(crate) started: Option<Instant>,
     pub(crate) ended: Option<Instant>,
@@ -213,6 +217,10 @@ pub(crate) struct World {
     pub(crate) lag: Lag,
     /// For how long an engine is busy with an end, and inspects of it wait.
     pub(crate) ending: Duration,
+    pub(crate) networks: Vec<Network>,
+    pub(crate) volumes: Vec<Volume>,
+    /// What an endpoint that understands requests otherwise than they were meant puts in place of what was sent.
+    pub(crate) misread: Value,
     /// Names that a Swarm manager has given to creates under way, with the node that it chose.
     pub(crate) pending: BTreeMap<String, usize>,
     began: Instant,
@@ -234,8 +242,11 @@ impl World {
             view: View::Healthy,
             error: String::new(),
         };
-        World {
+        let mut world = World {
             nodes: (1..=nodes).map(node).collect(),
+            networks: Vec::new(),
+            volumes: Vec::new(),
+            misread: Value::Null,
             registry: Registry::HasAll(Duration::from_millis(300)),
             trace: Vec::new(),
             lost_after: Duration::from_secs(30),
@@ -247,7 +258,9 @@ impl World {
             peaks: BTreeMap::new(),
             doubled: BTreeSet::new(),
             listeners: Vec::new(),
-        }
+        };
+        world.networks = names::built_in(nodes, || world.unique_id());
+        world
     }
 
     /// The wall clock's time of a moment.
@@ -341,6 +354,9 @@ impl World {
 
     /// Makes a container from a create body that was sent a while ago.
     pub(crate) fn make(&mut self, node: usize, name: &str, body: &Value, asked: Duration) -> String {
+        let mut body = body.clone();
+        merge(&mut body, &self.misread);
+        let body = &body;
         let id = self.unique_id();
         let now = Instant::now();
         let words = |value: &Value| -> Vec<String> {
@@ -354,6 +370,7 @@ impl World {
             image: body["Image"].as_str().unwrap_or_default().to_owned(),
             labels: body["Labels"].as_object().cloned().unwrap_or_default(),
             command: words(&body["Cmd"]),
+            body: body.clone(),
             created: now,
             started: None,
             ended: None,
@@ -464,5 +481,18 @@ impl World {
         let node = (self.nodes[node].name.clone(), self.nodes[node].address.clone());
         let event = Event { action, container, node, at };
         self.listeners.retain(|listener| listener.send(event.clone()).is_ok());
+    }
+}
+
+/// Puts one body over another, field by field.
+fn merge(body: &mut Value, over: &Value) {
+    match (body, over) {
+        (_, Value::Null) => {}
+        (Value::Object(body), Value::Object(over)) => {
+            for (name, value) in over {
+                merge(body.entry(name.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (body, over) => *body = over.clone(),
     }
 }

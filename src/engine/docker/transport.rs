@@ -95,16 +95,28 @@ pub struct Transport {
     client: Client<Connector, Body>,
     /// The version before each path, such as `/v1.41`; empty until it is settled.
     prefix: Arc<ArcSwap<String>>,
+    /// The address as it is shown in messages.
+    shown: Arc<str>,
 }
 
 impl Transport {
     /// A pool that is empty yet.
     pub fn new(address: Address) -> Transport {
+        let shown = match &address {
+            Address::Unix(path) => format!("unix://{}", path.display()),
+            Address::Tcp { host, port, .. } => format!("tcp://{host}:{port}"),
+            Address::Within(_) => "this process".to_owned(),
+        };
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
             .build(Connector { address });
-        Transport { client, prefix: Arc::default() }
+        Transport { client, prefix: Arc::default(), shown: shown.into() }
+    }
+
+    /// Where requests go, for messages.
+    pub(super) fn address(&self) -> &str {
+        &self.shown
     }
 
     /// Settles the API version for all requests to come.

@@ -80,7 +80,14 @@ pub(super) fn read_info(body: &[u8], api: String) -> Result<Info, String> {
         false => Kind::Docker,
     };
     let nodes = read_nodes(&answer.system_status.unwrap_or_default());
-    Ok(Info { kind, id: answer.id, version: answer.server_version, api, nodes })
+    Ok(Info {
+        kind,
+        id: answer.id,
+        version: answer.server_version,
+        api,
+        nodes,
+        own_volumes: Default::default(),
+    })
 }
 
 /// A Swarm manager's table: a line a node, indented by one space, then its properties after `└`.

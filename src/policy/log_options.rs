@@ -1,0 +1,76 @@
+//! Options of the logging drivers that concern nothing but a container's own log.
+
+/// The largest `max-buffer-size`: the engine keeps so much of a container's output in its own memory.
+const BUFFER_MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Whether an option may be given, with this value. No option that names a path, an address or an account is among
+/// them, whichever driver takes it.
+pub(super) fn allowed(name: &str, value: &str) -> bool {
+    match name {
+        "max-size" | "max-file" | "compress" | "mode" => true,
+        // What of the container is written beside its output.
+        "labels" | "labels-regex" | "env" | "env-regex" | "tag" => true,
+        "max-buffer-size" => bytes(value).is_some_and(|size| size <= BUFFER_MAX_BYTES),
+        _ => false,
+    }
+}
+
+/// A size as Docker writes it: `64`, `512k`, `1.5m`, `4MB`, `4MiB`.
+fn bytes(text: &str) -> Option<u64> {
+    let text = text.trim().to_ascii_lowercase();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text.get(digits.len()..)?.trim_end_matches('b').trim_end_matches('i') {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        "p" => 50,
+        _ => return None,
+    };
+    let (whole, fraction) = digits.trim_end().split_once('.').unwrap_or((digits.trim_end(), ""));
+    let whole: u64 = whole.parse().ok()?;
+    // Any fraction is rounded up: this is a bound.
+    let whole = whole.checked_add(u64::from(fraction.bytes().any(|b| b != b'0')))?;
+    whole.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_docker_reads_them() {
+        for (text, size) in [
+            ("64", Some(64)),
+            ("512k", Some(512 << 10)),
+            ("1.5m", Some(2 << 20)),
+            ("4MB", Some(4 << 20)),
+            ("4MiB", Some(4 << 20)),
+            ("4 mb", Some(4 << 20)),
+            ("99999999999999p", None),
+            ("-1", None),
+            ("m", None),
+            ("1x", None),
+            ("", None),
+        ] {
+            assert_eq!(bytes(text), size, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_option_names_a_destination() {
+        for name in [
+            "syslog-address",
+            "syslog-tls-ca-cert",
+            "gelf-address",
+            "fluentd-address",
+            "splunk-url",
+            "MAX-SIZE",
+        ] {
+            assert!(!allowed(name, ""), "{name}");
+        }
+        assert!(allowed("max-buffer-size", "4m"));
+        assert!(!allowed("max-buffer-size", "1g"));
+    }
+}
