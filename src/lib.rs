@@ -56,6 +56,7 @@ pub mod observed;
 pub mod planner;
 pub mod policy;
 pub mod pulse;
+pub mod sanitize;
 pub mod status;
 pub mod store;
 pub mod worker;

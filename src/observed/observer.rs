@@ -78,12 +78,14 @@ impl Observer {
                 retry = FIRST_RETRY;
             }
             let (since, said) = trouble.get_or_insert((now, String::new()));
-            if *said != error.0 {
+            if said != error.message() {
                 warn!(endpoint = %self.endpoint, error = %error, "the engine does not answer; trying again until it does");
-                said.clone_from(&error.0);
+                error.message().clone_into(said);
             }
             let (since, retry_at) = (*since, now + retry);
-            self.cache.set_engine(|state| state.trouble = Some(Trouble { error: error.0, since, retry_at }));
+            self.cache.set_engine(|state| {
+                state.trouble = Some(Trouble { error: error.message().to_owned(), since, retry_at })
+            });
             sleep_until(self.clock.instant(retry_at)).await;
             retry = (retry * 2).min(LONGEST_RETRY);
         }
@@ -223,9 +225,12 @@ impl Observer {
                 match found {
                     Ok(Holder::Ours(found)) => {
                         self.cache.not_removed(&container.id);
-                        (container.state, container.health, container.detail) =
-                            (found.state, found.health, found.detail);
-                        container.sight = Sight::Clear;
+                        // What not even an inspect says stays disputed.
+                        if found.sight == Sight::Clear {
+                            (container.state, container.health, container.detail) =
+                                (found.state, found.health, found.detail);
+                            container.sight = Sight::Clear;
+                        }
                         Some(container)
                     }
                     Ok(Holder::Nobody | Holder::Foreign) | Err(_) if removed => None,
@@ -361,7 +366,7 @@ impl Observer {
 
 /// An inspect that was not waited for any longer.
 fn unanswered() -> EngineError {
-    EngineError(format!("no answer within {}", humantime::format_duration(SLOW)))
+    EngineError::new(format!("no answer within {}", humantime::format_duration(SLOW)))
 }
 
 /// What is to be thought of nodes that were looked at twice: a node is well if it was so both times.
@@ -408,7 +413,7 @@ impl Hints {
     }
 
     fn add(&mut self, hint: Option<Result<Hint, EngineError>>) -> Result<(), EngineError> {
-        let hint = hint.ok_or_else(|| EngineError("its event stream ended".to_owned()))??;
+        let hint = hint.ok_or_else(|| EngineError::new("its event stream ended"))??;
         match hint {
             Hint::Everything => self.found.everything = true,
             Hint::Object(object) => {
