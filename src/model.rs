@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::clock::Time;
 
+mod limits;
 pub mod strict;
 pub mod submission;
 

@@ -169,7 +169,7 @@ fn concerns(object: &Option<String>, event: &Event) -> bool {
 }
 
 fn missed(count: u64) -> Item {
-    let text = format!("{count} events were not seen and are gone: the last {MAX_EVENTS} are kept");
+    let text = format!("{count} events were not seen and are gone: at most the last {MAX_EVENTS} are kept");
     item(None, "missed", &Missed { kind: "missed", missed: count, text })
 }
 

@@ -13,10 +13,14 @@ use super::reply;
 use crate::model::ObjectName;
 use crate::model::strict::did_you_mean;
 use crate::model::submission::SubmissionError;
+use crate::sanitize;
 use crate::store::StoreError;
 
 /// The media type of errors.
 pub(super) const PROBLEM: &str = "application/problem+json";
+
+/// The most bytes of a problem's detail: the names of all fields of an object fit.
+const DETAIL_MAX_BYTES: usize = 8 * 1024;
 
 /// An error, RFC 9457.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -50,7 +54,7 @@ impl Problem {
             kind: "about:blank",
             title,
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: sanitize::bounded(&detail.into(), DETAIL_MAX_BYTES),
             field: None,
             members: None,
             allow: None,
@@ -59,7 +63,7 @@ impl Problem {
     }
 
     pub(super) fn at(mut self, field: impl Into<String>) -> Problem {
-        self.field = Some(field.into()).filter(|f| !f.is_empty());
+        self.field = Some(sanitize::message(&field.into())).filter(|f| !f.is_empty());
         self
     }
 

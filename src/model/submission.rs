@@ -10,6 +10,7 @@ use bollard::models::ContainerCreateBody;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::limits;
 use super::strict::{self, FieldError, shown};
 use super::{
     Constraint, FailureAction, MAX_COUNT, ObjectName, OnNodeLost, Order, Pull, Spec, Template, TemplateHash,
@@ -54,7 +55,7 @@ pub fn read(body: &[u8]) -> Result<Submission, SubmissionError> {
             let mut specs = Vec::with_capacity(items.len());
             let mut names = BTreeSet::new();
             for (i, item) in items.iter().enumerate() {
-                let spec = object(item).map_err(|e| inside(i, e))?;
+                let spec = submitted(item).map_err(|e| inside(i, e))?;
                 if !names.insert(spec.name.clone()) {
                     let message = format!(
                         "given \"{}\" a second time; each object of an array has its own name",
@@ -73,8 +74,14 @@ pub fn read(body: &[u8]) -> Result<Submission, SubmissionError> {
             }
             Ok(Submission::Many(specs))
         }
-        item => Ok(Submission::One(Box::new(object(&item)?))),
+        item => Ok(Submission::One(Box::new(submitted(&item)?))),
     }
+}
+
+/// Reads one object as it was just submitted.
+fn submitted(value: &Value) -> Result<Spec, SubmissionError> {
+    limits::check(value)?;
+    object(value)
 }
 
 fn inside(index: usize, error: SubmissionError) -> SubmissionError {
@@ -90,7 +97,7 @@ fn inside(index: usize, error: SubmissionError) -> SubmissionError {
     }
 }
 
-/// Reads one object.
+/// Reads one object, also one that was stored long ago.
 pub fn object(value: &Value) -> Result<Spec, SubmissionError> {
     let Value::Object(map) = value else {
         return Err(FieldError::new(

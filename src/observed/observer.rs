@@ -10,7 +10,7 @@
 //! that was there and that no event explains is inspected by its id; and while some node's containers may be
 //! hidden, or the connection that the answers came over has ended, nothing is called gone at all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,8 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 const MANY_OBJECTS: usize = 8;
 /// Events are taken up for this long before a list is asked for, so that a burst costs one list.
 const GATHER: Duration = Duration::from_millis(10);
+/// The most containers that events are remembered of at once. Of more than these a list of everything says as much.
+const MANY_CONTAINERS: usize = 1_000;
 /// Inspects of containers that a list lacks or contradicts itself about, at once.
 const INSPECTS_AT_ONCE: usize = 8;
 /// An answer that takes longer is worth a sentence in the status.
@@ -330,6 +332,10 @@ impl Observer {
         // Docker announces an end before its list shows it, and nothing more comes after that. An inspect waits
         // until the end is done, so it goes first.
         for id in found.ended.difference(&found.destroyed) {
+            // Nothing is known of it that an inspect could change.
+            if self.cache.container(id).is_none() {
+                continue;
+            }
             look_at(&*self.engine, &self.cache, &self.cluster, id).await;
         }
     }
@@ -371,8 +377,10 @@ fn unanswered() -> EngineError {
 
 /// What is to be thought of nodes that were looked at twice: a node is well if it was so both times.
 fn worse(mut now: Info, earlier: &Info) -> Info {
+    let by_address: BTreeMap<&str, &Node> =
+        earlier.nodes.iter().rev().map(|node| (node.address.as_str(), node)).collect();
     for node in &mut now.nodes {
-        match earlier.nodes.iter().find(|earlier| earlier.address == node.address) {
+        match by_address.get(node.address.as_str()).copied() {
             Some(earlier) if earlier.status == "Healthy" => {}
             Some(earlier) if node.status == "Healthy" => *node = earlier.clone(),
             Some(_) => {}
@@ -401,6 +409,14 @@ struct Found {
     signalled: BTreeSet<ContainerId>,
 }
 
+/// Takes note of one more, or that there are more than `many`.
+fn add<T: Ord>(noted: &mut BTreeSet<T>, new: T, many: usize, everything: &mut bool) {
+    if noted.len() <= many {
+        noted.insert(new);
+    }
+    *everything |= noted.len() > many;
+}
+
 /// The event stream, and what has come of it and was not followed yet.
 struct Hints {
     stream: BoxStream<'static, Result<Hint, EngineError>>,
@@ -414,21 +430,18 @@ impl Hints {
 
     fn add(&mut self, hint: Option<Result<Hint, EngineError>>) -> Result<(), EngineError> {
         let hint = hint.ok_or_else(|| EngineError::new("its event stream ended"))??;
+        let Found { everything, objects, ended, destroyed, signalled } = &mut self.found;
         match hint {
-            Hint::Everything => self.found.everything = true,
-            Hint::Object(object) => {
-                self.found.objects.insert(object);
-            }
-            Hint::Signalled(id) => {
-                self.found.signalled.insert(id);
-            }
+            Hint::Everything => *everything = true,
+            Hint::Object(object) => add(objects, object, MANY_OBJECTS, everything),
+            Hint::Signalled(id) => add(signalled, id, MANY_CONTAINERS, everything),
             Hint::Ended(object, id) => {
-                self.found.objects.insert(object);
-                self.found.ended.insert(id);
+                add(objects, object, MANY_OBJECTS, everything);
+                add(ended, id, MANY_CONTAINERS, everything);
             }
             Hint::Destroyed(object, id) => {
-                self.found.objects.insert(object);
-                self.found.destroyed.insert(id);
+                add(objects, object, MANY_OBJECTS, everything);
+                add(destroyed, id, MANY_CONTAINERS, everything);
             }
         }
         Ok(())

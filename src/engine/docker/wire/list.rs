@@ -22,7 +22,7 @@ const UNCLEAR_MAX: usize = 100;
 pub(in crate::engine::docker) enum ListError {
     /// It is no list, or it broke off.
     #[error("its list cannot be read: {0}")]
-    Framing(#[from] FramingError),
+    Unreadable(String),
     /// More containers than [`CONTAINERS_MAX`].
     #[error(
         "its list has more than {CONTAINERS_MAX} containers of this cluster, which is the limit: nothing is decided on a part of them"
@@ -47,6 +47,8 @@ pub(in crate::engine::docker) struct ListReader<'a> {
     framer: Framer,
     cluster: &'a str,
     swarm: bool,
+    /// The most containers.
+    max: usize,
     list: List,
     known: HashMap<ContainerId, usize>,
 }
@@ -55,25 +57,34 @@ impl<'a> ListReader<'a> {
     /// A reader of a list of this cluster's containers, from a Swarm manager or not.
     pub(in crate::engine::docker) fn new(cluster: &'a str, swarm: bool) -> ListReader<'a> {
         let framer = Framer::new(Shape::Array, ENTRY_MAX_BYTES);
-        ListReader { framer, cluster, swarm, list: List::default(), known: HashMap::new() }
+        ListReader {
+            framer,
+            cluster,
+            swarm,
+            max: CONTAINERS_MAX,
+            list: List::default(),
+            known: HashMap::new(),
+        }
     }
 
     /// Takes the next piece.
     pub(in crate::engine::docker) fn push(&mut self, piece: &[u8]) -> Result<(), ListError> {
-        let ListReader { framer, cluster, swarm, list, known } = self;
-        framer.push(piece, |frame| {
-            let entry = match frame {
-                Frame::Value(entry) => read_entry(cluster, *swarm, entry),
-                Frame::TooLong => Entry::Unclear(None),
-            };
-            match entry {
-                Entry::Ours(container) => take(list, known, *container),
-                Entry::Foreign => {}
-                Entry::Unclear(Some(key)) if list.unclear.len() < UNCLEAR_MAX => list.unclear.push(key),
-                Entry::Unclear(_) => list.unknown += 1,
-            }
-        })?;
-        if self.list.containers.len() > CONTAINERS_MAX {
+        let ListReader { framer, cluster, swarm, max, list, known } = self;
+        framer
+            .push(piece, |frame| {
+                let entry = match frame {
+                    Frame::Value(entry) => read_entry(cluster, *swarm, entry),
+                    Frame::TooLong => Entry::Unclear(None),
+                };
+                match entry {
+                    Entry::Ours(container) => take(list, known, *max, *container),
+                    Entry::Foreign => {}
+                    Entry::Unclear(Some(key)) if list.unclear.len() < UNCLEAR_MAX => list.unclear.push(key),
+                    Entry::Unclear(_) => list.unknown += 1,
+                }
+            })
+            .map_err(unreadable)?;
+        if self.list.containers.len() > self.max {
             return Err(ListError::TooMany);
         }
         Ok(())
@@ -81,20 +92,24 @@ impl<'a> ListReader<'a> {
 
     /// The list has ended.
     pub(in crate::engine::docker) fn finish(self) -> Result<List, ListError> {
-        self.framer.finish()?;
+        self.framer.finish().map_err(unreadable)?;
         Ok(self.list)
     }
 }
 
+fn unreadable(error: FramingError) -> ListError {
+    ListError::Unreadable(error.to_string())
+}
+
 /// Of an id that stands there twice, with another state the second time, an inspect has to tell.
-fn take(list: &mut List, known: &mut HashMap<ContainerId, usize>, container: Container) {
+fn take(list: &mut List, known: &mut HashMap<ContainerId, usize>, max: usize, container: Container) {
     let containers = &mut list.containers;
     let next = containers.len();
     if let Some(same) = known.get(&container.id).and_then(|at| containers.get_mut(*at)) {
         if same.state != container.state {
             same.sight = Sight::Disputed;
         }
-    } else if next <= CONTAINERS_MAX {
+    } else if next <= max {
         // One too many is kept: the reader says so after each piece.
         known.insert(container.id.clone(), next);
         containers.push(container);
@@ -160,11 +175,11 @@ mod tests {
         for text in ["", "[", "null", "{}", "<html>", &format!("[{}", entry(1, "running"))] {
             assert!(read(text, 7).is_err(), "{text}");
         }
-        let mut reader = ListReader::new("c", false);
+        let mut reader = ListReader { max: 100, ..ListReader::new("c", false) };
         reader.push(b"[").unwrap();
         let error = (0..).find_map(|n| reader.push(format!("{},", entry(n, "running")).as_bytes()).err());
         assert_eq!(error, Some(ListError::TooMany));
-        assert_eq!(reader.list.containers.len(), CONTAINERS_MAX + 1);
+        assert_eq!(reader.list.containers.len(), 101);
     }
 
     #[test]
