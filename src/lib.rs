@@ -33,6 +33,7 @@
 //! * A container without our labels is never touched, and containers are removed by their full id only.
 //! * An engine call has one of four outcomes ([`engine::Outcome`]); one whose effect is unknown keeps its name
 //!   and counts as occupied until it is known.
+//! * Text from outside passes through [`sanitize`] where it enters, and has a bound in bytes.
 //! * Each outside thing is named in one place: bollard in [`engine`], axum and rustls' server side in [`http`],
 //!   clap in [`cli`], redb in [`store`], the Prometheus client in [`metrics`].
 //! * Every task has an owner: [`app`] starts all of them, and when one of the loops ends the process ends too.

@@ -210,6 +210,11 @@ impl TemplateHash {
 
 /// The most specs of an object that are remembered, the present one among them.
 pub const MAX_REVISIONS: usize = 10;
+/// The most bytes that the specs of an object take together, the present one always among them: two of the longest
+/// that a submit can bring, or the last ten of 200 KiB.
+pub const MAX_REVISION_BYTES: usize = 2 * 1024 * 1024;
+/// The same for an object that is deleted.
+pub const MAX_TOMBSTONE_BYTES: usize = 64 * 1024;
 
 /// A spec that an object has or had.
 #[derive(Debug, Clone, PartialEq)]
@@ -226,6 +231,23 @@ pub struct Revision {
     pub submitted: Value,
 }
 
+impl Revision {
+    /// The bytes that it takes as JSON, about.
+    pub fn bytes(&self) -> usize {
+        fn of(value: &Value) -> usize {
+            match value {
+                Value::String(text) => text.len() + 2,
+                Value::Array(items) => 2 + items.iter().map(|item| of(item) + 1).sum::<usize>(),
+                Value::Object(map) => {
+                    2 + map.iter().map(|(name, value)| name.len() + of(value) + 4).sum::<usize>()
+                }
+                _ => 8,
+            }
+        }
+        of(&self.submitted) + self.by.len()
+    }
+}
+
 /// A submitted object as the store holds it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
@@ -237,18 +259,35 @@ pub struct Object {
     pub deleted: Option<Time>,
     /// The last [`MAX_REVISIONS`] specs, oldest first. The last one is `spec`.
     pub revisions: Vec<Revision>,
+    /// The bytes that its revisions take as JSON, about.
+    pub bytes: usize,
 }
 
 impl Object {
     /// An object at its first generation, without a past.
     pub fn new(spec: Spec) -> Object {
-        Object { spec, generation: 1, deleted: None, revisions: Vec::new() }
+        Object { spec, generation: 1, deleted: None, revisions: Vec::new(), bytes: 0 }
     }
 
-    /// Adds a spec to the past, of which the oldest is forgotten.
+    /// Adds a spec to the past, of which the oldest is forgotten where it gets too long.
     pub fn remember(&mut self, revision: Revision) {
+        self.bytes += revision.bytes();
         self.revisions.push(revision);
-        self.revisions.drain(..self.revisions.len().saturating_sub(MAX_REVISIONS));
+        self.forget(MAX_REVISIONS, MAX_REVISION_BYTES);
+    }
+
+    /// Forgets the oldest specs until no more than `most` are left, and these are no more than `bytes` long. The last
+    /// one stays.
+    pub fn forget(&mut self, most: usize, bytes: usize) {
+        let mut gone = 0;
+        while let Some(oldest) = self.revisions.get(gone)
+            && self.revisions.len() - gone > 1
+            && (self.revisions.len() - gone > most || self.bytes > bytes)
+        {
+            self.bytes -= oldest.bytes();
+            gone += 1;
+        }
+        self.revisions.drain(..gone);
     }
 
     /// What to do with containers on a lost node. One that was deleted holds nothing.

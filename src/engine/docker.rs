@@ -8,7 +8,7 @@
 //! [`outcome`].
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -95,6 +95,8 @@ pub struct DockerEngine {
     /// A list of everything was read in which nothing was unknown. From then on an entry that cannot be read hides
     /// nothing: what was there is remembered by the caller, and is not missing before an inspect says so.
     listed: AtomicBool,
+    /// How many entries of the last list could not be read.
+    unknown: AtomicUsize,
     pulls: Semaphore,
 }
 
@@ -119,6 +121,7 @@ impl DockerEngine {
             kind: ArcSwapOption::empty(),
             identity: ArcSwapOption::empty(),
             listed: AtomicBool::new(false),
+            unknown: AtomicUsize::new(0),
             pulls: Semaphore::new(PULLS_AT_ONCE),
         })
     }
@@ -261,12 +264,16 @@ impl DockerEngine {
         if unknown == 0 {
             if object.is_none() {
                 self.listed.store(true, Ordering::Relaxed);
+                self.unknown.store(0, Ordering::Relaxed);
             }
         } else if self.listed.load(Ordering::Relaxed) {
-            warn!(
-                entries = unknown,
-                "the engine lists what cannot be read; what is known of it stays as it was"
-            );
+            // Once, and not with each list.
+            if object.is_none() && self.unknown.swap(unknown, Ordering::Relaxed) != unknown {
+                warn!(
+                    entries = unknown,
+                    "the engine lists what cannot be read; known containers stay as they were"
+                );
+            }
         } else {
             return Err(EngineError::new(format!(
                 "its list has entries that cannot be read ({unknown} of them): until they can be, nothing can be called missing"

@@ -152,6 +152,7 @@ impl From<StoreError> for Problem {
             StoreError::Unsettled(_) => (StatusCode::SERVICE_UNAVAILABLE, "State cannot be written"),
             StoreError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "Stopping"),
             StoreError::Full => (StatusCode::INSUFFICIENT_STORAGE, "Too many objects"),
+            StoreError::TooLarge => (StatusCode::INSUFFICIENT_STORAGE, "State too large"),
         };
         Problem::new(status, title, error.to_string())
     }
@@ -168,5 +169,27 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_sent_is_repeated_escaped_and_bounded() {
+        let sent = format!("a\n\u{1b}[2J\u{202e}{}", "x".repeat(1 << 20));
+        let problem = Problem::no_such_path(&sent, &[]).at(sent.as_str());
+        assert!(
+            problem.detail.starts_with("there is nothing at a\\n\\u{1b}[2J\\u{202e}xx"),
+            "{}",
+            problem.detail
+        );
+        assert!(problem.detail.len() <= DETAIL_MAX_BYTES);
+        let field = problem.field.unwrap_or_default();
+        assert!(
+            field.len() <= sanitize::MESSAGE_MAX_BYTES && field.chars().all(sanitize::harmless),
+            "{field}"
+        );
     }
 }

@@ -85,3 +85,15 @@ pub(super) fn bad(name: &str, what: &str) -> Problem {
     let detail = format!("the parameter '{}': {what}; nothing was done", shown(name));
     Problem::new(StatusCode::BAD_REQUEST, "Bad parameter", detail).at(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_of_kilobytes_is_refused_before_it_is_looked_into() {
+        let query = |length: usize| format!("prune={}", "x".repeat(length));
+        assert!(Query::read(Some(&query(100)), &["prune"]).is_ok());
+        assert!(Query::read(Some(&query(QUERY_MAX_BYTES)), &["prune"]).is_err());
+    }
+}

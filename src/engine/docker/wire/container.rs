@@ -57,8 +57,11 @@ pub(super) fn read_entry(cluster: &str, swarm: bool, entry: &[u8]) -> Entry {
     if labels.get(LABEL_CLUSTER).is_none_or(|found| found != cluster) {
         return Entry::Foreign;
     }
-    let marks = Marks::read(cluster, |name| labels.get(name).map(String::as_str));
-    let (Some(marks), Some(id), false) = (marks, &id, name.is_empty()) else { return Entry::Unclear(key()) };
+    let Some(marks) = Marks::read(cluster, |name| labels.get(name).map(String::as_str)) else {
+        // A container that is not wholly ours is not ours, if that is what its labels say.
+        return if labels.values().any(String::is_empty) { Entry::Unclear(key()) } else { Entry::Foreign };
+    };
+    let (Some(id), false) = (&id, name.is_empty()) else { return Entry::Unclear(key()) };
     let status = fields.text("Status", NAME_MAX_BYTES).unwrap_or_default();
     let word = fields.text("State", NAME_MAX_BYTES).unwrap_or_default();
     let state = state_of(&word).or_else(|| said_state(&status));
@@ -101,11 +104,11 @@ fn is_key(text: &str) -> bool {
         && text.bytes().all(plain)
 }
 
-/// The labels of ours; `None` where there are no labels to look at.
+/// The labels of ours, empty where a label is no text; `None` where there are no labels to look at.
 fn read_labels(labels: Json<'_>) -> Option<BTreeMap<String, String>> {
     let labels = labels.fields(|name| name.starts_with(LABEL_PREFIX))?;
-    let texts = labels.into_entries().filter_map(|(name, value)| Some((name, value.text(NAME_MAX_BYTES)?)));
-    Some(texts.collect())
+    let text = |value: Json<'_>| value.text(NAME_MAX_BYTES).unwrap_or_default();
+    Some(labels.into_entries().map(|(name, value)| (name, text(value))).collect())
 }
 
 /// The state's word; `None` for one that is missing or new.
@@ -362,6 +365,11 @@ mod tests {
             assert_eq!(read(&nothing), unclear(None), "{nothing}");
         }
         assert_eq!(read(&with(entry(), "Labels", json!({}))), Entry::Foreign);
+        let slot = |slot| {
+            with(entry(), "Labels", with(labels(), "io.github.swarm-cluster-state-manager.slot", slot))
+        };
+        assert_eq!(read(&slot(json!("x"))), Entry::Foreign, "its labels say that it is not wholly ours");
+        assert_eq!(read(&slot(json!([1]))), unclear(Some("abc")));
     }
 
     fn inspected(state: Value) -> Container {
