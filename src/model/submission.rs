@@ -402,6 +402,17 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_is_too_long_is_refused_in_a_submit_and_stays_readable_where_it_is_stored() {
+        let mode = "x".repeat(1 << 20);
+        let text = format!(
+            r#"{{"Name": "x", "Image": "a", "Count": 1, "HostConfig": {{"NetworkMode": "{mode}"}}}}"#
+        );
+        assert_eq!(field(&text).0, "HostConfig.NetworkMode");
+        assert_eq!(field(&format!("[{text}]")).0, "[0].HostConfig.NetworkMode");
+        assert!(object(&serde_json::from_str(&text).unwrap()).is_ok());
+    }
+
+    #[test]
     fn a_fixed_host_port_turns_the_order_round() {
         let spec = one(
             r#"{"Name": "x", "Image": "a", "Count": 1, "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "80"}]}}}"#,
