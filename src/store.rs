@@ -283,8 +283,11 @@ pub fn apply(
     }
     drop_old_tombstones(&mut after);
     // What takes no more than before is taken, so that a state that is too large already can get smaller.
-    let size = bytes(&after);
-    if size > MAX_STATE_BYTES && size > bytes(&before.objects) {
+    let taken = |objects: &Objects| -> usize {
+        let changed = committed.iter().filter_map(|one| objects.get(&one.object.spec.name));
+        changed.map(|object| object.bytes).sum()
+    };
+    if bytes(&after) > MAX_STATE_BYTES && taken(&after) > taken(&before.objects) {
         return Err(StoreError::TooLarge);
     }
     Ok((Desired { objects: Arc::new(after), quarantined }, committed))
