@@ -8,12 +8,10 @@
 //! through [`client`](crate::client) and writes what it hears through `output`. Their exit codes are an interface;
 //! those that wait tell a refusal (1) from a failure (2) and from time that ran out (3).
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use crate::app;
 use crate::model::ObjectName;
@@ -27,6 +25,7 @@ mod follow;
 mod healthcheck;
 mod history;
 mod input;
+mod logging;
 mod manual;
 mod output;
 mod plan;
@@ -161,7 +160,7 @@ fn run_daemon(flags: DaemonFlags) -> ExitCode {
         Ok(settings) => settings,
         Err(message) => return complain(USAGE, &message),
     };
-    log_to_stderr(settings.log_format);
+    logging::to_stderr(settings.log_format);
     match app::start(settings) {
         Ok(app) => match app.run() {
             Ok(()) => ExitCode::SUCCESS,
@@ -176,20 +175,6 @@ fn run_daemon(flags: DaemonFlags) -> ExitCode {
 
 /// One message, and the exit code.
 fn complain(code: u8, message: &str) -> ExitCode {
-    output::note(format_args!("error: {message}"));
+    output::paragraph(format_args!("error: {message}"));
     ExitCode::from(code)
-}
-
-fn log_to_stderr(format: Option<LogFormat>) {
-    let format = format.unwrap_or(match std::io::stderr().is_terminal() {
-        true => LogFormat::Text,
-        false => LogFormat::Json,
-    });
-    let filter = EnvFilter::try_from_env("SCSM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    match format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::model::{Constraint, Container, ContainerId, ManagerId, Marks, ObjectName, Signal, Template};
+use crate::sanitize;
 
 pub mod docker;
 mod measured;
@@ -184,10 +185,22 @@ pub enum Hint {
     Everything,
 }
 
-/// A question to the engine that was not answered.
+/// A question to the engine that was not answered. Its message is escaped and bounded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct EngineError(pub String);
+pub struct EngineError(String);
+
+impl EngineError {
+    /// An error with this message, whoever wrote it.
+    pub fn new(message: impl AsRef<str>) -> EngineError {
+        EngineError(sanitize::message(message.as_ref()))
+    }
+
+    /// The message.
+    pub fn message(&self) -> &str {
+        &self.0
+    }
+}
 
 /// A Docker API endpoint. Every call has a deadline of its own and may be repeated.
 #[async_trait]

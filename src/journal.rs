@@ -1,6 +1,6 @@
 //! The log of what the manager did and why: what `/events` tells.
 //!
-//! A bounded tail in memory. Everybody who does something notes it here in one line; readers hold a place in the
+//! A tail in memory, bounded in lines and in bytes. Everybody who does something notes it here in one line; readers hold a place in the
 //! numbering and take what comes after it, in batches, whenever word comes that there is more. So a slow reader
 //! costs nothing: one that falls behind the tail is told how many events it has missed. A store that lasts
 //! writes the tail to disk and gives it back at the next start; numbers grow over restarts and may have gaps.
@@ -14,10 +14,15 @@ use utoipa::ToSchema;
 
 use crate::clock::Clock;
 use crate::model::ObjectName;
+use crate::sanitize;
 use crate::store::{Committed, Effect};
 
 /// The most events kept: some days of a quiet cluster, about 3 MB.
 pub const MAX_EVENTS: usize = 10_000;
+/// The most bytes that all events kept may have, beside their fixed fields: twice what [`MAX_EVENTS`] usually have.
+pub const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
+/// The most bytes of one event's text: an engine's message with the step that it is about.
+const TEXT_MAX_BYTES: usize = 2 * 1024;
 
 /// What an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -94,10 +99,38 @@ pub struct Journal {
 
 #[derive(Debug)]
 struct Inner {
-    tail: Mutex<VecDeque<Arc<Event>>>,
+    tail: Mutex<Tail>,
     /// The number of the last event.
     last: watch::Sender<u64>,
     clock: Clock,
+}
+
+/// The events that are kept.
+#[derive(Debug, Default)]
+struct Tail {
+    events: VecDeque<Arc<Event>>,
+    /// What their texts take.
+    bytes: usize,
+}
+
+impl Tail {
+    /// Adds an event; the oldest ones go where there are too many or too long ones.
+    fn push(&mut self, mut event: Event) {
+        // Texts of events that an older version wrote are as long as they may be.
+        event.text = sanitize::bounded(&event.text, TEXT_MAX_BYTES);
+        event.by = event.by.map(|by| sanitize::message(&by));
+        self.bytes += bytes(&event);
+        self.events.push_back(Arc::new(event));
+        while self.events.len() > MAX_EVENTS || self.bytes > MAX_EVENT_BYTES {
+            let Some(gone) = self.events.pop_front() else { return };
+            self.bytes -= bytes(&gone);
+        }
+    }
+}
+
+fn bytes(event: &Event) -> usize {
+    let text = |text: &Option<String>| text.as_deref().map_or(0, str::len);
+    event.text.len() + text(&event.object) + text(&event.by)
 }
 
 impl Journal {
@@ -109,8 +142,9 @@ impl Journal {
     /// A log that goes on after `tail`, whose numbers are greater than `last`.
     pub fn resuming(tail: Vec<Event>, last: u64, clock: Clock) -> Journal {
         let last = tail.last().map_or(0, |event| event.id).max(last);
-        let tail = Mutex::new(tail.into_iter().map(Arc::new).collect());
-        Journal { inner: Arc::new(Inner { tail, last: watch::Sender::new(last), clock }) }
+        let mut kept = Tail::default();
+        tail.into_iter().for_each(|event| kept.push(event));
+        Journal { inner: Arc::new(Inner { tail: Mutex::new(kept), last: watch::Sender::new(last), clock }) }
     }
 
     /// Notes something about an object.
@@ -146,7 +180,7 @@ impl Journal {
     fn push(&self, kind: EventKind, object: Option<(&ObjectName, u64)>, by: Option<String>, text: String) {
         let mut tail = self.tail();
         let id = *self.inner.last.borrow() + 1;
-        tail.push_back(Arc::new(Event {
+        tail.push(Event {
             id,
             at: self.inner.clock.now().rfc3339(),
             kind,
@@ -154,17 +188,14 @@ impl Journal {
             generation: object.map(|(_, generation)| generation),
             by,
             text,
-        }));
-        if tail.len() > MAX_EVENTS {
-            tail.pop_front();
-        }
+        });
         // With the tail still locked: numbers are announced in order.
         self.inner.last.send_replace(id);
     }
 
     /// The events after number `id`, at most `limit` of them.
     pub fn after(&self, id: u64, limit: usize) -> Batch {
-        let tail = self.tail();
+        let tail = &self.tail().events;
         let start = tail.partition_point(|event| event.id <= id);
         let missed = match tail.front() {
             Some(first) if start == 0 && id > 0 => first.id - id - 1,
@@ -180,7 +211,7 @@ impl Journal {
 
     /// The number before the last `count` events that are `wanted`.
     pub fn before_last_of(&self, count: usize, wanted: impl Fn(&Event) -> bool) -> u64 {
-        let tail = self.tail();
+        let tail = &self.tail().events;
         let last = *self.inner.last.borrow();
         let first = tail.iter().rev().filter(|event| wanted(event)).take(count).last();
         first.map_or(last, |event| event.id - 1)
@@ -191,7 +222,7 @@ impl Journal {
         self.inner.last.subscribe()
     }
 
-    fn tail(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
+    fn tail(&self) -> MutexGuard<'_, Tail> {
         // Nothing in here panics half-way through a change.
         self.inner.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -229,6 +260,25 @@ mod tests {
         // A reader that begins anew has missed nothing.
         assert_eq!(journal.after(0, 1).missed, 0);
         assert_eq!(journal.after(7, 1).missed, 0);
+    }
+
+    #[tokio::test]
+    async fn long_texts_are_cut_and_many_of_them_push_the_oldest_out() {
+        let journal = Journal::new(Clock::starting_at(Time(0)));
+        let long = format!("a\n\u{1b}{}", "é".repeat(2 << 10));
+        (0..MAX_EVENTS).for_each(|_| journal.note_general(EventKind::StepFailed, long.as_str()));
+        let events = journal.after(0, usize::MAX).events;
+        assert!(events.iter().all(|e| e.text.len() <= TEXT_MAX_BYTES && e.text.starts_with("a\\n\\u{1b}é")));
+        let total: usize = events.iter().map(|e| e.text.len()).sum();
+        assert!(total <= MAX_EVENT_BYTES && total > MAX_EVENT_BYTES / 2, "{total}");
+        assert_eq!(events.last().map(|e| e.id), Some(MAX_EVENTS as u64));
+        // What an older version kept is bounded as it is taken over; the numbers say where it begins.
+        let event = |id| Event { id, text: long.clone(), by: Some(long.clone()), ..Event::clone(&events[0]) };
+        let resumed = Journal::resuming((1..=3000).map(event).collect(), 0, Clock::starting_at(Time(0)));
+        let kept = resumed.after(0, usize::MAX).events;
+        assert!(kept.iter().map(|e| bytes(e)).sum::<usize>() <= MAX_EVENT_BYTES);
+        assert_eq!(resumed.before_last(MAX_EVENTS) + 1, kept[0].id);
+        assert_eq!(kept.last().map(|e| e.id), Some(3000));
     }
 
     #[tokio::test]

@@ -34,6 +34,7 @@
 //!   never touched, and containers are removed by their full id only.
 //! * An engine call has one of four outcomes ([`engine::Outcome`]); one whose effect is unknown keeps its name
 //!   and counts as occupied until it is known.
+//! * Text from outside passes through [`sanitize`] where it enters, and has a bound in bytes.
 //! * Each outside thing is named in one place: bollard in [`engine`], axum and rustls' server side in [`http`],
 //!   clap in [`cli`], redb in [`store`], the Prometheus client in [`metrics`].
 //! * Every task has an owner: [`app`] starts all of them, and when one of the loops ends the process ends too.
@@ -58,6 +59,7 @@ pub mod ownership;
 pub mod planner;
 pub mod policy;
 pub mod pulse;
+pub mod sanitize;
 pub mod status;
 pub mod store;
 pub mod worker;

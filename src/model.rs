@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use crate::clock::Time;
 
 mod image_reference;
+mod limits;
 mod manager_id;
 mod signal;
 pub mod strict;
@@ -222,6 +223,11 @@ impl TemplateHash {
 
 /// The most specs of an object that are remembered, the present one among them.
 pub const MAX_REVISIONS: usize = 10;
+/// The most bytes that the specs of an object take together, the present one always among them: two of the longest
+/// that a submit can bring, or the last ten of 200 KiB.
+pub const MAX_REVISION_BYTES: usize = 2 * 1024 * 1024;
+/// The same for an object that is deleted.
+pub const MAX_TOMBSTONE_BYTES: usize = 64 * 1024;
 
 /// A spec that an object has or had.
 #[derive(Debug, Clone, PartialEq)]
@@ -238,6 +244,23 @@ pub struct Revision {
     pub submitted: Value,
 }
 
+impl Revision {
+    /// The bytes that it takes as JSON, about.
+    pub fn bytes(&self) -> usize {
+        fn of(value: &Value) -> usize {
+            match value {
+                Value::String(text) => text.len() + 2,
+                Value::Array(items) => 2 + items.iter().map(|item| of(item) + 1).sum::<usize>(),
+                Value::Object(map) => {
+                    2 + map.iter().map(|(name, value)| name.len() + of(value) + 4).sum::<usize>()
+                }
+                _ => 8,
+            }
+        }
+        of(&self.submitted) + self.by.len()
+    }
+}
+
 /// A submitted object as the store holds it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
@@ -251,6 +274,8 @@ pub struct Object {
     pub revisions: Vec<Revision>,
     /// The last spec that converged.
     pub converged: Option<Converged>,
+    /// The bytes that its revisions take as JSON, about.
+    pub bytes: usize,
 }
 
 /// The last spec of an object that converged, as far as that was recorded.
@@ -265,18 +290,27 @@ pub struct Converged {
 impl Object {
     /// An object at its first generation, without a past.
     pub fn new(spec: Spec) -> Object {
-        Object { spec, generation: 1, deleted: None, revisions: Vec::new(), converged: None }
+        Object { spec, generation: 1, deleted: None, revisions: Vec::new(), converged: None, bytes: 0 }
     }
 
-    /// Adds a spec to the past, of which the oldest is forgotten, but never the one that converged last.
+    /// Adds a spec to the past, of which the oldest is forgotten where it gets too long.
     pub fn remember(&mut self, revision: Revision) {
+        self.bytes += revision.bytes();
         self.revisions.push(revision);
+        self.forget(MAX_REVISIONS, MAX_REVISION_BYTES);
+    }
+
+    /// Forgets the oldest specs until no more than `most` are left, and these are no more than `bytes` long. The last
+    /// one stays, and the one that converged last.
+    pub fn forget(&mut self, most: usize, bytes: usize) {
         let converged = self.converged.as_ref().map(|converged| converged.generation);
-        while self.revisions.len() > MAX_REVISIONS {
-            let Some(oldest) = self.revisions.iter().position(|r| Some(r.generation) != converged) else {
+        while self.revisions.len() > most || self.bytes > bytes {
+            let past = self.revisions.len().saturating_sub(1);
+            let mut past = self.revisions.iter().take(past);
+            let Some(oldest) = past.position(|revision| Some(revision.generation) != converged) else {
                 break;
             };
-            self.revisions.remove(oldest);
+            self.bytes -= self.revisions.remove(oldest).bytes();
         }
     }
 

@@ -387,7 +387,7 @@ impl Cache {
         let Some(entry) = inner.entries.get_mut(id) else { return };
         let object = entry.container.marks.object.clone();
         match found {
-            Holder::Ours(found) if !entry.newer_than(begun, &found) => {
+            Holder::Ours(found) if found.sight == Sight::Clear && !entry.newer_than(begun, &found) => {
                 let container = Arc::make_mut(&mut entry.container);
                 if container.dead() && found.live() {
                     container.signalled = None;

@@ -439,7 +439,8 @@ fn container_status(container: &Container) -> ContainerStatus {
         Sight::Clear => {}
         Sight::HostDown => detail.error = Some("its node does not answer: last known state".to_owned()),
         Sight::Disputed => {
-            detail.error = Some("the manager tells two states of it: not settled yet".to_owned())
+            detail.error =
+                Some("the engine reports two states of it, or an unknown one: not settled yet".to_owned())
         }
     }
     ContainerStatus {

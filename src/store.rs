@@ -15,7 +15,9 @@ use tokio::sync::watch;
 
 use crate::clock::Time;
 use crate::journal::Journal;
-use crate::model::{Converged, Object, ObjectName, Objects, Revision, Spec, submission};
+use crate::model::{
+    Converged, MAX_REVISIONS, MAX_TOMBSTONE_BYTES, Object, ObjectName, Objects, Revision, Spec, submission,
+};
 use crate::ownership::Ownership;
 
 pub mod backup;
@@ -30,6 +32,10 @@ pub use measured::Measured;
 pub const MAX_OBJECTS: usize = 10_000;
 /// The most tombstones kept; the oldest goes first. As many as objects, so that all may be deleted at once.
 pub const MAX_TOMBSTONES: usize = MAX_OBJECTS;
+
+/// The most bytes that the specs of all objects and tombstones take together: 10,000 objects with ten specs of 1.3 KiB.
+/// In memory they take some times as much.
+pub const MAX_STATE_BYTES: usize = 128 * 1024 * 1024;
 
 /// One change of a transaction.
 #[derive(Debug, Clone)]
@@ -183,6 +189,12 @@ pub enum StoreError {
     /// One object more than [`MAX_OBJECTS`].
     #[error("there are {MAX_OBJECTS} objects already; delete one first")]
     Full,
+    /// More than [`MAX_STATE_BYTES`].
+    #[error(
+        "the specs of all objects, with their history, would take more than {} MiB; delete objects, or submit smaller ones",
+        MAX_STATE_BYTES >> 20
+    )]
+    TooLarge,
     /// The disk is full.
     #[error("the state cannot be written, the disk is full: {0}; make room and try again")]
     NoSpace(String),
@@ -282,8 +294,9 @@ pub fn apply(
             }
             Change::Delete(_) => {
                 let object = live.ok_or_else(|| StoreError::NotFound(name.clone()))?;
-                let tombstone =
+                let mut tombstone =
                     Object { generation: next, deleted: Some(now), converged: None, ..Object::clone(object) };
+                tombstone.forget(MAX_REVISIONS, MAX_TOMBSTONE_BYTES);
                 (Arc::new(tombstone), Effect::Deleted)
             }
             // Taken above.
@@ -299,6 +312,14 @@ pub fn apply(
         return Err(StoreError::Full);
     }
     drop_old_tombstones(&mut after);
+    // What takes no more than before is taken, so that a state that is too large already can get smaller.
+    let taken = |objects: &Objects| -> usize {
+        let changed = committed.iter().filter_map(|one| objects.get(&one.object.spec.name));
+        changed.map(|object| object.bytes).sum()
+    };
+    if bytes(&after) > MAX_STATE_BYTES && taken(&after) > taken(&before.objects) {
+        return Err(StoreError::TooLarge);
+    }
     Ok((Desired { objects: Arc::new(after), quarantined }, committed))
 }
 
@@ -337,7 +358,8 @@ fn put(
     let revisions = known.map(|o| o.revisions.clone()).unwrap_or_default();
     let submitted = spec.submitted.clone();
     let converged = live.and_then(|object| object.converged_before());
-    let mut object = Object { spec, generation, deleted: None, revisions, converged };
+    let bytes = known.map(|o| o.bytes).unwrap_or_default();
+    let mut object = Object { spec, generation, deleted: None, revisions, converged, bytes };
     object.remember(Revision { generation, at, by: by.clone(), rolled_back_to, submitted });
     let effect = if live.is_some() { Effect::Updated } else { Effect::Created };
     (Arc::new(object), effect)
@@ -386,12 +408,22 @@ fn count_live(objects: &Objects) -> usize {
     objects.values().filter(|o| o.deleted.is_none()).count()
 }
 
+fn bytes(objects: &Objects) -> usize {
+    objects.values().map(|object| object.bytes).sum()
+}
+
+/// Drops the oldest tombstones, where there are too many or they leave no room for what is wanted.
 fn drop_old_tombstones(objects: &mut Objects) {
     let mut tombstones: Vec<_> =
         objects.iter().filter_map(|(name, o)| o.deleted.map(|at| (at, name.clone()))).collect();
     tombstones.sort();
-    for (_, name) in tombstones.iter().take(tombstones.len().saturating_sub(MAX_TOMBSTONES)) {
-        objects.remove(name);
+    let (mut left, mut size) = (tombstones.len(), bytes(objects));
+    for (_, name) in tombstones {
+        if left <= MAX_TOMBSTONES && size <= MAX_STATE_BYTES {
+            return;
+        }
+        size -= objects.remove(&name).map_or(0, |object| object.bytes);
+        left -= 1;
     }
 }
 

@@ -991,3 +991,24 @@ fn the_certificates_have_docker_machines_shape() {
     assert!(shown(&certificates.cert()).contains("TLS Web Client Authentication"));
     assert!(holds_within(Duration::ZERO, || certificates.pfx().exists()).is_some());
 }
+
+#[test]
+fn whatever_is_logged_no_secret_of_an_object_is() {
+    let Some(engine) = Engine::local() else { return };
+    for filter in ["trace", "debug,bollard=trace,hyper_util=trace"] {
+        let cluster = engine.cluster("secrets");
+        let daemon = Setup::new().managing(&cluster).env("SCSM_LOG", filter).env("RUST_LOG", "trace").start();
+        let secrets = json!({
+            "Env": ["PASSWORD=s3cr3t-env"],
+            "Labels": {"token": "s3cr3t-label"},
+            "Healthcheck": {"Test": ["CMD", "/server", "s3cr3t-check"], "Interval": 3_600_000_000_000_i64},
+        });
+        daemon.client.submit(&object_with("web", 1, secrets));
+        runs(&daemon, &cluster, 1);
+        daemon.client.delete("/objects/web");
+        daemon.wait_until(SOON, "it is gone", || cluster.containers().is_empty());
+        let log = daemon.log();
+        assert!(log.contains("looking again after events"), "our own details are logged: {log}");
+        assert!(!log.contains("s3cr3t"), "{log}");
+    }
+}

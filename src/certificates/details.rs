@@ -4,8 +4,16 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
+use x509_parser::asn1_rs::Tag;
 use x509_parser::objects::{oid_registry, oid2abbrev};
 use x509_parser::prelude::{ASN1Time, AttributeTypeAndValue, GeneralName, X509Certificate, X509Name};
+
+use crate::sanitize;
+
+/// The most bytes of a subject: it goes into each line that says who did something.
+const SUBJECT_MAX_BYTES: usize = 512;
+/// As much of a longer subject as is kept, with the beginning of the fingerprint for the rest.
+const SUBJECT_KEPT_BYTES: usize = 448;
 
 /// SHA-256 of a certificate's DER. Printed as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,7 +43,9 @@ impl fmt::Debug for Fingerprint {
 pub struct Details {
     /// All parts of the subject in the certificate's order, such as `O=alice.<bootstrap>` or `O=ops, CN=bob`.
     /// A comma, plus sign or backslash within a value has a backslash before it, and control characters are
-    /// written as escapes, so that no value can pose as another part or as another line.
+    /// written as escapes, so that no value can pose as another part or as another line. Without a subject, or with
+    /// one of blanks only, the fingerprint is the name: `sha256:` and 64 digits. A long one is cut, and ends with
+    /// the beginning of the fingerprint.
     pub subject: String,
     /// The DNS names that it is for: of the alternative names, or the common name where there are no such.
     pub names: Vec<String>,
@@ -51,12 +61,13 @@ impl Details {
     /// Reads a certificate in DER; the parser's words if it is none.
     pub fn read(der: &[u8]) -> Result<Details, String> {
         let (_, certificate) = x509_parser::parse_x509_certificate(der).map_err(|e| e.to_string())?;
+        let fingerprint = Fingerprint::of(der);
         Ok(Details {
-            subject: subject(certificate.subject()),
+            subject: named(certificate.subject(), fingerprint),
             names: names(&certificate),
             not_before: system_time(certificate.validity().not_before),
             not_after: system_time(certificate.validity().not_after),
-            fingerprint: Fingerprint::of(der),
+            fingerprint,
         })
     }
 }
@@ -111,6 +122,23 @@ fn system_time(time: ASN1Time) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(time.timestamp()).unwrap_or(0))
 }
 
+/// The subject, or what takes its place.
+fn named(name: &X509Name<'_>, fingerprint: Fingerprint) -> String {
+    let values = || name.iter_attributes().map(value);
+    let blank = |value: String| value.chars().all(|c| c.is_whitespace() || !sanitize::harmless(c));
+    if values().all(blank) {
+        return format!("sha256:{fingerprint}");
+    }
+    let mut text = subject(name);
+    if text.len() > SUBJECT_MAX_BYTES {
+        let length = text.len();
+        text.truncate(text.floor_char_boundary(SUBJECT_KEPT_BYTES));
+        let short: String = fingerprint.to_string().chars().take(16).collect();
+        text.push_str(&format!("… ({length} bytes, sha256:{short})"));
+    }
+    text
+}
+
 fn subject(name: &X509Name<'_>) -> String {
     let parts = name.iter().map(|rdn| rdn.iter().map(attribute).collect::<Vec<_>>().join("+"));
     parts.collect::<Vec<_>>().join(", ")
@@ -122,13 +150,102 @@ fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
         Err(_) => attribute.attr_type().to_id_string(),
     };
     let mut text = kind + "=";
-    match attribute.as_str() {
-        Ok(value) => value.chars().for_each(|c| match c {
-            ',' | '+' | '\\' => text.extend(['\\', c]),
-            c if c.is_control() => text.extend(c.escape_default()),
-            c => text.push(c),
-        }),
-        Err(_) => text.extend(attribute.attr_value().data.iter().map(|byte| format!("\\{byte:02x}"))),
-    }
+    value(attribute).chars().for_each(|c| match c {
+        ',' | '+' | '\\' => text.extend(['\\', c]),
+        c if !sanitize::harmless(c) => text.extend(c.escape_default()),
+        c => text.push(c),
+    });
     text
+}
+
+/// A value as text, whichever of X.509's string types it has; as `#` and hexadecimal digits where it is none.
+fn value(attribute: &AttributeTypeAndValue<'_>) -> String {
+    if let Ok(text) = attribute.as_str() {
+        return text.to_owned();
+    }
+    let (tag, data) = (attribute.attr_value().tag(), attribute.attr_value().data);
+    let decoded = match tag {
+        Tag::BmpString if data.len() % 2 == 0 => {
+            let units =
+                data.chunks_exact(2).map(|unit| unit.iter().fold(0, |n, byte| n << 8 | u16::from(*byte)));
+            Some(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+        }
+        Tag::UniversalString if data.len() % 4 == 0 => {
+            let units =
+                data.chunks_exact(4).map(|unit| unit.iter().fold(0, |n, byte| n << 8 | u32::from(*byte)));
+            Some(units.map(|unit| char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+        }
+        // Read as Latin-1, as everybody does.
+        Tag::T61String => Some(data.iter().map(|byte| char::from(*byte)).collect()),
+        _ => None,
+    };
+    decoded.unwrap_or_else(|| {
+        let digits: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
+        if digits.is_empty() { digits } else { format!("#{digits}") }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DistinguishedName, DnType, DnValue, KeyPair, string::BmpString};
+
+    use super::*;
+
+    fn subject_of(parts: &[(DnType, DnValue)]) -> Details {
+        let mut params = CertificateParams::new(vec!["host.example".to_owned()]).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        parts.iter().cloned().for_each(|(kind, value)| params.distinguished_name.push(kind, value));
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        Details::read(certificate.der()).unwrap()
+    }
+
+    fn cn(value: &str) -> (DnType, DnValue) {
+        (DnType::CommonName, DnValue::Utf8String(value.to_owned()))
+    }
+
+    #[test]
+    fn without_a_subject_the_fingerprint_is_the_name() {
+        for parts in [
+            vec![],
+            vec![cn("")],
+            vec![cn("  \u{200b}\t")],
+            vec![cn(" "), (DnType::OrganizationName, " ".into())],
+        ] {
+            let details = subject_of(&parts);
+            assert_eq!(details.subject, format!("sha256:{}", details.fingerprint), "{parts:?}");
+            assert_eq!(details.subject.len(), "sha256:".len() + 64);
+        }
+    }
+
+    #[test]
+    fn no_value_can_pose_as_another_part_or_line() {
+        for (value, shown) in [
+            ("x fingerprint=0 object=prod", "CN=x fingerprint=0 object=prod"),
+            ("x, O=admins+OU=y\\", "CN=x\\, O=admins\\+OU=y\\\\"),
+            ("x\nERROR forged\u{1b}[2J\0", "CN=x\\nERROR forged\\u{1b}[2J\\u{0}"),
+            ("x\u{202e}y\u{2028}", "CN=x\\u{202e}y\\u{2028}"),
+        ] {
+            assert_eq!(subject_of(&[cn(value)]).subject, shown);
+        }
+    }
+
+    #[test]
+    fn utf_16_is_read_as_text() {
+        let value = DnValue::BmpString(BmpString::try_from("bób\n").unwrap());
+        assert_eq!(subject_of(&[(DnType::CommonName, value)]).subject, "CN=bób\\n");
+    }
+
+    #[test]
+    fn long_subjects_are_cut_and_stay_apart() {
+        let long = |end: &str| subject_of(&[cn(&format!("{}{end}", "é".repeat(100_000)))]);
+        let (one, other) = (long("1"), long("2"));
+        assert!(
+            one.subject.len() <= SUBJECT_MAX_BYTES && one.subject.starts_with("CN=ééé"),
+            "{}",
+            one.subject
+        );
+        assert_ne!(one.subject, other.subject);
+        let short: String = one.fingerprint.to_string().chars().take(16).collect();
+        assert!(one.subject.ends_with(&format!("sha256:{short})")), "{}", one.subject);
+    }
 }

@@ -54,8 +54,9 @@ pub(super) fn run(flags: &EventsFlags) -> ExitCode {
         follow(daemon, first, again, |line| {
             match (flags.output, serde_json::from_str(line)) {
                 (Format::Text, Ok(event)) => output::line(text(&event))?,
+                (Format::Json, _) => output::json(line)?,
                 // Better as it came than not at all.
-                _ => output::line(line)?,
+                (Format::Text, Err(_)) => output::line(line)?,
             }
             Ok(())
         })

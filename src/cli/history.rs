@@ -45,5 +45,5 @@ pub(super) fn run(flags: &HistoryFlags) -> ExitCode {
 fn row(revision: &Revision) -> String {
     let Revision { generation, at, by, rolled_back_to, object } = revision;
     let note = rolled_back_to.map(|to| format!("rolled back to generation {to}")).unwrap_or_default();
-    format!("{generation}\t{at}\t{}\t{}\t{by}\t{note}", object.count, object.image)
+    output::row(&[generation, at, &object.count, &object.image, by, &note])
 }

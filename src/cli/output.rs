@@ -7,6 +7,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::time::sleep;
 
+use crate::sanitize;
+
 /// How often it is looked whether anybody still reads, where there may be nothing to write for hours.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -21,12 +23,25 @@ pub(super) enum OutputError {
     Failed(io::Error),
 }
 
-/// Writes a line to standard output.
+/// Writes a line to standard output. Whatever the daemon or somebody else put into it, it is one line, and nothing
+/// that a terminal obeys.
 pub(super) fn line(text: impl Display) -> Result<(), OutputError> {
-    raw(format!("{text}\n").as_bytes())
+    raw(format!("{}\n", sanitize::escape(&text.to_string())).as_bytes())
 }
 
-/// Writes rows whose cells are divided by tabs, in columns.
+/// Writes a line of JSON as it came.
+pub(super) fn json(line: &str) -> Result<(), OutputError> {
+    raw(format!("{line}\n").as_bytes())
+}
+
+/// A row of a table.
+pub(super) fn row(cells: &[&dyn Display]) -> String {
+    let cells: Vec<String> =
+        cells.iter().map(|cell| sanitize::escape(&cell.to_string()).into_owned()).collect();
+    cells.join("\t")
+}
+
+/// Writes rows made by [`row`], in columns.
 pub(super) fn table(rows: &[String]) -> Result<(), OutputError> {
     let mut table = tabwriter::TabWriter::new(Vec::new()).padding(2);
     // Into memory: nothing can fail.
@@ -46,9 +61,16 @@ pub(super) fn raw(bytes: &[u8]) -> Result<(), OutputError> {
     })
 }
 
-/// Writes a line to standard error. One that cannot be written to leaves nobody to tell.
+/// Writes a line to standard error, as [`line`] does. One that cannot be written to leaves nobody to tell.
 pub(super) fn note(text: impl Display) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", sanitize::escape(&text.to_string()));
+}
+
+/// Writes lines of our own to standard error.
+pub(super) fn paragraph(text: impl Display) {
+    let text = text.to_string();
+    let lines: Vec<_> = text.split('\n').map(sanitize::escape).collect();
+    let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
 }
 
 /// Ends when nobody reads standard output any more. A pipe tells that to whoever writes into it, and so not to one that
@@ -63,5 +85,16 @@ pub(super) async fn closed() -> OutputError {
             return OutputError::Closed;
         }
         sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_one_cell_whatever_is_in_it() {
+        let row = row(&[&"a\tb", &7, &"c\nd\u{1b}[2J", &""]);
+        assert_eq!(row, "a\\tb\t7\tc\\nd\\u{1b}[2J\t");
     }
 }

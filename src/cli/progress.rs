@@ -7,6 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::output;
 use super::wait::Settled;
 use crate::client::answers::Object;
+use crate::sanitize;
 
 /// One object's line.
 const BAR: &str = "{prefix} [{bar:24}] {pos}/{len} {wide_msg}";
@@ -41,7 +42,7 @@ impl Progress {
                 None => ProgressBar::hidden(),
             };
             bar.set_style(style.clone());
-            bar.set_prefix(format!("{name:width$}"));
+            bar.set_prefix(format!("{:width$}", sanitize::escape(name)));
             (name.to_owned(), Shown { words: String::new(), bar })
         };
         Progress { shown: names.map(shown).collect(), bars, trouble: String::new() }
@@ -54,19 +55,21 @@ impl Progress {
             shown.bar.set_length(object.count);
             shown.bar.set_position(object.ready);
         }
-        self.say(name, format!("{phase}: {reason}"));
+        self.say(name, &format!("{phase}: {reason}"));
     }
 
     /// An object's outcome is known.
     pub(super) fn settled(&mut self, settled: &Settled) {
         let Settled { name, outcome, reason } = settled;
-        self.say(name, format!("{}: {reason}", outcome.word()));
+        self.say(name, &format!("{}: {reason}", outcome.word()));
         if let Some(shown) = self.shown.get(name) {
             shown.bar.abandon();
         }
     }
 
-    fn say(&mut self, name: &str, words: String) {
+    fn say(&mut self, name: &str, words: &str) {
+        // A bar writes to the terminal by itself.
+        let words = sanitize::escape(words).into_owned();
         let Some(shown) = self.shown.get_mut(name).filter(|shown| shown.words != words) else { return };
         if self.bars.is_some() {
             shown.bar.set_message(words.clone());
@@ -81,7 +84,7 @@ impl Progress {
     pub(super) fn trouble(&mut self, words: String) {
         if self.trouble != words {
             match &self.bars {
-                Some(bars) => drop(bars.println(&words)),
+                Some(bars) => drop(bars.println(sanitize::escape(&words))),
                 None => output::note(&words),
             }
             self.trouble = words;

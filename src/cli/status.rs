@@ -61,7 +61,7 @@ pub(super) fn run(flags: &StatusFlags) -> ExitCode {
 
 fn change(line: &str, format: Format) -> anyhow::Result<()> {
     if format == Format::Json {
-        return Ok(output::line(line)?);
+        return Ok(output::json(line)?);
     }
     match serde_json::from_str(line) {
         Ok(Change::Object { object: Object { name, phase, reason, ready, count, generation, .. } }) => {
@@ -117,7 +117,7 @@ fn engine_line(engine: &Engine) -> String {
 
 fn row(object: &Object) -> String {
     let Object { name, phase, ready, count, image, generation, reason, .. } = object;
-    format!("{name}\t{phase}\t{ready}/{count}\t{image}\t{generation}\t{reason}")
+    output::row(&[name, phase, &format_args!("{ready}/{count}"), image, generation, reason])
 }
 
 fn object(answer: &Answer) -> anyhow::Result<()> {
@@ -139,5 +139,5 @@ fn container_row(container: &Container) -> String {
     let node = node.as_deref().unwrap_or("-");
     let exit = exit_code.map(|code| format!(" ({code})")).unwrap_or_default();
     let error = error.as_deref().unwrap_or_default();
-    format!("{name}\t{state}{exit}\t{health}\t{node}\t{image}\t{error}")
+    output::row(&[name, &format_args!("{state}{exit}"), health, &node, image, &error])
 }

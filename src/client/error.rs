@@ -9,6 +9,7 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use super::Address;
+use crate::sanitize;
 
 /// A request that was not answered with a success.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -73,9 +74,11 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.title, self.detail)?;
+        write!(f, "{}: {}", sanitize::escape(&self.title), sanitize::escape(&self.detail))?;
         match &self.field {
-            Some(field) if !self.detail.contains(field.as_str()) => write!(f, " (in {field})"),
+            Some(field) if !self.detail.contains(field.as_str()) => {
+                write!(f, " (in {})", sanitize::escape(field))
+            }
             _ => Ok(()),
         }
     }
@@ -88,9 +91,9 @@ impl ClientError {
     /// The error of a request that got no head. `connecting`: before it could be sent.
     pub(super) fn of(address: &Address, connecting: bool, error: &(dyn Error + 'static)) -> ClientError {
         if let Some(words) = tls(address, error) {
-            return ClientError::Certificate { words };
+            return ClientError::Certificate { words: sanitize::message(&words) };
         }
-        let (address, words) = (address.clone(), innermost(error));
+        let (address, words) = (address.clone(), sanitize::message(&innermost(error)));
         match connecting {
             true => ClientError::NotSent { address, words },
             false => ClientError::Broken { address, words },
@@ -98,7 +101,7 @@ impl ClientError {
     }
 
     pub(super) fn unexpected(address: &Address, status: StatusCode, words: String) -> ClientError {
-        ClientError::Unexpected { address: address.clone(), status, words }
+        ClientError::Unexpected { address: address.clone(), status, words: sanitize::message(&words) }
     }
 
     /// How long to wait before the same question may get another answer; `None` where it will get the same one. Says

@@ -1,33 +1,35 @@
 //! A Docker Engine, or a classic Swarm manager in front of many.
 //!
-//! bollard speaks for us over a transport of our own ([`transport`]). Two answers are decoded here because
-//! bollard's types do not fit what a classic Swarm manager says: the reply to a create, which lacks a field,
-//! and `/info`, whose node table bollard does not know; the event stream is read here as well, since the
-//! manager sends objects without newlines and of a type of its own (`wire`).
+//! All goes over a transport of our own ([`transport`]). bollard writes the requests whose answers say nothing but
+//! yes or no. What is read out of an answer is read here (`wire`), field by field and while it arrives: bollard's types
+//! fail on a word that they do not know, and do not fit what a classic Swarm manager says.
 //!
 //! Every call has a deadline over the whole of it, body included, and what its answer means is looked up in
 //! [`outcome`].
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bollard::Docker;
 use bollard::errors::Error as BollardError;
-use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-};
-use futures_util::stream::BoxStream;
-use futures_util::{FutureExt, StreamExt};
-use http::Method;
+use bollard::query_parameters::RemoveContainerOptionsBuilder;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use http::{Method, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::warn;
 
 use super::outcome::{self, Call, Reply};
 use super::{Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Outcome, Refusal, RefusalKind};
-use crate::model::{Container, ContainerId, LABEL_CLUSTER, LABEL_OBJECT, ObjectName, Pull, Template};
+use crate::model::{Container, ContainerId, ObjectName, Pull, Template};
+use crate::sanitize;
 
 mod api_fields;
 pub mod own;
@@ -63,8 +65,15 @@ const PULLS_AT_ONCE: usize = 4;
 const STOP_SLACK: Duration = Duration::from_secs(30);
 /// Docker's grace period where a container has none of its own.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
-/// An answer that is read whole: no create reply and no `/info` comes near it.
+/// An answer that is read whole: no create reply, no inspect and no `/info` comes near it.
 const ANSWER_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// As much as is read of an error: what it means stands at its beginning.
+const ERROR_MAX_BYTES: usize = 64 * 1024;
+/// An answer that is decoded while it arrives is decoded in slices of this size, some 100 µs each; between them
+/// others have their turn.
+const SLICE_BYTES: usize = 64 * 1024;
+/// Inspects of what a list does not say enough about, at once.
+const INSPECTS_AT_ONCE: usize = 8;
 
 /// An API version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,6 +102,13 @@ pub struct DockerEngine {
     own: OwnData,
     /// The volumes that hold it; none before they have been looked for.
     own_volumes: ArcSwapOption<BTreeSet<String>>,
+    /// The engine's id, by which it is told from another at the same address.
+    identity: ArcSwapOption<String>,
+    /// A list of everything was read in which nothing was unknown. From then on an entry that cannot be read hides
+    /// nothing: what was there is remembered by the caller, and is not missing before an inspect says so.
+    listed: AtomicBool,
+    /// How many entries of the last list could not be read.
+    unknown: AtomicUsize,
     pulls: Semaphore,
 }
 
@@ -118,6 +134,9 @@ impl DockerEngine {
             api: ArcSwapOption::empty(),
             own: OwnData::default(),
             own_volumes: ArcSwapOption::empty(),
+            identity: ArcSwapOption::empty(),
+            listed: AtomicBool::new(false),
+            unknown: AtomicUsize::new(0),
             pulls: Semaphore::new(PULLS_AT_ONCE),
         })
     }
@@ -131,7 +150,7 @@ impl DockerEngine {
         self.kind.load().as_deref() == Some(&Kind::ClassicSwarm)
     }
 
-    /// Sends a request of our own and reads the whole answer: its status and its body.
+    /// Sends a request of our own and reads the whole answer: its status and its body. Of an error only the beginning.
     async fn ask(
         &self,
         method: Method,
@@ -140,11 +159,13 @@ impl DockerEngine {
     ) -> Result<(u16, Vec<u8>), TransportError> {
         let response = self.transport.request(method, path, body).await?;
         let status = response.status().as_u16();
-        let body = http_body_util::Limited::new(response.into_body(), ANSWER_MAX_BYTES);
-        match http_body_util::BodyExt::collect(body).await {
-            Ok(collected) => Ok((status, collected.to_bytes().to_vec())),
-            Err(error) => Err(TransportError::Broken(format!("the answer broke off: {error}"))),
-        }
+        Ok((status, read_whole(response).await?))
+    }
+
+    /// The answer to a question, which is whole before the deadline.
+    async fn answer(&self, path: &str) -> Result<(u16, Vec<u8>), TransportError> {
+        let asked = timeout(QUESTION, self.ask(Method::GET, path, None)).await;
+        asked.unwrap_or_else(|_| Err(TransportError::Broken(no_answer(QUESTION))))
     }
 
     /// Reads the outcome of one of bollard's calls.
@@ -167,20 +188,6 @@ impl DockerEngine {
             Err(_) => Reply::Broken(no_answer(deadline)),
         };
         outcome::read(call, reply)
-    }
-
-    /// Waits for the answer to a question.
-    async fn question<T>(
-        &self,
-        deadline: Duration,
-        work: impl Future<Output = Result<T, BollardError>>,
-    ) -> Result<T, BollardError> {
-        match tokio::time::timeout(deadline, work).await {
-            Ok(answer) => answer,
-            Err(_) => Err(BollardError::IOError {
-                err: std::io::Error::new(std::io::ErrorKind::TimedOut, no_answer(deadline)),
-            }),
-        }
     }
 
     /// Why the endpoint would drop a part of a template; nothing where it knows all of it.
@@ -214,34 +221,154 @@ impl DockerEngine {
     }
 
     async fn has_image(&self, image: &str) -> Outcome<bool> {
-        match self.question(QUESTION, self.docker.inspect_image(image)).await {
-            Ok(_) => Outcome::Done(true),
-            Err(BollardError::DockerResponseServerError { status_code: 404, .. }) => Outcome::Done(false),
-            Err(BollardError::DockerResponseServerError { status_code: 400..=499, message }) => {
-                Outcome::Refused(Refusal { kind: RefusalKind::NoImage, words: message })
+        match self.answer(&format!("/images/{image}/json")).await {
+            Ok((200, body)) if wire::is_object(&body) => Outcome::Done(true),
+            Ok((200, _)) => Outcome::InDoubt("its answer about the image cannot be read".to_owned()),
+            Ok((404, _)) => Outcome::Done(false),
+            Ok((status @ 400..=499, body)) => {
+                Outcome::Refused(Refusal { kind: RefusalKind::NoImage, words: refusal(status, &body) })
             }
-            Err(BollardError::IOError { err }) if transport::never_sent(&err) => {
-                Outcome::NotSent(err.to_string())
-            }
-            Err(error) => Outcome::InDoubt(explain(&error).0),
+            Ok((status, body)) => Outcome::InDoubt(refusal(status, &body)),
+            Err(TransportError::NeverSent(why)) => Outcome::NotSent(why),
+            Err(TransportError::Broken(why)) => Outcome::InDoubt(why),
         }
     }
 
     async fn pull(&self, image: &str) -> Outcome<()> {
         let _place = self.pulls.acquire().await;
-        let (name, tag) = name_and_tag(image);
-        let options = CreateImageOptionsBuilder::default().from_image(name).tag(tag).build();
-        let mut progress = self.docker.create_image(Some(options), None, None);
-        let silence = if self.is_swarm() { PULL } else { PULL_SILENCE };
-        let whole = async move {
-            // Errors come inside a 200 stream; bollard makes them errors of the item.
-            while let Some(item) = self.question(silence, progress.next().map(Ok)).await? {
-                item?;
-            }
-            Ok(())
-        };
-        self.change(Call::Pull, PULL, whole).await
+        match timeout(PULL, self.follow_pull(image)).await {
+            Ok(Ok(())) => Outcome::Done(()),
+            Ok(Err(reply)) => outcome::read(Call::Pull, reply),
+            Err(_) => outcome::read(Call::Pull, Reply::Broken(no_answer(PULL))),
+        }
     }
+
+    async fn follow_pull(&self, image: &str) -> Result<(), Reply> {
+        let (name, tag) = name_and_tag(image);
+        let silence = if self.is_swarm() { PULL } else { PULL_SILENCE };
+        let silent = |_| Reply::Broken(no_answer(silence));
+        let path = wire::pull_path(name, tag);
+        let asked = self.transport.request(Method::POST, &path, None);
+        let response = timeout(silence, asked).await.map_err(silent)?.map_err(reply_of)?;
+        let mut spoke = Instant::now();
+        if !response.status().is_success() {
+            let status = response.status().as_u16();
+            let body = timeout(silence, read_whole(response)).await.map_err(silent)?.map_err(reply_of)?;
+            return Err(Reply::Status(status, wire::words(&body)));
+        }
+        // Errors come inside a 200 stream.
+        let reply = |error| match error {
+            wire::ProgressError::Failed(why) => Reply::InStream(why),
+            wire::ProgressError::Unreadable(why) => Reply::Broken(why),
+        };
+        let (mut body, mut progress) = (response.into_body(), wire::Progress::new());
+        while let Some(frame) = timeout_at(spoke + silence, body.frame()).await.map_err(silent)? {
+            let frame = frame.map_err(|e| reply_of(broke_off(&e)))?;
+            if progress.push(&frame.into_data().unwrap_or_default()).map_err(reply)? {
+                spoke = Instant::now();
+            }
+            tokio::task::yield_now().await;
+        }
+        progress.finish().map_err(reply)
+    }
+
+    /// Reads a list while it arrives.
+    async fn read_list(&self, cluster: &str, object: Option<&ObjectName>) -> Result<wire::List, EngineError> {
+        let path = wire::list_path(cluster, object);
+        let response = self.transport.request(Method::GET, &path, None).await?;
+        if !response.status().is_success() {
+            let status = response.status().as_u16();
+            return Err(EngineError::new(refusal(status, &read_whole(response).await?)));
+        }
+        let mut reader = wire::ListReader::new(cluster, self.is_swarm());
+        let mut body = response.into_body();
+        let failed = |error: wire::ListError| EngineError::new(error.to_string());
+        while let Some(frame) = body.frame().await {
+            let data = frame.map_err(|e| broke_off(&e))?.into_data().unwrap_or_default();
+            for slice in data.chunks(SLICE_BYTES) {
+                // The filter is asked again there: an endpoint may ignore those it does not know.
+                reader.push(slice).map_err(failed)?;
+                tokio::task::yield_now().await;
+            }
+        }
+        reader.finish().map_err(failed)
+    }
+
+    /// Finds out about entries of a list that may be ours and do not say.
+    async fn clear_up(
+        &self,
+        cluster: &str,
+        object: Option<&ObjectName>,
+        list: wire::List,
+    ) -> Result<Vec<Container>, EngineError> {
+        let wire::List { mut containers, unclear, mut unknown } = list;
+        let found: Vec<_> = stream::iter(unclear)
+            .map(|key| async move { self.inspect(cluster, &key).await })
+            .buffered(INSPECTS_AT_ONCE)
+            .collect()
+            .await;
+        for holder in found {
+            match holder {
+                Ok(Holder::Ours(container)) => containers.push(*container),
+                Ok(Holder::Foreign | Holder::Nobody) => {}
+                Err(_) => unknown += 1,
+            }
+        }
+        if unknown == 0 {
+            if object.is_none() {
+                self.listed.store(true, Ordering::Relaxed);
+                self.unknown.store(0, Ordering::Relaxed);
+            }
+        } else if self.listed.load(Ordering::Relaxed) {
+            // Once, and not with each list.
+            if object.is_none() && self.unknown.swap(unknown, Ordering::Relaxed) != unknown {
+                warn!(
+                    entries = unknown,
+                    "the engine lists what cannot be read; known containers stay as they were"
+                );
+            }
+        } else {
+            return Err(EngineError::new(format!(
+                "its list has entries that cannot be read ({unknown} of them): until they can be, nothing can be called missing"
+            )));
+        }
+        Ok(containers)
+    }
+}
+
+/// Reads an answer to its end; of an error only the beginning.
+async fn read_whole(response: Response<Incoming>) -> Result<Vec<u8>, TransportError> {
+    let error = response.status().is_client_error() || response.status().is_server_error();
+    let (mut body, mut whole) = (response.into_body(), Vec::new());
+    while let Some(frame) = body.frame().await {
+        whole.extend_from_slice(&frame.map_err(|e| broke_off(&e))?.into_data().unwrap_or_default());
+        if error && whole.len() >= ERROR_MAX_BYTES {
+            whole.truncate(ERROR_MAX_BYTES);
+            break;
+        }
+        if whole.len() > ANSWER_MAX_BYTES {
+            return Err(TransportError::Broken(format!(
+                "the answer is longer than {ANSWER_MAX_BYTES} bytes"
+            )));
+        }
+    }
+    Ok(whole)
+}
+
+fn broke_off(error: &hyper::Error) -> TransportError {
+    TransportError::Broken(format!("the answer broke off: {}", transport::root_cause(error)))
+}
+
+fn reply_of(error: TransportError) -> Reply {
+    match error {
+        TransportError::NeverSent(why) => Reply::NeverSent(why),
+        TransportError::Broken(why) => Reply::Broken(why),
+    }
+}
+
+/// An answer that is an error, in one clause.
+fn refusal(status: u16, body: &[u8]) -> String {
+    sanitize::message(&format!("{status}: {}", wire::words(body).trim()))
 }
 
 fn no_answer(deadline: Duration) -> String {
@@ -250,7 +377,7 @@ fn no_answer(deadline: Duration) -> String {
 
 /// An error of bollard in one clause, without its wrapping.
 fn explain(error: &BollardError) -> EngineError {
-    EngineError(match error {
+    EngineError::new(match error {
         BollardError::DockerResponseServerError { status_code, message } => {
             format!("{status_code}: {}", message.trim())
         }
@@ -277,13 +404,19 @@ fn name_and_tag(image: &str) -> (&str, &str) {
 #[async_trait]
 impl Engine for DockerEngine {
     async fn info(&self) -> Result<Info, EngineError> {
-        let version = self.question(QUESTION, self.docker.version()).await.map_err(|e| explain(&e))?;
-        let said = version.api_version.unwrap_or_default();
-        let theirs = Api::parse(&said).ok_or_else(|| {
-            EngineError(format!("it answers, but not as Docker does: its API version is {said:?}"))
+        let (status, body) = self.answer("/version").await?;
+        if status != 200 {
+            return Err(EngineError::new(refusal(status, &body)));
+        }
+        let version = wire::read_version(&body).map_err(EngineError::new)?;
+        let theirs = Api::parse(&version.api).ok_or_else(|| {
+            EngineError::new(format!(
+                "it answers, but not as Docker does: its API version is {:?}",
+                version.api
+            ))
         })?;
         if theirs < OLDEST_API {
-            return Err(EngineError(format!(
+            return Err(EngineError::new(format!(
                 "it speaks API {theirs}; the oldest that can be used is {OLDEST_API}"
             )));
         }
@@ -291,43 +424,35 @@ impl Engine for DockerEngine {
         self.transport.speak(&api.to_string());
         self.api.store(Some(Arc::new(api)));
 
-        let ask = self.ask(Method::GET, "/info", None);
-        let (status, body) = match tokio::time::timeout(QUESTION, ask).await {
-            Ok(answer) => answer.map_err(|e| EngineError(e.to_string()))?,
-            Err(_) => return Err(EngineError(no_answer(QUESTION))),
-        };
+        let (status, body) = self.answer("/info").await?;
         if status != 200 {
-            return Err(EngineError(format!("{status}: {}", wire::words(&body))));
+            return Err(EngineError::new(refusal(status, &body)));
         }
-        let info = wire::read_info(&body, api.to_string()).map_err(EngineError)?;
+        let info = wire::read_info(&body, version, api.to_string()).map_err(EngineError::new)?;
         self.kind.store(Some(Arc::new(info.kind)));
+        if self.identity.swap(Some(Arc::new(info.id.clone()))).is_none_or(|id| *id != info.id) {
+            self.listed.store(false, Ordering::Relaxed);
+        }
         self.find_own_volumes().await;
         Ok(Info { own_volumes: self.own_volumes(), ..info })
     }
 
     async fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Result<Vec<Container>, EngineError> {
-        let mut labels = vec![format!("{LABEL_CLUSTER}={cluster}")];
-        labels.extend(object.map(|name| format!("{LABEL_OBJECT}={name}")));
-        let filters = HashMap::from([("label", labels)]);
-        // Always all: without it the containers of lost nodes vanish from a Swarm manager's list.
-        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        let list =
-            self.question(LIST, self.docker.list_containers(Some(options))).await.map_err(|e| explain(&e))?;
-        // The filter is asked again here: an endpoint may ignore those it does not know.
-        Ok(list
-            .into_iter()
-            .filter_map(|summary| wire::read_summary(cluster, self.is_swarm(), summary))
-            .collect())
+        let work = async {
+            let list = self.read_list(cluster, object).await?;
+            self.clear_up(cluster, object, list).await
+        };
+        timeout(LIST, work).await.unwrap_or_else(|_| Err(EngineError::new(no_answer(LIST))))
     }
 
     async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Holder, EngineError> {
-        match self.question(QUESTION, self.docker.inspect_container(name_or_id, None)).await {
-            Ok(found) => Ok(match wire::read_inspected(cluster, found) {
+        match self.answer(&format!("/containers/{name_or_id}/json")).await? {
+            (200, body) => Ok(match wire::read_inspected(cluster, &body).map_err(EngineError::new)? {
                 Some(container) => Holder::Ours(Box::new(container)),
                 None => Holder::Foreign,
             }),
-            Err(BollardError::DockerResponseServerError { status_code: 404, .. }) => Ok(Holder::Nobody),
-            Err(error) => Err(explain(&error)),
+            (404, _) => Ok(Holder::Nobody),
+            (status, body) => Err(EngineError::new(refusal(status, &body))),
         }
     }
 
@@ -460,13 +585,10 @@ impl Engine for DockerEngine {
         cluster: &str,
     ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError> {
         let path = wire::events_path(cluster);
-        let response =
-            match tokio::time::timeout(QUESTION, self.transport.request(Method::GET, &path, None)).await {
-                Ok(answer) => answer.map_err(|e| EngineError(e.to_string()))?,
-                Err(_) => return Err(EngineError(no_answer(QUESTION))),
-            };
+        let asked = timeout(QUESTION, self.transport.request(Method::GET, &path, None)).await;
+        let response = asked.map_err(|_| EngineError::new(no_answer(QUESTION)))??;
         if !response.status().is_success() {
-            return Err(EngineError(format!("its event stream answers {}", response.status())));
+            return Err(EngineError::new(format!("its event stream answers {}", response.status())));
         }
         Ok(wire::hints(response.into_body(), cluster.to_owned()))
     }

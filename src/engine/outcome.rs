@@ -5,6 +5,8 @@
 //! happened; after [`Outcome::InDoubt`] anything may have happened, now or still to come, and only the same
 //! name may be tried again.
 
+use crate::sanitize;
+
 /// The outcome of a call that changes something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<T> {
@@ -79,12 +81,15 @@ pub enum Reply {
 pub fn read(call: Call, reply: Reply) -> Outcome<()> {
     let (status, words) = match reply {
         Reply::Status(status, words) => (status, words),
-        Reply::InStream(words) => return Outcome::Refused(Refusal { kind: RefusalKind::NoImage, words }),
-        Reply::NeverSent(why) => return Outcome::NotSent(why),
-        Reply::Broken(why) => return Outcome::InDoubt(why),
+        Reply::InStream(words) => {
+            let words = sanitize::message(&words);
+            return Outcome::Refused(Refusal { kind: RefusalKind::NoImage, words });
+        }
+        Reply::NeverSent(why) => return Outcome::NotSent(sanitize::message(&why)),
+        Reply::Broken(why) => return Outcome::InDoubt(sanitize::message(&why)),
     };
     let words = words.trim();
-    let refused = |kind| Outcome::Refused(Refusal { kind, words: words.to_owned() });
+    let refused = |kind| Outcome::Refused(Refusal { kind, words: sanitize::message(words) });
     match (call, status) {
         (Call::Start | Call::Stop, 304) => Outcome::Done(()),
         (Call::Stop | Call::Remove, 404) => Outcome::Done(()),
@@ -100,12 +105,12 @@ pub fn read(call: Call, reply: Reply) -> Outcome<()> {
         (Call::Pull, 404) => refused(RefusalKind::NoImage),
         (Call::Pull, 500) => refused(RefusalKind::NoImage),
         // "removal of container … is already in progress"
-        (Call::Remove, 409) => Outcome::InDoubt(words.to_owned()),
+        (Call::Remove, 409) => Outcome::InDoubt(sanitize::message(words)),
         // A start that failed has failed: the container is there and does not run. The engine says 500 for a
         // command that is not there, a port that is taken, a mount that fails.
         (Call::Start, 500) if !connection_failed(words) => refused(RefusalKind::Other),
         (_, 400..=499) => refused(RefusalKind::Other),
-        _ => Outcome::InDoubt(format!("{status}: {words}")),
+        _ => Outcome::InDoubt(sanitize::message(&format!("{status}: {words}"))),
     }
 }
 
@@ -236,6 +241,46 @@ mod tests {
             },
             Outcome::NotSent(_) => "not sent",
             Outcome::InDoubt(_) => "in doubt",
+        }
+    }
+
+    #[test]
+    fn what_an_engine_says_is_escaped_and_cut_after_it_was_understood() {
+        let long = format!("x\n\u{1b}[2J{} manifest unknown", "y".repeat(1 << 20));
+        for (call, status) in [
+            (Call::Create, 400),
+            (Call::Create, 500),
+            (Call::Start, 500),
+            (Call::Remove, 409),
+            (Call::Stop, 503),
+        ] {
+            let outcome = read(call, Reply::Status(status, long.clone()));
+            let text = match &outcome {
+                Outcome::Refused(refusal) => &refusal.words,
+                Outcome::InDoubt(why) => why,
+                other => panic!("{other:?}"),
+            };
+            assert!(
+                text.contains("x\\n\\u{1b}[2Jyyy") && text.len() <= sanitize::MESSAGE_MAX_BYTES,
+                "{text}"
+            );
+            // What it means stands at its end.
+            assert_eq!(
+                matches!(outcome, Outcome::Refused(_)),
+                matches!(status, 400 | 500),
+                "{call:?} {status}"
+            );
+        }
+        for reply in
+            [Reply::InStream(long.clone()), Reply::NeverSent(long.clone()), Reply::Broken(long.clone())]
+        {
+            let (Outcome::NotSent(text)
+            | Outcome::InDoubt(text)
+            | Outcome::Refused(Refusal { words: text, .. })) = read(Call::Pull, reply)
+            else {
+                panic!("done");
+            };
+            assert!(text.len() <= sanitize::MESSAGE_MAX_BYTES && !text.contains('\n'), "{text}");
         }
     }
 

@@ -174,7 +174,7 @@ fn concerns(object: &Option<String>, event: &Event) -> bool {
 }
 
 fn missed(count: u64) -> Item {
-    let text = format!("{count} events were not seen and are gone: the last {MAX_EVENTS} are kept");
+    let text = format!("{count} events were not seen and are gone: at most the last {MAX_EVENTS} are kept");
     Item::new(None, "missed", &Missed { kind: "missed", missed: count, text })
 }
 

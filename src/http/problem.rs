@@ -14,10 +14,14 @@ use super::reply;
 use crate::model::ObjectName;
 use crate::model::strict::did_you_mean;
 use crate::model::submission::SubmissionError;
+use crate::sanitize;
 use crate::store::StoreError;
 
 /// The media type of errors.
 pub(super) const PROBLEM: &str = "application/problem+json";
+
+/// The most bytes of a problem's detail: the names of all fields of an object fit.
+const DETAIL_MAX_BYTES: usize = 8 * 1024;
 
 /// An error, RFC 9457.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -51,7 +55,7 @@ impl Problem {
             kind: "about:blank",
             title,
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: sanitize::bounded(&detail.into(), DETAIL_MAX_BYTES),
             field: None,
             members: None,
             allow: None,
@@ -60,7 +64,7 @@ impl Problem {
     }
 
     pub(super) fn at(mut self, field: impl Into<String>) -> Problem {
-        self.field = Some(field.into()).filter(|f| !f.is_empty());
+        self.field = Some(sanitize::message(&field.into())).filter(|f| !f.is_empty());
         self
     }
 
@@ -154,6 +158,7 @@ impl From<StoreError> for Problem {
             StoreError::Unsettled(_) => (StatusCode::SERVICE_UNAVAILABLE, "State cannot be written"),
             StoreError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "Stopping"),
             StoreError::Full => (StatusCode::INSUFFICIENT_STORAGE, "Too many objects"),
+            StoreError::TooLarge => (StatusCode::INSUFFICIENT_STORAGE, "State too large"),
         };
         Problem::new(status, title, error.to_string())
     }
@@ -170,5 +175,27 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_sent_is_repeated_escaped_and_bounded() {
+        let sent = format!("a\n\u{1b}[2J\u{202e}{}", "x".repeat(1 << 20));
+        let problem = Problem::no_such_path(&sent, &[]).at(sent.as_str());
+        assert!(
+            problem.detail.starts_with("there is nothing at a\\n\\u{1b}[2J\\u{202e}xx"),
+            "{}",
+            problem.detail
+        );
+        assert!(problem.detail.len() <= DETAIL_MAX_BYTES);
+        let field = problem.field.unwrap_or_default();
+        assert!(
+            field.len() <= sanitize::MESSAGE_MAX_BYTES && field.chars().all(sanitize::harmless),
+            "{field}"
+        );
     }
 }

@@ -12,6 +12,9 @@ use axum::http::StatusCode;
 use super::problem::Problem;
 use crate::model::strict::{did_you_mean, shown};
 
+/// The most bytes of a query: the longest that means anything has some hundred.
+const QUERY_MAX_BYTES: usize = 4 * 1024;
+
 /// The parameters of a request.
 #[derive(Debug, Default)]
 pub(super) struct Query(BTreeMap<String, String>);
@@ -19,6 +22,11 @@ pub(super) struct Query(BTreeMap<String, String>);
 impl Query {
     /// Reads the parameters, of which only `known` may be there.
     pub(super) fn read(raw: Option<&str>, known: &[&'static str]) -> Result<Query, Problem> {
+        if let Some(length) = raw.map(str::len).filter(|length| *length > QUERY_MAX_BYTES) {
+            let detail =
+                format!("the query has {length} bytes; allowed are {QUERY_MAX_BYTES}; nothing was done");
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "Query too long", detail));
+        }
         let mut parameters = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
             if !known.contains(&name.as_ref()) {
@@ -76,4 +84,16 @@ impl Query {
 pub(super) fn bad(name: &str, what: &str) -> Problem {
     let detail = format!("the parameter '{}': {what}; nothing was done", shown(name));
     Problem::new(StatusCode::BAD_REQUEST, "Bad parameter", detail).at(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_of_kilobytes_is_refused_before_it_is_looked_into() {
+        let query = |length: usize| format!("prune={}", "x".repeat(length));
+        assert!(Query::read(Some(&query(100)), &["prune"]).is_ok());
+        assert!(Query::read(Some(&query(QUERY_MAX_BYTES)), &["prune"]).is_err());
+    }
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::image_reference;
+use super::limits;
 use super::strict::{self, FieldError, Item, shown};
 use super::{
     Constraint, FailureAction, MAX_COUNT, ObjectName, OnNodeLost, Order, Pull, Spec, Template, TemplateHash,
@@ -111,6 +112,7 @@ fn inside(index: usize, error: SubmissionError) -> SubmissionError {
 
 /// Reads one object that a client asks for now: of a submit, or of an earlier revision.
 pub fn submitted(value: &Value) -> Result<Spec, SubmissionError> {
+    limits::check(value)?;
     let spec = object(value)?;
     if let Some(problem) = image_reference::problem(&spec.template.image) {
         return Err(FieldError::new("Image", problem).into());
@@ -441,6 +443,17 @@ mod tests {
         }
         // The label of containers that run today: a change here would restart all of them.
         assert_eq!(base.as_str(), "2967df1cf41fb942af6c8a2b5febd171");
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_refused_in_a_submit_and_stays_readable_where_it_is_stored() {
+        let mode = "x".repeat(1 << 20);
+        let text = format!(
+            r#"{{"Name": "x", "Image": "a", "Count": 1, "HostConfig": {{"NetworkMode": "{mode}"}}}}"#
+        );
+        assert_eq!(field(&text).0, "HostConfig.NetworkMode");
+        assert_eq!(field(&format!("[{text}]")).0, "[0].HostConfig.NetworkMode");
+        assert!(object(&serde_json::from_str(&text).unwrap()).is_ok());
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!
 //! Pure: fed by the observer with what the endpoint said, and with the time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -124,8 +124,9 @@ impl Nodes {
     pub fn observe(&mut self, now: Time, said: &[Node], patience: Patience) -> Option<Time> {
         // What nobody looked at was not seen: a long gap counts as if it had been short.
         let passed = now.since(std::mem::replace(&mut self.looked, now)).min(patience.stable_after);
+        let named: BTreeSet<&str> = said.iter().map(|node| node.address.as_str()).collect();
         for (address, tracked) in &mut self.known {
-            if !said.iter().any(|node| node.address == *address) {
+            if !named.contains(address.as_str()) {
                 tracked.see(now, passed, Condition::Hidden, patience);
                 tracked.node.status = "gone".to_owned();
             }
@@ -143,9 +144,7 @@ impl Nodes {
             tracked.see(now, passed, condition, patience);
         }
         let forgotten = |t: &Tracked| t.standing == Standing::Lost && now.since(t.named) >= FORGOTTEN_AFTER;
-        self.known.retain(|address, tracked| {
-            said.iter().any(|node| node.address == *address) || !forgotten(tracked)
-        });
+        self.known.retain(|address, tracked| named.contains(address.as_str()) || !forgotten(tracked));
         self.known.values().filter_map(|tracked| tracked.changes_at(patience)).min()
     }
 

@@ -36,6 +36,8 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 const MANY_OBJECTS: usize = 8;
 /// Events are taken up for this long before a list is asked for, so that a burst costs one list.
 const GATHER: Duration = Duration::from_millis(10);
+/// The most containers that events are remembered of at once. Of more than these a list of everything says as much.
+const MANY_CONTAINERS: usize = 1_000;
 /// Inspects of containers that a list lacks or contradicts itself about, at once.
 const INSPECTS_AT_ONCE: usize = 8;
 /// An answer that takes longer is worth a sentence in the status.
@@ -80,12 +82,14 @@ impl Observer {
                 retry = FIRST_RETRY;
             }
             let (since, said) = trouble.get_or_insert((now, String::new()));
-            if *said != error.0 {
+            if said != error.message() {
                 warn!(endpoint = %self.endpoint, error = %error, "the engine does not answer; trying again until it does");
-                said.clone_from(&error.0);
+                error.message().clone_into(said);
             }
             let (since, retry_at) = (*since, now + retry);
-            self.cache.set_engine(|state| state.trouble = Some(Trouble { error: error.0, since, retry_at }));
+            self.cache.set_engine(|state| {
+                state.trouble = Some(Trouble { error: error.message().to_owned(), since, retry_at })
+            });
             sleep_until(self.clock.instant(retry_at)).await;
             retry = (retry * 2).min(LONGEST_RETRY);
         }
@@ -230,12 +234,15 @@ impl Observer {
                 match found {
                     Ok(Holder::Ours(found)) => {
                         self.cache.not_removed(&container.id);
-                        if found.state != container.state {
-                            self.cache.overrule(&container.id, found.state);
+                        // What not even an inspect says stays disputed.
+                        if found.sight == Sight::Clear {
+                            if found.state != container.state {
+                                self.cache.overrule(&container.id, found.state);
+                            }
+                            (container.state, container.health, container.detail) =
+                                (found.state, found.health, found.detail);
+                            container.sight = Sight::Clear;
                         }
-                        (container.state, container.health, container.detail) =
-                            (found.state, found.health, found.detail);
-                        container.sight = Sight::Clear;
                         Some(container)
                     }
                     Ok(Holder::Nobody | Holder::Foreign) | Err(_) if removed => None,
@@ -337,6 +344,10 @@ impl Observer {
         // Docker announces an end before its list shows it, and nothing more comes after that. An inspect waits
         // until the end is done, so it goes first.
         for id in found.ended.difference(&found.destroyed) {
+            // Nothing is known of it that an inspect could change.
+            if self.cache.container(id).is_none() {
+                continue;
+            }
             look_at(&*self.engine, &self.cache, &self.cluster, id).await;
         }
     }
@@ -373,13 +384,15 @@ impl Observer {
 
 /// An inspect that was not waited for any longer.
 fn unanswered() -> EngineError {
-    EngineError(format!("no answer within {}", humantime::format_duration(SLOW)))
+    EngineError::new(format!("no answer within {}", humantime::format_duration(SLOW)))
 }
 
 /// What is to be thought of nodes that were looked at twice: a node is well if it was so both times.
 fn worse(mut now: Info, earlier: &Info) -> Info {
+    let by_address: BTreeMap<&str, &Node> =
+        earlier.nodes.iter().rev().map(|node| (node.address.as_str(), node)).collect();
     for node in &mut now.nodes {
-        match earlier.nodes.iter().find(|earlier| earlier.address == node.address) {
+        match by_address.get(node.address.as_str()).copied() {
             Some(earlier) if earlier.status == "Healthy" => {}
             Some(earlier) if node.status == "Healthy" => *node = earlier.clone(),
             Some(_) => {}
@@ -409,6 +422,14 @@ struct Found {
     signalled: BTreeMap<ContainerId, Vec<Signal>>,
 }
 
+/// Takes note of one more, or that there are more than `many`.
+fn add<T: Ord>(noted: &mut BTreeSet<T>, new: T, many: usize, everything: &mut bool) {
+    if noted.len() <= many {
+        noted.insert(new);
+    }
+    *everything |= noted.len() > many;
+}
+
 /// The event stream, and what has come of it and was not followed yet.
 struct Hints {
     stream: BoxStream<'static, Result<Hint, EngineError>>,
@@ -421,27 +442,27 @@ impl Hints {
     }
 
     fn add(&mut self, hint: Option<Result<Hint, EngineError>>) -> Result<(), EngineError> {
-        let hint = hint.ok_or_else(|| EngineError("its event stream ended".to_owned()))??;
+        let hint = hint.ok_or_else(|| EngineError::new("its event stream ended"))??;
+        let Found { everything, objects, ended, destroyed, signalled } = &mut self.found;
         match hint {
-            Hint::Everything => self.found.everything = true,
-            Hint::Object(object) => {
-                self.found.objects.insert(object);
-            }
-            Hint::Signalled(id, signal) => {
-                let signals = self.found.signalled.entry(id).or_default();
+            Hint::Everything => *everything = true,
+            Hint::Object(object) => add(objects, object, MANY_OBJECTS, everything),
+            Hint::Signalled(id, signal) if signalled.len() < MANY_CONTAINERS => {
+                let signals = signalled.entry(id).or_default();
                 // Of a flood of signals the last ones say enough.
                 if signals.len() == MAX_SIGNALS {
                     signals.remove(0);
                 }
                 signals.push(signal);
             }
+            Hint::Signalled(..) => *everything = true,
             Hint::Ended(object, id) => {
-                self.found.objects.insert(object);
-                self.found.ended.insert(id);
+                add(objects, object, MANY_OBJECTS, everything);
+                add(ended, id, MANY_CONTAINERS, everything);
             }
             Hint::Destroyed(object, id) => {
-                self.found.objects.insert(object);
-                self.found.destroyed.insert(id);
+                add(objects, object, MANY_OBJECTS, everything);
+                add(destroyed, id, MANY_CONTAINERS, everything);
             }
         }
         Ok(())

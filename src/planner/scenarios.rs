@@ -833,7 +833,7 @@ fn what_the_manager_tells_two_states_of_holds_its_slot() {
     scenario(
         "object web 1 t1
          web.1.1 t1 exited disputed",
-        "degraded: 0 of 1 run; web.1.1 is in two states at once, says the manager: waiting until an inspect tells which",
+        "degraded: 0 of 1 run; web.1.1 is in two states at once, or in an unknown one: waiting until an inspect tells which",
     );
 }
 

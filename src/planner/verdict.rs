@@ -161,7 +161,7 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         let (phase, what) = match (unwell.state, unwell.health) {
             _ if unwell.sight == Sight::Disputed => (
                 Phase::Degraded,
-                "is in two states at once, says the manager: waiting until an inspect tells which",
+                "is in two states at once, or in an unknown one: waiting until an inspect tells which",
             ),
             (State::Running, Health::Unhealthy) => {
                 (Phase::Degraded, "is unhealthy; it is replaced if that lasts")

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::clock::Time;
 use crate::model::{Converged, Object, ObjectName, Revision, submission};
+use crate::sanitize;
 use crate::store::Quarantined;
 
 #[derive(Serialize, Deserialize)]
@@ -60,7 +61,11 @@ pub(super) fn decode(name: &ObjectName, stored: &str) -> Result<Object, Quaranti
     read(name, stored).map_err(|why| {
         let generation =
             serde_json::from_str::<Value>(stored).ok().and_then(|v| v.get("Generation")?.as_u64());
-        Quarantined { why, generation: generation.unwrap_or(0), stored: stored.into() }
+        Quarantined {
+            why: sanitize::message(&why),
+            generation: generation.unwrap_or(0),
+            stored: stored.into(),
+        }
     })
 }
 
@@ -72,7 +77,8 @@ fn read(name: &ObjectName, stored: &str) -> Result<Object, String> {
         .map(|revision| Revision {
             generation: revision.generation,
             at: Time(revision.at),
-            by: revision.by,
+            // An older version took authors of any length.
+            by: sanitize::message(&revision.by).into(),
             rolled_back_to: revision.rolled_back_to,
             submitted: revision.submitted,
         })
@@ -83,8 +89,8 @@ fn read(name: &ObjectName, stored: &str) -> Result<Object, String> {
         return Err(format!("it says that its name is '{}'", spec.name));
     }
     let converged = record.converged.and_then(|of| converged(of, record.generation, &revisions));
-    let deleted = record.deleted.map(Time);
-    Ok(Object { spec, generation: record.generation, deleted, revisions, converged })
+    let (deleted, bytes) = (record.deleted.map(Time), revisions.iter().map(Revision::bytes).sum());
+    Ok(Object { spec, generation: record.generation, deleted, revisions, converged, bytes })
 }
 
 /// The spec that converged last. One that cannot be read any more is no fallback; the present spec is unaffected.

@@ -173,3 +173,47 @@ fn what_converged_last_is_kept_over_newer_specs_and_forgotten_with_a_deletion() 
     let again = after(&deleted, put("web", 1));
     assert_eq!(known(&after(&again, converged(13))), None);
 }
+
+fn big(name: &str, bytes: usize, mark: usize) -> Change {
+    let text = "x".repeat(bytes);
+    let value = serde_json::json!({"Name": name, "Image": "a", "Count": 1, "Env": [format!("{mark}"), text]});
+    Change::Put(Box::new(submission::object(&value).unwrap()))
+}
+
+#[test]
+fn the_past_of_an_object_is_bounded_in_bytes_and_the_present_spec_always_stays() {
+    let hundred = 100 * 1024;
+    let of = |world: &Desired| world.objects[&name("web")].clone();
+    let before = world((0..20).map(|mark| big("web", hundred, mark)));
+    assert_eq!(of(&before).revisions.len(), MAX_REVISIONS, "ten of 100 KiB fit");
+    let before = (0..20).fold(before, |before, mark| step(&before, big("web", 10 * hundred, mark)).0);
+    let object = of(&before);
+    let total: usize = object.revisions.iter().map(Revision::bytes).sum();
+    assert_eq!(object.bytes, total);
+    assert!(total <= crate::model::MAX_REVISION_BYTES && object.revisions.len() == 2, "{total}");
+    assert_eq!(object.revisions.last().unwrap().generation, object.generation);
+    assert_eq!(of(&step(&before, back("web", None)).0).spec.submitted, object.revisions[0].submitted);
+    let deleted = of(&step(&before, delete("web")).0);
+    assert_eq!((deleted.revisions.len(), deleted.bytes), (1, deleted.revisions[0].bytes()));
+}
+
+#[test]
+fn the_whole_state_is_bounded_in_bytes_and_can_always_get_smaller() {
+    let mut before = world([put("web", 1), put("db", 1), put("old", 1), delete("old")]);
+    let claim = |state: &mut Desired, object: &str, bytes| {
+        let objects = Arc::make_mut(&mut state.objects);
+        Arc::make_mut(objects.get_mut(&name(object)).unwrap()).bytes = bytes;
+    };
+    claim(&mut before, "web", MAX_STATE_BYTES - 1000);
+    claim(&mut before, "old", 1000);
+    // A tombstone goes before a submit is refused.
+    let (after, effect, _) = step(&before, put("new", 1));
+    assert_eq!((effect, after.objects.contains_key(&name("old"))), (Effect::Created, false));
+    claim(&mut before, "db", 2000);
+    let refused = try_step(&before, put("new", 1)).unwrap_err();
+    assert_eq!(refused, StoreError::TooLarge);
+    assert!(refused.to_string().contains("more than 128 MiB; delete objects"), "{refused}");
+    // Also where it is too large already, a deletion is taken, and the same again is no change.
+    assert_eq!(step(&before, delete("web")).1, Effect::Deleted);
+    assert_eq!(step(&before, put("db", 1)).1, Effect::Unchanged);
+}

@@ -182,9 +182,9 @@ impl Chaos {
             Fault::None => Ok(()),
             Fault::Hang => {
                 sleep(Duration::from_secs(10)).await;
-                Err(EngineError("no answer within 10s".to_owned()))
+                Err(EngineError::new("no answer within 10s"))
             }
-            fault => Err(EngineError(fault.name().to_owned())),
+            fault => Err(EngineError::new(fault.name())),
         }
     }
 }
@@ -313,7 +313,7 @@ impl Engine for Chaos {
             let lost = dice.f64() < rate;
             let broken = dice.f64() < rate / 20.0;
             std::future::ready(match (broken, lost) {
-                (true, _) => Some(Err(EngineError("its event stream broke off".to_owned()))),
+                (true, _) => Some(Err(EngineError::new("its event stream broke off"))),
                 (false, true) => None,
                 (false, false) => Some(hint),
             })

@@ -113,6 +113,11 @@ impl Manager {
         Manager::with_store(&standin, store)
     }
 
+    /// Its store.
+    pub(crate) fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
     /// Takes one object.
     pub(crate) async fn submit(&self, object: serde_json::Value) {
         let Submission::One(spec) = submission::read(object.to_string().as_bytes()).unwrap() else {

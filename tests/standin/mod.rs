@@ -24,6 +24,7 @@ pub(crate) mod serve;
 pub(crate) mod swarm;
 pub(crate) mod world;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -54,7 +55,12 @@ struct Inner {
     /// Tells of each change of the world, and of each call.
     changed: watch::Sender<()>,
     lines: Mutex<Lines>,
+    /// What becomes of answers on their way, by call.
+    rewrites: Mutex<BTreeMap<Call, Rewrite>>,
 }
+
+/// Makes another answer of one.
+pub(crate) type Rewrite = Box<dyn Fn(Vec<u8>) -> Vec<u8> + Send>;
 
 /// Its connections.
 struct Lines {
@@ -90,6 +96,7 @@ impl Standin {
             world: Mutex::new(world),
             faults: Mutex::default(),
             changed: watch::Sender::new(()),
+            rewrites: Mutex::default(),
             lines: Mutex::new(Lines { open: true, connections: JoinSet::new() }),
         }))
     }
@@ -123,6 +130,16 @@ impl Standin {
     /// Plans a fault for the n-th call of its kind, counted from 1.
     pub(crate) fn fault(&self, call: Call, nth: usize, fault: Fault) {
         self.faults(|faults| faults.plan(call, nth, fault));
+    }
+
+    /// Rewrites all answers to a call from now on.
+    pub(crate) fn rewrite(&self, call: Call, rewrite: impl Fn(Vec<u8>) -> Vec<u8> + Send + 'static) {
+        lock(&self.0.rewrites).insert(call, Box::new(rewrite));
+    }
+
+    /// Answers a call again as it should be.
+    pub(crate) fn rewrite_no_more(&self, call: Call) {
+        lock(&self.0.rewrites).remove(&call);
     }
 
     pub(crate) fn faults<T>(&self, look: impl FnOnce(&mut Faults) -> T) -> T {

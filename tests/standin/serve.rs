@@ -154,7 +154,8 @@ impl Standin {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
         let request = Request::read(&head.method, &head.uri, &body);
-        let fault = request.call().and_then(|call| self.faults(|faults| faults.arrives(call)));
+        let call = request.call();
+        let fault = call.and_then(|call| self.faults(|faults| faults.arrives(call)));
         self.0.changed.send_replace(());
         let work = |begin: Duration, longer: Duration| {
             let (standin, request) = (self.clone(), request.clone());
@@ -166,7 +167,15 @@ impl Standin {
         };
         let now = Duration::ZERO;
         match fault {
-            None => Ok(work(now, now).await?.into_response()),
+            None => {
+                let mut reply = work(now, now).await?;
+                if let (Some(call), Content::Whole(body)) = (call, &mut reply.body)
+                    && let Some(rewrite) = lock(&self.0.rewrites).get(&call)
+                {
+                    *body = rewrite(std::mem::take(body));
+                }
+                Ok(reply.into_response())
+            }
             Some(Fault::Refused | Fault::DroppedBefore) => Err(Cut),
             Some(Fault::DroppedAfter) => work(now, now).await.and(Err(Cut)),
             Some(Fault::Error500) => Ok(self.trouble("out of order").into_response()),

@@ -25,11 +25,16 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::engine::EngineError;
+use crate::sanitize;
+
 /// Name lookup, TCP connect and TLS handshake together.
 const CONNECT: Duration = Duration::from_secs(5);
-/// What one answer may hold: a list of 100,000 containers at 2 KiB each fits. An event stream ends after this
-/// much, and is opened anew.
-const ANSWER_MAX_BYTES: u64 = 256 * 1024 * 1024;
+/// What one answer may hold that is read while it arrives: a list of 100,000 containers at 2 KiB each fits. An event
+/// stream ends after this much, and is opened again.
+const STREAM_MAX_BYTES: u64 = 256 * 1024 * 1024;
+/// What one answer may hold that is kept whole: what bollard asks is answered in a line.
+const ANSWER_MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// Unused connections are closed after this.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -63,6 +68,12 @@ pub enum TransportError {
     Broken(String),
 }
 
+impl From<TransportError> for EngineError {
+    fn from(error: TransportError) -> Self {
+        EngineError::new(error.to_string())
+    }
+}
+
 impl From<TransportError> for bollard::errors::Error {
     fn from(error: TransportError) -> Self {
         let kind = match error {
@@ -92,7 +103,10 @@ type Body = <BollardRequest as HasBody>::Body;
 /// A pool of connections to one endpoint. Clones share it.
 #[derive(Clone)]
 pub struct Transport {
-    client: Client<Connector, Body>,
+    /// For requests whose answers are kept whole.
+    answers: Client<Connector, Body>,
+    /// For requests whose answers are read while they arrive.
+    streams: Client<Connector, Body>,
     /// The version before each path, such as `/v1.41`; empty until it is settled.
     prefix: Arc<ArcSwap<String>>,
     /// The address as it is shown in messages.
@@ -107,11 +121,14 @@ impl Transport {
             Address::Tcp { host, port, .. } => format!("tcp://{host}:{port}"),
             Address::Within(_) => "this process".to_owned(),
         };
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_timer(TokioTimer::new())
-            .build(Connector { address });
-        Transport { client, prefix: Arc::default(), shown: shown.into() }
+        let client = |max| {
+            Client::builder(TokioExecutor::new())
+                .pool_idle_timeout(IDLE)
+                .pool_timer(TokioTimer::new())
+                .build(Connector { address: address.clone(), max })
+        };
+        let (answers, streams) = (client(ANSWER_MAX_BYTES), client(STREAM_MAX_BYTES));
+        Transport { answers, streams, prefix: Arc::default(), shown: shown.into() }
     }
 
     /// Where requests go, for messages.
@@ -124,7 +141,7 @@ impl Transport {
         self.prefix.store(Arc::new(format!("/v{api}")));
     }
 
-    /// Sends a request of ours. `path` begins with a slash and has no version.
+    /// Sends a request of ours, whose answer is read while it arrives. `path` begins with a slash and has no version.
     pub(super) async fn request(
         &self,
         method: Method,
@@ -137,12 +154,18 @@ impl Transport {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(bollard::body_full(Bytes::from(body.unwrap_or_default())))
             .map_err(|e| TransportError::NeverSent(format!("the request cannot be made: {e}")))?;
-        self.send(request).await
+        self.send_over(&self.streams, request).await
+    }
+
+    /// Sends a request whose answer is kept whole.
+    pub(super) async fn send(&self, request: BollardRequest) -> Result<Response<Incoming>, TransportError> {
+        self.send_over(&self.answers, request).await
     }
 
     /// Sends a request, with the API version put before its path.
-    pub(super) async fn send(
+    async fn send_over(
         &self,
+        client: &Client<Connector, Body>,
         mut request: BollardRequest,
     ) -> Result<Response<Incoming>, TransportError> {
         let path = request.uri().path_and_query().map_or("/", |p| p.as_str());
@@ -151,7 +174,7 @@ impl Transport {
         *request.uri_mut() = format!("http://engine{prefix}{path}")
             .parse::<Uri>()
             .map_err(|e| TransportError::NeverSent(format!("the path {path} cannot be asked for: {e}")))?;
-        self.client.request(request).await.map_err(|error| {
+        client.request(request).await.map_err(|error| {
             let words = root_cause(&error);
             if error.is_connect() { TransportError::NeverSent(words) } else { TransportError::Broken(words) }
         })
@@ -159,12 +182,12 @@ impl Transport {
 }
 
 /// The innermost error is the one that says what happened.
-fn root_cause(error: &dyn std::error::Error) -> String {
+pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    let words = innermost.to_string();
+    let words = sanitize::message(&innermost.to_string());
     if words.contains("UnknownIssuer") {
         return format!(
             "{words}: the engine's certificate is not signed by the CA given with --tlscacert or --engine-tlscacert"
@@ -182,6 +205,8 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 #[derive(Clone)]
 struct Connector {
     address: Address,
+    /// The most bytes of an answer.
+    max: u64,
 }
 
 impl Connector {
@@ -202,7 +227,7 @@ impl Connector {
             }
             Address::Within(connect) => Box::pin(connect()?),
         };
-        Ok(TokioIo::new(Wire { io, left: ANSWER_MAX_BYTES }))
+        Ok(TokioIo::new(Wire { io, max: self.max, left: self.max }))
     }
 }
 
@@ -234,9 +259,10 @@ trait Io: AsyncRead + AsyncWrite + Send {}
 impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
 
 /// A connection that counts what it reads. With each request that is written the count begins anew: one
-/// answer, however its body is framed, cannot be longer than [`ANSWER_MAX_BYTES`].
+/// answer, however its body is framed, cannot be longer than `max`.
 struct Wire {
     io: Pin<Box<dyn Io>>,
+    max: u64,
     left: u64,
 }
 
@@ -261,7 +287,7 @@ impl AsyncRead for Wire {
                 polled
             }
             None => {
-                let words = format!("the answer is longer than {ANSWER_MAX_BYTES} bytes");
+                let words = format!("the answer is longer than {} bytes", self.max);
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, words)))
             }
         }
@@ -270,7 +296,7 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.left = ANSWER_MAX_BYTES;
+        self.left = self.max;
         self.io.as_mut().poll_write(cx, buf)
     }
 

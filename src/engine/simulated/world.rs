@@ -134,7 +134,7 @@ impl World {
         };
         if !self.answers(found) {
             let node = found.container.node.as_deref().unwrap_or_default();
-            return Err(EngineError(format!("500: Container {key} running on unhealthy node {node}")));
+            return Err(EngineError::new(format!("500: Container {key} running on unhealthy node {node}")));
         }
         if found.cluster != cluster {
             return Ok(Holder::Foreign);

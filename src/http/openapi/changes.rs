@@ -91,7 +91,7 @@ impl IntoResponses for Answers {
                 None,
             ),
             told("504", "With wait: taken, and not settled in time.", Some((PROBLEM, "Unsettled"))),
-            told("507", "The disk is full, or there are too many objects.", None),
+            told("507", "The disk is full, or there are too many objects, or too long ones.", None),
         ])
     }
 }

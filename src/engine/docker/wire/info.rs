@@ -1,0 +1,164 @@
+//! Who answers: `/version`, and `/info` with a Swarm manager's node table.
+
+use super::lenient::Json;
+use crate::engine::{Info, Kind, Node};
+use crate::sanitize::{self, MESSAGE_MAX_BYTES, NAME_MAX_BYTES};
+
+/// The most nodes behind one endpoint. Classic Swarm was tested with 1,000; each container is looked up among all.
+pub(in crate::engine::docker) const NODES_MAX: usize = 2_000;
+/// The most lines of the node table: a node has ten properties, and the manager itself has a few.
+const ROWS_MAX: usize = 16 * NODES_MAX;
+
+/// What `/version` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine::docker) struct Version {
+    /// The API version, such as `1.41`.
+    pub(in crate::engine::docker) api: String,
+    /// The engine's own.
+    pub(in crate::engine::docker) engine: Option<String>,
+}
+
+/// Reads `/version`.
+pub(in crate::engine::docker) fn read_version(answer: &[u8]) -> Result<Version, String> {
+    let answer = String::from_utf8_lossy(answer);
+    let fields = Json::new(&answer).fields(|name| matches!(name, "ApiVersion" | "Version"));
+    let fields = fields.ok_or("its /version cannot be read: it is no JSON object")?;
+    let engine = fields.text("Version", NAME_MAX_BYTES).filter(|version| !version.is_empty());
+    Ok(Version { api: fields.text("ApiVersion", NAME_MAX_BYTES).unwrap_or_default(), engine })
+}
+
+/// Reads `/info`.
+pub(in crate::engine::docker) fn read_info(
+    answer: &[u8],
+    version: Version,
+    api: String,
+) -> Result<Info, String> {
+    let answer = String::from_utf8_lossy(answer);
+    let fields = Json::new(&answer).fields(|name| matches!(name, "ID" | "ServerVersion" | "SystemStatus"));
+    let fields = fields.ok_or("its /info cannot be read: it is no JSON object")?;
+    let found = fields.text("ServerVersion", NAME_MAX_BYTES).filter(|version| !version.is_empty());
+    // A Swarm manager has to be known as one: its lists mean something else.
+    let version =
+        found.or(version.engine).ok_or("neither its /info nor its /version says which version it is")?;
+    let kind = match version.starts_with("swarm/") {
+        true => Kind::ClassicSwarm,
+        false => Kind::Docker,
+    };
+    let nodes = match kind {
+        Kind::ClassicSwarm => fields.get("SystemStatus").map(read_nodes).transpose()?.unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    Ok(Info {
+        kind,
+        id: fields.text("ID", NAME_MAX_BYTES).unwrap_or_default(),
+        version,
+        api,
+        nodes,
+        own_volumes: Default::default(),
+    })
+}
+
+/// A Swarm manager's table: a line a node, indented by one space, then its properties after `└`.
+fn read_nodes(table: Json<'_>) -> Result<Vec<Node>, String> {
+    let too_many = || {
+        format!(
+            "it names more than {NODES_MAX} nodes, which is the limit: nothing is decided on a part of them"
+        )
+    };
+    let rows = table.elements(ROWS_MAX).unwrap_or_default();
+    if rows.len() > ROWS_MAX {
+        return Err(too_many());
+    }
+    let mut nodes: Vec<Node> = Vec::new();
+    for row in rows {
+        let cells = row.elements(2).unwrap_or_default();
+        let [name, value] = cells.as_slice() else { continue };
+        // Blanks in front of the name are what tells the rows apart.
+        let Some(name) = name.text(MESSAGE_MAX_BYTES) else { continue };
+        let text = |max| value.text(max).map(|text| text.trim().to_owned()).unwrap_or_default();
+        if let Some(property) = name.trim_start().strip_prefix('└') {
+            let Some(node) = nodes.last_mut() else { continue };
+            match property.trim() {
+                "Status" => node.status = text(NAME_MAX_BYTES),
+                "Error" => {
+                    node.error = Some(text(MESSAGE_MAX_BYTES)).filter(|e| !e.is_empty() && e != "(none)");
+                }
+                _ => {}
+            }
+        } else if name.starts_with(' ') {
+            if nodes.len() == NODES_MAX {
+                return Err(too_many());
+            }
+            // The manager calls a node that it has not reached yet "(unknown)".
+            let name = Some(sanitize::name(&name)).filter(|name| name != "(unknown)").unwrap_or_default();
+            nodes.push(Node { name, address: text(NAME_MAX_BYTES), status: String::new(), error: None });
+        }
+    }
+    Ok(nodes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(info: &str) -> Result<Info, String> {
+        let version = Version { api: "1.40".to_owned(), engine: None };
+        read_info(info.as_bytes(), version, "1.40".to_owned())
+    }
+
+    #[test]
+    fn a_swarm_managers_node_table_is_read() {
+        let body = r#"{"ServerVersion": "swarm/1.2.9", "SystemStatus": [["Role", "primary"], ["Nodes", "2"],
+            [" node-1", "10.99.0.11:2376"], ["  └ ID", "SI65"], ["  └ Status", "Unhealthy"], ["  └ Error", "refused"],
+            [" node-2", "10.99.0.12:2376"], ["  └ Status", "Healthy"], ["  └ Error", "(none)"]]}"#;
+        let info = read(body).unwrap();
+        assert_eq!(info.kind, Kind::ClassicSwarm);
+        let nodes: Vec<_> =
+            info.nodes.iter().map(|n| (n.name.as_str(), n.status.as_str(), n.error.as_deref())).collect();
+        assert_eq!(nodes, [("node-1", "Unhealthy", Some("refused")), ("node-2", "Healthy", None)]);
+    }
+
+    #[test]
+    fn rows_of_other_shapes_cost_nothing_else() {
+        let body = r#"{"ServerVersion": "swarm/1.2.9", "ID": 7, "Containers": "many", "SystemStatus": [null, 5, [], ["x"],
+            ["  └ Status", "Healthy"], [" node-1", "a:1"], ["  └ Status", "Hibernating\u001b[2J\n"], {"a": 1},
+            ["  └ Error", null], [" node-2", null], ["  └ Status", ["Healthy"]], ["a", "b", "c"]]}"#;
+        let info = read(body).unwrap();
+        assert_eq!(info.id, "7");
+        let nodes: Vec<_> = info.nodes.iter().map(|n| (n.name.as_str(), n.status.as_str())).collect();
+        assert_eq!(nodes, [("node-1", "Hibernating\\u{1b}[2J\\n"), ("node-2", "")]);
+        for table in ["null", "7", "{}", "\"x\""] {
+            let body = format!(r#"{{"ServerVersion": "swarm/1.2.9", "SystemStatus": {table}}}"#);
+            assert!(read(&body).unwrap().nodes.is_empty(), "{table}");
+        }
+    }
+
+    #[test]
+    fn the_kind_is_known_from_either_answer_or_nothing_is_said() {
+        let version = |text: &str| read_version(text.as_bytes());
+        assert_eq!(version(r#"{"ApiVersion": 1.41, "Version": null}"#).unwrap().api, "1.41");
+        assert_eq!(version(r#"{"Components": [{}]}"#).unwrap().api, "");
+        assert!(version("<html>").is_err());
+        let swarm = version(r#"{"ApiVersion": "1.40", "Version": "swarm/1.2.9"}"#).unwrap();
+        let info = read_info(br#"{"ServerVersion": ["?"]}"#, swarm, String::new()).unwrap();
+        assert_eq!(info.kind, Kind::ClassicSwarm);
+        assert!(read("{}").is_err());
+    }
+
+    #[test]
+    fn more_nodes_than_can_be_followed_and_texts_of_megabytes_are_bounded() {
+        let table = |nodes: usize| {
+            let row = |n| format!(r#"[" node-{n}", "10.0.0.1:{n}"], ["  └ Status", "Healthy"]"#);
+            let rows: Vec<String> = (0..nodes).map(row).collect();
+            format!(r#"{{"ServerVersion": "swarm/1.2.9", "SystemStatus": [{}]}}"#, rows.join(","))
+        };
+        assert_eq!(read(&table(NODES_MAX)).unwrap().nodes.len(), NODES_MAX);
+        for nodes in [NODES_MAX + 1, 50_000] {
+            let error = read(&table(nodes)).unwrap_err();
+            assert!(error.contains("more than 2000 nodes"), "{error}");
+        }
+        let long = "9".repeat(7 << 20);
+        let info = read(&format!(r#"{{"ServerVersion": "{long}", "ID": "{long}"}}"#)).unwrap();
+        assert!(info.version.len() <= NAME_MAX_BYTES && info.id.len() <= NAME_MAX_BYTES);
+    }
+}

@@ -1,0 +1,192 @@
+//! The list of containers, read while it arrives.
+//!
+//! Of all that a list holds only our own containers are kept, and of these only what is used; so its size costs time,
+//! and no memory. What cannot be read of an entry does not cost the others; what could be a container of ours and does
+//! not say enough is kept aside, for an inspect to tell.
+
+use std::collections::HashMap;
+
+use super::container::{Entry, read_entry};
+use super::framing::{Frame, Framer, FramingError, Shape};
+use crate::model::{Container, ContainerId, Sight};
+
+/// The longest entry: the labels of a submit, and a line for each of 65,535 published ports.
+const ENTRY_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// The most containers of ours in a list: half as many again as the 100,000 that this manager is made for.
+pub(in crate::engine::docker) const CONTAINERS_MAX: usize = 150_000;
+/// The most entries that an inspect has to tell of, in one list.
+const UNCLEAR_MAX: usize = 100;
+
+/// Why a list is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::engine::docker) enum ListError {
+    /// It is no list, or it broke off.
+    #[error("its list cannot be read: {0}")]
+    Unreadable(String),
+    /// More containers than [`CONTAINERS_MAX`].
+    #[error(
+        "its list has more than {CONTAINERS_MAX} containers of this cluster, which is the limit: nothing is decided on a part of them"
+    )]
+    TooMany,
+}
+
+/// What a list held.
+#[derive(Debug, Default)]
+pub(in crate::engine::docker) struct List {
+    /// Our containers, each once.
+    pub(in crate::engine::docker) containers: Vec<Container>,
+    /// Ids or names of what may be ours.
+    pub(in crate::engine::docker) unclear: Vec<String>,
+    /// How many entries more could be anything.
+    pub(in crate::engine::docker) unknown: usize,
+}
+
+/// Reads a list piece by piece.
+#[derive(Debug)]
+pub(in crate::engine::docker) struct ListReader<'a> {
+    framer: Framer,
+    cluster: &'a str,
+    swarm: bool,
+    /// The most containers.
+    max: usize,
+    list: List,
+    known: HashMap<ContainerId, usize>,
+}
+
+impl<'a> ListReader<'a> {
+    /// A reader of a list of this cluster's containers, from a Swarm manager or not.
+    pub(in crate::engine::docker) fn new(cluster: &'a str, swarm: bool) -> ListReader<'a> {
+        let framer = Framer::new(Shape::Array, ENTRY_MAX_BYTES);
+        ListReader {
+            framer,
+            cluster,
+            swarm,
+            max: CONTAINERS_MAX,
+            list: List::default(),
+            known: HashMap::new(),
+        }
+    }
+
+    /// Takes the next piece.
+    pub(in crate::engine::docker) fn push(&mut self, piece: &[u8]) -> Result<(), ListError> {
+        let ListReader { framer, cluster, swarm, max, list, known } = self;
+        framer
+            .push(piece, |frame| {
+                let entry = match frame {
+                    Frame::Value(entry) => read_entry(cluster, *swarm, entry),
+                    Frame::TooLong => Entry::Unclear(None),
+                };
+                match entry {
+                    Entry::Ours(container) => take(list, known, *max, *container),
+                    Entry::Foreign => {}
+                    Entry::Unclear(Some(key)) if list.unclear.len() < UNCLEAR_MAX => list.unclear.push(key),
+                    Entry::Unclear(_) => list.unknown += 1,
+                }
+            })
+            .map_err(unreadable)?;
+        if self.list.containers.len() > self.max {
+            return Err(ListError::TooMany);
+        }
+        Ok(())
+    }
+
+    /// The list has ended.
+    pub(in crate::engine::docker) fn finish(self) -> Result<List, ListError> {
+        self.framer.finish().map_err(unreadable)?;
+        Ok(self.list)
+    }
+}
+
+fn unreadable(error: FramingError) -> ListError {
+    ListError::Unreadable(error.to_string())
+}
+
+/// Of an id that stands there twice, with another state the second time, an inspect has to tell.
+fn take(list: &mut List, known: &mut HashMap<ContainerId, usize>, max: usize, container: Container) {
+    let containers = &mut list.containers;
+    let next = containers.len();
+    if let Some(same) = known.get(&container.id).and_then(|at| containers.get_mut(*at)) {
+        if same.state != container.state {
+            same.sight = Sight::Disputed;
+        }
+    } else if next <= max {
+        // One too many is kept: the reader says so after each piece.
+        known.insert(container.id.clone(), next);
+        containers.push(container);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{Marks, ObjectName, State, TemplateHash};
+
+    fn entry(n: usize, state: &str) -> String {
+        let template = TemplateHash::from_label("t");
+        let marks = Marks { object: ObjectName::parse("web").unwrap(), slot: 1, attempt: 1, template };
+        let labels: serde_json::Map<_, serde_json::Value> =
+            marks.labels("c").map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect();
+        let entry = json!({"Id": format!("id{n}"), "Names": ["/web.1.1"], "Labels": labels, "State": state});
+        entry.to_string()
+    }
+
+    fn read(text: &str, piece: usize) -> Result<List, ListError> {
+        let mut reader = ListReader::new("c", false);
+        text.as_bytes().chunks(piece).try_for_each(|piece| reader.push(piece))?;
+        reader.finish()
+    }
+
+    #[test]
+    fn one_bad_entry_never_costs_the_others() {
+        let text = format!(
+            "[{},null,{{\"Id\": 7}},{{\"Names\": [\"/x\"]}},{},{{\"a\": }},{}]",
+            entry(1, "running"),
+            entry(2, "hibernating"),
+            entry(3, "exited")
+        );
+        for piece in [1, 10, 1000, text.len()] {
+            let list = read(&text, piece).unwrap();
+            let states: Vec<_> = list.containers.iter().map(|c| (&*c.id.0, c.state, c.sight)).collect();
+            assert_eq!(
+                states,
+                [
+                    ("id1", State::Running, Sight::Clear),
+                    ("id2", State::Created, Sight::Disputed),
+                    ("id3", State::Exited, Sight::Clear)
+                ]
+            );
+            assert_eq!((list.unclear, list.unknown), (vec!["7".to_owned(), "x".to_owned()], 2));
+        }
+    }
+
+    #[test]
+    fn an_id_that_stands_there_twice_is_one_container_that_contradicts_itself() {
+        let list =
+            read(&format!("[{},{},{}]", entry(1, "running"), entry(1, "exited"), entry(2, "exited")), 99);
+        let list = list.unwrap();
+        let sights: Vec<_> = list.containers.iter().map(|c| (&*c.id.0, c.sight)).collect();
+        assert_eq!(sights, [("id1", Sight::Disputed), ("id2", Sight::Clear)]);
+    }
+
+    #[test]
+    fn a_list_that_breaks_off_or_never_ends_is_no_list() {
+        for text in ["", "[", "null", "{}", "<html>", &format!("[{}", entry(1, "running"))] {
+            assert!(read(text, 7).is_err(), "{text}");
+        }
+        let mut reader = ListReader { max: 100, ..ListReader::new("c", false) };
+        reader.push(b"[").unwrap();
+        let error = (0..).find_map(|n| reader.push(format!("{},", entry(n, "running")).as_bytes()).err());
+        assert_eq!(error, Some(ListError::TooMany));
+        assert_eq!(reader.list.containers.len(), 101);
+    }
+
+    #[test]
+    fn foreign_containers_cost_no_memory() {
+        let mut reader = ListReader::new("another", false);
+        reader.push(b"[").unwrap();
+        (0..1000).for_each(|n| reader.push(format!("{},", entry(n, "running")).as_bytes()).unwrap());
+        assert!(reader.list.containers.is_empty() && reader.known.is_empty() && reader.list.unknown == 0);
+    }
+}

@@ -1,0 +1,88 @@
+//! A pull's progress: JSON objects one after the other, of which only an error matters.
+
+use super::framing::{Frame, Framer, Shape};
+use super::lenient::Json;
+use crate::sanitize::MESSAGE_MAX_BYTES;
+
+/// The longest message: a line of progress has some hundred bytes.
+const PROGRESS_MAX_BYTES: usize = 64 * 1024;
+
+/// Why a pull's progress is not followed any further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine::docker) enum ProgressError {
+    /// The pull has failed, for the reason that is given.
+    Failed(String),
+    /// It is no progress.
+    Unreadable(String),
+}
+
+/// Follows a pull.
+#[derive(Debug)]
+pub(in crate::engine::docker) struct Progress(Framer);
+
+impl Progress {
+    pub(in crate::engine::docker) fn new() -> Progress {
+        Progress(Framer::new(Shape::Objects, PROGRESS_MAX_BYTES))
+    }
+
+    /// Takes the next piece; true if a message has ended in it.
+    pub(in crate::engine::docker) fn push(&mut self, piece: &[u8]) -> Result<bool, ProgressError> {
+        let (mut any, mut error) = (false, None);
+        let pushed = self.0.push(piece, |frame| {
+            any = true;
+            if let (Frame::Value(message), None) = (frame, &error) {
+                error = read_error(message);
+            }
+        });
+        if let Some(error) = error {
+            return Err(ProgressError::Failed(error));
+        }
+        let unreadable =
+            |why: String| ProgressError::Unreadable(format!("its progress cannot be read: {why}"));
+        pushed.map_err(|e| unreadable(e.to_string()))?;
+        match self.0.is_too_long() {
+            true => Err(unreadable(format!("a message is longer than {PROGRESS_MAX_BYTES} bytes"))),
+            false => Ok(any),
+        }
+    }
+
+    /// The progress has ended.
+    pub(in crate::engine::docker) fn finish(&self) -> Result<(), ProgressError> {
+        self.0.finish().map_err(|e| ProgressError::Unreadable(format!("its progress cannot be read: {e}")))
+    }
+}
+
+/// The error in a message.
+fn read_error(message: &[u8]) -> Option<String> {
+    let message = String::from_utf8_lossy(message);
+    let fields = Json::new(&message).fields(|name| matches!(name, "error" | "errorDetail"))?;
+    let detail = fields.get("errorDetail").and_then(|detail| detail.fields(|name| name == "message"));
+    let text = detail.and_then(|detail| detail.text("message", MESSAGE_MAX_BYTES));
+    text.or_else(|| fields.text("error", MESSAGE_MAX_BYTES)).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_error_ends_a_pull_and_messages_of_other_shapes_do_not() {
+        let mut progress = Progress::new();
+        assert_eq!(progress.push(b"{\"status\": \"Pulling\"}\r\n{\"progressDetail\": 7}"), Ok(true));
+        assert_eq!(progress.push(b"{\"status\": 1e999, \"error\": null"), Ok(false));
+        assert!(matches!(progress.finish(), Err(ProgressError::Unreadable(_))));
+        assert_eq!(progress.push(b", \"errorDetail\": null}"), Ok(true));
+        assert_eq!(progress.finish(), Ok(()));
+        let failed = |text: &str| ProgressError::Failed(text.to_owned());
+        let error = Progress::new().push(b"{\"error\": \"no\\nsuch\", \"errorDetail\": {\"message\": 7}}{");
+        assert_eq!(error, Err(failed("7")));
+        assert_eq!(Progress::new().push(b"{\"error\": \"no\\nsuch\"}"), Err(failed("no\\nsuch")));
+        let long = format!("{{\"error\": \"{}\"}}", "x".repeat(60_000));
+        let Err(ProgressError::Failed(error)) = Progress::new().push(long.as_bytes()) else { panic!() };
+        assert!(error.len() <= MESSAGE_MAX_BYTES);
+        assert!(matches!(Progress::new().push(b"<html>"), Err(ProgressError::Unreadable(_))));
+        let mut endless = Progress::new();
+        let piece = [b"{\"a\": \"".as_slice(), &[b'x'; 40_000]].concat();
+        assert!(endless.push(&piece).is_ok() && endless.push(&piece[7..]).is_err());
+    }
+}
