@@ -163,6 +163,20 @@ impl SimulatedEngine {
         self.change(id, Hint::Object, |world| world.rename(id, name));
     }
 
+    /// A user makes a copy of a container that carries the same labels, as `docker commit` and `docker run` do.
+    pub fn copy(&self, id: &ContainerId, name: &str) -> Option<ContainerId> {
+        let mut world = self.world();
+        let Real { cluster, container, .. } = world.real().into_iter().find(|r| r.container.id == *id)?;
+        let node = world.nodes().first().map(|node| node.address.clone());
+        let (id, name, image) = (world.next_id(name), name.to_owned(), "copy".to_owned());
+        let object = container.marks.object.clone();
+        let copy = Container { id, name, image, node, state: State::Running, detail: None, ..container };
+        let id = world.put(&cluster, copy, true);
+        drop(world);
+        self.announce(Event::Of(cluster, Hint::Object(object)));
+        Some(id)
+    }
+
     /// The removals of a container fail from now on, or work again. After one that failed the list calls it in removal
     /// for good, and an inspect calls it dead.
     pub fn fail_removals(&self, id: &ContainerId, fail: bool) {

@@ -269,6 +269,7 @@ impl Engine for Chaos {
 
     async fn start(&self, id: &ContainerId) -> Outcome<()> {
         self.note(|| format!("start {}", id.short()));
+        self.judge.touched(id, &self.world.real());
         let (world, id) = (self.world.clone(), id.clone());
         let judge = self.judge.clone();
         let work = async move {
@@ -288,14 +289,14 @@ impl Engine for Chaos {
 
     async fn stop(&self, id: &ContainerId, grace: Duration) -> Outcome<()> {
         self.note(|| format!("stop {}", id.short()));
-        self.judge.touched(id);
+        self.judge.touched(id, &self.world.real());
         let (world, id) = (self.world.clone(), id.clone());
         self.change("stop", CHANGES, async move { world.stop(&id, grace).await }).await
     }
 
     async fn remove(&self, id: &ContainerId) -> Outcome<()> {
         self.note(|| format!("remove {}", id.short()));
-        self.judge.touched(id);
+        self.judge.touched(id, &self.world.real());
         let (world, id) = (self.world.clone(), id.clone());
         self.change("remove", CHANGES, async move { world.remove(&id).await }).await
     }

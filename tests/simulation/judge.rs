@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use swarm_cluster_state_manager::clock::{Clock, Time};
 use swarm_cluster_state_manager::engine::simulated::Real;
-use swarm_cluster_state_manager::model::{ContainerId, Marks, ObjectName, State};
+use swarm_cluster_state_manager::model::{ContainerId, ManagerId, Marks, ObjectName, State};
 
 /// What was granted is granted for this long: longer than the latest landing, and the waits for it.
 const MEMORY: Duration = Duration::from_secs(400);
@@ -33,6 +33,8 @@ struct Inner {
     orphans: Vec<(Time, i64)>,
     nodes: BTreeMap<String, Trouble>,
     foreign: Vec<ContainerId>,
+    /// Other managers, whose containers are not held against this one.
+    rivals: Vec<ManagerId>,
     creates: u64,
     worst_excess: i64,
     verdicts: Vec<String>,
@@ -49,6 +51,12 @@ struct Demand {
 struct Trouble {
     now_since: Option<Time>,
     last_ended: Option<Time>,
+}
+
+impl Inner {
+    fn is_rivals(&self, real: &Real) -> bool {
+        real.container.manager.as_ref().is_some_and(|manager| self.rivals.contains(manager))
+    }
 }
 
 impl Judge {
@@ -84,7 +92,13 @@ impl Judge {
 
     /// Whether a container is one that was asked for.
     pub(crate) fn ours(&self, real: &Real) -> bool {
-        !self.inner.lock().unwrap().foreign.contains(&real.container.id)
+        let inner = self.inner.lock().unwrap();
+        !inner.foreign.contains(&real.container.id) && !inner.is_rivals(real)
+    }
+
+    /// From now on what this manager creates is another manager's.
+    pub(crate) fn rival(&self, manager: ManagerId) {
+        self.inner.lock().unwrap().rivals.push(manager);
     }
 
     pub(crate) fn foreign(&self, id: ContainerId) {
@@ -136,6 +150,7 @@ impl Judge {
         };
         let there = real.iter().filter(|real| {
             !inner.foreign.contains(&real.container.id)
+                && !inner.is_rivals(real)
                 && real.container.marks.object == marks.object
                 && real.container.state == State::Running
                 && witness(&real.container.node)
@@ -161,10 +176,11 @@ impl Judge {
         }
     }
 
-    /// A container is stopped or removed.
-    pub(crate) fn touched(&self, id: &ContainerId) {
+    /// A container is started, stopped or removed.
+    pub(crate) fn touched(&self, id: &ContainerId, real: &[Real]) {
         let mut inner = self.inner.lock().unwrap();
-        if inner.foreign.contains(id) {
+        let rivals = real.iter().any(|real| real.container.id == *id && inner.is_rivals(real));
+        if rivals || inner.foreign.contains(id) {
             let verdict = format!("{} a container of somebody else was touched", self.clock.now().0);
             inner.verdicts.push(verdict);
         }
@@ -177,7 +193,8 @@ impl Judge {
             let Some(wanted) = demands.last() else { continue };
             let ours = real
                 .iter()
-                .filter(|r| !inner.foreign.contains(&r.container.id) && r.container.marks.object == *object);
+                .filter(|r| !inner.foreign.contains(&r.container.id) && !inner.is_rivals(r))
+                .filter(|r| r.container.marks.object == *object);
             let live: Vec<_> = ours.filter(|r| r.container.live()).collect();
             let right = |r: &&&Real| r.container.ready() && r.container.image == wanted.template;
             let running = live.iter().filter(right).count();

@@ -107,6 +107,17 @@ struct Story {
     paused: Vec<ContainerId>,
     /// Containers about which the engine misbehaves.
     bewitched: Vec<ContainerId>,
+    rival: Option<Rival>,
+    /// What rivals did wrong.
+    rivals_faults: Vec<String>,
+}
+
+/// Another manager of the same cluster, on the same engine. What it does to containers that are not its own, its judge
+/// holds against it.
+struct Rival {
+    daemon: Daemon,
+    judge: Arc<Judge>,
+    store: Arc<MemoryStore>,
 }
 
 /// Plays one seed to its end.
@@ -131,6 +142,8 @@ pub(crate) async fn play(seed: u64, keep_trace: bool) -> Ending {
         events: Vec::new(),
         paused: Vec::new(),
         bewitched: Vec::new(),
+        rival: None,
+        rivals_faults: Vec::new(),
     };
     if story.dice.bool() {
         let name = ["web.1.1", "db.2.1", "other"][story.dice.usize(..3)];
@@ -146,6 +159,7 @@ pub(crate) async fn play(seed: u64, keep_trace: bool) -> Ending {
     }
     let ended = story.peace(&daemon.board).await;
     let mut wrong = judge.verdicts();
+    wrong.append(&mut story.rivals_faults);
     wrong.extend(ended.clone().err());
     daemon.die().await;
     let (digest, trace) = chaos.trace();
@@ -229,8 +243,9 @@ impl Story {
                 sleep(Duration::from_millis(self.dice.u64(0..3_000))).await;
                 return Daemon::start(&self.chaos, &self.store, self.clock);
             }
-            82..92 => self.a_user_interferes().await,
-            92..98 => self.the_engine_misbehaves(),
+            82..91 => self.a_user_interferes().await,
+            91..93 => self.a_second_manager_comes().await,
+            93..98 => self.the_engine_misbehaves(),
             _ => {
                 self.happened("quiet", "");
                 sleep(Duration::from_secs(self.dice.u64(30..400))).await;
@@ -239,11 +254,57 @@ impl Story {
         daemon
     }
 
-    /// What users do by hand: restart, pause, send signals.
+    /// Another manager is started by mistake, with the same cluster name and an object of the same name.
+    async fn a_second_manager_comes(&mut self) {
+        if self.rival.is_some() {
+            return;
+        }
+        let judge = Arc::new(Judge::new(self.clock));
+        let world = self.chaos.world.clone();
+        let chaos = Arc::new(Chaos::new(world, judge.clone(), self.dice.u64(..), 0.0, false));
+        let store = Arc::new(MemoryStore::new(self.clock));
+        self.chaos.judge.rival(store.ownership().manager());
+        judge.rival(self.store.ownership().manager());
+        let daemon = Daemon::start(&chaos, &store, self.clock);
+        let name = self.objects[self.dice.usize(..self.objects.len())];
+        let count = self.dice.u32(0..7);
+        let text = format!(r#"{{"Name": "{name}", "Image": "v1", "Count": {count}}}"#);
+        let Submission::One(spec) = submission::read(text.as_bytes()).unwrap() else { unreachable!() };
+        store.commit(Transaction::of([Change::Put(spec)])).await.unwrap();
+        self.happened("second manager", &text);
+        self.rival = Some(Rival { daemon, judge, store });
+    }
+
+    /// A user has noticed: the second manager is ended, and what it made is removed by hand.
+    async fn the_second_manager_goes(&mut self) {
+        let Some(Rival { daemon, judge, store }) = self.rival.take() else { return };
+        daemon.die().await;
+        let touched = |verdict: &String| verdict.contains("somebody else");
+        self.rivals_faults
+            .extend(judge.verdicts().into_iter().filter(touched).map(|v| format!("rival: {v}")));
+        let manager = store.ownership().manager();
+        for real in self.chaos.world.real() {
+            if real.container.manager.as_ref() == Some(&manager) {
+                self.chaos.world.remove(&real.container.id).await;
+            }
+        }
+    }
+
+    /// What users do by hand: restart, pause, rename, copy, send signals.
     async fn a_user_interferes(&mut self) {
         let Some(id) = self.victim() else { return };
         let world = self.chaos.world.clone();
-        match self.dice.u32(..3) {
+        match self.dice.u32(..5) {
+            3 => {
+                self.happened("rename by a user", id.short());
+                world.rename(&id, &format!("renamed-{}", self.events.len()));
+            }
+            4 => {
+                self.happened("copy by a user", id.short());
+                if let Some(copy) = world.copy(&id, &format!("copy-{}", self.events.len())) {
+                    self.chaos.judge.foreign(copy);
+                }
+            }
             0 => {
                 // Whoever sees all of it has no excuse for one too many.
                 let seen = self.chaos.sees_everything();
@@ -343,6 +404,7 @@ impl Story {
             self.bring_back(&node);
         }
         self.interference_ends();
+        self.the_second_manager_goes().await;
         let began = self.clock.now();
         let mut calm = (began, 0);
         while self.clock.now().since(began) < PEACE {
