@@ -386,7 +386,7 @@ fn earlier(object: &Object, to: Option<u64>) -> Result<(u64, Spec), StoreError> 
         }));
     };
     let spec = submission::submitted(&revision.submitted)
-        .map_err(|e| refusal(format!("what was taken then is refused now: {e}")))?;
+        .map_err(|e| refusal(format!("what was taken then is refused now: {}", e.with_field())))?;
     Ok((revision.generation, spec))
 }
 

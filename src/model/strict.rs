@@ -45,13 +45,22 @@ pub fn parse_each<E: From<serde_json::Error>>(
     text: &[u8],
     mut each: impl FnMut(Item) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut refused = None;
+    let (mut refused, mut only) = (None, None);
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let read = deserializer
-        .deserialize_any(Each(&mut |item| each(item).map_err(|error| refused = Some(error)).is_ok()));
-    match (refused, read) {
-        (Some(error), _) => Err(error),
-        (None, read) => Ok(read.and_then(|()| deserializer.end())?),
+    let read = deserializer.deserialize_any(Each(&mut |item| match item {
+        // What is no array is looked at once it is certain that nothing comes after it.
+        Item::Only(value) => {
+            only = Some(value);
+            true
+        }
+        item => each(item).map_err(|error| refused = Some(error)).is_ok(),
+    }));
+    match refused {
+        Some(error) => Err(error),
+        None => {
+            read.and_then(|()| deserializer.end())?;
+            only.map_or(Ok(()), |value| each(Item::Only(value)))
+        }
     }
 }
 

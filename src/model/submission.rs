@@ -51,6 +51,18 @@ pub enum SubmissionError {
     Refused(#[from] Refusal),
 }
 
+impl SubmissionError {
+    /// The error with the path of its field, for where that has no place of its own.
+    pub fn with_field(&self) -> String {
+        match self {
+            SubmissionError::Field(FieldError { field, .. }) if !field.is_empty() => {
+                format!("{field}: {self}")
+            }
+            error => error.to_string(),
+        }
+    }
+}
+
 /// Reads a submit's body.
 pub fn read(body: &[u8]) -> Result<Submission, SubmissionError> {
     read_at_most(body, MAX_OBJECTS)

@@ -305,10 +305,11 @@ mod tests {
             prop_assert!(imagined.run(&mut Budget::default()));
 
             observed.settle();
-            // Not by name: an attempt's ordinal depends on whether the dead of its slot are gone when it comes.
+            // Not by name: an attempt's ordinal depends on whether the dead of its slot are gone when it comes. Nor
+            // the dead: which of them are kept depends on which slot is filled first.
             let rows = |containers: &[Arc<Container>]| {
                 let row = |c: &Arc<Container>| (c.marks.slot, c.marks.template.clone(), c.state.word());
-                let mut rows: Vec<_> = containers.iter().map(row).collect();
+                let mut rows: Vec<_> = containers.iter().filter(|c| c.live()).map(row).collect();
                 rows.sort();
                 rows
             };

@@ -174,9 +174,11 @@ fn what_converged_last_is_kept_over_newer_specs_and_forgotten_with_a_deletion() 
     assert_eq!(known(&after(&again, converged(13))), None);
 }
 
+/// A spec of about so many bytes, in texts of 100 KiB.
 fn big(name: &str, bytes: usize, mark: usize) -> Change {
-    let text = "x".repeat(bytes);
-    let value = serde_json::json!({"Name": name, "Image": "a", "Count": 1, "Env": [format!("{mark}"), text]});
+    let texts = vec!["x".repeat(100 * 1024); bytes / (100 * 1024)];
+    let env = [vec![mark.to_string()], texts].concat();
+    let value = serde_json::json!({"Name": name, "Image": "a", "Count": 1, "Env": env});
     Change::Put(Box::new(submission::object(&value).unwrap()))
 }
 

@@ -24,10 +24,12 @@ fn kill(daemon: &mut Daemon) {
 #[test]
 fn a_wait_goes_on_over_a_restart_of_the_daemon() {
     let data = tempfile::tempdir().unwrap();
-    let mut daemon = Setup::in_directory(data.path()).flag(NOWHERE).start();
+    // There is no such node yet.
+    let mut daemon = Setup::in_directory(data.path()).flag("--swarm-manager=simulated://1").start();
     let user = User::of(&daemon);
-    let submit = user.starts(&["submit", "--wait=50s", &user.file("web.yaml", &object("web", "nginx", 3))]);
-    submit.says("web blocked: waiting for the engine at unix:///nowhere/docker.sock");
+    let placed = format!("{}\nConstraints: [name==n3]\n", object("web", "nginx", 3).trim_end());
+    let submit = user.starts(&["submit", "--wait=50s", &user.file("web.yaml", &placed)]);
+    submit.says("web blocked: 0 of 3 run; Unable to find a node");
     kill(&mut daemon);
     submit.says("was taken before that; asking again");
     let _successor = Setup::in_directory(data.path())
