@@ -715,7 +715,9 @@ fn sigterm_in_the_middle_of_the_work_ends_it_in_time_and_leaves_nothing_half_don
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("term");
     let name = unique("term");
-    let mut daemon = Daemon::managing(&cluster);
+    let directory = tempfile::tempdir().unwrap();
+    let start = || Setup::in_directory(directory.path()).managing(&cluster).start();
+    let mut daemon = start();
     daemon.client.submit(&object(&name, 12));
     daemon.wait_until(SOON, "work has begun", || !cluster.containers().is_empty());
     daemon.signal("TERM");
@@ -727,8 +729,7 @@ fn sigterm_in_the_middle_of_the_work_ends_it_in_time_and_leaves_nothing_half_don
     let left = cluster.containers();
     thread::sleep(Duration::from_millis(500));
     assert_eq!(ids(&cluster.containers()), ids(&left), "nothing happens after its end");
-    let daemon = Daemon::managing(&cluster);
-    daemon.client.submit(&object(&name, 12));
+    let daemon = start();
     daemon.converges(&name, SOON);
     runs(&daemon, &cluster, 12);
 }

@@ -352,7 +352,15 @@ fn those_who_take_nothing_cost_little_get_the_newest_when_they_do_and_are_cut_wh
     // The others have 30 s.
     let shown_out = || daemon.log().contains("it took nothing of its answer for 30s");
     assert!(holds_within(Duration::from_secs(40), shown_out).is_some(), "{}", daemon.log());
-    thread::sleep(Duration::from_secs(5));
+    // All of them: what is left open is the quick reader's, and that of this question.
+    let open = || {
+        let metrics = daemon.client.get("/metrics").body;
+        let line =
+            metrics.lines().find_map(|line| line.strip_prefix("scsm_connections_open ").map(str::to_owned));
+        line.and_then(|count| count.parse::<f64>().ok())
+    };
+    let all_cut = holds_within(Duration::from_secs(60), || open().is_some_and(|count| count <= 2.0));
+    assert!(all_cut.is_some(), "{:?} connections are open", open());
     for stream in &mut stopped {
         stream.signal("CONT");
         let end = stream.ended(SOON).expect("the connection was cut");
