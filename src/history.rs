@@ -303,7 +303,8 @@ impl History {
         // What lay there when we came may have ended long ago, and what a user stopped did not fail: no reason to
         // back off.
         let stopped = ended && stopped_by_a_user(container, now);
-        if let Some(signalled) = container.signalled.filter(|signalled| stopped && signalled.stop && newest) {
+        // It may take longer to stop than its own grace period: whoever stops or restarts it can give it more time.
+        if let Some(signalled) = container.signalled.filter(|signalled| ended && signalled.stop && newest) {
             self.held.insert(slot, signalled.at.max(now) + RESTART_GRACE);
         }
         if (ended && !first_look && !stopped) || restarted || turned_unhealthy {

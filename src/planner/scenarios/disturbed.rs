@@ -110,18 +110,26 @@ fn a_slot_that_was_emptied_for_a_spec_that_fails_gets_the_one_that_worked_back()
 
 #[test]
 fn a_container_that_a_user_stopped_may_be_started_again_before_it_is_replaced() {
-    let stopped = |signal, stop| {
+    let ended = |seconds: u64, signal, stop| {
         let mut history = History::new(1);
         let object = object("t1", "t1");
         history.observe(&object, &[Arc::new(container("web.1.1 t1 running"))], Time(NOW.0 - 5_000));
-        let signalled = Some(Signalled { signal, at: NOW, stop });
-        let ended = Container { signalled, ..container("web.1.1 t1 exited") };
-        history.observe(&object, &[Arc::new(ended)], NOW);
+        let signalled = Some(Signalled { signal, at: Time(NOW.0 - seconds * 1000), stop });
+        let dead = Container { signalled, ..container("web.1.1 t1 exited") };
+        history.observe(&object, &[Arc::new(dead)], NOW);
         (history.held(1), history.present().slot(1).map(|failures| failures.count))
     };
+    let stopped = |signal, stop| ended(0, signal, stop);
+    let stopped_after = |seconds, signal| ended(seconds, signal, true);
     assert_eq!(stopped(Signal::TERM, true), (Some(NOW + RESTART_GRACE), None));
     assert_eq!(stopped(Signal::KILL, true), (Some(NOW + RESTART_GRACE), None), "a stop that ended with KILL");
     assert_eq!(stopped(Signal::KILL, false), (None, None), "`docker kill` starts nothing again");
+    let late = stopped_after(60, Signal::TERM);
+    assert_eq!(
+        late,
+        (Some(NOW + RESTART_GRACE), Some(1)),
+        "`docker restart --time=120`, or it ended by itself"
+    );
 }
 
 #[test]
