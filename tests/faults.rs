@@ -24,7 +24,7 @@ use standin::Standin;
 use standin::faults::{Call, Fault};
 use standin::manager::Manager;
 use standin::many::{paused, run_all};
-use standin::world::{Registry, What};
+use standin::world::{Life as State, Registry, What};
 use swarm_cluster_state_manager::engine::Kind;
 
 /// Within this all must be well again: the longest deadline of a call is two minutes, and it may be met twice.
@@ -40,6 +40,9 @@ enum Life {
     Short,
     /// It is submitted, updated to another image, and deleted.
     Updated,
+    /// It is submitted, users restart and rename its containers, one ends while lists go on to call it running, and it
+    /// is deleted.
+    Interfered,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,7 +117,12 @@ fn run(case: Case) -> Account {
     });
     standin.look(|world| {
         // An update starts the new one before it stops the old one, one at a time.
-        let surge = usize::from(case.life == Life::Updated);
+        // One that was not told that a container was only restarted may have replaced it.
+        let surge = match case.life {
+            Life::Short => 0,
+            Life::Updated => 1,
+            Life::Interfered => usize::from(case.fault.is_some()),
+        };
         account.excess = world.peak("web").saturating_sub(case.count + surge);
         if account.excess > 0 {
             account.wrong.push(format!("{} live at once", world.peak("web")));
@@ -170,6 +178,23 @@ async fn live(case: Case, keep: &Mutex<Option<Standin>>) -> Duration {
             slowest = slowest.max(manager.converges("web", case.count, within).await);
             let stale = standin.look(|world| world.reachable("web").any(|c| c.live() && c.image != "app:2"));
             assert!(!stale, "it converged with containers of the old image");
+            quiet(&standin, case.count).await;
+        }
+        Life::Interfered => {
+            let one = |nth: usize| standin.look(|world| world.running("web").into_iter().nth(nth)).unwrap();
+            standin.restart(&one(0), Duration::from_millis(800));
+            tokio::time::sleep(QUIET).await;
+            slowest = slowest.max(manager.converges("web", case.count, within).await);
+            // Not while a create of that very name may still land: what then took the name would be a copy.
+            if !matches!(case.fault, Some((Call::Create, ..))) {
+                standin.rename(&one(0), "mine");
+            }
+            quiet(&standin, case.count).await;
+
+            let victim = one(1);
+            standin.mislead(&victim, State::Running, State::Running, within);
+            standin.exit(&victim, 1);
+            slowest = slowest.max(manager.converges("web", case.count, within).await);
             quiet(&standin, case.count).await;
         }
     }
@@ -292,6 +317,11 @@ fn whatever_goes_wrong_with_one_call_just_count_run_in_the_end_and_never_more() 
 #[test]
 fn whatever_goes_wrong_with_one_call_an_update_ends_well_and_never_has_two_more() {
     every_fault_at_every_position(Life::Updated, 2..=2, |count| 2 * count);
+}
+
+#[test]
+fn whatever_goes_wrong_with_one_call_while_users_interfere_just_count_run_in_the_end() {
+    every_fault_at_every_position(Life::Interfered, 2..=2, |count| count + 1);
 }
 
 /// What was covered.

@@ -121,6 +121,9 @@ pub(crate) fn event(event: &Event, container: &Container) -> Value {
     if let ("die", Life::Exited(code)) = (event.action, container.life) {
         attributes.insert("exitCode".to_owned(), json!(code.to_string()));
     }
+    if let Some(signal) = event.signal {
+        attributes.insert("signal".to_owned(), json!(signal.to_string()));
+    }
     json!({
         "status": event.action, "id": container.id, "from": container.image,
         "Type": "container", "Action": event.action,

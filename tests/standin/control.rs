@@ -35,9 +35,25 @@ impl Standin {
     pub(crate) fn kill(&self, id: &str) {
         let (node, id) = self.locate(|c| c.id == id);
         self.change(|world| {
-            world.emit_signal(node, &id);
+            world.emit_signal(node, &id, 9);
             world.exit(node, &id, 137);
         });
+    }
+
+    /// Somebody restarts a container: `docker restart`. It runs again after a while.
+    pub(crate) fn restart(&self, id: &str, after: Duration) {
+        let (node, id) = self.locate(|c| c.id == id);
+        self.change(|world| {
+            world.emit_signal(node, &id, 15);
+            world.exit(node, &id, 143);
+        });
+        let standin = self.clone();
+        self.later(after, move || standin.change(|world| world.start(node, &id)));
+    }
+
+    /// Somebody gives a container another name: `docker rename`.
+    pub(crate) fn rename(&self, id: &str, name: &str) {
+        self.container(id, |container| name.clone_into(&mut container.name));
     }
 
     /// Somebody makes a container and starts it; returns its id.

@@ -107,7 +107,7 @@ impl Standin {
             if container.life != Life::Running {
                 return Ok(false);
             }
-            world.emit_signal(node, &container.id);
+            world.emit_signal(node, &container.id, 15);
             world.exit(node, &container.id, 143);
             Ok(true)
         })
@@ -135,7 +135,7 @@ impl Standin {
                     return Err((409, words));
                 }
                 if container.life == Life::Running {
-                    world.emit_signal(node, &id);
+                    world.emit_signal(node, &id, 9);
                     world.exit(node, &id, 137);
                 }
                 if let Some(container) = world.nodes[node].containers.get_mut(&id) {

@@ -166,6 +166,8 @@ pub(crate) enum Registry {
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     pub(crate) action: &'static str,
+    /// Of a `kill`: the signal's number.
+    pub(crate) signal: Option<u8>,
     /// Nothing for events of nodes.
     pub(crate) container: Option<Container>,
     pub(crate) node: (String, String),
@@ -460,26 +462,26 @@ impl World {
     fn emit(&mut self, action: &'static str, node: usize, container: &Container) {
         // An engine that cannot be reached tells nobody, and nor does one that a manager has not reached yet.
         if self.nodes[node].lost.is_none() && self.nodes[node].view != View::Pending {
-            self.tell(action, node, Some(container.clone()));
+            self.tell(action, None, node, Some(container.clone()));
         }
     }
 
     /// Tells a signal that somebody sent.
-    pub(crate) fn emit_signal(&mut self, node: usize, id: &str) {
+    pub(crate) fn emit_signal(&mut self, node: usize, id: &str, signal: u8) {
         if let Some(container) = self.nodes[node].containers.get(id).cloned() {
-            self.emit("kill", node, &container);
+            self.tell("kill", Some(signal), node, Some(container));
         }
     }
 
     /// Tells an event of a node.
     pub(crate) fn emit_node(&mut self, action: &'static str, node: usize) {
-        self.tell(action, node, None);
+        self.tell(action, None, node, None);
     }
 
-    fn tell(&mut self, action: &'static str, node: usize, container: Option<Container>) {
+    fn tell(&mut self, action: &'static str, signal: Option<u8>, node: usize, container: Option<Container>) {
         let at = self.time(Instant::now());
         let node = (self.nodes[node].name.clone(), self.nodes[node].address.clone());
-        let event = Event { action, container, node, at };
+        let event = Event { action, signal, container, node, at };
         self.listeners.retain(|listener| listener.send(event.clone()).is_ok());
     }
 }

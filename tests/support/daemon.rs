@@ -17,9 +17,10 @@ const STOP: Duration = Duration::from_secs(10);
 /// How much of the log a failing test shows.
 const LOG_TAIL: usize = 80;
 
-/// The program to run.
+/// The program to run: the one that was built with the tests, or another build that `SCSM_TEST_BINARY` names.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_swarm-cluster-state-manager"));
+    let built = env!("CARGO_BIN_EXE_swarm-cluster-state-manager");
+    let mut command = Command::new(std::env::var_os("SCSM_TEST_BINARY").unwrap_or_else(|| built.into()));
     // What the developer has set for docker and for a daemon of his own is not the tests' affair.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
