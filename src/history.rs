@@ -72,8 +72,10 @@ struct Seen {
     slot: u32,
     /// What it was made from, once it was seen.
     template: Option<TemplateHash>,
-    /// It was not ended when it was seen last.
+    /// It was not ended when it was seen last, or when we began to end it.
     live: bool,
+    /// We are ending it: its end is nobody's failure and nobody's wish but ours.
+    ending: bool,
     running_since: Option<Time>,
     unhealthy_since: Option<Time>,
     removing_since: Option<Time>,
@@ -209,7 +211,9 @@ impl History {
             self.present.forgive();
             self.fallback.iter_mut().for_each(Tries::forgive);
             self.updated.clear();
-            self.seen.values_mut().for_each(|seen| seen.start_refused = false);
+            for seen in self.seen.values_mut() {
+                (seen.start_refused, seen.removal) = (false, Failures::default());
+            }
             self.taken.clear();
         }
         let mut known: Vec<Tries> = Vec::new();
@@ -244,8 +248,11 @@ impl History {
         let seen = self.seen.entry(container.id.clone()).or_insert_with(new);
         seen.slot = slot;
         seen.template = Some(container.marks.template.clone());
-        seen.live = container.live();
-        let started_in_vain = container.state == State::Created && std::mem::take(&mut seen.start_done);
+        if !seen.ending {
+            seen.live = container.live();
+        }
+        let started = std::mem::take(&mut seen.start_done);
+        let started_in_vain = started && container.state == State::Created;
         // By its own restart policy: its next run is another one.
         if container.state == State::Restarting {
             seen.running_since = None;
@@ -263,7 +270,7 @@ impl History {
         let exit_code = seen.exit_code;
         let clear = container.sight == Sight::Clear;
         if container.state == State::Running {
-            (seen.start_done, seen.end_counted) = (false, false);
+            seen.end_counted = false;
             let since = *seen.running_since.get_or_insert(now);
             let proven = present && newest && container.ready() && clear;
             if proven && since + object.spec.update.monitor <= now {
@@ -295,6 +302,10 @@ impl History {
         if ended {
             ran = seen.running_since.take().map_or(ran, |since| now.since(since));
         }
+        let ending = seen.ending;
+        if started && !started_in_vain {
+            tries_of(&mut self.present, &mut self.fallback, container).succeeded();
+        }
         if started_in_vain {
             let tries = tries_of(&mut self.present, &mut self.fallback, container);
             let error = format!("{} was started, says the engine, and still does not run", container.name);
@@ -302,9 +313,9 @@ impl History {
         }
         // What lay there when we came may have ended long ago, and what a user stopped did not fail: no reason to
         // back off.
-        let stopped = ended && stopped_by_a_user(container, now);
+        let stopped = ended && (ending || stopped_by_a_user(container, now));
         // It may take longer to stop than its own grace period: whoever stops or restarts it can give it more time.
-        if let Some(signalled) = container.signalled.filter(|signalled| ended && signalled.stop && newest) {
+        if let Some(signalled) = container.signalled.filter(|s| ended && s.stop && newest && !ending) {
             self.held.insert(slot, signalled.at.max(now) + RESTART_GRACE);
         }
         if (ended && !first_look && !stopped) || restarted || turned_unhealthy {
@@ -341,6 +352,13 @@ impl History {
         self.seen.extend(other.seen.into_iter().filter(|(seen, _)| seen == id));
     }
 
+    /// Takes note that a step begins.
+    pub fn begun(&mut self, action: &Action) {
+        if let Action::Remove { id, .. } = action {
+            self.seen.entry(id.clone()).or_default().ending = true;
+        }
+    }
+
     /// Takes note of how a step ended.
     pub fn ended(&mut self, action: &Action, report: Report, now: Time) {
         match (action, report) {
@@ -358,8 +376,8 @@ impl History {
             (Action::Create { marks, .. }, Report::Created(Outcome::Done(id))) => {
                 self.doubts.remove(&(marks.slot, marks.attempt));
                 let seen = self.seen.entry(id).or_default();
+                // Whether it did start, the next look tells.
                 (seen.slot, seen.start_done) = (marks.slot, true);
-                self.tries_mut(&marks.template).succeeded();
             }
             (Action::Create { marks, .. }, Report::CreatedNotStarted(id, outcome)) => {
                 self.doubts.remove(&(marks.slot, marks.attempt));
@@ -412,6 +430,9 @@ impl History {
                 self.removal_failed(id, why(outcome), now);
             }
             (Action::Remove { id, .. }, Report::Removed(outcome)) => {
+                if matches!(outcome, Outcome::NotSent(_)) {
+                    self.seen.entry(id.clone()).or_default().ending = false;
+                }
                 self.removal_failed(id, why(outcome), now);
             }
             // A report that does not fit its action cannot come from the actuator.
@@ -466,10 +487,7 @@ impl History {
     ) {
         let seed = self.seed;
         match outcome {
-            Outcome::Done(()) => {
-                self.seen.entry(id).or_default().start_done = true;
-                self.tries_mut(template).succeeded();
-            }
+            Outcome::Done(()) => self.seen.entry(id).or_default().start_done = true,
             // A definite no: the container will not run; it goes, and a new one may try.
             Outcome::Refused(refusal) => {
                 self.seen.entry(id).or_default().start_refused = true;

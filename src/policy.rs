@@ -160,7 +160,8 @@ pub fn check(body: &ContainerCreateBody, constraints: &[Constraint]) -> Result<(
     {}
     if let Some(NetworkingConfig { endpoints_config: Some(endpoints) }) = networking_config {
         for (network, settings) in endpoints {
-            unless(!names_the_host(network), "NetworkingConfig.EndpointsConfig", &NAMESPACES)?;
+            let unnamed = network.is_empty();
+            unless(!unnamed && !names_the_host(network), "NetworkingConfig.EndpointsConfig", &NAMESPACES)?;
             endpoint(settings)?;
         }
     }
@@ -352,10 +353,13 @@ fn host_config(config: &HostConfig) -> Result<(), Refusal> {
         mode.is_some_and(|m| names_the_host(m) || m.starts_with("container:") || m.starts_with("ns:"))
     };
     unless(!joins(network_mode.as_ref()), "HostConfig.NetworkMode", &NAMESPACES)?;
-    unless(!joins(pid_mode.as_ref()), "HostConfig.PidMode", &NAMESPACES)?;
-    unless(!joins(ipc_mode.as_ref()), "HostConfig.IpcMode", &NAMESPACES)?;
-    unless(!joins(uts_mode.as_ref()), "HostConfig.UTSMode", &NAMESPACES)?;
-    unless(!joins(userns_mode.as_ref()), "HostConfig.UsernsMode", &NAMESPACES)?;
+    // Engines read these loosely, by what they begin with: only whole words that stand for a namespace of the
+    // container's own pass.
+    let own = |mode: Option<&String>, words: &[&str]| mode.is_none_or(|mode| words.contains(&mode.as_str()));
+    unless(own(pid_mode.as_ref(), &["", "private"]), "HostConfig.PidMode", &NAMESPACES)?;
+    unless(own(ipc_mode.as_ref(), &["", "none", "private", "shareable"]), "HostConfig.IpcMode", &NAMESPACES)?;
+    unless(own(uts_mode.as_ref(), &["", "private"]), "HostConfig.UTSMode", &NAMESPACES)?;
+    unless(own(userns_mode.as_ref(), &["", "private"]), "HostConfig.UsernsMode", &NAMESPACES)?;
     let host_cgroups = cgroupns_mode.is_some_and(|mode| mode.to_string() == "host");
     unless(!host_cgroups, "HostConfig.CgroupnsMode", &NAMESPACES)?;
     unless(blank(cgroup.as_ref()), "HostConfig.Cgroup", &NAMESPACES)?;

@@ -278,6 +278,7 @@ impl Worker {
     fn begin(&mut self, object: Arc<Object>, step: Step) {
         info!(object = %self.name, generation = object.generation, plan = %step, "step");
         self.shop.journal.note(EventKind::Step, &self.name, object.generation, step.to_string());
+        self.history.begun(&step.action);
         let (actuator, action) = (self.shop.actuator.clone(), step.action.clone());
         let metrics = self.shop.metrics.clone();
         self.steps.spawn(async move {

@@ -234,3 +234,48 @@ impl Drop for Immutable {
         run(Command::new("chattr").arg("-i").arg(&self.0));
     }
 }
+
+#[test]
+fn a_stop_first_update_stops_the_old_one_then_starts_the_new_one_and_waits_for_nothing_else() {
+    let Some(engine) = Engine::local() else { return };
+    let cluster = engine.cluster("stop-first");
+    let daemon = Daemon::managing(&cluster);
+    let port = |image: &str| {
+        // A fixed port of the host is updated stop-first.
+        let config = json!({"PortBindings": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "4699"}]}});
+        object("x", 1, json!({"Image": image, "ExposedPorts": {"8080/tcp": {}}, "HostConfig": config}))
+    };
+    converge(&daemon, &port("scsm-test:1"));
+    let events = cluster.events();
+    converge(&daemon, &port("scsm-test:2"));
+    assert_eq!(events.of(&["create"]).len(), 1, "{:#?}", events.of(&["create"]));
+    let (death, start) = (&events.of(&["die"])[0], &events.of(&["start"])[0]);
+    assert!(start.at - death.at < Duration::from_secs(3), "{:?}", start.at - death.at);
+    // The same when it is scaled down and up again: our own removals are no user's.
+    converge(&daemon, &object("y", 2, json!({})));
+    converge(&daemon, &object("y", 1, json!({})));
+    daemon.client.submit(&object("y", 2, json!({})));
+    daemon.wait_until(SOON, "it is there again", || daemon.object("y")["Ready"] == 2);
+    assert!(!daemon.log().contains("was stopped by a user"), "{}", daemon.log());
+}
+
+#[test]
+fn docker_restart_keeps_a_container_with_a_restart_policy_and_its_volumes() {
+    let Some(engine) = Engine::local() else { return };
+    let cluster = engine.cluster("restarted");
+    let daemon = Daemon::managing(&cluster);
+    for policy in ["always", "unless-stopped", "on-failure"] {
+        let config = json!({"RestartPolicy": {"Name": policy}});
+        converge(&daemon, &object(policy, 1, json!({"Volumes": {"/data": {}}, "HostConfig": config})));
+    }
+    let before = cluster.running();
+    for container in &before {
+        daemon.wait_until(SOON, "it serves", || cluster.serves(container));
+        cluster.engine().docker(&["restart", "--time=2", &container.id]);
+    }
+    for policy in ["always", "unless-stopped", "on-failure"] {
+        daemon.converges(policy, SOON);
+    }
+    let ids = |containers: &[support::Container]| containers.iter().map(|c| c.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&cluster.containers()), ids(&before));
+}

@@ -321,11 +321,15 @@ impl Observer {
             Err(_) => {
                 let error = format!("it was asked for {what}, and has not answered yet");
                 let slow = Trouble { error, since: asked, retry_at: self.clock.now() };
-                self.cache.set_engine(|state| {
-                    state.trouble.get_or_insert_with(|| slow.clone());
-                });
+                // What was wrong before is no news any more, and is not over either before there is a list.
+                let mut before = None;
+                self.cache.set_engine(|state| before = state.trouble.replace(slow.clone()));
                 let answer = question.await?;
-                self.cache.set_engine(|state| drop(state.trouble.take_if(|trouble| *trouble == slow)));
+                self.cache.set_engine(|state| {
+                    if state.trouble.as_ref() == Some(&slow) {
+                        state.trouble.clone_from(&before);
+                    }
+                });
                 Ok(answer)
             }
         }

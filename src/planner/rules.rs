@@ -583,6 +583,9 @@ impl<'a> Planning<'a> {
                     removals_end.push(begun + REMOVAL_PATIENCE);
                 }
             }
+            // Its user may be restarting it.
+            let held = self.input.history.held(*number).is_some_and(|until| until > self.input.now);
+            let kept = if held && wanted { kept.max(1) } else { kept };
             going.extend(slot.dead.iter().skip(kept).map(|c| match wanted {
                 true if restarts => (*c, "dead, and its restart policy may start it again".to_owned()),
                 true => (*c, format!("dead, and {keep} kept a slot")),

@@ -430,7 +430,7 @@ fn zero_takes_all_the_dead_too() {
         "object web 5 t1 deleted
          web.1.2 t1 running",
         r#"remove web.1.2 id=web.1.2 cause="surplus: 1 there, 0 wanted"
-           deleting: deleted; 1 containers are still to go"#,
+           deleting: deleted; 1 container is still to go"#,
     );
 }
 

@@ -88,7 +88,8 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
 
     let stuck = planning.removal_waits.iter().find_map(|c| Some((c, history.removal(&c.id)?)));
     if let Some((container, failures)) = stuck {
-        let reason = format!("{} cannot be removed: {}; {}", container.name, failures.error, tries(failures));
+        let stuck = format!("{} cannot be removed: {}; {}", container.name, failures.error, tries(failures));
+        let reason = if object.deleted.is_some() { stuck } else { format!("{so_far}; {stuck}") };
         return Finding::new(Phase::Degraded, reason).retried(Some(failures.retry_at));
     }
     if object.deleted.is_some() {
@@ -97,12 +98,13 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
             (0, _) => "deleted, and nothing of it is left".to_owned(),
             (n, Some(away)) => {
                 format!(
-                    "deleted; {n} containers are still to go; {} goes when {}",
+                    "deleted; {} still to go; {} goes when {}",
+                    counted(n),
                     away.name,
                     node_back(planning, away)
                 )
             }
-            (n, None) => format!("deleted; {n} containers are still to go"),
+            (n, None) => format!("deleted; {} still to go", counted(n)),
         };
         let phase = if containers.is_empty() { Phase::Converged } else { Phase::Deleting };
         return Finding::new(phase, reason);
@@ -247,6 +249,13 @@ fn away(planning: &Planning<'_>) -> Option<(String, Option<Time>)> {
         _ => format!("its {on_it} containers count as running until more is known of it"),
     };
     Some((format!("node {name} does not answer{since}: {what}"), lost_at))
+}
+
+fn counted(containers: usize) -> String {
+    match containers {
+        1 => "1 container is".to_owned(),
+        n => format!("{n} containers are"),
+    }
 }
 
 fn tries(failures: &Failures) -> String {

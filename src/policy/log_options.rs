@@ -3,11 +3,19 @@
 /// The largest `max-buffer-size`: the engine keeps so much of a container's output in its own memory.
 const BUFFER_MAX_BYTES: u64 = 16 * 1024 * 1024;
 
+/// The most files of a rotated log: the engine renames each of them at each rotation.
+const FILES_MAX: u64 = 100;
+/// The smallest `max-size`: a log that is rotated with each line keeps the engine busy.
+const SIZE_MIN_BYTES: u64 = 4 * 1024;
+
 /// Whether an option may be given, with this value. No option that names a path, an address or an account is among
 /// them, whichever driver takes it.
 pub(super) fn allowed(name: &str, value: &str) -> bool {
     match name {
-        "max-size" | "max-file" | "compress" | "mode" => true,
+        "compress" | "mode" => true,
+        "max-file" => value.parse::<u64>().is_ok_and(|files| files <= FILES_MAX),
+        // -1 stands for no limit, as where nothing is said.
+        "max-size" => value == "-1" || bytes(value).is_some_and(|size| size >= SIZE_MIN_BYTES),
         // What of the container is written beside its output.
         "labels" | "labels-regex" | "env" | "env-regex" | "tag" => true,
         "max-buffer-size" => bytes(value).is_some_and(|size| size <= BUFFER_MAX_BYTES),
@@ -72,5 +80,16 @@ mod tests {
         }
         assert!(allowed("max-buffer-size", "4m"));
         assert!(!allowed("max-buffer-size", "1g"));
+    }
+
+    #[test]
+    fn a_log_cannot_keep_the_engine_busy_with_its_rotation() {
+        for (name, good, bad) in [
+            ("max-file", ["1", "3", "100"], ["101", "2000000000", "-1"]),
+            ("max-size", ["10m", "4k", "-1"], ["1", "100b", "0"]),
+        ] {
+            assert!(good.iter().all(|value| allowed(name, value)), "{name}");
+            assert!(bad.iter().all(|value| !allowed(name, value)), "{name}");
+        }
     }
 }

@@ -186,8 +186,9 @@ impl Story {
         let count = self.dice.u32(0..7);
         let image = IMAGES[if self.dice.u32(..4) == 0 { self.dice.usize(..3) } else { 0 }];
         let hold = ["replace", "hold"][usize::from(self.dice.u32(..8) == 0)];
+        let order = ["start-first", "stop-first"][usize::from(self.dice.u32(..4) == 0)];
         let text = format!(
-            r#"{{"Name": "{name}", "Image": "{image}", "Count": {count}, "OnNodeLost": "{hold}", "Update": {{"Monitor": "1s"}}}}"#
+            r#"{{"Name": "{name}", "Image": "{image}", "Count": {count}, "OnNodeLost": "{hold}", "Update": {{"Monitor": "1s", "Order": "{order}"}}}}"#
         );
         let Submission::One(spec) = submission::read(text.as_bytes()).unwrap() else { unreachable!() };
         self.chaos.judge.demand(&spec.name, count, image);

@@ -17,7 +17,7 @@ use crate::model::LABEL_CLUSTER;
 use crate::policy::{self, volumes};
 
 /// Networks that every engine has, by names that are nobody else's.
-const BUILT_IN: [&str; 5] = ["", "default", "bridge", "none", "nat"];
+const BUILT_IN: [&str; 3] = ["default", "bridge", "none"];
 /// File systems that a volume of the driver `local` may be of: none of them shows a path or a device of the node.
 const REMOTE_OR_MEMORY: [&str; 7] = ["", "tmpfs", "nfs", "nfs4", "cifs", "smb3", "ceph"];
 /// How a container's command begins that runs this program.
@@ -95,7 +95,11 @@ fn networks(body: &ContainerCreateBody) -> BTreeSet<&str> {
     let mode = body.host_config.as_ref().and_then(|config| config.network_mode.as_deref());
     let endpoints = body.networking_config.as_ref().and_then(|config| config.endpoints_config.as_ref());
     let endpoints = endpoints.into_iter().flatten().map(|(name, _)| name.as_str());
-    mode.into_iter().chain(endpoints).filter(|name| !BUILT_IN.contains(name)).collect()
+    mode.into_iter()
+        .filter(|mode| !mode.is_empty())
+        .chain(endpoints)
+        .filter(|name| !BUILT_IN.contains(name))
+        .collect()
 }
 
 /// Why a volume that is there may not be mounted by a submitter; nothing where it may.

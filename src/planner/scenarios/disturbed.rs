@@ -68,8 +68,14 @@ fn a_slot_that_was_emptied_for_its_update_is_the_present_templates() {
     let old = container("web.1.1 t0 running");
     history.observe(&object, &[Arc::new(old.clone())], NOW);
     let remove = Action::Remove { id: old.id.clone(), name: old.name.clone(), force: false };
+    history.begun(&remove);
+    // Between the stop and the removal it is seen ended, by a signal that was ours.
+    let signalled = Some(Signalled { signal: Signal::TERM, at: NOW, stop: true });
+    let stopped = Container { state: State::Exited, signalled, ..old };
+    history.observe(&object, &[Arc::new(stopped)], NOW);
     history.ended(&remove, Report::Removed(Outcome::Done(())), NOW);
     assert!(history.updated(1));
+    assert_eq!((history.held(1), history.present().slot(1)), (None, None), "our own stop is no user's");
     // A newer spec begins with what worked.
     let newer = Object { generation: 2, ..object };
     history.observe(&newer, &[], NOW);
@@ -262,7 +268,7 @@ fn a_removal_by_the_engine_that_does_not_end_is_asked_for_again() {
     );
     history.ended(&step.action, Report::Removed(Outcome::InDoubt("500: busy".to_owned())), later);
     let plan = look(&object, &world, &history, later);
-    assert_eq!(plan.verdict.reason, "web.1.1 cannot be removed: 500: busy; failed once");
+    assert_eq!(plan.verdict.reason, "1 of 1 run; web.1.1 cannot be removed: 500: busy; failed once");
     assert_eq!(plan.verdict.next_retry, plan.wake_at);
 }
 
@@ -303,5 +309,46 @@ fn what_its_restart_policy_may_start_again_is_not_kept() {
     assert_eq!(
         lines,
         [r#"remove web.1.1 id=id-web.1.1 cause="dead, and its restart policy may start it again""#]
+    );
+}
+
+#[test]
+fn starts_without_effect_are_backed_off_further_and_further() {
+    let object = object("t1", "t1");
+    let mut history = History::new(1);
+    let made = [Arc::new(container("web.1.1 t1 created"))];
+    let start = Action::Start {
+        id: made[0].id.clone(),
+        name: made[0].name.clone(),
+        template: made[0].marks.template.clone(),
+    };
+    let mut now = NOW;
+    for count in 1..=4 {
+        history.ended(&start, Report::Started(Outcome::Done(())), now);
+        history.observe(&object, &made, now);
+        assert_eq!(history.present().whole().map(|failures| failures.count), Some(count));
+        now = history.present().whole().unwrap().retry_at;
+    }
+    assert!(now >= NOW + Duration::from_secs(1 + 2 + 4 + 8));
+}
+
+#[test]
+fn a_container_that_a_user_restarts_is_not_removed_meanwhile_whatever_its_restart_policy() {
+    let more = r#", "HostConfig": {"RestartPolicy": {"Name": "unless-stopped"}}"#;
+    let mut object = Object::new(spec("web", 1, more));
+    object.spec.template.hash = TemplateHash::from_label("t1");
+    let mut history = History::new(1);
+    history.observe(&object, &[Arc::new(container("web.1.1 t1 running"))], NOW);
+    let signalled = Some(Signalled { signal: Signal::TERM, at: NOW, stop: true });
+    let stopped = [Arc::new(Container { signalled, ..container("web.1.1 t1 exited") })];
+    history.observe(&object, &stopped, NOW);
+    assert_eq!(look(&object, &stopped, &history, NOW).steps, []);
+    let later = NOW + RESTART_GRACE;
+    history.observe(&object, &stopped, later);
+    assert!(
+        look(&object, &stopped, &history, later)
+            .steps
+            .iter()
+            .any(|s| s.to_string().starts_with("remove web.1.1"))
     );
 }
