@@ -329,20 +329,34 @@ impl History {
     /// was seen and not by us, has failed: else an engine, or a user, that takes each one away keeps us making them.
     fn forget_what_is_gone(&mut self, containers: &[Arc<Container>], now: Time) {
         let there: BTreeSet<_> = containers.iter().map(|c| &c.id).collect();
-        let mut vanished = Vec::new();
+        let mut gone = Vec::new();
         self.seen.retain(|id, seen| {
             let stays = there.contains(id);
-            if !stays && !seen.end_counted && seen.removing_since.is_none() {
-                vanished.extend(seen.running_since.map(|since| (seen.clone(), now.since(since))));
+            if !stays {
+                gone.push(std::mem::take(seen));
             }
             stays
         });
-        for (seen, ran) in vanished.into_iter().filter(|(_, ran)| *ran < backoff::STABLE_RUN) {
-            let (slot, seed) = (seen.slot, self.seed);
-            let error = format!("the container of slot {slot} was removed, and not by this manager");
-            if let Some(template) = seen.template {
-                self.tries_mut(&template).slot_failed(slot, ran, false, error, seed, now);
+        for seen in gone {
+            let unexplained = !seen.ending && !seen.end_counted && seen.removing_since.is_none();
+            let ran = seen.running_since.map(|since| now.since(since)).filter(|_| unexplained);
+            match (ran, &seen.template) {
+                (Some(ran), Some(template)) if ran < backoff::STABLE_RUN => {
+                    let (slot, seed) = (seen.slot, self.seed);
+                    let error = format!("the container of slot {slot} was removed, and not by this manager");
+                    self.tries_mut(template).slot_failed(slot, ran, false, error, seed, now);
+                }
+                // The cache may know of a removal of ours before its step reports.
+                _ if seen.ending => self.ended_by_us(seen),
+                _ => {}
             }
+        }
+    }
+
+    /// A slot whose old container we ended is the present template's now.
+    fn ended_by_us(&mut self, seen: Seen) {
+        if seen.live && seen.template.is_some_and(|template| !self.present.are_of(&template)) {
+            self.updated.insert(seen.slot);
         }
     }
 
@@ -415,12 +429,8 @@ impl History {
                 self.start_ended(id.clone(), name, template, outcome, now);
             }
             (Action::Remove { id, .. }, Report::Removed(Outcome::Done(()))) => {
-                // A slot whose old container we ended is the present template's now.
-                let ended = self.seen.remove(id).filter(|seen| seen.live);
-                if let Some(Seen { slot, template: Some(template), .. }) = ended
-                    && !self.present.are_of(&template)
-                {
-                    self.updated.insert(slot);
+                if let Some(seen) = self.seen.remove(id) {
+                    self.ended_by_us(seen);
                 }
             }
             (Action::Remove { id, .. }, Report::NotStopped(outcome)) => {

@@ -165,7 +165,7 @@ impl Observer {
         let (begun, list) = self.read_list(None).await?;
         let many = before.kind != Kind::Docker;
         let after = if many { self.ask("who it is", self.engine.info()).await? } else { before.clone() };
-        hints.check()?;
+        self.check(hints)?;
         let seen = worse(after.clone(), &before);
         let got_better = seen != after;
         let list = self.settle_disputes(list, true).await;
@@ -210,7 +210,7 @@ impl Observer {
     /// Looks at one object's containers.
     async fn list(&self, object: Option<&ObjectName>, hints: &mut Hints) -> Result<(), EngineError> {
         let (begun, list) = self.read_list(object).await?;
-        hints.check()?;
+        self.check(hints)?;
         let list = self.settle_disputes(list, false).await;
         let absent = self.cache.listed(begun, object, list);
         self.find_out(begun, absent, "", hints).await
@@ -335,13 +335,25 @@ impl Observer {
         }
     }
 
+    fn note_signals(&self, signalled: &BTreeMap<ContainerId, Vec<Signal>>) {
+        let now = self.clock.now();
+        for (id, signals) in signalled {
+            signals.iter().for_each(|signal| self.cache.signalled(id, *signal, now));
+        }
+    }
+
+    /// Takes up the hints that have come already, those of signals at once: a list that shows an end must not be taken
+    /// over before the signal that explains it.
+    fn check(&self, hints: &mut Hints) -> Result<(), EngineError> {
+        hints.check()?;
+        self.note_signals(&std::mem::take(&mut hints.found.signalled));
+        Ok(())
+    }
+
     /// Looks where the hints point.
     async fn follow(&self, found: &Found) {
         debug!(?found, "looking again after events");
-        let now = self.clock.now();
-        for (id, signals) in &found.signalled {
-            signals.iter().for_each(|signal| self.cache.signalled(id, *signal, now));
-        }
+        self.note_signals(&found.signalled);
         for id in &found.destroyed {
             self.cache.removed(id);
         }
