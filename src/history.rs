@@ -72,7 +72,7 @@ struct Seen {
     slot: u32,
     /// What it was made from, once it was seen.
     template: Option<TemplateHash>,
-    /// It was not ended when it was seen last, or when we began to end it.
+    /// It was not ended when it was seen last.
     live: bool,
     /// We are ending it: its end is nobody's failure and nobody's wish but ours.
     ending: bool,
@@ -248,9 +248,7 @@ impl History {
         let seen = self.seen.entry(container.id.clone()).or_insert_with(new);
         seen.slot = slot;
         seen.template = Some(container.marks.template.clone());
-        if !seen.ending {
-            seen.live = container.live();
-        }
+        seen.live = container.live();
         let started = std::mem::take(&mut seen.start_done);
         let started_in_vain = started && container.state == State::Created;
         // By its own restart policy: its next run is another one.
@@ -340,23 +338,12 @@ impl History {
         for seen in gone {
             let unexplained = !seen.ending && !seen.end_counted && seen.removing_since.is_none();
             let ran = seen.running_since.map(|since| now.since(since)).filter(|_| unexplained);
-            match (ran, &seen.template) {
-                (Some(ran), Some(template)) if ran < backoff::STABLE_RUN => {
-                    let (slot, seed) = (seen.slot, self.seed);
-                    let error = format!("the container of slot {slot} was removed, and not by this manager");
-                    self.tries_mut(template).slot_failed(slot, ran, false, error, seed, now);
-                }
-                // The cache may know of a removal of ours before its step reports.
-                _ if seen.ending => self.ended_by_us(seen),
-                _ => {}
+            if let (Some(ran), Some(template)) = (ran.filter(|ran| *ran < backoff::STABLE_RUN), seen.template)
+            {
+                let (slot, seed) = (seen.slot, self.seed);
+                let error = format!("the container of slot {slot} was removed, and not by this manager");
+                self.tries_mut(&template).slot_failed(slot, ran, false, error, seed, now);
             }
-        }
-    }
-
-    /// A slot whose old container we ended is the present template's now.
-    fn ended_by_us(&mut self, seen: Seen) {
-        if seen.live && seen.template.is_some_and(|template| !self.present.are_of(&template)) {
-            self.updated.insert(seen.slot);
         }
     }
 
@@ -366,10 +353,13 @@ impl History {
         self.seen.extend(other.seen.into_iter().filter(|(seen, _)| seen == id));
     }
 
-    /// Takes note that a step begins.
+    /// Takes note that a step begins. A slot whose old container we end is the present template's from then on.
     pub fn begun(&mut self, action: &Action) {
-        if let Action::Remove { id, .. } = action {
-            self.seen.entry(id.clone()).or_default().ending = true;
+        let Action::Remove { id, .. } = action else { return };
+        let seen = self.seen.entry(id.clone()).or_default();
+        seen.ending = true;
+        if seen.live && seen.template.as_ref().is_some_and(|template| !self.present.are_of(template)) {
+            self.updated.insert(seen.slot);
         }
     }
 
@@ -429,9 +419,7 @@ impl History {
                 self.start_ended(id.clone(), name, template, outcome, now);
             }
             (Action::Remove { id, .. }, Report::Removed(Outcome::Done(()))) => {
-                if let Some(seen) = self.seen.remove(id) {
-                    self.ended_by_us(seen);
-                }
+                self.seen.remove(id);
             }
             (Action::Remove { id, .. }, Report::NotStopped(outcome)) => {
                 if matches!(outcome, Outcome::InDoubt(_)) {

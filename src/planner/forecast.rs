@@ -145,6 +145,7 @@ impl<'a> World<'a> {
     fn obey(&mut self, steps: &[Step]) {
         let (mut started, mut removed) = (BTreeSet::new(), BTreeSet::new());
         for Step { action, .. } in steps {
+            self.history.begun(action);
             let report = match action {
                 Action::Pull { .. } => Report::Image(Outcome::Done(())),
                 Action::Create { marks, image } => {

@@ -112,6 +112,7 @@ impl World {
     /// Does what a plan says. New containers run and are well.
     fn obey(&mut self, plan: &Plan) {
         for step in &plan.steps {
+            self.history.begun(&step.action);
             let report = match &step.action {
                 Action::Pull { .. } => Report::Image(Outcome::Done(())),
                 Action::Create { marks, image } => {
