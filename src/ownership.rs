@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::clock::Time;
 use crate::engine::Kind;
 use crate::model::{Container, ContainerId, ManagerId, Marks};
 
@@ -42,6 +43,8 @@ struct Inner {
 struct Data {
     identity: Identity,
     take_over_any: bool,
+    /// When this process first looked at its engine.
+    began: Option<Time>,
     identity_unwritten: bool,
     recorded: BTreeSet<ContainerId>,
     /// Records that changed since they were last written: whether they are there.
@@ -64,6 +67,7 @@ impl Ownership {
         let data = Data {
             identity,
             take_over_any,
+            began: None,
             identity_unwritten: false,
             recorded,
             unwritten: BTreeMap::new(),
@@ -126,7 +130,8 @@ impl Ownership {
         let expected = container.marks.names(&container.name);
         let original = if recorded || !expected { None } else { renamed(&container.marks) };
         // A copy of another manager's container takes nothing over.
-        let maker = if expected { self.maker(container.manager.as_ref()) } else { Maker::Other };
+        let theirs = !expected || self.is_of_a_live_rival(container);
+        let maker = if theirs { Maker::Other } else { self.maker(container.manager.as_ref()) };
         claim::claim(Known {
             name: &container.name,
             marks: &container.marks,
@@ -134,6 +139,19 @@ impl Ownership {
             recorded,
             renamed_original: original.as_deref(),
         })
+    }
+
+    /// Takes note that this process looks at its engine for the first time.
+    pub fn begin(&self, now: Time) {
+        self.data().began.get_or_insert(now);
+    }
+
+    /// Whether another manager has created a container since we began: it lives, also where its containers were taken
+    /// over.
+    fn is_of_a_live_rival(&self, container: &Container) -> bool {
+        let data = self.data();
+        let other = container.manager.as_ref().is_some_and(|manager| *manager != data.identity.manager);
+        other && data.began.is_some_and(|began| container.created > began)
     }
 
     /// Whether a container was created or adopted by us, as far as that is recorded.

@@ -104,6 +104,7 @@ impl Observer {
         let identity = info.id.clone();
         let kind = info.kind;
         self.cache.set_engine(|state| state.info = Some(info.clone()));
+        self.cache.ownership().begin(self.clock.now());
         self.cache.meet_engine(&info, &self.endpoint);
         let mut hints = Hints::of(self.ask("its events", self.engine.hints(&self.cluster)).await?);
         let mut look_at = self.look(info.clone(), &identity, &mut hints).await?;

@@ -314,3 +314,28 @@ fn another_engine_than_the_one_that_the_state_is_for_is_not_acted_upon_until_it_
     assert_eq!(meet(&swarm, Kind::ClassicSwarm, ""), None);
     assert!(meet(&swarm, Kind::Docker, "ONE").unwrap().contains("--adopt-state=classic-swarm"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_manager_that_was_taken_over_and_goes_on_is_noticed_by_its_new_containers() {
+    let clock = clock();
+    let engine = Arc::new(SimulatedEngine::new(3, clock));
+    let old = identity();
+    let mut first = Manager::start(&engine, Ownership::new(old.clone(), BTreeSet::new(), false), clock);
+    first.submit(3).await;
+    first.reaches(Phase::Converged, 3).await;
+    drop(first);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    // It is taken over as if it were gone for good, and has fewer containers then.
+    let mut taker = Manager::start(&engine, Ownership::new(identity(), BTreeSet::new(), true), clock);
+    taker.submit(2).await;
+    taker.reaches(Phase::Converged, 2).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    // But it comes back, and wants three.
+    let first = Manager::start(&engine, Ownership::new(old.clone(), BTreeSet::new(), false), clock);
+    first.submit(3).await;
+    let reason = taker.reaches(Phase::Blocked, 2).await;
+    assert!(reason.contains(old.manager.as_str()), "{reason}");
+    let before = there(&engine);
+    tokio::time::sleep(WHILE).await;
+    assert_eq!(there(&engine), before, "nothing is created or removed any more");
+}
