@@ -77,7 +77,7 @@ pub(super) enum Displaced {
     /// The directory's lock is gone, so that another process may have the directory.
     #[error(
         "the data directory {0} was removed, moved or replaced: put it back, or save what this daemon knows with `backup`, \
-         restart it and `restore` that"
+         stop it, `restore` that, and start it again"
     )]
     Directory(PathBuf),
     /// It cannot be looked at.
