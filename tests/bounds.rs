@@ -43,8 +43,9 @@ const ATTACK: Duration = Duration::from_secs(6);
 const RESYNC: Duration = Duration::from_secs(2);
 /// From one request of the well-behaved client to its next one.
 const PACE: Duration = Duration::from_millis(15);
-/// A debug build on two processors that tests share: less than this is noise.
-const FLOOR: u64 = 60;
+/// On two processors that the attackers share, less than this many milliseconds is noise; a debug build, in which a dry
+/// run takes ten times as long, is only held not to starve anyone.
+const FLOOR: u64 = if cfg!(debug_assertions) { 250 } else { 30 };
 /// Under an attack the 99th percentile is at most so many times the quiet one.
 const WORST_RATIO: f64 = 2.0;
 /// Memory is back at so many times its quiet value, and how soon.
@@ -278,8 +279,7 @@ fn a_stream_ends_with_its_certificate() {
     assert_eq!(scene.gauge("scsm_long_answers"), 0.0);
 }
 
-/// What other parts than the server bound: messages, lists and events of the engine. Until they do, their rows are
-/// only shown; `SCSM_BOUNDS_ENGINE=1` holds them to the same goals.
+/// What other parts than the server bound: messages, lists and events of the engine.
 #[test]
 fn an_engine_that_misbehaves_costs_clients_little() {
     head();
@@ -305,9 +305,7 @@ fn an_engine_that_misbehaves_costs_clients_little() {
             engine.behave();
         }));
     }
-    if set::<u8>("SCSM_BOUNDS_ENGINE").is_some_and(|on| on != 0) {
-        // Where the engine does not list, the list is as old as that.
-        rows.iter_mut().for_each(|row| row.oldest_list = 0.0);
-        hold(&rows);
-    }
+    // Where the engine does not list, the list is as old as that.
+    rows.iter_mut().for_each(|row| row.oldest_list = 0.0);
+    hold(&rows);
 }
