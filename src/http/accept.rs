@@ -5,9 +5,9 @@
 //! that nobody who is silent or slow keeps others waiting. The stop signal ends the loops first (and with them
 //! the listening), then each connection after the answer it is at.
 //!
-//! A connection is counted twice. Until its client has shown a certificate it is one of the [`handshakes`], of which
+//! A connection is counted twice. Until its client has shown a certificate it is one of the `handshakes`, of which
 //! the oldest gives way to a new one. Then it takes one of the connections, of which each address has its share
-//! ([`slots`]) and each identity ([`FairShare`]). So whoever has no certificate takes nothing from those who have.
+//! (`slots`) and each identity ([`FairShare`]). So whoever has no certificate takes nothing from those who have.
 //!
 //! What never happens: a loop does not end before the stop signal, whatever `accept` returns, it does not wait for a
 //! client, and it does not spin. No connection is without a place in a count, and none outlives [`serve`].
