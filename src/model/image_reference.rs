@@ -81,7 +81,7 @@ mod tests {
             "nginx:1.9.6",
             "library/nginx",
             "docker.io/library/nginx",
-            "ghcr.io/my-org/app:V1.0-RC_2",
+            "hub.example.com/my-org/app:V1.0-RC_2",
             "localhost/app",
             "localhost:5000/team/app:1",
             "10.0.0.1:5000/app",
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn upper_case_in_the_path_is_met_with_the_lower_case_form() {
         for (given, meant) in [
-            ("ghcr.io/MyOrg/app:1", "ghcr.io/myorg/app:1"),
+            ("hub.example.com/MyOrg/app:1", "hub.example.com/myorg/app:1"),
             ("Nginx", "nginx"),
             ("NGINX:Alpine", "nginx:Alpine"),
             ("localhost:5000/App", "localhost:5000/app"),

@@ -418,7 +418,7 @@ mod tests {
     #[test]
     fn what_is_stored_stays_readable_where_a_submit_of_the_same_is_refused() {
         for (refused, field) in [
-            (r#"{"Name": "x", "Count": 1, "Image": "ghcr.io/MyOrg/app:1"}"#, "Image"),
+            (r#"{"Name": "x", "Count": 1, "Image": "hub.example.com/MyOrg/app:1"}"#, "Image"),
             (r#"{"Name": "x", "Count": 1, "Image": "a", "Env": ["whitelist:node==n1"]}"#, "Env[0]"),
             (
                 r#"{"Name": "x", "Count": 1, "Image": "a", "HostConfig": {"BlkioDeviceReadBps": [{"Path": "/dev/sda", "Rate": 1}]}}"#,
