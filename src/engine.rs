@@ -191,7 +191,7 @@ pub enum Hint {
 pub struct EngineError(String);
 
 impl EngineError {
-    /// An error with this message, whoever wrote it.
+    /// An error with this message, escaped and bounded.
     pub fn new(message: impl AsRef<str>) -> EngineError {
         EngineError(sanitize::message(message.as_ref()))
     }

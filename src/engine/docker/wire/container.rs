@@ -129,7 +129,7 @@ fn state_of(word: &str) -> Option<State> {
     })
 }
 
-/// The state as the status sentence has it; `None` for a sentence of a kind that is not known.
+/// The state as the status sentence has it; `None` for an unknown one.
 fn said_state(status: &str) -> Option<State> {
     Some(match status {
         _ if status.ends_with("(Paused)") => State::Paused,
@@ -151,7 +151,7 @@ const HOST_DOWN: &str = "Host Down";
 fn read_sight(state: Option<State>, status: &str) -> Sight {
     match said_state(status) {
         _ if status == HOST_DOWN => Sight::HostDown,
-        // A sentence of a kind that is not known contradicts nothing.
+        // An unknown sentence contradicts nothing.
         None => Sight::Clear,
         said if said == state => Sight::Clear,
         _ => Sight::Disputed,
