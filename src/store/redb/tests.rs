@@ -521,3 +521,29 @@ async fn a_restored_state_goes_on_as_the_manager_that_it_was_saved_from() {
     let now = Running::open(other.path()).unwrap().store.ownership().identity();
     assert_eq!((&now.manager, now.taken_over), (&identity.manager, BTreeSet::from([before])));
 }
+
+#[tokio::test]
+async fn a_state_file_that_is_truncated_or_overwritten_in_place_is_written_again_from_memory() {
+    let held = Held::new().await;
+    let state = held.data().join(file::FILE);
+    let length = fs::metadata(&state).unwrap().len();
+    let truncate = |length| fs::OpenOptions::new().write(true).open(&state).unwrap().set_len(length).unwrap();
+    let overwrite = || {
+        use std::os::unix::fs::FileExt;
+        let opened = fs::OpenOptions::new().write(true).open(&state).unwrap();
+        opened.write_all_at(&vec![0xff; usize::try_from(length).unwrap()], 0).unwrap();
+    };
+    let damages: [&dyn Fn(); 4] =
+        [&|| truncate(0), &|| truncate(length / 2), &|| truncate(length + 1), &overwrite];
+    for damage in damages {
+        damage();
+        // Refused, unless the writer has looked and recovered before.
+        let _ = held.running.store.commit(Transaction::of([put("web", 2)])).await;
+        held.recovers().await;
+        // As a process that is killed leaves it.
+        let copy = directory();
+        fs::copy(&state, copy.path().join(file::FILE)).unwrap();
+        assert_eq!(export(copy.path()).unwrap().0.objects[&name("web")].spec.count, 3);
+    }
+    held.running.close().await;
+}

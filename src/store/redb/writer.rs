@@ -237,7 +237,7 @@ impl Writer {
         };
         let last = batch.events.last().map_or(self.written_event, |event| event.id);
         let commit = file.last_commit();
-        let guard = self.guard.clone();
+        let mut guard = self.guard.clone();
         let ownership = batch.ownership.clone();
         let written = spawn_blocking(move || {
             if let Err(displaced) = guard.check() {
@@ -245,11 +245,12 @@ impl Writer {
             }
             let committed = file.commit(&batch).map_err(CommitError::Failed);
             // What was written to a file that lost its name meanwhile is not on the disk for anyone.
-            (committed.and_then(|()| guard.check().map_err(CommitError::Lost)), file)
+            let kept = committed.and_then(|()| guard.committed().map_err(CommitError::Lost));
+            (kept.map(|()| guard), file)
         });
         let error = match written.await {
-            Ok((Ok(()), file)) => {
-                self.disk = Disk::Good(file);
+            Ok((Ok(guard), file)) => {
+                (self.disk, self.guard) = (Disk::Good(file), guard);
                 self.written_event = last;
                 self.shared.ownership.written(&ownership);
                 return Ok(());
@@ -321,7 +322,7 @@ impl Writer {
                     self.all_clear();
                 }
             }
-            Ok(Err(displaced @ Displaced::Removed(_))) => {
+            Ok(Err(displaced @ (Displaced::Removed(_) | Displaced::Altered(_)))) => {
                 let commit = file.last_commit();
                 let error = self.displaced(file, &displaced);
                 self.disk = Disk::Failed { error, commit, retry_at: Instant::now(), pause: FIRST_RETRY };
