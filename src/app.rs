@@ -336,7 +336,7 @@ impl App {
             feed,
             long,
             exposition,
-            expensive: Expensive::default(),
+            expensive: Expensive::new().context("the thread for large requests cannot be prepared")?,
             stop: stop.clone(),
         });
         // With the server, whose clients it works for.

@@ -3,15 +3,17 @@
 //! Such a request takes a permit before its body is read, and keeps it until what was made of the body is stored or
 //! thrown away. So a flood of them takes the memory and the time of a few, and its clients wait with their bodies
 //! unsent; and as one identity has half of the permits at most, another one's request is not behind all of a flood.
-//! Large bodies are parsed, and forecasts made, on threads of their own.
+//! Large bodies are parsed, and forecasts made, one at a time on a thread that gives way to all others.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
 use axum::http::StatusCode;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::fair_share::{FairShare, Permit};
 use super::peer::Peer;
@@ -20,33 +22,30 @@ use crate::model::submission::{self, Submission};
 
 /// Expensive requests at once, most of which wait for their turn with a body of up to 1 MiB in memory.
 const AT_ONCE: usize = 8;
-/// Large bodies that are parsed at once: each is some ten times its size while it is.
-const PARSED_AT_ONCE: usize = 2;
 /// A body that is longer than this many bytes is a large one: below it, parsing takes a millisecond.
 const LARGE_BODY: u64 = 32 << 10;
+/// The nice value of the thread: next to one that wants the processor, too, it has a tenth of it.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
 /// The longest wait for a permit. Below the deadline of handlers, so that it ends with an answer.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// The turns. Clones share them.
+/// How long the thread stays when it has nothing to do. When it ends, the allocator gives back what it used.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// Permits for expensive requests, and the thread that works on them. Clones share both.
 #[derive(Debug, Clone)]
 pub struct Expensive {
     permits: Arc<FairShare>,
-    parsing: Arc<Semaphore>,
-    forecasting: Arc<Semaphore>,
-}
-
-impl Default for Expensive {
-    fn default() -> Expensive {
-        Expensive {
-            permits: FairShare::new(AT_ONCE),
-            parsing: Arc::new(Semaphore::new(PARSED_AT_ONCE)),
-            // One, so that a flood of forecasts leaves a processor to everybody else.
-            forecasting: Arc::new(Semaphore::new(1)),
-        }
-    }
+    background: Arc<Background>,
 }
 
 impl Expensive {
+    /// Fails where the system does not give the process what a thread needs.
+    pub fn new() -> io::Result<Expensive> {
+        Ok(Expensive { permits: FairShare::new(AT_ONCE), background: Arc::new(Background::new()?) })
+    }
+
     /// Whether a body is, or may be, a large one.
     pub(super) fn is_large(body: &impl HttpBody) -> bool {
         body.size_hint().upper().is_none_or(|length| length > LARGE_BODY)
@@ -64,9 +63,16 @@ impl Expensive {
         })
     }
 
-    /// The turn to make a forecast.
-    pub(super) async fn forecast(&self) -> Option<OwnedSemaphorePermit> {
-        self.forecasting.clone().acquire_owned().await.ok()
+    /// Does what needs the processor for long, after all that was given before. If the client leaves, what has not
+    /// begun is not begun.
+    pub(super) async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        AbortOnDropHandle::new(self.background.handle.spawn_blocking(work)).await.map_err(|died| {
+            let detail = format!("the work on this request died: {died}; nothing was done");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Request failed", detail)
+        })
     }
 
     /// Reads what was submitted, up to `most` objects.
@@ -74,19 +80,49 @@ impl Expensive {
         if u64::try_from(body.len()).is_ok_and(|length| length <= LARGE_BODY) {
             return Ok(submission::read_at_most(&body, most)?);
         }
-        let turn = self.parsing.clone().acquire_owned().await;
-        let parsed = tokio::task::spawn_blocking(move || {
-            let read = submission::read_at_most(&body, most);
-            // A client that left has not ended this thread: the turn is over when the work is.
-            drop(turn);
-            read
-        });
-        match parsed.await {
-            Ok(read) => Ok(read?),
-            Err(died) => {
-                let detail = format!("the reading of the body died: {died}; nothing was done");
-                Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Parser died", detail))
-            }
+        Ok(self.in_turn(move || submission::read_at_most(&body, most)).await??)
+    }
+}
+
+/// One thread, which runs when there is work.
+#[derive(Debug)]
+struct Background {
+    handle: Handle,
+    /// There until this is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Background {
+    fn new() -> io::Result<Background> {
+        // No task ever runs in this runtime; of its parts only the pool of blocking threads is used.
+        let runtime = Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .thread_keep_alive(KEEP_ALIVE)
+            .thread_name("expensive")
+            .on_thread_start(give_way)
+            .build()?;
+        Ok(Background { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+}
+
+impl Drop for Background {
+    /// A runtime may not be waited for within another one.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
     }
 }
+
+/// Lets the system prefer every other thread to this one, so that a flood of large requests delays nobody else.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    // A nice value is that of the thread on Linux, and may always be raised.
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
+        tracing::debug!(%error, "a large request runs with the priority of all others");
+    }
+}
+
+/// Elsewhere a nice value is that of the whole process.
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}

@@ -1,8 +1,7 @@
 //! `GET /plan` and `?dry_run`: what would be done, with nothing done.
 //!
-//! A forecast is much work for one thread and none for anybody else. So it is made on a thread of its own, one
-//! forecast at a time however many are asked for, within a [`Budget`] and for [`FORECAST`] at the most; who asks for
-//! more waits in turn, and submits and the status are not held up by it.
+//! A forecast is much work for one thread. So it is made in turn with all that is expensive, within a [`Budget`] and
+//! for [`FORECAST`] at the most; submits and the status are not held up by it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +12,8 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::runtime::Handle;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
@@ -135,37 +135,31 @@ fn planned<Head>(heads: Vec<Head>, forecasts: Vec<Forecast>) -> Vec<Planned<Head
 /// Foretells what is to come for each of these objects, in the world as it is now.
 async fn foretell(api: &Api, objects: Vec<Arc<Object>>) -> Result<Vec<Forecast>, Problem> {
     let (sources, cache) = (api.sources.clone(), api.cache.clone());
-    let turn = api.expensive.forecast().await;
     let cancelled = CancellationToken::new();
     // Also where the client leaves, and this with it.
     let _ended = cancelled.clone().drop_guard();
     let mut budget = Budget { cancelled: cancelled.clone(), ..Budget::default() };
-    let mut made = tokio::task::spawn_blocking(move || {
-        let engine = cache.engine().borrow().clone();
-        let evidence = engine.evidence(&sources.endpoint);
-        let present = Present { evidence: &evidence, nodes: &engine.nodes, now: sources.clock.now() };
-        let mut there: BTreeMap<ObjectName, Vec<Arc<Container>>> = BTreeMap::new();
-        for container in cache.all() {
-            there.entry(container.marks.object.clone()).or_default().push(container);
-        }
-        let mut one = |object: &Arc<Object>| {
-            let containers = there.remove(&object.spec.name).unwrap_or_default();
-            forecast(object, containers, present, &mut budget)
-        };
-        let made = objects.iter().map(&mut one).collect();
-        // A client that left has not ended this thread: the turn is over when the work is.
-        drop(turn);
-        made
-    });
-    let made = match timeout(FORECAST, &mut made).await {
-        Ok(made) => made,
-        Err(_) => {
-            cancelled.cancel();
-            made.await
-        }
-    };
-    made.map_err(|died| {
-        let detail = format!("the forecast died: {died}; nothing was done");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Forecast died", detail)
-    })
+    let timer = Handle::current();
+    api.expensive
+        .in_turn(move || {
+            let out_of_time = timer.spawn(async move {
+                sleep(FORECAST).await;
+                cancelled.cancel();
+            });
+            let engine = cache.engine().borrow().clone();
+            let evidence = engine.evidence(&sources.endpoint);
+            let present = Present { evidence: &evidence, nodes: &engine.nodes, now: sources.clock.now() };
+            let mut there: BTreeMap<ObjectName, Vec<Arc<Container>>> = BTreeMap::new();
+            for container in cache.all() {
+                there.entry(container.marks.object.clone()).or_default().push(container);
+            }
+            let mut one = |object: &Arc<Object>| {
+                let containers = there.remove(&object.spec.name).unwrap_or_default();
+                forecast(object, containers, present, &mut budget)
+            };
+            let made = objects.iter().map(&mut one).collect();
+            out_of_time.abort();
+            made
+        })
+        .await
 }
