@@ -477,9 +477,9 @@ fn copy_status(copy: &CopySeen) -> ContainerStatus {
 
 fn rival_status((id, containers): (&ManagerId, &usize)) -> RivalStatus {
     let reason = format!(
-        "another manager has containers in this cluster: objects that it has containers of are held by this one. Give one of \
-         the two another --cluster and --data-dir; or, if that one is gone for good, start this one once with \
-         --take-over={id}"
+        "another manager has containers in this cluster: this one holds the objects that it has containers of. If this one \
+         was started by mistake, stop it. To run both, give one of them another --cluster and --data-dir. If the other \
+         one is gone for good, start this one once with --take-over={id}"
     );
     RivalStatus { id: id.to_string(), containers: *containers, reason }
 }

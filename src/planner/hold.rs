@@ -36,8 +36,9 @@ pub fn reason(object: &Object, containers: &[Arc<Container>]) -> Option<String> 
         n => format!(", and {n} more managers others"),
     };
     Some(format!(
-        "{}{more}: nothing is created or removed for it by this one. Give one of the two managers another --cluster and \
-         --data-dir; or, if the other one is gone for good, start this one once with --take-over={first}",
+        "{}{more}: this one creates and removes nothing for it. If this one was started by mistake, stop it. To run both, \
+         give one of them another --cluster and --data-dir. If the other one is gone for good, start this one once with \
+         --take-over={first}",
         named.join(", ")
     ))
 }
@@ -81,7 +82,7 @@ mod tests {
         assert_eq!((plan.steps, plan.wake_at, plan.verdict.phase), (Vec::new(), None, Phase::Blocked));
         assert_eq!(plan.verdict.ready, 2, "only ours are counted");
         let says = format!(
-            "manager {rival} has created 1 of its containers in this cluster: nothing is created or removed"
+            "manager {rival} has created 1 of its containers in this cluster: this one creates and removes nothing"
         );
         assert!(plan.verdict.reason.starts_with(&says), "{}", plan.verdict.reason);
         for way_out in ["another --cluster", &format!("--take-over={rival}")] {

@@ -153,8 +153,8 @@ impl DockerEngine {
             }
             None if !self.own.containers.is_empty() => {
                 warn!(
-                    "this daemon runs in a container that the endpoint does not know; if that is one of a node behind it, give \
-                     no submitter a volume that holds the daemon's data"
+                    "this daemon runs in a container that the endpoint does not list, so the volumes that hold its data \
+                     are unknown and submits that mount them are not refused: keep its data in a bind mount"
                 );
             }
             None => {}
