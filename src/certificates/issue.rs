@@ -117,6 +117,10 @@ fn sign_server(
 
 fn authority_params(now: SystemTime) -> Result<CertificateParams, CertificateError> {
     let mut params = params(user(), now, CA_VALID)?;
+    // Each CA has a name of its own. Where two have the same, a certificate of the other one fails with a bad signature
+    // rather than an unknown CA.
+    let number: String = random::<4>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+    params.distinguished_name.push(DnType::CommonName, format!("swarm-cluster-state-manager CA {number}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages =
         vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -159,16 +163,21 @@ fn params(
 /// rcgen would derive the serial number from the key, so that a second certificate for the same key would have
 /// the same one, which browsers refuse.
 fn serial_number() -> Result<SerialNumber, CertificateError> {
-    let mut bytes = [0; 16];
-    provider().secure_random.fill(&mut bytes).map_err(|_| CertificateError::Make {
-        what: "a serial number",
-        detail: "no randomness".to_owned(),
-    })?;
+    let mut bytes = random::<16>()?;
     // The number is positive and has no leading zero.
     if let Some(first) = bytes.first_mut() {
         *first = *first & 0x7f | 0x40;
     }
     Ok(SerialNumber::from_slice(&bytes))
+}
+
+fn random<const N: usize>() -> Result<[u8; N], CertificateError> {
+    let mut bytes = [0; N];
+    provider().secure_random.fill(&mut bytes).map_err(|_| CertificateError::Make {
+        what: "a random number",
+        detail: "no randomness".to_owned(),
+    })?;
+    Ok(bytes)
 }
 
 fn new_key() -> Result<KeyPair, CertificateError> {

@@ -138,7 +138,7 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
 
 /// What is wrong with the certificates, if that is it, and the way out.
 fn tls(address: &Address, error: &(dyn Error + 'static)) -> Option<String> {
-    use rustls::CertificateError::{NotValidForName, NotValidForNameContext, UnknownIssuer};
+    use rustls::CertificateError::{BadSignature, NotValidForName, NotValidForNameContext, UnknownIssuer};
     let mut next = Some(error);
     let found = loop {
         let error = next?;
@@ -149,9 +149,9 @@ fn tls(address: &Address, error: &(dyn Error + 'static)) -> Option<String> {
         }
     };
     Some(match found {
-        rustls::Error::InvalidCertificate(UnknownIssuer) => format!(
-            "the certificate of the daemon at {address} is not signed by the CA in ca.pem: give the certificates that \
-             belong to this daemon with --cert-path"
+        rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => format!(
+            "the certificate of the daemon at {address} is not signed by the CA in ca.pem, which belongs to another \
+             daemon's set: give the certificates of this daemon with --cert-path"
         ),
         rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
             format!("{found}: write an address with --addr that the daemon's certificate names")

@@ -118,8 +118,8 @@ impl Problem {
     }
 
     pub(super) fn health_only() -> Problem {
-        let detail = "this is the daemon's own certificate, which may only ask /healthz and /readyz; use a client \
-                      certificate, such as docker-machine's cert.pem and key.pem";
+        let detail = "this is the daemon's own certificate, or one for its key, which may only ask /healthz and /readyz; use \
+                      a client certificate, such as docker-machine's cert.pem and key.pem";
         Problem::new(StatusCode::FORBIDDEN, "Not a client's certificate", detail)
     }
 }

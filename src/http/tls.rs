@@ -1,9 +1,10 @@
 //! TLS of the server: who is let in, and what is told to whom.
 //!
 //! Mutual TLS without a switch to turn it off. A client is let in with a certificate of the CA that is for
-//! clients. One more is: whoever holds the daemon's own certificate, although docker-machine's server
-//! certificates often are not for clients. The health check has nothing else, and such a peer is marked
-//! [`Peer::health_only`], so that the handlers answer it nothing but whether the daemon lives.
+//! clients. The holder of the daemon's own certificate is let in as well, for the health check has nothing else. Such a
+//! peer is marked [`Peer::health_only`], also where the certificate is for clients too, as the one towards a Docker
+//! endpoint has to be: the handlers answer it nothing but whether the daemon lives. So is a peer with an earlier
+//! certificate for the daemon's key.
 //!
 //! Sessions are never resumed, neither by ticket nor by id: each connection shows its certificate, and what is
 //! decided about that certificate is decided about the connection (DESIGN section 6). There is no early data.
@@ -14,9 +15,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
     CertificateError as InvalidCertificate, DigitallySignedStruct, DistinguishedName, Error, OtherError,
     ServerConfig, SignatureScheme,
@@ -41,7 +42,9 @@ impl Tls {
             WebPkiClientVerifier::builder_with_provider(identity.authorities().clone(), provider())
                 .build()
                 .map_err(|e| identity.tls_error(e))?;
-        let admission = Arc::new(Admission { authorities, own: identity.certificate().clone() });
+        let own = identity.certificate().clone();
+        let own_key = public_key(&own).map(SubjectPublicKeyInfoDer::into_owned);
+        let admission = Arc::new(Admission { authorities, own, own_key });
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|e| identity.tls_error(e))?
@@ -66,8 +69,8 @@ impl Tls {
 
     /// The peer of a connection whose handshake has succeeded with `chain`.
     pub fn peer(&self, address: SocketAddr, chain: &[CertificateDer<'static>]) -> Result<Peer, PeerError> {
-        let (leaf, intermediates) = chain.split_first().ok_or(PeerError::NoCertificate)?;
-        Peer::new(address, leaf, self.admission.for_health_only(leaf, intermediates))
+        let leaf = chain.first().ok_or(PeerError::NoCertificate)?;
+        Peer::new(address, leaf, self.admission.for_health_only(leaf))
     }
 }
 
@@ -76,12 +79,18 @@ impl Tls {
 struct Admission {
     authorities: Arc<dyn ClientCertVerifier>,
     own: CertificateDer<'static>,
+    own_key: Option<SubjectPublicKeyInfoDer<'static>>,
+}
+
+/// The public key of a certificate, unless it cannot be read.
+fn public_key<'a>(certificate: &'a CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDer<'a>> {
+    ParsedCertificate::try_from(certificate).ok().map(|parsed| parsed.subject_public_key_info())
 }
 
 impl Admission {
-    /// The peer came in by the own certificate alone: as a client of the CA it would have been refused.
-    fn for_health_only(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> bool {
-        *leaf == self.own && self.client(leaf, intermediates, UnixTime::now()).is_err()
+    /// The peer shows that it is the daemon itself, whatever the certificate is for.
+    fn for_health_only(&self, leaf: &CertificateDer<'_>) -> bool {
+        *leaf == self.own || self.own_key.is_some() && public_key(leaf) == self.own_key
     }
 
     /// Whether it is a client's certificate of the CA.
@@ -94,7 +103,14 @@ impl Admission {
         // Through one that may not sign certificates there is no path.
         let signers: Vec<CertificateDer<'_>> =
             intermediates.iter().filter(|der| KeyUsage::of(der).sign_certificates).cloned().collect();
-        let verified = self.authorities.verify_client_cert(end_entity, &signers, now)?;
+        let verified =
+            self.authorities.verify_client_cert(end_entity, &signers, now).map_err(|error| match error {
+                // A CA of the same name with another key: the alert is to say that the CA is unknown.
+                Error::InvalidCertificate(InvalidCertificate::BadSignature) => {
+                    InvalidCertificate::UnknownIssuer.into()
+                }
+                error => error,
+            })?;
         match KeyUsage::of(end_entity).sign_handshakes {
             true => Ok(verified),
             false => Err(InvalidCertificate::Other(OtherError(Arc::new(NotForSigning))).into()),

@@ -59,10 +59,14 @@ fn a_set_of_docker_machines_shape_is_made() {
     {
         assert_eq!(text.matches(part).count(), 1, "{part} in {text}");
     }
-    let text = openssl(&directory, "x509 -in cert.pem -noout -text");
-    assert!(!text.contains("CN ="), "{text}");
+    let subject = |name| openssl(&directory, &format!("x509 -in {name} -noout -subject"));
+    assert!(!subject("cert.pem").contains("CN ="), "{}", subject("cert.pem"));
     let text = openssl(&directory, "x509 -in ca.pem -noout -text");
     assert!(text.contains("CA:TRUE") && text.contains("Certificate Sign"), "{text}");
+    let other = base.path().join("other");
+    ensure(&other, &[]).unwrap();
+    let name_of = |directory: &Path| openssl(directory, "x509 -in ca.pem -noout -subject");
+    assert_ne!(name_of(&directory), name_of(&other), "each CA has a name of its own");
 }
 
 #[test]

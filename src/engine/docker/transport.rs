@@ -188,7 +188,7 @@ pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
         innermost = source;
     }
     let words = sanitize::message(&innermost.to_string());
-    if words.contains("UnknownIssuer") {
+    if words.contains("UnknownIssuer") || words.contains("BadSignature") {
         return format!(
             "{words}: the engine's certificate is not signed by the CA given with --tlscacert or --engine-tlscacert"
         );

@@ -272,13 +272,18 @@ async fn the_daemons_own_certificate_is_let_in_for_its_health() {
 }
 
 #[tokio::test]
-async fn an_own_certificate_that_is_for_clients_too_is_a_client() {
+async fn an_own_certificate_that_is_for_clients_too_is_for_health_only() {
     let both = Leaf { usage: Some("serverAuth,clientAuth"), ..Leaf::default() };
+    let before = FIXTURE.authority.issue_again("before-renewal", "server", &both);
     let files = FIXTURE.authority.issue_again("both", "server", &both);
     let site = Site::start_as(&files, Limits::default());
-    let said = ask(&mut site.client_as(&files).await, "GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        .await
-        .unwrap();
+    for own in [&files, &before] {
+        let said = ask(&mut site.client_as(own).await, "GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .await
+            .unwrap();
+        assert!(said.ends_with(" true\n"), "{}: {said}", own.cert.display());
+    }
+    let said = ask(&mut site.client().await, "GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     assert!(said.ends_with(" false\n"), "{said}");
 }
 
