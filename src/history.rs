@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::backoff;
 use crate::clock::Time;
-use crate::engine::{Outcome, RefusalKind};
+use crate::engine::{Outcome, Refusal, RefusalKind};
 use crate::model::{
     Container, ContainerId, Health, Marks, Object, Sight, Signal, Signalled, State, TemplateHash,
 };
@@ -35,34 +35,65 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 /// How much later than its grace period allows an end may be seen that a signal explains.
 const END_SLACK: Duration = Duration::from_secs(5);
 
-/// So many definite failures in a row, and whoever waits is told that it has failed. The first may be bad luck and
-/// the second its echo; with the waits between them the third comes some seconds after the first. It is tried
-/// further all the same, for the world may change.
+/// So many definite failures in a row, over at least `Update.FailAfter`, and whoever waits is told that it has failed. It
+/// is tried further all the same, for the world may change.
 pub const FAILED_AFTER: u32 = 3;
+
+/// What a failure says of the spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// Nothing: the engine cannot be reached, or it is not known what it did.
+    Nothing,
+    /// That it did not work this time: the engine said no, or a container of the template ended or turned unhealthy.
+    Failed,
+    /// That it never will.
+    Impossible,
+}
 
 /// A row of failures.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Failures {
     /// How many in a row.
     pub count: u32,
-    /// How many of these, counted back from the last one, say something of the spec itself: the engine said no, or
-    /// a container of the present template ended or turned unhealthy. An engine that cannot be reached says nothing.
+    /// How many of these, counted back from the last one, say something of the spec itself.
     pub definite: u32,
+    /// From the first of the definite ones to the last.
+    pub lasted: Duration,
     /// When it may be tried again.
     pub retry_at: Time,
     /// The last one, in the engine's own words where it had any.
     pub error: String,
+    since: Time,
+    impossible: bool,
 }
 
 impl Failures {
-    /// True where it does not seem to work at all: [`FAILED_AFTER`].
-    pub fn failing(&self) -> bool {
-        self.definite >= FAILED_AFTER
+    /// True where it does not seem to work at all: it cannot, or it has failed [`FAILED_AFTER`] times in a row, the last
+    /// time at least `fail_after` after the first. Time alone proves nothing: while a further try is due or under way,
+    /// it may succeed.
+    pub fn failing(&self, fail_after: Duration) -> bool {
+        self.impossible || (self.definite >= FAILED_AFTER && self.lasted >= fail_after)
     }
 
-    fn add(&mut self, definite: bool) {
+    fn add(&mut self, says: Says, now: Time) {
         self.count += 1;
-        self.definite = if definite { self.definite + 1 } else { 0 };
+        self.definite = if says == Says::Nothing { 0 } else { self.definite + 1 };
+        if self.definite <= 1 {
+            self.since = now;
+        }
+        self.lasted = now.since(self.since);
+        self.impossible = says == Says::Impossible;
+    }
+
+    /// Takes note of a failure that came together with the last one.
+    fn join(&mut self, says: Says, now: Time) {
+        match says {
+            Says::Nothing => self.definite = 0,
+            _ if self.definite == 0 => (self.definite, self.since) = (1, now),
+            _ => {}
+        }
+        self.lasted = if self.definite == 0 { Duration::ZERO } else { now.since(self.since) };
+        self.impossible = says == Says::Impossible;
     }
 }
 
@@ -307,7 +338,7 @@ impl History {
         if started_in_vain {
             let tries = tries_of(&mut self.present, &mut self.fallback, container);
             let error = format!("{} was started, says the engine, and still does not run", container.name);
-            tries.failed(false, error, self.seed, now);
+            tries.failed(Says::Nothing, error, self.seed, now);
         }
         // What lay there when we came may have ended long ago, and what a user stopped did not fail: no reason to
         // back off.
@@ -318,8 +349,11 @@ impl History {
         }
         if (ended && !first_look && !stopped) || restarted || turned_unhealthy {
             let tries = tries_of(&mut self.present, &mut self.fallback, container);
-            let definite = tries.are_of(&container.marks.template);
-            tries.slot_failed(slot, ran, definite, how_it_failed(container, exit_code), self.seed, now);
+            let says = match tries.are_of(&container.marks.template) {
+                true => Says::Failed,
+                false => Says::Nothing,
+            };
+            tries.slot_failed(slot, ran, says, how_it_failed(container, exit_code), self.seed, now);
         }
     }
 
@@ -342,7 +376,7 @@ impl History {
             {
                 let (slot, seed) = (seen.slot, self.seed);
                 let error = format!("the container of slot {slot} was removed, and not by this manager");
-                self.tries_mut(&template).slot_failed(slot, ran, false, error, seed, now);
+                self.tries_mut(&template).slot_failed(slot, ran, Says::Nothing, error, seed, now);
             }
         }
     }
@@ -393,7 +427,7 @@ impl History {
             (Action::Create { marks, .. }, Report::Created(Outcome::InDoubt(why))) => {
                 self.doubtful(marks, why.clone(), now);
                 let seed = self.seed;
-                self.tries_mut(&marks.template).failed(false, why, seed, now);
+                self.tries_mut(&marks.template).failed(Says::Nothing, why, seed, now);
             }
             // A definite no to a second try says nothing of the first: only who holds the name does.
             (Action::Create { marks, .. }, Report::Created(outcome)) => {
@@ -407,11 +441,11 @@ impl History {
                     Outcome::Refused(refusal) if refusal.kind == RefusalKind::NoImage => {
                         let tries = self.tries_mut(&marks.template);
                         tries.image_provided = false;
-                        tries.failed(true, refusal.words, seed, now);
+                        tries.failed(Says::Failed, refusal.words, seed, now);
                     }
                     other => {
-                        let definite = definite(&other);
-                        self.tries_mut(&marks.template).failed(definite, why(other), seed, now);
+                        let says = says(&other);
+                        self.tries_mut(&marks.template).failed(says, why(other), seed, now);
                     }
                 }
             }
@@ -449,7 +483,7 @@ impl History {
                 }
                 outcome => {
                     let error = format!("the image {image} cannot be had: {}", why(outcome.clone()));
-                    tries.failed(definite(outcome), error, self.seed, now);
+                    tries.failed(says(outcome), error, self.seed, now);
                 }
             }
         }
@@ -489,13 +523,14 @@ impl History {
             // A definite no: the container will not run; it goes, and a new one may try.
             Outcome::Refused(refusal) => {
                 self.seen.entry(id).or_default().start_refused = true;
+                let says = says_of(&refusal);
                 let error = format!("{name} was made but cannot start: {}", refusal.words);
-                self.tries_mut(template).failed(true, error, seed, now);
+                self.tries_mut(template).failed(says, error, seed, now);
             }
             // It may run yet. It stays, and is started again.
             other => {
                 let error = format!("{name} was made; whether it started is not known: {}", why(other));
-                self.tries_mut(template).failed(false, error, seed, now);
+                self.tries_mut(template).failed(Says::Nothing, error, seed, now);
             }
         }
     }
@@ -633,9 +668,21 @@ fn how_it_failed(container: &Container, code: Option<i64>) -> String {
     }
 }
 
-/// A no that is about what was asked for, and not about the state that the engine is in.
-fn definite<T>(outcome: &Outcome<T>) -> bool {
-    matches!(outcome, Outcome::Refused(refusal) if refusal.kind != RefusalKind::NoNode)
+fn says<T>(outcome: &Outcome<T>) -> Says {
+    match outcome {
+        Outcome::Refused(refusal) => says_of(refusal),
+        Outcome::Done(_) | Outcome::NotSent(_) | Outcome::InDoubt(_) => Says::Nothing,
+    }
+}
+
+fn says_of(refusal: &Refusal) -> Says {
+    match refusal.kind {
+        RefusalKind::NoNode => Says::Nothing,
+        RefusalKind::Impossible => Says::Impossible,
+        RefusalKind::NameTaken | RefusalKind::NoImage | RefusalKind::NoPlace | RefusalKind::Other => {
+            Says::Failed
+        }
+    }
 }
 
 fn why<T>(outcome: Outcome<T>) -> String {

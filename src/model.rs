@@ -119,6 +119,8 @@ pub struct Update {
     pub order: Order,
     /// How long a replacement must run (healthy) before it counts as good and the old one goes.
     pub monitor: Duration,
+    /// How long something that can pass must have failed before it is called failed.
+    pub fail_after: Duration,
     /// What happens after too many failures.
     pub failure_action: FailureAction,
     /// The part of replacements that may fail, 0 to 1.
@@ -143,16 +145,10 @@ pub struct Template {
 }
 
 impl Template {
-    /// The period of the container's health check; Docker's default where the object sets none.
-    pub fn check_cycle(&self) -> Duration {
-        const DOCKER_DEFAULT: Duration = Duration::from_secs(30);
-        self.body
-            .healthcheck
-            .as_ref()
-            .and_then(|h| h.interval)
-            .and_then(|nanos| u64::try_from(nanos).ok())
-            .filter(|nanos| *nanos > 0)
-            .map_or(DOCKER_DEFAULT, Duration::from_nanos)
+    /// The period of the container's health check, where the object sets one.
+    pub fn check_cycle(&self) -> Option<Duration> {
+        let nanos = self.body.healthcheck.as_ref()?.interval?;
+        u64::try_from(nanos).ok().filter(|nanos| *nanos > 0).map(Duration::from_nanos)
     }
 
     /// True where the engine itself starts ended containers of it again, some of them only when it starts.
@@ -494,6 +490,8 @@ pub struct Detail {
     pub stop_timeout: Option<Duration>,
     /// The signal that asks it to stop, where its own spec or its image says so.
     pub stop_signal: Option<Signal>,
+    /// The period of its health check, where its own spec or its image says so.
+    pub check_interval: Option<Duration>,
     /// How often the engine has restarted it by its own restart policy since a user or we started it.
     pub restarts: u64,
 }

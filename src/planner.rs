@@ -191,8 +191,9 @@ pub struct Verdict {
     pub reason: String,
     /// When the next try is made, where something failed.
     pub next_retry: Option<Time>,
-    /// It does not seem to work at all: the engine has refused it, or its containers have ended or turned unhealthy,
-    /// [`FAILED_AFTER`](crate::history::FAILED_AFTER) times in a row. It is tried further all the same.
+    /// It does not seem to work at all: it cannot, or the engine has refused it, or its containers have ended or turned
+    /// unhealthy, [`FAILED_AFTER`](crate::history::FAILED_AFTER) times in a row over at least `Update.FailAfter`. It is
+    /// tried further all the same.
     pub failing: bool,
     /// It has converged, and all its containers have been ready for `Update.Monitor`.
     pub proven: bool,

@@ -78,7 +78,9 @@ fn a_submit_that_waits_answers_when_all_of_it_runs() {
 fn what_cannot_work_is_called_failed_and_what_is_not_known_is_not() {
     let daemon = Daemon::simulated();
     let begun = Instant::now();
-    let reply = daemon.client.post("/submit?wait=50s", object("web", "nosuch:1", 3).to_string());
+    let mut none = object("web", "nosuch:1", 3);
+    none["Update"] = json!({"FailAfter": "0s"});
+    let reply = daemon.client.post("/submit?wait=50s", none.to_string());
     assert_eq!(reply.status, 424, "{reply:?}");
     let (detail, _) = reply.problem();
     eprintln!("an image that cannot be had is called a failure after {:?}", begun.elapsed());
@@ -93,6 +95,7 @@ fn what_cannot_work_is_called_failed_and_what_is_not_known_is_not() {
     cannot_start["Cmd"] = json!(["/nope"]);
     let mut nowhere = object("far", "web:1", 1);
     nowhere["Constraints"] = json!(["name==n9"]);
+    nowhere["Update"] = json!({"FailAfter": "0s"});
     let array = json!([object("ok", "web:1", 1), cannot_start, nowhere, endless("slow")]);
     let reply = daemon.client.post("/submit?wait=15s", array.to_string());
     assert_eq!(reply.status, 424, "the worst decides: {reply:?}");

@@ -183,5 +183,5 @@ impl Ran {
 
 /// An object in YAML, one that is believed to have converged as soon as it looks like it.
 fn object(name: &str, image: &str, count: u32) -> String {
-    format!("Name: {name}\nImage: {image}\nCount: {count}\nUpdate: {{Monitor: 100ms}}\n")
+    format!("Name: {name}\nImage: {image}\nCount: {count}\nUpdate: {{Monitor: 100ms, FailAfter: 0s}}\n")
 }

@@ -951,7 +951,8 @@ fn whoever_waits_is_told_what_really_became_of_it() {
     for (flag, monitor, ends) in
         [("--exit=3", "300ms", "exit code 3"), ("--crash-after=1000", "4s", "ended with exit code")]
     {
-        let bad = object_with("web", 3, json!({"Cmd": [flag], "Update": {"Monitor": monitor}}));
+        let bad =
+            object_with("web", 3, json!({"Cmd": [flag], "Update": {"Monitor": monitor, "FailAfter": "0s"}}));
         let begun = Instant::now();
         let (status, outcome, reason) = submit(&bad);
         eprintln!("{flag}: {outcome} after {:?}: {reason}", begun.elapsed());

@@ -209,7 +209,13 @@ impl DockerEngine {
             }
         };
         match self.inspect(new.cluster, &new.marks.container_name()).await {
-            Ok(Holder::Nobody) => Outcome::Refused(Refusal { kind: RefusalKind::Other, words }),
+            Ok(Holder::Nobody) => {
+                let kind = match outcome::is_rejection(&words) {
+                    true => RefusalKind::Impossible,
+                    false => RefusalKind::Other,
+                };
+                Outcome::Refused(Refusal { kind, words })
+            }
             Ok(Holder::Ours(found)) if found.marks == *new.marks => Outcome::Done(found.id.clone()),
             Ok(Holder::Ours(_) | Holder::Foreign) => {
                 Outcome::Refused(Refusal { kind: RefusalKind::NameTaken, words })
@@ -225,6 +231,9 @@ impl DockerEngine {
             Ok((200, body)) if wire::is_object(&body) => Outcome::Done(true),
             Ok((200, _)) => Outcome::InDoubt("its answer about the image cannot be read".to_owned()),
             Ok((404, _)) => Outcome::Done(false),
+            Ok((400, body)) => {
+                Outcome::Refused(Refusal { kind: RefusalKind::Impossible, words: refusal(400, &body) })
+            }
             Ok((status @ 400..=499, body)) => {
                 Outcome::Refused(Refusal { kind: RefusalKind::NoImage, words: refusal(status, &body) })
             }
@@ -467,7 +476,7 @@ impl Engine for DockerEngine {
         match self.has_image(image).await {
             Outcome::Done(true) => Outcome::Done(()),
             Outcome::Done(false) if pull == Pull::Never => Outcome::Refused(Refusal {
-                kind: RefusalKind::NoImage,
+                kind: RefusalKind::Impossible,
                 words: format!("No such image: {image}, and its object says Pull \"never\""),
             }),
             Outcome::Done(false) => self.pull(image).await,
@@ -478,17 +487,17 @@ impl Engine for DockerEngine {
     async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
         if !self.is_swarm() && !new.constraints().is_empty() {
             let words = "a plain Docker Engine is one node and cannot choose by Constraints".to_owned();
-            return Outcome::Refused(Refusal { kind: RefusalKind::NoPlace, words });
+            return Outcome::Refused(Refusal { kind: RefusalKind::Impossible, words });
         }
         let body = match wire::create_body(&new, self.is_swarm()) {
             Ok(body) => body,
             Err(error) => {
                 let words = format!("the create body cannot be written: {error}");
-                return Outcome::Refused(Refusal { kind: RefusalKind::Other, words });
+                return Outcome::Refused(Refusal { kind: RefusalKind::Impossible, words });
             }
         };
         if let Some(words) = self.too_new(new.template) {
-            return Outcome::Refused(Refusal { kind: RefusalKind::Other, words });
+            return Outcome::Refused(Refusal { kind: RefusalKind::Impossible, words });
         }
         match self.resolve(&new.template.body).await {
             Outcome::Done(()) => {}
@@ -542,7 +551,7 @@ impl Engine for DockerEngine {
             (200, Err(error)) => return Outcome::NotSent(format!("its inspect cannot be read: {error}")),
             (status, _) => return Outcome::NotSent(format!("{status}: {}", wire::words(&body))),
         };
-        let refused = |words: String| Outcome::Refused(Refusal { kind: RefusalKind::Other, words });
+        let refused = |words: String| Outcome::Refused(Refusal { kind: RefusalKind::Impossible, words });
         let wanted = match serde_json::to_value(&template.body) {
             Ok(wanted) => wanted,
             Err(error) => return refused(format!("the create body cannot be written: {error}")),

@@ -41,7 +41,10 @@ pub enum RefusalKind {
     NoPlace,
     /// No node is there at present to place anything on: this says nothing of what was asked for.
     NoNode,
-    /// Any other: a spec the engine will not take.
+    /// What was asked for cannot be, however often it is tried: a spec that the engine, its policy or ours rejects, a
+    /// command that the image does not have.
+    Impossible,
+    /// Any other: it may pass.
     Other,
 }
 
@@ -101,14 +104,16 @@ pub fn read(call: Call, reply: Reply) -> Outcome<()> {
         (Call::Create | Call::Pull, 500) if words.contains(NO_NODE) => refused(RefusalKind::NoNode),
         (Call::Create, 500) if scheduler_refused(words) => refused(RefusalKind::NoPlace),
         (Call::Create, 500) if nobody_has_the_image(words) => refused(RefusalKind::Other),
-        (Call::Create, 500) if engine_rejected(words) => refused(RefusalKind::Other),
+        (Call::Create, 500) if engine_rejected(words) => refused(RefusalKind::Impossible),
         (Call::Pull, 404) => refused(RefusalKind::NoImage),
         (Call::Pull, 500) => refused(RefusalKind::NoImage),
         // "removal of container … is already in progress"
         (Call::Remove, 409) => Outcome::InDoubt(sanitize::message(words)),
         // A start that failed has failed: the container is there and does not run. The engine says 500 for a
         // command that is not there, a port that is taken, a mount that fails.
+        (Call::Start, 400 | 500) if cannot_be_executed(words) => refused(RefusalKind::Impossible),
         (Call::Start, 500) if !connection_failed(words) => refused(RefusalKind::Other),
+        (Call::Create | Call::Pull, 400) => refused(RefusalKind::Impossible),
         (_, 400..=499) => refused(RefusalKind::Other),
         _ => Outcome::InDoubt(sanitize::message(&format!("{status}: {words}"))),
     }
@@ -135,9 +140,21 @@ fn nobody_has_the_image(words: &str) -> bool {
         .any(|text| words.contains(text))
 }
 
-/// An engine's message, passed on by a Swarm manager, where the engine rejected the create body before it created anything.
-/// Of a plain engine no list is needed: there a look at the name settles what an error leaves open.
+/// An engine's words where the image has no such command, or one that is not executable. A mount that fails says "no such
+/// file or directory", too, and may be there the next time.
+fn cannot_be_executed(words: &str) -> bool {
+    let why =
+        ["no such file or directory", "executable file not found", "permission denied", "is a directory"];
+    words.contains("exec: ") && why.iter().any(|text| words.contains(text))
+}
+
+/// A message that a Swarm manager passes on, where the engine rejected the create body before it created anything.
 fn engine_rejected(message: &str) -> bool {
+    message.strip_prefix("Error response from daemon: ").is_some_and(is_rejection)
+}
+
+/// Whether an engine's message, without a Swarm manager's words before it, rejects the create body itself.
+pub(super) fn is_rejection(message: &str) -> bool {
     const REJECTIONS: &[&str] = &[
         "invalid volume specification",
         "invalid mode:",
@@ -190,7 +207,6 @@ fn engine_rejected(message: &str) -> bool {
         "invalid IPv6 address",
         "invalid hostname format",
     ];
-    let Some(message) = message.strip_prefix("Error response from daemon: ") else { return false };
     REJECTIONS.iter().any(|text| message.contains(text))
 }
 
@@ -237,6 +253,7 @@ mod tests {
                 RefusalKind::NoImage => "no image",
                 RefusalKind::NoPlace => "no place",
                 RefusalKind::NoNode => "no node",
+                RefusalKind::Impossible => "impossible",
                 RefusalKind::Other => "refused",
             },
             Outcome::NotSent(_) => "not sent",
@@ -287,7 +304,7 @@ mod tests {
     #[test]
     fn the_table() {
         for (call, status, words, meaning) in [
-            (Call::Create, 400, "invalid reference format", "refused"),
+            (Call::Create, 400, "invalid reference format", "impossible"),
             (Call::Create, 404, "No such image: nosuch:1", "no image"),
             (Call::Create, 409, "Conflict: The name nginx.1.1 is already assigned.", "name taken"),
             (
@@ -315,20 +332,46 @@ mod tests {
                 Call::Create,
                 500,
                 "Error response from daemon: invalid volume specification: 'data:/d:rshared': invalid mount config",
-                "refused",
+                "impossible",
             ),
-            (Call::Create, 500, "Error response from daemon: invalid mode: bogus", "refused"),
-            (Call::Create, 500, "Error response from daemon: --storage-opt is not supported", "refused"),
-            (Call::Create, 500, "Error response from daemon: Minimum memory limit allowed is 6MB", "refused"),
-            (Call::Create, 500, "Error response from daemon: invalid port specification: \"abc\"", "refused"),
-            (Call::Create, 500, "Error response from daemon: Invalid signal: BOGUS", "refused"),
+            (Call::Create, 500, "Error response from daemon: invalid mode: bogus", "impossible"),
+            (Call::Create, 500, "Error response from daemon: --storage-opt is not supported", "impossible"),
+            (
+                Call::Create,
+                500,
+                "Error response from daemon: Minimum memory limit allowed is 6MB",
+                "impossible",
+            ),
+            (
+                Call::Create,
+                500,
+                "Error response from daemon: invalid port specification: \"abc\"",
+                "impossible",
+            ),
+            (Call::Create, 500, "Error response from daemon: Invalid signal: BOGUS", "impossible"),
             (Call::Create, 500, "Error response from daemon: context deadline exceeded", "in doubt"),
             (Call::Create, 500, "invalid mode: bogus", "in doubt"),
             (Call::Create, 500, "anything else", "in doubt"),
             (Call::Create, 503, "", "in doubt"),
             (Call::Start, 304, "", "done"),
             (Call::Start, 404, "No such container", "refused"),
-            (Call::Start, 500, "OCI runtime create failed: exec: \"/nope\"", "refused"),
+            (
+                Call::Start,
+                500,
+                "OCI runtime create failed: exec: \"/nope\": stat /nope: no such file or directory",
+                "impossible",
+            ),
+            (Call::Start, 400, "exec: \"nope\": executable file not found in $PATH", "impossible"),
+            (Call::Start, 400, "exec: \"/etc/passwd\": permission denied: unknown", "impossible"),
+            (Call::Start, 500, "error mounting \"/x\": no such file or directory", "refused"),
+            (
+                Call::Start,
+                500,
+                "driver failed programming external connectivity: port is already allocated",
+                "refused",
+            ),
+            (Call::Start, 403, "Address already in use", "refused"),
+            (Call::Start, 404, "network shop not found", "refused"),
             (Call::Start, 500, "Cannot connect to the Docker daemon at tcp://10.99.0.12:2376.", "in doubt"),
             (Call::Start, 500, "error during connect: Post \"https://10.99.0.12:2376/\": EOF", "in doubt"),
             (Call::Stop, 304, "", "done"),

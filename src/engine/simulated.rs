@@ -239,13 +239,14 @@ impl Engine for SimulatedEngine {
         if pull != Pull::Always && self.world().images.contains(image) {
             return Outcome::Done(());
         }
-        let refused = |words| Outcome::Refused(Refusal { kind: RefusalKind::NoImage, words });
+        let refused = |kind, words| Outcome::Refused(Refusal { kind, words });
         if pull == Pull::Never {
-            return refused(format!("No such image: {image}"));
+            return refused(RefusalKind::Impossible, format!("No such image: {image}"));
         }
         sleep(PULL).await;
         if image.starts_with("nosuch") {
-            return refused(format!("manifest for {image} not found: manifest unknown"));
+            let words = format!("manifest for {image} not found: manifest unknown");
+            return refused(RefusalKind::NoImage, words);
         }
         self.world().images.insert(image.to_owned());
         Outcome::Done(())

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Failures, MAX_WINDOW};
+use super::{Failures, MAX_WINDOW, Says};
 use crate::backoff;
 use crate::clock::Time;
 use crate::model::{Template, TemplateHash};
@@ -60,25 +60,25 @@ impl Tries {
     }
 
     /// The template failed as a whole: its image, its spec, the engine.
-    pub(super) fn failed(&mut self, definite: bool, error: String, seed: u64, now: Time) {
+    pub(super) fn failed(&mut self, says: Says, error: String, seed: u64, now: Time) {
         self.window = 1;
         // Steps that were under way together fail together: that is one failure, and one wait.
         if self.whole.count > 0 && now < self.whole.retry_at {
-            self.whole.definite = if definite { self.whole.definite.max(1) } else { 0 };
+            self.whole.join(says, now);
             self.whole.error = error;
             return;
         }
-        self.whole.add(definite);
+        self.whole.add(says, now);
         self.whole.retry_at = now + backoff::after_refusal(self.whole.count, seed);
         self.whole.error = error;
     }
 
-    /// A container of a slot ended or turned unhealthy; `definite` says that this speaks of the template.
+    /// A container of a slot ended or turned unhealthy.
     pub(super) fn slot_failed(
         &mut self,
         slot: u32,
         ran: Duration,
-        definite: bool,
+        says: Says,
         error: String,
         seed: u64,
         now: Time,
@@ -87,7 +87,7 @@ impl Tries {
         if ran >= backoff::STABLE_RUN {
             *failures = Failures::default();
         }
-        failures.add(definite);
+        failures.add(says, now);
         failures.retry_at = now + backoff::after_exit(failures.count, seed ^ u64::from(slot));
         failures.error = error;
         self.window = 1;

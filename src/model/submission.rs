@@ -268,6 +268,7 @@ struct UpdateFields {
     delay: Option<String>,
     order: Option<Order>,
     monitor: Option<String>,
+    fail_after: Option<String>,
     failure_action: Option<FailureAction>,
     max_failure_ratio: Option<f64>,
 }
@@ -286,6 +287,7 @@ fn update(map: &Map<String, Value>, template: &Template) -> Result<Update, Field
         delay: Duration::ZERO,
         order,
         monitor: Duration::from_secs(5),
+        fail_after: Duration::from_secs(10),
         failure_action: FailureAction::Rollback,
         max_failure_ratio: 0.0,
     };
@@ -308,10 +310,13 @@ fn update(map: &Map<String, Value>, template: &Template) -> Result<Update, Field
     if let Some(text) = fields.monitor {
         update.monitor = duration("Update.Monitor", &text)?;
     }
+    if let Some(text) = fields.fail_after {
+        update.fail_after = duration("Update.FailAfter", &text)?;
+    }
     Ok(update)
 }
 
-/// The longest `Delay` or `Monitor`: a day.
+/// The longest `Delay`, `Monitor` or `FailAfter`: a day.
 const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
 fn duration(field: &str, text: &str) -> Result<Duration, FieldError> {
@@ -437,11 +442,25 @@ mod tests {
     }
 
     #[test]
+    fn fail_after_is_ten_seconds_unless_the_object_says_otherwise() {
+        let fail_after = |update: &str| {
+            let text = format!(r#"{{"Name": "x", "Image": "a", "Count": 1, "Update": {update}}}"#);
+            one(&text).map(|spec| spec.update.fail_after)
+        };
+        assert_eq!(fail_after("null").unwrap(), Duration::from_secs(10));
+        assert_eq!(fail_after("{}").unwrap(), Duration::from_secs(10));
+        assert_eq!(fail_after(r#"{"FailAfter": "0s"}"#).unwrap(), Duration::ZERO);
+        assert_eq!(fail_after(r#"{"FailAfter": "1m"}"#).unwrap(), Duration::from_secs(60));
+        let bad = r#"{"Name": "x", "Image": "a", "Count": 1, "Update": {"FailAfter": "soon"}}"#;
+        assert_eq!(field(bad).0, "Update.FailAfter");
+    }
+
+    #[test]
     fn the_hash_covers_what_needs_a_new_container_and_nothing_else() {
         let base = one(r#"{"Name": "x", "Image": "a", "Count": 1, "Env": ["A=1"]}"#).unwrap().template.hash;
         for same in [
             r#"{"Env": ["A=1"], "Count": 7, "Image": "a", "Name": "y", "Tty": null}"#,
-            r#"{"Name": "x", "Image": "a", "Count": 1, "Env": ["A=1"], "History": 3, "Update": {"Delay": "1s"}}"#,
+            r#"{"Name": "x", "Image": "a", "Count": 1, "Env": ["A=1"], "History": 3, "Update": {"Delay": "1s", "FailAfter": "0s"}}"#,
             r#"{"Name": "x", "Image": "a", "Count": 1, "Env": ["A=1"], "OnNodeLost": "hold", "Pull": "always"}"#,
         ] {
             assert_eq!(one(same).unwrap().template.hash, base, "{same}");

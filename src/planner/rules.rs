@@ -24,6 +24,9 @@ const REMOVAL_PATIENCE: Duration = Duration::from_secs(30);
 /// take to stop.
 const STOPS_BEFORE_FORCE: u32 = 3;
 
+/// The period of health checks where neither object nor image says any.
+const DOCKER_CHECK_INTERVAL: Duration = Duration::from_secs(30);
+
 /// Applies all rules.
 pub(super) fn apply(input: Input<'_>) -> Plan {
     let mut planning = Planning::new(input);
@@ -527,7 +530,12 @@ impl<'a> Planning<'a> {
         if self.slots.values().any(settling) {
             return;
         }
-        let cycle = self.input.object.spec.template.check_cycle();
+        let of_spec = self.input.object.spec.template.check_cycle();
+        // What the engine says of the container includes what its image defines.
+        let cycle = |container: &Container| {
+            let own = container.detail.as_ref().and_then(|detail| detail.check_interval);
+            own.or(of_spec).unwrap_or(DOCKER_CHECK_INTERVAL)
+        };
         let mut candidates: Vec<(Time, &'a Container)> = Vec::new();
         for number in self.staying.clone() {
             let Some(current) = self.slots.get(&number).and_then(|s| s.current.first().copied()) else {
@@ -535,7 +543,7 @@ impl<'a> Planning<'a> {
             };
             let since = self.input.history.unhealthy_since(&current.id);
             if let Some(since) = since.filter(|_| !self.spoken_for.contains(&current.id)) {
-                candidates.push((since + cycle, current));
+                candidates.push((since + cycle(current), current));
             }
         }
         candidates.sort_by_key(|(due, container)| (*due, container.marks.slot));
@@ -545,7 +553,7 @@ impl<'a> Planning<'a> {
                     container,
                     format!(
                         "unhealthy for longer than a check cycle of {}",
-                        humantime::format_duration(cycle)
+                        humantime::format_duration(cycle(container))
                     ),
                 );
             } else {

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::engine::{Node, Outcome, Refusal, RefusalKind};
-use crate::history::{Failures, Report};
+use crate::history::Report;
 use crate::model::submission::{self, Submission};
 use crate::model::{Converged, Health, Sight, Signal, Signalled, State};
 use crate::model::{ObjectName, Spec, TemplateHash};
@@ -212,6 +212,7 @@ fn run(world: &str) -> String {
                     |kind| Outcome::Refused(Refusal { kind, words: "the engine's words".to_owned() });
                 let outcome = match *how {
                     "refused" => refused(RefusalKind::Other),
+                    "impossible" => refused(RefusalKind::Impossible),
                     "taken" => refused(RefusalKind::NameTaken),
                     "image" => refused(RefusalKind::NoImage),
                     "node" => refused(RefusalKind::NoNode),
@@ -555,6 +556,28 @@ fn three_refusals_in_a_row_are_called_a_failure() {
 }
 
 #[test]
+fn three_refusals_within_seconds_are_a_hiccup_and_no_failure() {
+    scenario(
+        "object web 2 t1
+         failed create 1.1 refused ago=5
+         failed create 1.1 refused ago=3
+         failed create 1.1 refused",
+        "blocked: 0 of 2 run; the engine's words; failed 3 times in a row
+         look again in 4.2s",
+    );
+}
+
+#[test]
+fn what_cannot_be_is_a_failure_at_once() {
+    scenario(
+        "object web 2 t1
+         failed create 1.1 impossible",
+        "blocked, failing: 0 of 2 run; the engine's words; failed once
+         look again in 1.1s",
+    );
+}
+
+#[test]
 fn an_engine_out_of_reach_is_no_failure_of_the_object() {
     for how in ["unsent", "node"] {
         let last = match how {
@@ -610,7 +633,7 @@ fn containers_of_the_present_spec_that_end_three_times_in_a_row_are_called_a_fai
             now = now + Duration::from_secs(ran);
             history.observe(&object, &at("exited"), now);
         }
-        history.present().slot(1).is_some_and(Failures::failing)
+        history.present().slot(1).is_some_and(|failures| failures.failing(Duration::from_secs(10)))
     };
     assert!(ends("present", 20));
     assert!(!ends("present", 70), "each of them ran for long");

@@ -83,6 +83,7 @@ impl Finding {
 fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
     let Input { object, history, now, containers, under_way, .. } = planning.input;
     let wanted = planning.wanted();
+    let fail_after = object.spec.update.fail_after;
     let so_far = format!("{} of {wanted} run", counts.ready);
     let busy = describe_work(planning, under_way);
 
@@ -118,7 +119,7 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         let phase = if counts.ready == 0 { Phase::Blocked } else { Phase::Degraded };
         let reason = format!("{so_far}; {}; {}", failures.error, tries(failures));
         let found = Finding::new(phase, reason).retried(Some(failures.retry_at));
-        return Finding { failing: failures.failing(), ..found };
+        return Finding { failing: failures.failing(fail_after), ..found };
     }
     let failing = planning
         .missing
@@ -132,7 +133,7 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         let reason = format!("{so_far}; slot {number}: {}; {}", failures.error, tries(failures));
         let found =
             Finding::new(Phase::Degraded, reason).retried(Some(failures.retry_at).filter(|at| *at > now));
-        return Finding { failing: failures.failing(), ..found };
+        return Finding { failing: failures.failing(fail_after), ..found };
     }
     let held = planning.missing.iter().find_map(|number| Some((*number, history.held(*number)?)));
     if let Some((number, until)) = held.filter(|(_, until)| *until > now) {

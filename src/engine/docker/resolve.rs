@@ -87,7 +87,7 @@ pub(super) fn without_node(name: &str) -> &str {
 }
 
 fn refused(words: String) -> Outcome<()> {
-    Outcome::Refused(Refusal { kind: RefusalKind::Other, words })
+    Outcome::Refused(Refusal { kind: RefusalKind::Impossible, words })
 }
 
 /// The networks that a create body names, those apart that every engine has.
@@ -177,10 +177,12 @@ impl DockerEngine {
         };
         let mut exact = there.iter().filter(exactly).peekable();
         if exact.peek().is_none() {
-            return refused(format!(
+            let words = format!(
                 "network {wanted} not found: no network of the endpoint has exactly this name; the beginning of an id is not \
                  taken for one"
-            ));
+            );
+            // Somebody may create it yet.
+            return Outcome::Refused(Refusal { kind: RefusalKind::Other, words });
         }
         match exact.any(|network| network.driver == "host" || without_node(&network.name) == "host") {
             true => refused(format!(

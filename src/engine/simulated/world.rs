@@ -230,7 +230,7 @@ impl World {
         };
         if !thing.startable {
             let words = "exec: \"/nope\": stat /nope: no such file or directory".to_owned();
-            return refused(RefusalKind::Other, words);
+            return refused(RefusalKind::Impossible, words);
         }
         if thing.container.state != State::Running {
             thing.container.state = State::Running;

@@ -101,6 +101,10 @@ fn own() -> Map<String, Value> {
                         "description": "start-first by default, stop-first where a host port is fixed.",
                     },
                     "Monitor": duration("How long a new container has to run before the old one goes; 5s by default."),
+                    "FailAfter": duration(
+                        "How long what can pass must have failed, at least three times in a row, before the object is called \
+                         failed; 10s by default. What cannot pass, such as a command that the image does not have, fails at once.",
+                    ),
                     "FailureAction": {
                         "type": "string", "enum": ["rollback", "pause", "continue"], "default": "rollback",
                         "description": "What happens after too many failures.",

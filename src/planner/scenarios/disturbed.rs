@@ -191,9 +191,9 @@ fn what_the_engine_restarts_by_itself_has_failed_and_is_not_converged_in_between
     };
     history.observe(&object, &[], NOW);
     for restarts in 0..=3 {
-        history.observe(&object, &[run(restarts)], NOW + Duration::from_secs(restarts));
+        history.observe(&object, &[run(restarts)], NOW + Duration::from_secs(5 * restarts));
     }
-    let now = NOW + Duration::from_secs(3);
+    let now = NOW + Duration::from_secs(15);
     let verdict = look(&object, &[run(3)], &history, now).verdict;
     assert_eq!((verdict.phase, verdict.failing), (Phase::Degraded, true));
     assert_eq!(
@@ -204,6 +204,19 @@ fn what_the_engine_restarts_by_itself_has_failed_and_is_not_converged_in_between
     let later = now + backoff::STABLE_RUN;
     history.observe(&object, &[run(3)], later);
     assert_eq!(look(&object, &[run(3)], &history, later).verdict.phase, Phase::Converged);
+}
+
+#[test]
+fn the_check_cycle_is_the_containers_own_which_its_image_may_define() {
+    let object = object("t1", "t1");
+    let mut history = History::new(1);
+    let detail = Some(Detail { check_interval: Some(Duration::from_secs(2)), ..Detail::default() });
+    let world = [Arc::new(Container { detail, ..container("web.1.1 t1 running unhealthy") })];
+    history.observe(&object, &world, NOW);
+    let removed =
+        |at| look(&object, &world, &history, at).steps.iter().any(|s| s.cause.ends_with("cycle of 2s"));
+    assert!(!removed(NOW + Duration::from_secs(1)));
+    assert!(removed(NOW + Duration::from_secs(2)));
 }
 
 #[test]
@@ -248,7 +261,7 @@ fn containers_that_vanish_soon_after_their_start_are_not_made_without_end() {
         history.observe(&object, &[], NOW);
     }
     let failures = history.present().slot(1).unwrap();
-    assert_eq!((failures.count, failures.failing()), (3, false));
+    assert_eq!((failures.count, failures.failing(Duration::ZERO)), (3, false));
     assert!(failures.retry_at > NOW);
 }
 

@@ -180,7 +180,8 @@ pub(in crate::engine::docker) fn read_inspected(
     let wanted = |name: &str| matches!(name, "Id" | "Name" | "Created" | "Config" | "State" | "RestartCount");
     let unreadable = |what: &str| format!("its answer to an inspect cannot be read: {what}");
     let found = Json::new(&answer).fields(wanted).ok_or_else(|| unreadable("it is no object"))?;
-    let wanted = |name: &str| matches!(name, "Labels" | "Image" | "StopTimeout" | "StopSignal");
+    let wanted =
+        |name: &str| matches!(name, "Labels" | "Image" | "StopTimeout" | "StopSignal" | "Healthcheck");
     let config = found.get("Config").and_then(|config| config.fields(wanted));
     let config = config.ok_or_else(|| unreadable("it has no Config"))?;
     let labels = config.get("Labels").and_then(read_labels).unwrap_or_default();
@@ -199,6 +200,8 @@ pub(in crate::engine::docker) fn read_inspected(
     let stop_signal = config.text("StopSignal", NAME_MAX_BYTES).and_then(|signal| Signal::parse(&signal));
     let restarts = found.get("RestartCount").and_then(Json::integer).and_then(|n| u64::try_from(n).ok());
     let stop_timeout = config.get("StopTimeout").and_then(Json::integer).and_then(|s| u64::try_from(s).ok());
+    let check = config.get("Healthcheck").and_then(|check| check.fields(|name| name == "Interval"));
+    let check_interval = check.and_then(|check| u64::try_from(check.get("Interval")?.integer()?).ok());
     Ok(Some(Container {
         id,
         name: found.text("Name", PATH_MAX_BYTES).unwrap_or_default().trim_start_matches('/').to_owned(),
@@ -220,6 +223,7 @@ pub(in crate::engine::docker) fn read_inspected(
         detail: Some(Detail {
             stop_timeout: stop_timeout.map(|s| Duration::from_secs(s.min(STOP_TIMEOUT_MAX))),
             stop_signal,
+            check_interval: check_interval.filter(|nanos| *nanos > 0).map(Duration::from_nanos),
             restarts: restarts.unwrap_or_default(),
             ..state.as_ref().map(read_detail).unwrap_or_default()
         }),
