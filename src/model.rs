@@ -19,6 +19,7 @@ use crate::clock::Time;
 mod image_reference;
 mod limits;
 mod manager_id;
+mod neutral;
 mod signal;
 pub mod strict;
 pub mod submission;

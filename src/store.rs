@@ -352,7 +352,8 @@ fn put(
     at: Time,
 ) -> (Arc<Object>, Effect) {
     let live = known.filter(|o| o.deleted.is_none());
-    if let Some(object) = live.filter(|o| o.spec.submitted == spec.submitted) {
+    let spec = known.and_then(|object| reworded(object, &spec)).unwrap_or(spec);
+    if let Some(object) = live.filter(|o| says_the_same(&o.spec, &spec)) {
         return (object.clone(), Effect::Unchanged);
     }
     let revisions = known.map(|o| o.revisions.clone()).unwrap_or_default();
@@ -363,6 +364,26 @@ fn put(
     object.remember(Revision { generation, at, by: by.clone(), rolled_back_to, submitted });
     let effect = if live.is_some() { Effect::Updated } else { Effect::Created };
     (Arc::new(object), effect)
+}
+
+/// A spec in the words of the newest known one that asks for the same containers: what only states a default keeps the
+/// containers that there are.
+fn reworded(object: &Object, spec: &Spec) -> Option<Spec> {
+    let present = [&object.spec.submitted].into_iter();
+    let converged = object.converged.iter().filter_map(|c| c.spec.as_ref()).map(|spec| &spec.submitted);
+    let past = object.revisions.iter().rev().map(|revision| &revision.submitted);
+    let stored =
+        present.chain(converged).chain(past).find(|s| submission::same_template(s, &spec.submitted))?;
+    submission::in_the_words_of(spec, stored)
+}
+
+/// Whether two specs ask for the same, also where one states a default that the other leaves out.
+fn says_the_same(one: &Spec, other: &Spec) -> bool {
+    let Spec { name, count, template, update, on_node_lost, pull, history, submitted } = one;
+    *submitted == other.submitted
+        || (template.hash == other.template.hash
+            && (name, count, update) == (&other.name, &other.count, &other.update)
+            && (on_node_lost, pull, history) == (&other.on_node_lost, &other.pull, &other.history))
 }
 
 /// An earlier spec of an object, and its generation.

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::image_reference;
 use super::limits;
+use super::neutral;
 use super::strict::{self, FieldError, Item, shown};
 use super::{
     Constraint, FailureAction, MAX_COUNT, ObjectName, OnNodeLost, Order, Pull, Spec, Template, TemplateHash,
@@ -349,6 +350,21 @@ fn template_part(canonical: &Value) -> Value {
         .map(|(name, v)| (name.clone(), v.clone()))
         .collect::<Map<_, _>>()
         .into()
+}
+
+/// Whether two canonical objects ask for the same containers, however they write it.
+pub fn same_template(one: &Value, other: &Value) -> bool {
+    let (one, other) = (template_part(one), template_part(other));
+    one == other || neutral::meaning(&one) == neutral::meaning(&other)
+}
+
+/// Writes a spec in the words of `stored`, which asks for the same containers, so that theirs is its hash, too.
+/// `None` where `stored` cannot be read any more.
+pub fn in_the_words_of(spec: &Spec, stored: &Value) -> Option<Spec> {
+    let own = spec.submitted.as_object()?.iter().filter(|(name, _)| NOT_IN_TEMPLATE.contains(&name.as_str()));
+    let mut words = template_part(stored);
+    words.as_object_mut()?.extend(own.map(|(name, value)| (name.clone(), value.clone())));
+    object(&words).ok()
 }
 
 #[cfg(test)]

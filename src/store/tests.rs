@@ -219,3 +219,44 @@ fn the_whole_state_is_bounded_in_bytes_and_can_always_get_smaller() {
     assert_eq!(step(&before, delete("web")).1, Effect::Deleted);
     assert_eq!(step(&before, put("db", 1)).1, Effect::Unchanged);
 }
+
+fn written(more: &str) -> Change {
+    let text = format!(r#"{{"Name": "web", "Image": "a"{more}}}"#);
+    match submission::read(text.as_bytes()).unwrap() {
+        Submission::One(spec) => Change::Put(spec),
+        Submission::Many(_) => unreachable!(),
+    }
+}
+
+#[test]
+fn a_stated_default_is_no_change_in_either_direction() {
+    let plain = r#", "Count": 1"#;
+    let stated = r#", "Count": 1, "Env": [], "Tty": false, "History": 1, "Constraints": [],
+        "HostConfig": {"Privileged": false, "RestartPolicy": {"Name": "no"}}"#;
+    for (first, second) in [(plain, stated), (stated, plain)] {
+        let before = world([written(first)]);
+        let (after, effect, generation) = step(&before, written(second));
+        assert_eq!((effect, generation), (Effect::Unchanged, 1), "{second}");
+        assert_eq!(after.objects, before.objects);
+    }
+    let other = r#", "Count": 1, "Entrypoint": []"#;
+    assert_eq!(step(&world([written(plain)]), written(other)).1, Effect::Updated);
+}
+
+#[test]
+fn what_states_a_default_and_scales_keeps_the_hash_of_what_runs() {
+    let hash = |world: &Desired| world.objects[&name("web")].spec.template.hash.clone();
+    let first = world([written(r#", "Count": 1"#)]);
+    let (scaled, effect, _) = step(&first, written(r#", "Count": 2, "Labels": {}"#));
+    assert_eq!((effect, scaled.objects[&name("web")].spec.count), (Effect::Updated, 2));
+    assert_eq!(hash(&scaled), hash(&first));
+    // What is stored reads back with the same hash, by this version and by earlier ones.
+    let stored = &scaled.objects[&name("web")].spec;
+    assert_eq!(submission::object(&stored.submitted).unwrap(), *stored);
+    // The containers of an earlier spec are found again, too, also over a deletion.
+    let other = after(&first, written(r#", "Count": 1, "Env": ["A=1"]"#));
+    assert_ne!(hash(&other), hash(&first));
+    assert_eq!(hash(&after(&other, written(r#", "Count": 1, "HostConfig": {}"#))), hash(&first));
+    let gone = after(&first, delete("web"));
+    assert_eq!(hash(&after(&gone, written(r#", "Count": 1, "Tty": false"#))), hash(&first));
+}
