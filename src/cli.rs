@@ -19,6 +19,7 @@ use crate::model::ObjectName;
 mod backup;
 mod connection;
 mod delete;
+mod environment;
 mod events;
 mod flags;
 mod follow;
@@ -134,6 +135,7 @@ fn read() -> Result<CommandLine, ExitCode> {
     if command.find_subcommand(&first).is_some() {
         command = command.mut_args(|arg| arg.env(None::<&str>));
     }
+    let command = environment::without_empty(command);
     let read = command.try_get_matches().and_then(|matches| CommandLine::from_arg_matches(&matches));
     read.map_err(|error| {
         // A standard error that cannot be written to leaves nobody to tell.

@@ -233,3 +233,45 @@ fn the_healthcheck_subcommand_tells_a_well_daemon_from_none() {
     assert_eq!(output.status.code(), Some(1), "Docker's word for unhealthy is 1: {}", text(&output.stderr));
     assert!(text(&output.stderr).contains(&free), "{}", text(&output.stderr));
 }
+
+/// The environment variables that a help text names.
+fn variables(help: &[&str]) -> Vec<String> {
+    let said = text(&run(program().args(help)).stdout);
+    let words = said.split(|c: char| !c.is_ascii_uppercase() && c != '_');
+    let named = words.filter(|word| ["SCSM_", "DOCKER_"].iter().any(|start| word.starts_with(start)));
+    let mut named: Vec<String> = named.map(str::to_owned).collect();
+    named.sort();
+    named.dedup();
+    named
+}
+
+#[test]
+fn a_variable_that_is_set_to_nothing_counts_as_unset() {
+    let daemon_reads = variables(&["--help"]);
+    for expected in
+        ["SCSM_DATA_DIR", "SCSM_TLSCERT", "SCSM_ALLOW_PLAIN_ENGINE", "SCSM_PARALLEL", "DOCKER_HOST"]
+    {
+        assert!(daemon_reads.iter().any(|name| name == expected), "{expected} is not among {daemon_reads:?}");
+    }
+    let others = ["SCSM_LOG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "XDG_STATE_HOME", "XDG_DATA_HOME"];
+    let all = daemon_reads.iter().map(String::as_str).chain(others);
+    let setup = all.fold(Setup::new(), |setup, name| setup.env(name, ""));
+    let daemon = setup.flag("--swarm-manager=simulated://2").start();
+    assert_eq!(daemon.client.get("/status").status, 200);
+    assert!(
+        daemon.log().contains("the engine is simulated"),
+        "an empty SCSM_LOG is no filter: {}",
+        daemon.log()
+    );
+
+    let client_reads = variables(&["status", "--help"]);
+    assert!(client_reads.iter().any(|name| name == "SCSM_CERT_PATH"), "{client_reads:?}");
+    let certificates = daemon.made();
+    let mut status = program();
+    client_reads.iter().map(String::as_str).chain(others).for_each(|name| drop(status.env(name, "")));
+    status
+        .args(["status", "--addr", daemon.url.trim_start_matches("https://"), "--cert-path"])
+        .arg(certificates.directory());
+    let output = run(&mut status);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}

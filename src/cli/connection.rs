@@ -9,7 +9,8 @@ use anyhow::Context;
 use clap::Args;
 
 use super::complain;
-use super::flags::{default_data_dir, variable};
+use super::environment::variable;
+use super::flags::default_data_dir;
 use super::output::OutputError;
 use crate::certificates::{Files, Identity};
 use crate::client::{Address, ClientError, Daemon};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::environment::variable;
 use crate::certificates::Files;
 use crate::engine::Endpoint;
 use crate::model::{ManagerId, ObjectName};
@@ -220,11 +221,6 @@ fn all_or_none(given: [(&str, Option<PathBuf>); 3]) -> Result<Option<Files>, Str
             missing.join(" and ")
         )),
     }
-}
-
-/// A variable of the environment that is set to something.
-pub(super) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Where state is kept where `--data-dir` does not say.

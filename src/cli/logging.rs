@@ -18,6 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, registry};
 
 use super::LogFormat;
+use super::environment::variable;
 use crate::sanitize;
 
 /// The variable that says what is logged.
@@ -29,7 +30,8 @@ const VALUE_MAX_BYTES: usize = 8 * 1024;
 pub(super) fn to_stderr(format: Option<LogFormat>) {
     let terminal = io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
-    let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = variable(VARIABLE).and_then(|directives| EnvFilter::try_new(directives).ok());
+    let filter = filter.unwrap_or_else(|| EnvFilter::new("info"));
     subscriber(format, filter, terminal, io::stderr).init();
 }
 
