@@ -14,6 +14,7 @@ use bollard::models::{
 use crate::model::{Constraint, LABEL_PREFIX};
 
 mod log_options;
+mod tmpfs;
 pub(crate) mod volumes;
 
 /// A field that is refused, and the rule that refuses it.
@@ -59,7 +60,13 @@ const DEVICE_LIMITS: Rule = Rule {
 const LOG_OPTIONS: Rule = Rule {
     name: "no-log-destinations",
     why: "the engine itself, as root, opens the files and connects to the addresses that logging options name; allowed \
-          are the drivers json-file, local, journald and none, and the options that concern only their own log",
+          are the drivers json-file, local, journald and none, and the options that concern only their own log (a tag may name \
+          fields such as {{.Name}})",
+};
+const TMPFS_OPTIONS: Rule = Rule {
+    name: "no-mount-options",
+    why: "other mount options act on what is mounted at the path already, such as the node's /sys; allowed are size, mode, uid, \
+          gid, nr_inodes, nr_blocks, ro, rw and the options for exec, suid, dev, sync and access times",
 };
 const LABELS: Rule =
     Rule { name: "no-reserved-labels", why: "labels with this prefix belong to Docker or to this manager" };
@@ -304,7 +311,7 @@ fn host_config(config: &HostConfig) -> Result<(), Refusal> {
         extra_hosts: _,
         publish_all_ports: _,
         readonly_rootfs: _,
-        tmpfs: _,
+        tmpfs,
         shm_size: _,
         cpu_realtime_runtime: _,
         cpu_realtime_period: _,
@@ -330,6 +337,9 @@ fn host_config(config: &HostConfig) -> Result<(), Refusal> {
     }
     for (i, mount) in mounts.iter().flatten().enumerate() {
         self::mount(&format!("HostConfig.Mounts[{i}]"), mount)?;
+    }
+    for options in tmpfs.iter().flatten().map(|(_, options)| options) {
+        unless(self::tmpfs::allowed(options), "HostConfig.Tmpfs", &TMPFS_OPTIONS)?;
     }
     unless(
         matches!(volume_driver.as_deref(), None | Some("" | "local")),
@@ -428,13 +438,10 @@ fn mount(field: &str, mount: &Mount) -> Result<(), Refusal> {
             volume_labels.iter().flatten().map(|(name, _)| name),
         )?;
     }
-    if let Some(MountTmpfsOptions {
-        // Flags of a file system in memory, which the engine checks against a list.
-        size_bytes: _,
-        mode: _,
-        options: _,
-    }) = tmpfs_options
-    {}
+    if let Some(MountTmpfsOptions { size_bytes: _, mode: _, options }) = tmpfs_options {
+        let allowed = options.iter().flatten().all(|option| tmpfs::allowed(&option.join("=")));
+        unless(allowed, &format!("{field}.TmpfsOptions.Options"), &TMPFS_OPTIONS)?;
+    }
     let source = source.as_deref().unwrap_or_default();
     unless(source.is_empty() || volumes::is_a_name(source), &format!("{field}.Source"), &HOST_PATHS)
 }
@@ -537,6 +544,22 @@ mod tests {
                     "Options": {"type": "none", "o": "bind", "device": "/"}}}}]"#,
                 "Mounts[0].VolumeOptions.DriverConfig",
                 "no-host-paths",
+            ),
+            (r#""Tmpfs": {"/sys/": "remount,rw"}"#, "Tmpfs", "no-mount-options"),
+            (
+                r#""Binds": ["data:/v:ro"], "Tmpfs": {"/tmp": "", "/v/": "rw,remount"}"#,
+                "Tmpfs",
+                "no-mount-options",
+            ),
+            (
+                r#""Mounts": [{"Type": "tmpfs", "Target": "/sys/", "TmpfsOptions": {"Options": [["noexec"], ["remount"]]}}]"#,
+                "Mounts[0].TmpfsOptions.Options",
+                "no-mount-options",
+            ),
+            (
+                r#""LogConfig": {"Type": "json-file", "Config": {"tag": "{{pad \"x\" 30000000 1}}"}}"#,
+                "LogConfig.Config.tag",
+                "no-log-destinations",
             ),
             (r#""VolumeDriver": "evil""#, "VolumeDriver", "no-host-paths"),
             (r#""VolumesFrom": ["db"]"#, "VolumesFrom", "no-host-paths"),

@@ -268,7 +268,7 @@ fn a_variable_that_is_set_to_nothing_counts_as_unset() {
     assert!(client_reads.iter().any(|name| name == "SCSM_CERT_PATH"), "{client_reads:?}");
     let certificates = daemon.made();
     let mut status = program();
-    client_reads.iter().map(String::as_str).chain(others).for_each(|name| drop(status.env(name, "")));
+    status.envs(client_reads.iter().map(String::as_str).chain(others).map(|name| (name, "")));
     status
         .args(["status", "--addr", daemon.url.trim_start_matches("https://"), "--cert-path"])
         .arg(certificates.directory());

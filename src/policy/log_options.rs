@@ -17,10 +17,28 @@ pub(super) fn allowed(name: &str, value: &str) -> bool {
         // -1 stands for no limit, as where nothing is said.
         "max-size" => value == "-1" || bytes(value).is_some_and(|size| size >= SIZE_MIN_BYTES),
         // What of the container is written beside its output.
-        "labels" | "labels-regex" | "env" | "env-regex" | "tag" => true,
+        "labels" | "labels-regex" | "env" | "env-regex" => true,
+        "tag" => is_plain(value),
         "max-buffer-size" => bytes(value).is_some_and(|size| size <= BUFFER_MAX_BYTES),
         _ => false,
     }
+}
+
+/// What a tag may name of the container.
+const TAG_FIELDS: [&str; 7] = ["ID", "FullID", "Name", "ImageID", "ImageFullID", "ImageName", "DaemonName"];
+
+/// Whether a tag only names fields. It is a template that the engine executes for the container, and with a function such as
+/// `pad` a few characters of it stand for as much text as one likes in front of each line.
+fn is_plain(tag: &str) -> bool {
+    let mut rest = tag;
+    while let Some((_, template)) = rest.split_once("{{") {
+        let Some((expression, after)) = template.split_once("}}") else { return false };
+        if !expression.trim().strip_prefix('.').is_some_and(|field| TAG_FIELDS.contains(&field)) {
+            return false;
+        }
+        rest = after;
+    }
+    true
 }
 
 /// A size as Docker writes it: `64`, `512k`, `1.5m`, `4MB`, `4MiB`.
@@ -80,6 +98,28 @@ mod tests {
         }
         assert!(allowed("max-buffer-size", "4m"));
         assert!(!allowed("max-buffer-size", "1g"));
+    }
+
+    #[test]
+    fn a_tag_names_fields_and_calls_nothing() {
+        for good in ["", "web", "{{.Name}}", "{{.ImageName}}/{{ .ID }}", "a}}b"] {
+            assert!(allowed("tag", good), "{good}");
+        }
+        for bad in [
+            "{{pad \"x\" 30000000 1}}",
+            "{{.Name}}{{printf \"%9999999d\" 1}}",
+            "{{",
+            "{{.Name",
+            "{{.}}",
+            "{{- .Name}}",
+            "{{.Name | len}}",
+            "{{.ExtraAttributes nil}}",
+            "{{define \"x\"}}",
+            "{{{.Name}}}",
+            "{{.ContainerEnv}}",
+        ] {
+            assert!(!allowed("tag", bad), "{bad}");
+        }
     }
 
     #[test]
