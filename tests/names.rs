@@ -186,7 +186,7 @@ async fn an_error_that_a_plain_engine_answers_is_a_definite_no_where_nothing_was
     standin.bring_image("app:1");
     (1..=10).for_each(|nth| standin.fault(Call::Create, nth, Fault::Error500));
     let manager = Manager::start(&standin);
-    manager.submit(web(json!({}))).await;
+    manager.submit(web(json!({"Update": {"FailAfter": "0s"}}))).await;
     refused(&standin, &manager, "out of order").await;
     assert!(standin.called(Call::Create) <= 3, "{} creates", standin.called(Call::Create));
 }
