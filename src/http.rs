@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use axum::body::HttpBody;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::Method;
+use axum::extract::{DefaultBodyLimit, MatchedPath, RawQuery, Request, State};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 
 use crate::feed::Feed;
 use crate::metrics::{Exposition, Route};
+use crate::model::strict;
 use crate::observed::Cache;
 use crate::status::Sources;
 use crate::store::Store;
@@ -55,6 +56,7 @@ use fair_share::{FairShare, Permit};
 use openapi::Document;
 use peer::Peer;
 use problem::Problem;
+use query::Query;
 use request_check::ServedNames;
 
 /// The largest request body, in bytes: room for some thousand objects.
@@ -144,9 +146,20 @@ pub fn document() -> Vec<u8> {
 }
 
 /// This list
-#[utoipa::path(get, path = "/", responses((status = 200, description = "All requests, a line each.", body = String)))]
-async fn index(Extension(document): Extension<Arc<Document>>) -> String {
-    format!("swarm-cluster-state-manager {}\n\n{}", env!("CARGO_PKG_VERSION"), document.index())
+#[utoipa::path(
+    get,
+    path = "/",
+    responses(
+        (status = 200, description = "All requests, a line each.", body = String),
+        (status = 400, description = "A query parameter is not known."),
+    )
+)]
+async fn index(
+    Extension(document): Extension<Arc<Document>>,
+    RawQuery(query): RawQuery,
+) -> Result<String, Problem> {
+    Query::read(query.as_deref(), &[])?;
+    Ok(format!("swarm-cluster-state-manager {}\n\n{}", env!("CARGO_PKG_VERSION"), document.index()))
 }
 
 async fn wrong_method(
@@ -193,10 +206,35 @@ async fn only_valid_requests(
     if let Err(problem) = request_check::check(&head, &names) {
         return problem.into_response();
     }
-    if usize::try_from(body.size_hint().lower()).is_ok_and(|length| length <= BODY_MAX_BYTES) {
+    let length = body.size_hint().lower();
+    let has_body = length > 0 || head.headers.contains_key(header::TRANSFER_ENCODING);
+    if has_body && takes_no_body(&head.method, head.uri.path()) {
+        return no_body(&head.method, head.uri.path()).into_response();
+    }
+    if usize::try_from(length).is_ok_and(|length| length <= BODY_MAX_BYTES) {
         return next.run(Request::from_parts(head, body)).await;
     }
     submit::too_large().into_response()
+}
+
+/// Whether a request of this kind has its parameters in the query alone. What is no request at all is a 405 or a 404.
+fn takes_no_body(method: &Method, path: &str) -> bool {
+    let rollback = path.ends_with("/rollback");
+    match *method {
+        Method::GET | Method::HEAD => path != "/submit" && !rollback,
+        Method::DELETE => path.strip_prefix("/objects/").is_some_and(|name| !name.contains('/')),
+        Method::POST => rollback,
+        _ => false,
+    }
+}
+
+/// A body could mean something that is not done: only a submit has one.
+fn no_body(method: &Method, path: &str) -> Problem {
+    let detail = format!(
+        "{method} {} takes no body, and was given one; parameters go behind the '?', such as ?wait=60s; nothing was done",
+        strict::shown(path)
+    );
+    Problem::new(StatusCode::BAD_REQUEST, "Body not taken", detail)
 }
 
 /// Writes down which route a request takes, for the one who counts it: a path may be anything, a route may not.

@@ -16,6 +16,8 @@ use utoipa::ToSchema;
 
 use crate::clock::Time;
 
+mod foreign;
+mod forms;
 mod image_reference;
 mod limits;
 mod manager_id;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
-    MountTmpfsOptions, MountType, MountVolumeOptions, NetworkingConfig,
+    MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig,
 };
 
 use crate::model::{Constraint, LABEL_PREFIX};
@@ -432,7 +432,12 @@ fn mount(field: &str, mount: &Mount) -> Result<(), Refusal> {
     }) = volume_options
     {
         // A local volume with `o=bind,device=/` is a bind mount by another name.
-        unless(driver_config.is_none(), &format!("{field}.VolumeOptions.DriverConfig"), &HOST_PATHS)?;
+        let empty = MountVolumeOptionsDriverConfig::default();
+        unless(
+            driver_config.as_ref().is_none_or(|c| *c == empty),
+            &format!("{field}.VolumeOptions.DriverConfig"),
+            &HOST_PATHS,
+        )?;
         labels(
             &format!("{field}.VolumeOptions.Labels"),
             volume_labels.iter().flatten().map(|(name, _)| name),
@@ -660,6 +665,7 @@ mod tests {
             r#""Binds": ["site.example.com_data:/data:ro"]"#,
             r#""LogConfig": {"Config": {"max-size": "1m", "max-file": "3", "mode": "non-blocking", "max-buffer-size": "4m"}}"#,
             r#""LogConfig": {"Type": "journald", "Config": {"tag": "web", "labels": "a", "env": "B"}}"#,
+            r#""Mounts": [{"Type": "volume", "Source": "data", "Target": "/d", "VolumeOptions": {"DriverConfig": {}}}]"#,
             r#""BlkioWeight": 300, "BlkioDeviceReadBps": []"#,
             r#""NetworkMode": "db""#,
             r#""NetworkMode": "backend", "IpcMode": "private", "PortBindings": {"80/tcp": [{"HostPort": "8080"}]}"#,

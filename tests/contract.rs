@@ -270,6 +270,44 @@ fn bad_input_is_refused_by_field_value_and_what_is_allowed_and_changes_nothing()
 }
 
 #[test]
+fn what_a_request_does_not_take_is_refused_and_not_ignored() {
+    let daemon = Daemon::simulated();
+    daemon.client.submit(&object("web", 1));
+    daemon.client.submit(&object("web", 2));
+    for path in
+        ["/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/status", "/objects", "/plan", "/backup"]
+    {
+        let reply = daemon.client.get(&format!("{path}?bogus=1"));
+        assert_eq!(reply.status, 400, "{path}: {reply:?}");
+        assert!(reply.problem().0.contains("bogus"), "{path}: {reply:?}");
+    }
+    let chunked = ["--header", "Transfer-Encoding: chunked"];
+    for (method, path) in [("GET", "/status"), ("DELETE", "/objects/web"), ("POST", "/objects/web/rollback")]
+    {
+        for more in [&[] as &[&str], &chunked] {
+            let arguments = [&["--request", method, "--data-binary", "@-"], more].concat();
+            let reply = daemon.client.request(path, &arguments, br#"{"to": 1}"#);
+            assert_eq!(reply.status, 400, "{method} {path} {more:?}: {reply:?}");
+            assert!(reply.problem().0.contains("takes no body"), "{reply:?}");
+        }
+    }
+    let of = |file: &str, arguments: &[&str]| {
+        let arguments = [arguments, &["--data-binary", "@-"]].concat();
+        daemon.client.request("/submit", &arguments, file.as_bytes())
+    };
+    let form = of("--x", &["--header", "Content-Type: multipart/form-data; boundary=x"]);
+    assert_eq!(form.status, 415, "{form:?}");
+    assert!(form.problem().0.contains("Content-Type") && form.problem().0.contains("-d @FILE"), "{form:?}");
+    for encoded in ["%7B%22Name%22%3A%22x%22%7D", "%5b%7b%7d%5d"] {
+        let reply = of(encoded, &[]);
+        assert!(reply.status == 400 && reply.problem().0.contains("--data-urlencode"), "{reply:?}");
+    }
+    let marked = of(&format!("\u{feff}{}", object("marked", 1)), &[]);
+    assert_eq!(marked.status, 201, "{marked:?}");
+    assert_eq!(daemon.object("web")["Generation"], 2, "nothing of it was done");
+}
+
+#[test]
 fn wrong_methods_and_paths_are_told_what_there_is() {
     let daemon = Daemon::simulated();
     daemon.client.submit(&object("web", 1));

@@ -1,11 +1,12 @@
 //! `/healthz` and `/readyz`: for health checks and load balancers.
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::Api;
 use super::problem::Problem;
+use super::query::Query;
 use crate::planner::Evidence;
 
 /// Whether it is alive
@@ -17,10 +18,14 @@ use crate::planner::Evidence;
     path = "/healthz",
     responses(
         (status = 200, description = "Alive.", body = String),
+        (status = 400, description = "A query parameter is not known."),
         (status = 503, description = "The loop has not turned for some time."),
     )
 )]
-pub(super) async fn healthz(State(api): State<Api>) -> Response {
+pub(super) async fn healthz(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
+    if let Err(problem) = Query::read(query.as_deref(), &[]) {
+        return problem.into_response();
+    }
     match api.sources.pulse.stalled(api.sources.clock.now()) {
         None => (StatusCode::OK, "ok\n").into_response(),
         Some(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Stalled", why).into_response(),
@@ -35,10 +40,14 @@ pub(super) async fn healthz(State(api): State<Api>) -> Response {
     path = "/readyz",
     responses(
         (status = 200, description = "Ready.", body = String),
+        (status = 400, description = "A query parameter is not known."),
         (status = 503, description = "No complete list was seen yet, or the state cannot be written; the detail says what is waited for."),
     )
 )]
-pub(super) async fn readyz(State(api): State<Api>) -> Response {
+pub(super) async fn readyz(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
+    if let Err(problem) = Query::read(query.as_deref(), &[]) {
+        return problem.into_response();
+    }
     if let Some(why) = api.store.trouble() {
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", why).into_response();
     }

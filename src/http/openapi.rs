@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Bytes;
+use axum::extract::RawQuery;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
@@ -18,6 +19,7 @@ use utoipa::openapi::security::SecurityScheme;
 use super::events::Missed;
 use super::plan::Rehearsed;
 use super::problem::{PROBLEM, Problem};
+use super::query::Query;
 use super::stream::Ended;
 use super::wait::Settled;
 use crate::journal::Event;
@@ -226,10 +228,17 @@ fn without_nulls(schema: &mut Value) {
 #[utoipa::path(
     get,
     path = "/openapi.json",
-    responses((status = 200, description = "OpenAPI 3.1.", body = Value, content_type = "application/json"))
+    responses(
+        (status = 200, description = "OpenAPI 3.1.", body = Value, content_type = "application/json"),
+        (status = 400, description = "A query parameter is not known."),
+    )
 )]
-pub(super) async fn openapi(Extension(document): Extension<Arc<Document>>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], document.json()).into_response()
+pub(super) async fn openapi(
+    Extension(document): Extension<Arc<Document>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    Query::read(query.as_deref(), &[])?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], document.json()).into_response())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 
 use super::problem::Problem;
 use crate::model::strict::{did_you_mean, shown};
+use crate::model::submission::seconds_or_duration;
 
 /// The most bytes of a query: the longest that means anything has some hundred.
 const QUERY_MAX_BYTES: usize = 4 * 1024;
@@ -58,7 +59,7 @@ impl Query {
     /// A duration such as `60s`, more than nothing and up to `most`.
     pub(super) fn duration(&self, name: &str, most: Duration) -> Result<Option<Duration>, Problem> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let parsed = humantime::parse_duration(text).ok();
+        let parsed = seconds_or_duration(text);
         parsed.filter(|d| *d > Duration::ZERO && *d <= most).map(Some).ok_or_else(|| {
             let most = humantime::format_duration(most);
             let what =

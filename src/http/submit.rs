@@ -4,7 +4,7 @@
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 
 use super::change::{Caller, Shape, change};
@@ -44,6 +44,7 @@ use crate::store::{Change, Precondition, Transaction};
          headers(("ETag" = String, description = "The object's generation, in quotes; not for arrays."))),
         (status = 403, description = "Refused by policy: the object asks for what submitters may not have."),
         (status = 408, description = "The body did not arrive in time."),
+        (status = 415, description = "The body is a form of several parts, as curl's -F makes it."),
         (status = 413, description = "The body is too long; submit in several parts."),
         Answers,
     )
@@ -55,6 +56,7 @@ pub(super) async fn submit(
 ) -> Result<Response, Problem> {
     let manner = caller.manner(&["prune"])?;
     let prune = manner.query.text("prune").map(prefix).transpose()?;
+    not_a_form(request.headers())?;
     // Before the body is read: whoever floods waits with it.
     let expensive = manner.dry_run || Expensive::is_large(request.body());
     let permit = match expensive {
@@ -65,6 +67,14 @@ pub(super) async fn submit(
     if body.is_empty() {
         let detail = "the body is empty; send an object, such as -d '{\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}'";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "No body", detail));
+    }
+    if [b"%7b".as_slice(), b"%5b"]
+        .iter()
+        .any(|b| body.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b)))
+    {
+        let detail = "the body is percent-encoded JSON; send it as it is, with curl's -d or --data-binary in place of \
+                      --data-urlencode; nothing was done";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "Encoded body", detail));
     }
     let (changes, shape) = match api.expensive.parse(body, manner.most_objects()).await? {
         Submission::One(spec) => (vec![Change::Put(spec)], Shape::One),
@@ -83,6 +93,17 @@ pub(super) async fn submit(
         ));
     }
     change(&api, &caller, &manner, Transaction { prune, ..Transaction::of(changes) }, shape, permit).await
+}
+
+/// Refuses a form of several parts. Any other type is taken, as curl's `-d` says that it is a form.
+fn not_a_form(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !given.trim_start().to_ascii_lowercase().starts_with("multipart/") {
+        return Ok(());
+    }
+    let detail = "Content-Type: given multipart; allowed is application/json: send the JSON itself as the body, with \
+                  curl's -d @FILE in place of -F; nothing was done";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Multipart body", detail))
 }
 
 /// What the names begin with of those that an array is all there is to be. A name's beginning is a name.

@@ -5,12 +5,15 @@
 //! what is stored already is not.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::foreign;
+use super::forms;
 use super::image_reference;
 use super::limits;
 use super::neutral;
@@ -136,6 +139,7 @@ pub fn submitted(value: &Value) -> Result<Spec, SubmissionError> {
 
 /// Reads one object as it is stored. What was taken once stays readable, also where it would be refused by now.
 pub fn object(value: &Value) -> Result<Spec, SubmissionError> {
+    let value = &forms::plain(value);
     let Value::Object(map) = value else {
         return Err(FieldError::new(
             "",
@@ -143,6 +147,9 @@ pub fn object(value: &Value) -> Result<Spec, SubmissionError> {
         )
         .into());
     };
+    if let Some(problem) = foreign::problem(map) {
+        return Err(FieldError::new("", problem).into());
+    }
     // Docker's part first: it knows all field names, so a typing error is found whichever part it is in.
     let body: ContainerCreateBody = strict::read(value, &OWN)?;
 
@@ -266,12 +273,39 @@ fn constraints(map: &Map<String, Value>) -> Result<Vec<Constraint>, FieldError> 
 #[serde(rename_all = "PascalCase")]
 struct UpdateFields {
     parallelism: Option<u32>,
-    delay: Option<String>,
+    delay: Option<Pause>,
     order: Option<Order>,
-    monitor: Option<String>,
-    fail_after: Option<String>,
+    monitor: Option<Pause>,
+    fail_after: Option<Pause>,
     failure_action: Option<FailureAction>,
     max_failure_ratio: Option<f64>,
+}
+
+/// A duration as it was given; a plain number is one of seconds.
+struct Pause(String);
+
+impl<'de> Deserialize<'de> for Pause {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Pause, D::Error> {
+        deserializer.deserialize_any(PauseVisitor)
+    }
+}
+
+struct PauseVisitor;
+
+impl serde::de::Visitor<'_> for PauseVisitor {
+    type Value = Pause;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration such as \"5s\", or a number of seconds")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Pause, E> {
+        Ok(Pause(text.to_owned()))
+    }
+
+    fn visit_u64<E>(self, seconds: u64) -> Result<Pause, E> {
+        Ok(Pause(seconds.to_string()))
+    }
 }
 
 fn update(map: &Map<String, Value>, template: &Template) -> Result<Update, FieldError> {
@@ -305,13 +339,13 @@ fn update(map: &Map<String, Value>, template: &Template) -> Result<Update, Field
     update.parallelism = fields.parallelism.unwrap_or(update.parallelism);
     update.order = fields.order.unwrap_or(update.order);
     update.failure_action = fields.failure_action.unwrap_or(update.failure_action);
-    if let Some(text) = fields.delay {
+    if let Some(Pause(text)) = fields.delay {
         update.delay = duration("Update.Delay", &text)?;
     }
-    if let Some(text) = fields.monitor {
+    if let Some(Pause(text)) = fields.monitor {
         update.monitor = duration("Update.Monitor", &text)?;
     }
-    if let Some(text) = fields.fail_after {
+    if let Some(Pause(text)) = fields.fail_after {
         update.fail_after = duration("Update.FailAfter", &text)?;
     }
     Ok(update)
@@ -320,11 +354,20 @@ fn update(map: &Map<String, Value>, template: &Template) -> Result<Update, Field
 /// The longest `Delay`, `Monitor` or `FailAfter`: a day.
 const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
+/// A duration such as `1m30s`; a plain whole number is one of seconds.
+pub(crate) fn seconds_or_duration(text: &str) -> Option<Duration> {
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text).ok(),
+    }
+}
+
 fn duration(field: &str, text: &str) -> Result<Duration, FieldError> {
-    humantime::parse_duration(text).ok().filter(|d| *d <= MAX_PAUSE).ok_or_else(|| {
+    seconds_or_duration(text).filter(|d| *d <= MAX_PAUSE).ok_or_else(|| {
+        let text = shown(text);
         FieldError::new(
             field,
-            format!("given {text:?}; allowed is a duration such as \"5s\" or \"1m30s\", up to \"24h\""),
+            format!("given {text:?}; allowed is a duration such as \"5s\" or \"1m30s\", or a number of seconds, up to \"24h\""),
         )
     })
 }
@@ -398,12 +441,54 @@ mod tests {
 
     #[test]
     fn counts_out_of_range_name_what_was_given_and_what_is_allowed() {
-        for given in ["-1", "1.5", "\"5\"", "10001", "true", "1e3"] {
+        for given in ["-1", "1.5", "\"5\"", "10001", "true", "1e5"] {
             let (field, message) = field(&format!(r#"{{"Name": "x", "Image": "a", "Count": {given}}}"#));
             assert_eq!(field, "Count");
             assert!(message.contains("from 0 to 10000"), "{message}");
         }
         assert!(one(r#"{"Name": "x", "Image": "a", "Count": 10000}"#).is_ok());
+    }
+
+    #[test]
+    fn dockers_other_forms_are_taken_and_stored_in_the_plain_one() {
+        let spec = one(
+            r#"{"Name": "x", "Image": "a", "Count": 3.0, "Cmd": "sleep 9", "Entrypoint": "", "Update": {"Monitor": 5, "Delay": "7"},
+                "HostConfig": {"Memory": 67108864.0, "CapDrop": "ALL", "LogConfig": {}}}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            (spec.count, spec.update.monitor, spec.update.delay.as_secs()),
+            (3, Duration::from_secs(5), 7)
+        );
+        assert_eq!(spec.template.body.entrypoint, Some(vec![String::new()]));
+        let plain = one(
+            r#"{"Name": "x", "Image": "a", "Count": 3, "Cmd": ["sleep 9"], "Entrypoint": [""], "HostConfig": {"Memory": 67108864, "CapDrop": ["ALL"], "LogConfig": {}}}"#,
+        );
+        assert_eq!(spec.template.hash, plain.unwrap().template.hash);
+        assert_eq!(field(r#"{"Name": "x", "Image": "a", "Count": 3.5}"#).0, "Count");
+        let bad = field(r#"{"Name": "x", "Image": "a", "Count": 3, "Update": {"Monitor": true}}"#);
+        assert_eq!(bad.0, "Update.Monitor");
+    }
+
+    #[test]
+    fn files_of_other_systems_are_called_what_they_are() {
+        for (text, said) in [
+            (r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {}}"#, "a Kubernetes manifest"),
+            (r#"{"version": "3", "services": {"web": {"image": "a"}}}"#, "a compose file"),
+            (r#"[{"Id": "abc", "State": {}, "Config": {}, "Image": "sha256:1"}]"#, "docker inspect"),
+        ] {
+            let (_, message) = field(text);
+            assert!(message.contains(said) && !message.contains("known here"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over_and_utf_16_is_named() {
+        let text = r#"{"Name": "x", "Image": "a", "Count": 1}"#;
+        assert!(one(&format!("\u{feff}{text}")).is_ok());
+        let wide: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(read(&wide).unwrap_err().to_string().contains("UTF-16"));
+        assert!(strict::parse(&wide).unwrap_err().to_string().contains("UTF-16"));
     }
 
     #[test]

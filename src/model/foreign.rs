@@ -1,0 +1,25 @@
+//! Files of other systems, told apart from an object with a mistake in it.
+
+use serde_json::{Map, Value};
+
+/// What this is instead of an object, and what to do with it.
+pub(super) fn problem(fields: &Map<String, Value>) -> Option<&'static str> {
+    let has = |name: &str| fields.contains_key(name);
+    if has("Id") && (has("State") || has("NetworkSettings") || has("Config")) {
+        return Some(
+            "this is what `docker inspect` prints; submit an object of Name, Count, the fields of its Config, and its \
+             HostConfig; Id, State, NetworkSettings and the like are read-only",
+        );
+    }
+    if has("apiVersion") && has("kind") {
+        return Some(
+            "this is a Kubernetes manifest, which is not taken; write an object with the names of Docker's API, such as \
+             {\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}",
+        );
+    }
+    let compose = fields.get("services").is_some_and(Value::is_object);
+    (compose && !has("Image")).then_some(
+        "this is a compose file, which is not taken; write one object for each service with the names of Docker's API, \
+         such as {\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}",
+    )
+}
