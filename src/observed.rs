@@ -578,6 +578,20 @@ mod tests {
     }
 
     #[test]
+    fn an_inspect_outweighs_the_lists_until_one_of_them_agrees() {
+        let cache = Cache::new();
+        let listed = container("a", "web", State::Removing);
+        cache.wrote(listed.clone());
+        assert!(!cache.contradicts(&listed), "nothing has contradicted it");
+        cache.overrule(&listed.id, State::Dead);
+        assert!(cache.contradicts(&listed));
+        assert!(cache.contradicts(&listed), "a list that repeats itself proves nothing");
+        let agrees = Container { state: State::Dead, ..listed.clone() };
+        assert!(!cache.contradicts(&agrees));
+        assert!(!cache.contradicts(&listed), "from then on the lists are believed again");
+    }
+
+    #[test]
     fn a_list_that_was_asked_for_before_an_inspect_does_not_undo_it() {
         let cache = Cache::new();
         cache.wrote(container("a", "web", State::Created));
