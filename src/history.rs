@@ -35,14 +35,14 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 /// How much later than its grace period allows an end may be seen that a signal explains.
 const END_SLACK: Duration = Duration::from_secs(5);
 
-/// So many definite failures in a row, over at least `Update.FailAfter`, and whoever waits is told that it has failed. It
-/// is tried further all the same, for the world may change.
+/// After this many consecutive definite failures, over at least `Update.FailAfter`, a wait ends as failed. Retries go on,
+/// since the cause may pass.
 pub const FAILED_AFTER: u32 = 3;
 
 /// What a failure says of the spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Says {
-    /// Nothing: the engine cannot be reached, or it is not known what it did.
+    /// Nothing: the engine is unreachable, or the outcome is unknown.
     Nothing,
     /// That it did not work this time: the engine said no, or a container of the template ended or turned unhealthy.
     Failed,

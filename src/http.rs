@@ -151,7 +151,7 @@ pub fn document() -> Vec<u8> {
     path = "/",
     responses(
         (status = 200, description = "All requests, a line each.", body = String),
-        (status = 400, description = "A query parameter is not known."),
+        (status = 400, description = "Unknown query parameter."),
     )
 )]
 async fn index(

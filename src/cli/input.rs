@@ -86,13 +86,10 @@ fn text(path: &Path) -> anyhow::Result<(String, String)> {
     };
     read.with_context(|| format!("{file} cannot be read"))?;
     ensure!(bytes.len() as u64 <= FILE_MAX_BYTES, "{file} is larger than {FILE_MAX_BYTES} bytes");
-    let wide = bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF");
-    ensure!(!wide, "{file} is in UTF-16; allowed is UTF-8: save or convert it as that");
-    if bytes.starts_with(b"\xEF\xBB\xBF") {
-        bytes.drain(..3);
-    }
-    let text = String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("{file} is not text in UTF-8"))?;
-    Ok((file, text))
+    let text = strict::unmarked(&bytes)
+        .with_context(|| format!("{file} is in UTF-16; allowed is UTF-8: save or convert it as that"))?;
+    let text = std::str::from_utf8(text).map_err(|_| anyhow::anyhow!("{file} is not text in UTF-8"))?;
+    Ok((file, text.to_owned()))
 }
 
 /// The objects in a text, which is JSON or YAML by its name or, where that says neither, by its first character.

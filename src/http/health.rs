@@ -18,17 +18,15 @@ use crate::planner::Evidence;
     path = "/healthz",
     responses(
         (status = 200, description = "Alive.", body = String),
-        (status = 400, description = "A query parameter is not known."),
+        (status = 400, description = "Unknown query parameter."),
         (status = 503, description = "The loop has not turned for some time."),
     )
 )]
-pub(super) async fn healthz(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
-    if let Err(problem) = Query::read(query.as_deref(), &[]) {
-        return problem.into_response();
-    }
+pub(super) async fn healthz(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    Query::read(query.as_deref(), &[])?;
     match api.sources.pulse.stalled(api.sources.clock.now()) {
-        None => (StatusCode::OK, "ok\n").into_response(),
-        Some(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Stalled", why).into_response(),
+        None => Ok((StatusCode::OK, "ok\n").into_response()),
+        Some(why) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Stalled", why)),
     }
 }
 
@@ -40,23 +38,19 @@ pub(super) async fn healthz(State(api): State<Api>, RawQuery(query): RawQuery) -
     path = "/readyz",
     responses(
         (status = 200, description = "Ready.", body = String),
-        (status = 400, description = "A query parameter is not known."),
+        (status = 400, description = "Unknown query parameter."),
         (status = 503, description = "No complete list was seen yet, or the state cannot be written; the detail says what is waited for."),
     )
 )]
-pub(super) async fn readyz(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
-    if let Err(problem) = Query::read(query.as_deref(), &[]) {
-        return problem.into_response();
-    }
+pub(super) async fn readyz(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    Query::read(query.as_deref(), &[])?;
+    let not_ready = |why: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", why);
     if let Some(why) = api.store.trouble() {
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", why).into_response();
+        return Err(not_ready(why));
     }
     let engine = api.cache.engine().borrow().clone();
     match (engine.listed, engine.evidence(&api.sources.endpoint)) {
-        (Some(_), _) => (StatusCode::OK, "ready\n").into_response(),
-        (None, Evidence::Waiting { reason, .. }) => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", reason).into_response()
-        }
-        (None, Evidence::Good) => (StatusCode::OK, "ready\n").into_response(),
+        (None, Evidence::Waiting { reason, .. }) => Err(not_ready(reason)),
+        (Some(_), _) | (None, Evidence::Good) => Ok((StatusCode::OK, "ready\n").into_response()),
     }
 }

@@ -230,7 +230,7 @@ fn without_nulls(schema: &mut Value) {
     path = "/openapi.json",
     responses(
         (status = 200, description = "OpenAPI 3.1.", body = Value, content_type = "application/json"),
-        (status = 400, description = "A query parameter is not known."),
+        (status = 400, description = "Unknown query parameter."),
     )
 )]
 pub(super) async fn openapi(

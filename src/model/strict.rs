@@ -31,17 +31,20 @@ impl FieldError {
     }
 }
 
-/// The text after a byte order mark of UTF-8, which some editors write; UTF-16 is refused by its name.
-fn unmarked(text: &[u8]) -> Result<&[u8], serde_json::Error> {
-    if text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF") {
-        return Err(de::Error::custom("the text is in UTF-16; allowed is UTF-8: save or convert it as that"));
-    }
-    Ok(text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text))
+/// The text without the byte order mark of UTF-8, which some editors write; `None` for UTF-16.
+pub(crate) fn unmarked(text: &[u8]) -> Option<&[u8]> {
+    let utf_16 = text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF");
+    (!utf_16).then(|| text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text))
+}
+
+fn in_utf_8(text: &[u8]) -> Result<&[u8], serde_json::Error> {
+    let utf_16 = || de::Error::custom("the text is in UTF-16; allowed is UTF-8: save or convert it as that");
+    unmarked(text).ok_or_else(utf_16)
 }
 
 /// Parses JSON text. Errors carry line and column.
 pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_slice(unmarked(text)?);
+    let mut deserializer = serde_json::Deserializer::from_slice(in_utf_8(text)?);
     let value = Unique.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
@@ -54,7 +57,7 @@ pub fn parse_each<E: From<serde_json::Error>>(
     mut each: impl FnMut(Item) -> Result<(), E>,
 ) -> Result<(), E> {
     let (mut refused, mut only) = (None, None);
-    let mut deserializer = serde_json::Deserializer::from_slice(unmarked(text)?);
+    let mut deserializer = serde_json::Deserializer::from_slice(in_utf_8(text)?);
     let read = deserializer.deserialize_any(Each(&mut |item| match item {
         // What is no array is looked at once it is certain that nothing comes after it.
         Item::Only(value) => {
