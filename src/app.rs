@@ -296,7 +296,7 @@ impl App {
             clock,
         };
         let observer = Observer {
-            engine,
+            engine: engine.clone(),
             endpoint: endpoint.to_string(),
             cluster: cluster.clone(),
             cache: cache.clone(),
@@ -333,6 +333,7 @@ impl App {
             store,
             sources,
             cache,
+            engine,
             feed,
             long,
             exposition,
