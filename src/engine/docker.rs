@@ -26,12 +26,14 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::warn;
 
+use super::logs::{LogLines, LogRequest, LogsError};
 use super::outcome::{self, Call, Reply};
 use super::{Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Outcome, Refusal, RefusalKind};
 use crate::model::{Container, ContainerId, ObjectName, Pull, Template};
 use crate::sanitize;
 
 mod api_fields;
+mod logs;
 pub mod own;
 mod resolve;
 pub mod transport;
@@ -600,6 +602,10 @@ impl Engine for DockerEngine {
             return Err(EngineError::new(format!("its event stream answers {}", response.status())));
         }
         Ok(wire::hints(response.into_body(), cluster.to_owned()))
+    }
+
+    async fn logs(&self, id: &ContainerId, request: LogRequest) -> Result<LogLines, LogsError> {
+        self.read_logs(id, request).await
     }
 }
 
