@@ -22,6 +22,7 @@ mod reading;
 mod seen;
 
 use reading::Reading;
+pub use seen::Seen;
 
 /// The most containers whose logs one stream reads at once: each takes a connection to the engine.
 pub const MAX_CONTAINERS: usize = 64;

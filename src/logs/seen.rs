@@ -4,16 +4,16 @@ use crate::engine::logs::LogTime;
 
 /// The time of the last line that was told, and how many were of exactly that time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Seen(Option<(LogTime, u32)>);
+pub struct Seen(Option<(LogTime, u32)>);
 
 impl Seen {
     /// Where to read on; nothing where nothing was told.
-    pub(super) fn last(self) -> Option<LogTime> {
+    pub fn last(self) -> Option<LogTime> {
         self.0.map(|(at, _)| at)
     }
 
     /// Takes note of a line that is told.
-    pub(super) fn note(&mut self, at: Option<LogTime>) {
+    pub fn note(&mut self, at: Option<LogTime>) {
         let Some(at) = at else { return };
         self.0 = Some(match self.0 {
             Some((last, count)) if at == last => (last, count.saturating_add(1)),
@@ -24,7 +24,7 @@ impl Seen {
 
     /// Whether a line of a log that is read on was told before. To be asked of each of its lines, in order, of a copy
     /// made when it was asked for.
-    pub(super) fn covers(&mut self, at: Option<LogTime>) -> bool {
+    pub fn covers(&mut self, at: Option<LogTime>) -> bool {
         let (Some(at), Some((last, count))) = (at, self.0) else { return false };
         if at == last && count > 0 {
             self.0 = Some((last, count - 1));

@@ -64,7 +64,7 @@ pub(super) fn text(told: &Told, timestamps: bool) -> Item {
     let (kind, text) = match told {
         Told::Line { container, line: LogLine { at, text, .. } } => {
             let at = at.filter(|_| timestamps).map(|at| format!("{at} ")).unwrap_or_default();
-            ("line", format!("{container} | {at}{}\n", printable(text)))
+            ("line", format!("{container} | {at}{}\n", sanitize::escape_line(text)))
         }
         Told::Note { container: Some(container), text } => {
             ("note", format!("{container} # {}\n", sanitize::escape(text)))
@@ -73,11 +73,6 @@ pub(super) fn text(told: &Told, timestamps: bool) -> Item {
         Told::Gone { text } => ("gone", format!("# {}\n", sanitize::escape(text))),
     };
     Item { id: None, kind, json: text.into() }
-}
-
-/// A line as a terminal may see it. A tab is no harm there.
-fn printable(line: &str) -> String {
-    line.split('\t').map(sanitize::escape).collect::<Vec<_>>().join("\t")
 }
 
 /// JSON with the same meaning, which a terminal can be shown: JSON itself escapes only some of what a terminal obeys.
