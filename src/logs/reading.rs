@@ -153,7 +153,7 @@ impl Reading {
         let text = match (self.asked.previous, ended) {
             _ if self.asked.container.is_some() => "it has not been started".to_owned(),
             (true, _) => format!(
-                "no container of {object} that has ended is kept: its field History says how many are"
+                "no ended container of {object} is kept: its field History says how many are, of those that end by themselves"
             ),
             (false, 0) => format!("no container of {object} runs"),
             (false, _) => {

@@ -73,14 +73,12 @@ impl DockerEngine {
     fn refused_logs(&self, status: u16, body: &[u8]) -> LogsError {
         let words = wire::words(body);
         let said = refusal(status, body);
+        // Of a container on such a node a Swarm manager may well say 404.
+        let away = words.contains("unhealthy node") || outcome::connection_failed(&words);
         match status {
-            404 => LogsError::Gone,
+            _ if self.is_swarm() && away => LogsError::NodeAway(said),
             _ if words.contains(NOT_READABLE) => LogsError::NotReadable(said),
-            _ if self.is_swarm()
-                && (words.contains("unhealthy node") || outcome::connection_failed(&words)) =>
-            {
-                LogsError::NodeAway(said)
-            }
+            404 => LogsError::Gone,
             _ => LogsError::Failed(said),
         }
     }

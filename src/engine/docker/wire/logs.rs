@@ -122,12 +122,15 @@ impl LogReader {
 
     /// The stream has ended: what is left of its lines ends as well.
     pub(in crate::engine::docker) fn finish(&mut self) -> Result<(), LogReadError> {
-        self.stdout.finish(&mut self.ready);
-        self.stderr.finish(&mut self.ready);
-        match (&self.frame, self.header.is_empty()) {
-            (None, true) => Ok(()),
-            _ => Err(LogReadError::BrokeOff),
+        let whole = self.frame.is_none() && self.header.is_empty();
+        for line in [&mut self.stdout, &mut self.stderr] {
+            if !whole {
+                // Half a time is no text.
+                line.stamp = None;
+            }
+            line.finish(&mut self.ready);
         }
+        if whole { Ok(()) } else { Err(LogReadError::BrokeOff) }
     }
 
     /// Goes on with a frame, or ends it where nothing is left of it.
@@ -407,5 +410,9 @@ mod tests {
         reader.push(&stream[..stream.len() - 2]).unwrap();
         assert_eq!(reader.finish(), Err(LogReadError::BrokeOff));
         assert_eq!(shown(&mut reader), ["Stdout 1 whole", "Stderr 2 ha"]);
+        let mut reader = LogReader::new(Framing::Multiplexed);
+        reader.push(&stream[..20]).unwrap();
+        assert_eq!(reader.finish(), Err(LogReadError::BrokeOff));
+        assert_eq!(shown(&mut reader), [""; 0], "half a time is no line");
     }
 }
