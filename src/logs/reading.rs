@@ -108,11 +108,14 @@ impl Reading {
             (None, false) => runs(c),
             (None, true) => c.dead() || (self.asked.follow && runs(c)),
         };
-        let chosen: Vec<_> = there.iter().filter(wanted).cloned().collect();
+        let mut chosen: Vec<_> = there.iter().filter(wanted).cloned().collect();
+        // Where not all can be read, it is those that run.
+        chosen.sort_by_key(|c| !runs(c));
         if chosen.is_empty() {
             self.note_none(&there);
         }
-        if chosen.len() > MAX_CONTAINERS && !self.asked.follow {
+        // Those that run and are to be followed may find room later.
+        if chosen.iter().skip(MAX_CONTAINERS).any(|c| !self.asked.follow || !runs(c)) {
             self.note(None, too_many(chosen.len()));
         }
         let mut known: BTreeMap<ContainerId, Known> = there

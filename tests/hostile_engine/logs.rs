@@ -1,12 +1,13 @@
 //! Logs of an engine that stalls, never ends, breaks off, or sends something else.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use swarm_cluster_state_manager::engine::Kind;
 use swarm_cluster_state_manager::engine::logs::{LINE_MAX_BYTES, LogTime};
-use swarm_cluster_state_manager::logs::{Asked, Told};
+use swarm_cluster_state_manager::logs::{Asked, Places, Told};
 use swarm_cluster_state_manager::model::ObjectName;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -299,4 +300,74 @@ async fn a_swarm_manager_may_be_silent_until_there_is_a_line() {
     let two = timeout(Duration::from_secs(600), lines.next()).await.unwrap();
     assert_eq!(two.as_deref(), Some("web.1.1 | two"), "nothing is wrong with that");
     assert!((300..310).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_too_much_is_read_already_it_is_said_and_tried_again() {
+    let (standin, manager) = docker(3).await;
+    standin.answer_logs(|_, asked| match asked.follow {
+        false => whole(line(1, "past")),
+        true => pieces(vec![line(1, "past"), line(2, "new")], false),
+    });
+    let free = Arc::new(AtomicUsize::new(1));
+    let places = || -> Places {
+        let free = free.clone();
+        Arc::new(move || {
+            let one_less = |free: usize| free.checked_sub(1);
+            free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).ok()?;
+            Some(Box::new(()))
+        })
+    };
+    let told: Vec<String> = manager.logs().read(asked(), places()).map(|told| shown(&told)).collect().await;
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told[0].starts_with(" # too many logs are read at once") && told[0].contains("ask again"),
+        "{told:?}"
+    );
+    assert_eq!(told[1], "web.1.1 | past");
+
+    let mut lines = manager.logs().read(follow(), places()).map(|told| shown(&told)).boxed();
+    let note = next(&mut lines).await;
+    assert!(note.contains("join when others are done"), "{note}");
+    free.store(3, Ordering::SeqCst);
+    let mut told = Vec::new();
+    for _ in 0..6 {
+        told.push(next(&mut lines).await);
+    }
+    told.sort_unstable();
+    let both = |name| [format!("{name} | new"), format!("{name} | past")];
+    assert_eq!(told, ["web.1.1", "web.2.1", "web.3.1"].map(both).concat());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_without_running_containers_says_so_and_is_followed_all_the_same() {
+    let (standin, manager) = docker(0).await;
+    assert_eq!(all(&manager, asked()).await, [" # no container of web runs"]);
+    standin.answer_logs(|_, _| pieces(vec![line(1, "first"), line(2, "second")], false));
+    let mut lines = read(&manager, Asked { tail: 1, ..follow() });
+    assert_eq!(next(&mut lines).await, " # no container of web runs");
+    manager.submit(object("web", 1)).await;
+    for text in ["first", "second"] {
+        assert_eq!(
+            next(&mut lines).await,
+            format!("web.1.1 | {text}"),
+            "from its beginning, whatever the tail"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_long_as_the_engine_does_not_answer_that_is_what_is_said() {
+    let (standin, manager) = docker(1).await;
+    standin.answer_logs(|_, _| pieces(vec![line(1, "one")], true));
+    standin.away(Duration::from_secs(40));
+    sleep(Duration::from_secs(15)).await;
+    let told = all(&manager, asked()).await;
+    assert!(
+        told.len() == 1 && told[0].starts_with(" # waiting for the engine at tcp://standin:3376"),
+        "{told:?}"
+    );
+    let mut lines = read(&manager, follow());
+    assert_eq!(next(&mut lines).await, told[0]);
+    assert_eq!(next(&mut lines).await, "web.1.1 | one");
 }
