@@ -325,7 +325,7 @@ impl App {
         store.journal().note_general(EventKind::Started, started);
         greet(&settings, &listeners, &client, &store.durability())?;
 
-        let logs = Logs::new(engine, sources.clone());
+        let logs = Logs::new(engine.clone(), sources.clone());
         let descriptors = descriptors::raise_limit();
         let limits = Limits::for_descriptors(descriptors, settings.parallel);
         let log_readers = FairShare::new(logs::at_once(limits.left_of(descriptors, settings.parallel)));
@@ -337,6 +337,7 @@ impl App {
             store,
             sources,
             cache,
+            engine,
             feed,
             long,
             logs,

@@ -172,6 +172,15 @@ pub enum Holder {
     Foreign,
 }
 
+/// What a create would meet now, as far as questions tell that change nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Prospects {
+    /// Whether the image is there; `None` where that is unknown.
+    pub image: Option<bool>,
+    /// Why the create would be refused.
+    pub refusal: Option<String>,
+}
+
 /// Something happened to a container of ours: a hint to look, nothing more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hint {
@@ -219,6 +228,12 @@ pub trait Engine: Send + Sync {
 
     /// Sees to it that the image is there: asks first unless `always`, then pulls unless `never`.
     async fn provide_image(&self, image: &str, pull: crate::model::Pull) -> Outcome<()>;
+
+    /// What a create of this template would meet now: only questions, for a dry run.
+    async fn prospects(&self, template: &Template) -> Prospects {
+        let _ = template;
+        Prospects::default()
+    }
 
     /// Makes a container; it does not run yet.
     async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId>;

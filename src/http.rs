@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::engine::Engine;
 use crate::feed::Feed;
 use crate::logs::Logs;
 use crate::metrics::{Exposition, Route};
@@ -29,6 +30,7 @@ mod answers;
 mod backup;
 mod change;
 pub mod connection;
+mod endpoint;
 mod events;
 mod expensive;
 pub mod fair_share;
@@ -86,6 +88,8 @@ pub struct Api {
     pub sources: Sources,
     /// The observed side, for readiness.
     pub cache: Arc<Cache>,
+    /// The endpoint, for questions that the cache has no answer to.
+    pub engine: Arc<dyn Engine>,
     /// What changes in the status.
     pub feed: Feed,
     /// Permits for answers that take long: as many as [`long_answers`] says.
@@ -196,7 +200,7 @@ async fn only_valid_peers(
     }
     // The daemon's own certificate may have ended: the health check asks about the loop, and a restart that
     // follows a failed one would not mend a certificate.
-    if peer.expired(api.sources.clock.now().system()) && !peer.health_only {
+    if peer.expired(api.sources.clock.wall().system()) && !peer.health_only {
         return Problem::expired(&peer).into_response();
     }
     next.run(request).await

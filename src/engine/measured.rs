@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
 use super::logs::{LogLines, LogRequest, LogsError};
-use super::{Engine, EngineError, Hint, Holder, Info, NewContainer, Outcome};
+use super::{Engine, EngineError, Hint, Holder, Info, NewContainer, Outcome, Prospects};
 use crate::metrics::Metrics;
 use crate::model::{Container, ContainerId, ObjectName, Pull, Template};
 
@@ -62,6 +62,10 @@ impl Engine for Measured {
 
     async fn provide_image(&self, image: &str, pull: Pull) -> Outcome<()> {
         self.change("pull", self.engine.provide_image(image, pull)).await
+    }
+
+    async fn prospects(&self, template: &Template) -> Prospects {
+        self.engine.prospects(template).await
     }
 
     async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {

@@ -137,7 +137,7 @@ impl End {
 
     /// Why the stream is over, if it is.
     fn reached(&self) -> Option<String> {
-        if self.peer.expired(self.clock.now().system()) {
+        if self.peer.expired(self.clock.wall().system()) {
             return Some("the client certificate has expired: connect again with a new one".to_owned());
         }
         let longest = humantime::format_duration(LONGEST);
@@ -147,7 +147,7 @@ impl End {
 
     /// The next moment at which to look, as seen from now.
     fn look_in(&self) -> Duration {
-        let certificate = self.peer.validity_left(self.clock.now().system()) + Duration::from_millis(1);
+        let certificate = self.peer.validity_left(self.clock.wall().system()) + Duration::from_millis(1);
         let longest = self.longest.saturating_duration_since(Instant::now());
         certificate.min(longest).min(LOOK_AT_CLOCK)
     }

@@ -82,6 +82,8 @@ pub(super) struct Planning<'a> {
     surplus: BTreeSet<u32>,
     /// Slots that want a container and have none: to be filled now or, after a failure, later.
     pub(super) missing: BTreeSet<u32>,
+    /// What is in the way of a container that would be made now.
+    pub(super) waits_for: Option<&'a str>,
     /// Containers whose removal failed, and is wanted still.
     pub(super) removal_waits: Vec<&'a Container>,
     /// Containers that already have their step, or that must not get one.
@@ -189,6 +191,7 @@ impl<'a> Planning<'a> {
             staying: BTreeSet::new(),
             surplus: BTreeSet::new(),
             missing: BTreeSet::new(),
+            waits_for: None,
             removal_waits: Vec::new(),
             spoken_for,
             standings,
@@ -251,6 +254,10 @@ impl<'a> Planning<'a> {
         let Input { object, history, now, under_way, .. } = self.input;
         let slot = self.slots.entry(number).or_default();
         if slot.creating {
+            return;
+        }
+        if let Some(what) = self.input.in_the_way.get(&template.hash) {
+            self.waits_for = Some(what);
             return;
         }
         let doubt =

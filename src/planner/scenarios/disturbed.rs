@@ -4,6 +4,7 @@ use super::*;
 use crate::backoff;
 use crate::history::RESTART_GRACE;
 use crate::model::Detail;
+use crate::model::exclusive::InTheWay;
 
 const STUCK: &str = "failed create 1.2 image ago=0";
 
@@ -304,6 +305,7 @@ pub(super) fn look(object: &Object, containers: &[Arc<Container>], history: &His
         under_way: &[],
         evidence: &Evidence::Good,
         nodes: &Nodes::default(),
+        in_the_way: &InTheWay::new(),
         history,
         now,
     })
@@ -363,5 +365,30 @@ fn a_container_that_a_user_restarts_is_not_removed_meanwhile_whatever_its_restar
             .steps
             .iter()
             .any(|s| s.to_string().starts_with("remove web.1.1"))
+    );
+}
+
+#[test]
+fn a_tag_that_was_moved_between_two_creates_is_said() {
+    let mut object = object("t1", "t1");
+    object.spec.count = 2;
+    let reason = |ids: [&str; 2]| {
+        let container = |(i, id): (usize, &&str)| {
+            let image_id = Some((*id).into());
+            Arc::new(Container { image_id, ..container(&format!("web.{}.1 t1 running", i + 1)) })
+        };
+        let world: Vec<_> = ids.iter().enumerate().map(container).collect();
+        let mut history = History::new(1);
+        history.observe(&object, &world, NOW);
+        let verdict = look(&object, &world, &history, NOW).verdict;
+        assert_eq!(verdict.phase, Phase::Converged);
+        verdict.reason
+    };
+    let (one, other) = ("sha256:0123456789abcdef", "sha256:fedcba9876543210");
+    assert_eq!(reason([one, one]), "2 of 2 run, as wanted");
+    assert_eq!(
+        reason([one, other]),
+        "2 of 2 run, as wanted; img is not one image for all of them, as its tag was moved: web.1.1 has 0123456789ab, \
+         web.2.1 has fedcba987654; a changed spec replaces all"
     );
 }
