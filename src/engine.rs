@@ -17,8 +17,10 @@ use utoipa::ToSchema;
 
 use crate::model::{Constraint, Container, ContainerId, ManagerId, Marks, ObjectName, Signal, Template};
 use crate::sanitize;
+use logs::{LogLines, LogRequest, LogsError};
 
 pub mod docker;
+pub mod logs;
 mod measured;
 pub mod outcome;
 pub mod simulated;
@@ -255,6 +257,13 @@ pub trait Engine: Send + Sync {
         &self,
         cluster: &str,
     ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError>;
+
+    /// What a container wrote, and with `follow` what it writes until its process ends. It is read no faster than the
+    /// stream is. An engine that falls silent ends it with [`LogsError::Silent`], one that follows only after minutes.
+    async fn logs(&self, id: &ContainerId, request: LogRequest) -> Result<LogLines, LogsError> {
+        let _ = (id, request);
+        Err(LogsError::Failed("this engine keeps none".to_owned()))
+    }
 }
 
 #[cfg(test)]

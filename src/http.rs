@@ -1,8 +1,8 @@
 //! The HTTPS side: requests in, answers out.
 //!
 //! [`accept`] owns the sockets and hands whole requests of clients with a valid certificate to the router made
-//! here. A handler parses, commits or reads a snapshot, and answers; it never speaks to the engine or to a worker, and
-//! one that is asked to wait watches snapshots. Errors leave as `problem` documents, by one table.
+//! here. A handler parses, commits or reads a snapshot, and answers; it never speaks to the engine or to a worker (logs
+//! come through [`logs`](crate::logs)), and one that is asked to wait watches snapshots. Errors leave as `problem` documents, by one table.
 
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 
 use crate::engine::Engine;
 use crate::feed::Feed;
+use crate::logs::Logs;
 use crate::metrics::{Exposition, Route};
 use crate::model::strict;
 use crate::observed::Cache;
@@ -35,6 +36,7 @@ mod expensive;
 pub mod fair_share;
 mod health;
 mod history;
+mod logs;
 mod metrics;
 mod negotiate;
 mod objects;
@@ -92,6 +94,10 @@ pub struct Api {
     pub feed: Feed,
     /// Permits for answers that take long: as many as [`long_answers`] says.
     pub long: Arc<FairShare>,
+    /// What containers write.
+    pub logs: Logs,
+    /// Permits for logs that are read at once: as many as [`at_once`](crate::logs::at_once) says.
+    pub log_readers: Arc<FairShare>,
     /// The answers that show everything.
     pub answers: Arc<Answers>,
     /// What `/metrics` shows.
@@ -135,6 +141,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(objects::one, objects::delete))
         .routes(routes!(history::history))
         .routes(routes!(history::rollback))
+        .routes(routes!(logs::logs))
         .routes(routes!(plan::all))
         .routes(routes!(events::events))
         .routes(routes!(backup::backup))

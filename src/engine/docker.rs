@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::warn;
 
+use super::logs::{LogLines, LogRequest, LogsError};
 use super::outcome::{self, Call, Reply};
 use super::{
     Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Outcome, Prospects, Refusal, RefusalKind,
@@ -34,6 +35,7 @@ use crate::model::{Container, ContainerId, ObjectName, Pull, Template};
 use crate::sanitize;
 
 mod api_fields;
+mod logs;
 pub mod own;
 mod resolve;
 pub mod transport;
@@ -623,6 +625,10 @@ impl Engine for DockerEngine {
             return Err(EngineError::new(format!("its event stream answers {}", response.status())));
         }
         Ok(wire::hints(response.into_body(), cluster.to_owned()))
+    }
+
+    async fn logs(&self, id: &ContainerId, request: LogRequest) -> Result<LogLines, LogsError> {
+        self.read_logs(id, request).await
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use swarm_cluster_state_manager::engine::docker::DockerEngine;
+use swarm_cluster_state_manager::engine::logs::{LogLines, LogRequest, LogsError};
 use swarm_cluster_state_manager::engine::{
     Engine, EngineError, Hint, Holder, Info, NewContainer, Outcome, Prospects,
 };
@@ -30,6 +31,7 @@ pub(crate) enum Call {
     Start,
     Stop,
     Remove,
+    Logs,
 }
 
 /// What goes wrong with one call.
@@ -169,5 +171,8 @@ impl Engine for Named {
         cluster: &str,
     ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError> {
         Named::making(&[Call::Events], self.0.hints(cluster)).await
+    }
+    async fn logs(&self, id: &ContainerId, request: LogRequest) -> Result<LogLines, LogsError> {
+        Named::making(&[Call::Inspect, Call::Logs], self.0.logs(id, request)).await
     }
 }

@@ -7,6 +7,7 @@ use bollard::models::ContainerCreateBody;
 use serde::Deserialize;
 
 use crate::engine::NewContainer;
+use crate::engine::logs::LogRequest;
 use crate::model::{ContainerId, LABEL_CLUSTER, LABEL_MANAGER, LABEL_OBJECT, ObjectName};
 
 mod container;
@@ -15,12 +16,14 @@ mod framing;
 mod info;
 mod lenient;
 mod list;
+mod logs;
 mod progress;
 
 pub(super) use container::read_inspected;
 pub(super) use events::hints;
 pub(super) use info::{read_info, read_version};
 pub(super) use list::{List, ListError, ListReader};
+pub(super) use logs::{Framing, LogReadError, LogReader};
 pub(super) use progress::{Progress, ProgressError};
 
 use lenient::Json;
@@ -108,6 +111,26 @@ pub(super) fn list_path(cluster: &str, object: Option<&ObjectName>) -> String {
 /// The path of a pull.
 pub(super) fn pull_path(name: &str, tag: &str) -> String {
     format!("/images/create?fromImage={}&tag={}", encoded(name), encoded(tag))
+}
+
+/// The path of a container's log. Times are always asked for: lines of several containers are put in order by them.
+pub(super) fn logs_path(id: &ContainerId, request: LogRequest) -> String {
+    let LogRequest { tail, since, follow } = request;
+    let tail = tail.map_or("all".to_owned(), |tail| tail.to_string());
+    let since = since.map(|since| since.parts());
+    let since = since.map(|(seconds, nanos)| format!("&since={seconds}.{nanos:09}")).unwrap_or_default();
+    format!(
+        "/containers/{}/logs?stdout=true&stderr=true&timestamps=true&follow={follow}&tail={tail}{since}",
+        id.0
+    )
+}
+
+/// Whether a container has a terminal, by its inspect.
+pub(super) fn has_terminal(inspected: &[u8]) -> bool {
+    let inspected = String::from_utf8_lossy(inspected);
+    let config = Json::new(&inspected).fields(|name| name == "Config");
+    let tty = config.and_then(|fields| fields.get("Config")?.fields(|name| name == "Tty"));
+    tty.and_then(|fields| fields.get("Tty")?.boolean()) == Some(true)
 }
 
 /// A text as it stands in a query.
