@@ -303,7 +303,7 @@ impl<'a> Planning<'a> {
 
     /// What a slot gets that has no container: see rule 4.
     fn template_for(&self, number: u32) -> &'a Template {
-        let Input { object, history, .. } = self.input;
+        let Input { object, history, now, .. } = self.input;
         let present = &object.spec.template;
         let Some(fallback) = object.fallback() else { return present };
         let doubt = history.doubts().find(|((slot, _), _)| *slot == number);
@@ -319,6 +319,8 @@ impl<'a> Planning<'a> {
         let retry_at = |template: &Template| history.tries(&template.hash).and_then(|t| t.retry_at(number));
         match (fails(present), fails(fallback)) {
             (false, _) if history.updated(number) => present,
+            // The old one was stopped for this try, or would be again.
+            (true, _) if history.updated(number) && retry_at(present) <= Some(now) => present,
             (_, false) => fallback,
             // The old one does not work any more, which may be why there is a new one.
             (false, true) => present,
