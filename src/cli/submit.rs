@@ -13,6 +13,7 @@ use super::input::Objects;
 use super::{REFUSED, output, wait};
 use crate::client::answers::{OneOrMany, Receipt};
 use crate::client::{Answer, Ask, ClientError, Daemon};
+use crate::model::submission::seconds_or_duration;
 
 /// The longest `--wait`: what the daemon allows.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
@@ -130,10 +131,24 @@ pub(super) async fn conclude(
     }
 }
 
-/// A `--wait`.
+/// A `--wait`; a plain number is one of seconds, as everywhere else.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .ok()
+    seconds_or_duration(text)
         .filter(|d| !d.is_zero() && *d <= WAIT_MAX)
-        .ok_or_else(|| "expected a duration such as 60s or 2m, up to 1h".to_owned())
+        .ok_or_else(|| "expected a duration such as 60s or 2m, or a number of seconds, up to 1h".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_a_duration_or_a_number_of_seconds_up_to_an_hour() {
+        for (text, seconds) in [("90", 90), ("90s", 90), ("1m30s", 90), ("3600", 3600), ("1h", 3600)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["", "0", "0s", "-1", "1.5", "3601", "2h", "soon"] {
+            assert!(duration(bad).unwrap_err().contains("or a number of seconds"), "{bad}");
+        }
+    }
 }
