@@ -122,7 +122,7 @@ fn row(object: &Object) -> String {
 
 fn object(answer: &Answer) -> anyhow::Result<()> {
     let object: Object = answer.json()?;
-    let Object { name, phase, ready, count, image, generation, reason, next_retry, containers } = &object;
+    let Object { name, phase, ready, count, image, generation, reason, next_retry, containers, .. } = &object;
     output::line(format_args!("{name} {phase}: {reason}"))?;
     let retry = next_retry.as_deref().map(|at| format!(", next try at {at}")).unwrap_or_default();
     output::line(format_args!("{ready} of {count} ready, {image}, generation {generation}{retry}"))?;

@@ -19,10 +19,11 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
 use super::output;
-use super::progress::Progress;
+use super::progress::{MONITOR, Progress};
 use super::{FAILED, TIMED_OUT};
 use crate::client::answers::{Change, History, Object, OneOrMany, Receipt, Revision};
 use crate::client::{Ask, ClientError, Daemon};
+use crate::model::submission::seconds_or_duration;
 
 /// The longest that one question waits: less than the minute after which proxies call a connection idle, and a
 /// daemon that is gone without a word is noticed soon after.
@@ -33,6 +34,8 @@ const GLANCE: Duration = Duration::from_millis(1);
 const POLL: Duration = Duration::from_millis(500);
 /// Before a watch that ended is begun anew.
 const WATCH_AGAIN: Duration = Duration::from_secs(1);
+/// How often the display is drawn at the most.
+const PAINT: Duration = Duration::from_millis(100);
 
 /// What has become of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,13 +78,15 @@ pub(super) struct Settled {
 /// Waits until all of `receipts` are settled or `wait` is over, and says which: the exit code.
 pub(super) async fn wait(daemon: &Daemon, receipts: &[Receipt], wait: Duration) -> anyhow::Result<u8> {
     let began = Instant::now();
-    let progress = RefCell::new(Progress::new(receipts.iter().map(|r| r.name.as_str())));
+    let progress = RefCell::new(Progress::new(receipts, wait));
     let waiter = Waiter { daemon, until: began + wait, progress: &progress };
     let all = tokio::select! {
-        all = waiter.all(receipts) => all?,
+        all = waiter.all(receipts) => all,
         never = waiter.watch(receipts) => match never {},
+        never = waiter.paint() => match never {},
     };
-    drop(progress);
+    progress.borrow_mut().paint();
+    let all = all?;
     Ok(conclude(&all, began.elapsed()))
 }
 
@@ -176,6 +181,7 @@ impl Waiter<'_> {
         if spec.remove("Generation").and_then(|g| g.as_u64()) != Some(*generation) {
             return self.superseded(receipt).await;
         }
+        self.progress.borrow_mut().monitor(name, monitor(&spec));
         let again = Ask::new(Method::POST, "/submit")
             .wait(self.rest().clamp(GLANCE, SLICE))
             .header(header::IF_MATCH, format!("\"{generation}\""))
@@ -244,6 +250,14 @@ impl Waiter<'_> {
         }
     }
 
+    /// Draws the display from time to time, for ever.
+    async fn paint(&self) -> Infallible {
+        loop {
+            sleep(PAINT).await;
+            self.progress.borrow_mut().paint();
+        }
+    }
+
     /// Shows what happens, for ever. Trouble is left to the waiting beside it.
     async fn watch(&self, receipts: &[Receipt]) -> Infallible {
         let path = match receipts {
@@ -265,4 +279,14 @@ impl Waiter<'_> {
             sleep(WATCH_AGAIN).await;
         }
     }
+}
+
+/// How long an object has to stay converged, as it was submitted.
+fn monitor(spec: &Map<String, Value>) -> Duration {
+    let given = match spec.get("Update").and_then(|update| update.get("Monitor")) {
+        Some(Value::String(text)) => seconds_or_duration(text),
+        Some(number) => number.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+        None => None,
+    };
+    given.unwrap_or(MONITOR)
 }

@@ -169,8 +169,14 @@ pub struct Object {
     pub count: u64,
     /// The generation that was submitted last.
     pub generation: u64,
-    /// Containers that run and are not known to be unwell.
+    /// Containers whose process runs.
+    #[serde(default)]
+    pub running: u64,
+    /// Containers that run and are not known to be unhealthy.
     pub ready: u64,
+    /// Live containers of the present spec, ready or not.
+    #[serde(default)]
+    pub updated: u64,
     /// How it is doing, in a word.
     pub phase: String,
     /// Why, in a sentence.
@@ -178,6 +184,9 @@ pub struct Object {
     /// When the next try is made, where something failed.
     #[serde(default)]
     pub next_retry: Option<String>,
+    /// Steps under way and about to begin.
+    #[serde(default)]
+    pub plan: Vec<String>,
     /// Its containers.
     #[serde(default)]
     pub containers: Vec<Container>,
