@@ -8,6 +8,7 @@ use http::Method;
 
 use super::connection::Connection;
 use super::submit::{conclude, duration, unknown};
+use super::wait::Patience;
 use super::{REFUSED, object_name};
 use crate::client::Ask;
 use crate::client::answers::{OneOrMany, Receipt};
@@ -39,6 +40,6 @@ pub(super) fn run(flags: &DeleteFlags) -> ExitCode {
                 }
             }
         }
-        conclude(daemon, &receipts, flags.wait).await
+        conclude(daemon, &receipts, Patience::of(flags.wait, false)).await
     })
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::output;
-use super::wait::{Outcome, Settled};
+use super::wait::Settled;
 use crate::client::answers::{Object, Receipt};
 use crate::sanitize;
 
@@ -87,7 +87,7 @@ impl Progress {
         object.settle(*outcome, reason);
         let words = format!("{}: {reason}", outcome.word());
         // The display may have no room for it, and cuts it in any case.
-        let told = matches!(outcome, Outcome::Failed | Outcome::RolledBack);
+        let told = outcome.failed();
         match &mut self.screen {
             Some(screen) if told && self.objects.len() > 1 => {
                 screen.above(&sanitize::escape(&format!("{name} {words}")));

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::connection::Connection;
 use super::input::Objects;
+use super::wait::Patience;
 use super::{REFUSED, output, wait};
 use crate::client::answers::{OneOrMany, Receipt};
 use crate::client::{Answer, Ask, ClientError, Daemon};
@@ -28,6 +29,9 @@ pub(super) struct SubmitFlags {
     /// Wait up to this long, such as 2m, until the objects have converged or failed.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait: Option<Duration>,
+    /// End the wait with the first object that has failed; the others are worked on further.
+    #[arg(long, requires = "wait")]
+    fail_fast: bool,
     /// Delete objects whose names begin with this and that are not among those given, in the same transaction.
     #[arg(long, value_name = "PREFIX")]
     prune: Option<String>,
@@ -46,7 +50,7 @@ pub(super) fn run(flags: &SubmitFlags) -> ExitCode {
         let objects = Objects::read(&flags.files)?;
         let answer = flags.submit(daemon, &objects).await.map_err(|error| placed(error, &objects))?;
         let receipts = Vec::from(answer.json::<OneOrMany<Receipt>>()?);
-        conclude(daemon, &receipts, flags.wait).await
+        conclude(daemon, &receipts, Patience::of(flags.wait, flags.fail_fast)).await
     })
 }
 
@@ -118,15 +122,15 @@ pub(super) fn unknown(error: ClientError) -> anyhow::Error {
 pub(super) async fn conclude(
     daemon: &Daemon,
     receipts: &[Receipt],
-    wait: Option<Duration>,
+    patience: Option<Patience>,
 ) -> anyhow::Result<u8> {
     for Receipt { name, generation, result, rolled_back_to, .. } in receipts {
         let back = rolled_back_to.map(|to| format!(", with the spec of generation {to}")).unwrap_or_default();
         // It is taken, whoever reads of it.
         let _ = output::line(format_args!("{name} {result}: generation {generation}{back}"));
     }
-    match wait {
-        Some(wait) => wait::wait(daemon, receipts, wait).await,
+    match patience {
+        Some(patience) => wait::wait(daemon, receipts, patience).await,
         None => Ok(0),
     }
 }
