@@ -25,6 +25,7 @@ mod question;
 mod queue;
 mod watch;
 
+pub(super) use question::status;
 use question::{Answered, Found};
 use queue::Queue;
 
@@ -33,7 +34,7 @@ const PAINT: Duration = Duration::from_millis(100);
 /// After the wait, answers of questions that were asked before its end are still taken for so long.
 const GRACE: Duration = Duration::from_secs(5);
 /// Exit codes of a program that was ended by SIGINT and SIGTERM, as shells have them.
-const INTERRUPTED: u8 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 const TERMINATED: u8 = 143;
 
 /// How to wait.
@@ -310,7 +311,7 @@ fn farewell(receipts: &[Receipt], settled: &[Settled], after: Duration) {
     let converged = settled.iter().filter(|one| one.outcome == Outcome::Converged).count();
     let (what, name) = match receipts {
         [one] => {
-            let what = if one.deleted() { "The deletion" } else { "The submit" };
+            let what = if one.deleted() { "The deletion" } else { "The change" };
             (format!("{what} of {} was taken", one.name), one.name.as_str())
         }
         all => (format!("All {} changes were taken ({converged} converged so far)", all.len()), "NAME"),

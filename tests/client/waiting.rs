@@ -67,3 +67,40 @@ fn more_objects_than_are_asked_about_at_a_time_are_all_waited_for() {
     let ran = user.runs(&delete.collect::<Vec<_>>()).ends_with(0);
     assert!(ran.last().ends_with("all 40 objects"), "{ran:?}");
 }
+
+#[test]
+fn a_deletion_goes_on_with_the_rest_and_says_what_was_done_with_each() {
+    let daemon = Daemon::simulated();
+    let user = User::of(&daemon);
+    let submit = |names: &[&str]| {
+        let all: Vec<String> = names.iter().map(|name| object(name, "nginx", 1)).collect();
+        user.runs(&["submit", "--wait=50s", &user.file("all.yaml", &all.join("---\n"))]).ends_with(0);
+    };
+    submit(&["a", "b", "c"]);
+    let ran = user.runs(&["delete", "a", "nobody", "b", "nothing", "a", "--wait=50s"]).ends_with(1);
+    let ran = ran.says("a deleted: generation 2").says("b deleted: generation 2").says("all 2 objects");
+    assert!(ran.err.contains("nobody not deleted: ") && ran.err.contains("nothing not deleted: "), "{ran:?}");
+    ran.complains("2 of 4 objects not deleted: nobody, nothing");
+    assert_eq!(daemon.status()["Objects"].as_array().unwrap().len(), 1, "c is left");
+
+    let ran = user.runs(&["delete", "nobody", "c", "--ignore-missing", "--wait=50s"]).ends_with(0);
+    ran.says("nobody does not exist").says("c deleted: generation 2");
+    user.runs(&["delete", "nobody", "--ignore-missing", "--wait=50s"])
+        .ends_with(0)
+        .says("nobody does not exist");
+    user.runs(&["delete", "nobody"]).ends_with(1).complains("nobody");
+}
+
+#[test]
+fn what_is_being_deleted_already_is_waited_for_as_well() {
+    let daemon = Daemon::simulated();
+    let user = User::of(&daemon);
+    // They take at least 2 s to stop: 8 at a time, 20 ms each, and as long again to remove.
+    let many = user.file("many.yaml", &object("many", "nginx", 400));
+    user.runs(&["submit", "--wait=50s", &many]).ends_with(0);
+    user.runs(&["delete", "many"]).ends_with(0).says("many deleted: generation 2");
+    user.runs(&["delete", "many"]).ends_with(0).says("many is being deleted already: generation 2");
+    let ran = user.runs(&["delete", "many", "--wait=50s"]).ends_with(0);
+    assert!(ran.last().contains("many: nothing is left of it"), "{ran:?}");
+    user.runs(&["delete", "many"]).ends_with(1).complains("no object 'many'");
+}
