@@ -127,4 +127,12 @@ impl Progress {
         let elapsed = now.saturating_duration_since(self.began);
         screen.paint(frame::lines(&self.objects, now, elapsed, self.wait, rows, columns));
     }
+
+    /// Draws how everything is in the end, and leaves the cursor on an empty line below it.
+    pub(super) fn end(&mut self) {
+        self.paint();
+        if let Some(screen) = &mut self.screen {
+            screen.leave();
+        }
+    }
 }

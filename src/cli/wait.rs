@@ -109,7 +109,7 @@ pub(super) async fn wait(daemon: &Daemon, receipts: &[Receipt], patience: Patien
         settled: Vec::new(),
     };
     let ended = waiting.run().await;
-    waiting.progress.paint();
+    waiting.progress.end();
     let after = began.elapsed();
     Ok(match ended? {
         End::Settled => conclude(&waiting.settled, receipts.len(), after),
@@ -312,9 +312,11 @@ fn farewell(receipts: &[Receipt], settled: &[Settled], after: Duration) {
     let (what, name) = match receipts {
         [one] => {
             let what = if one.deleted() { "The deletion" } else { "The change" };
-            (format!("{what} of {} was taken", one.name), one.name.as_str())
+            (format!("{what} of {} was taken and is", one.name), one.name.as_str())
         }
-        all => (format!("All {} changes were taken ({converged} converged so far)", all.len()), "NAME"),
+        all => {
+            (format!("All {} changes were taken ({converged} converged so far) and are", all.len()), "NAME")
+        }
     };
     // There is no earlier spec to roll back to.
     let new = |one: &Receipt| one.result == "created";
@@ -324,7 +326,5 @@ fn farewell(receipts: &[Receipt], settled: &[Settled], after: Duration) {
         _ => format!("`rollback {name}`"),
     };
     output::note(format_args!("stopped waiting after {after:.1} s"));
-    output::note(format_args!(
-        "{what} and is worked on further: look with `status {name}`, undo it with {undo}"
-    ));
+    output::note(format_args!("{what} worked on further: look with `status {name}`, undo it with {undo}"));
 }

@@ -43,6 +43,7 @@ fn a_terminal_shows_no_more_objects_than_it_has_rows_for_and_no_line_is_too_wide
         .ends_with(0);
     // What follows the lines that say what was taken.
     let (_, drawn) = ran.out.split_once(&format!("{} created: generation 1\r\n", name(29))).unwrap();
+    assert!(drawn.contains("\r\u{1b}[Jconverged after "), "the last line has a row of its own: {ran:?}");
     let frames: Vec<&str> = drawn.split("\u{1b}[J").filter(|frame| frame.contains("\u{1b}[K")).collect();
     for frame in &frames {
         let lines: Vec<&str> = frame.lines().map(|line| line.trim_end_matches("\u{1b}[K")).collect();

@@ -33,7 +33,11 @@ fn a_failure_is_told_when_it_happens_and_an_interrupt_ends_the_wait_but_not_the_
     signal(&submit.child, "INT");
     let ran = submit.ends().ends_with(130);
     assert!(ran.err.contains("stopped waiting after "), "{ran:?}");
-    for words in ["All 3 changes were taken", "worked on further", "`status NAME`", "`delete NAME`"] {
+    for words in [
+        "All 3 changes were taken (0 converged so far) and are worked on further",
+        "`status NAME`",
+        "`delete NAME`",
+    ] {
         assert!(ran.err.contains(words), "{words}: {ran:?}");
     }
     assert_eq!(daemon.object("last")["Running"], 1);

@@ -51,6 +51,11 @@ impl Screen {
         self.write(|drawing| drawing.above(line, columns));
     }
 
+    /// Leaves what is drawn, and erases what was typed below it, such as `^C`.
+    pub(super) fn leave(&mut self) {
+        self.write(|_| "\r\u{1b}[J".to_owned());
+    }
+
     fn write(&mut self, change: impl FnOnce(&mut Drawing) -> String) {
         let text = change(&mut self.drawing);
         if !text.is_empty() {
