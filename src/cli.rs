@@ -27,6 +27,7 @@ mod healthcheck;
 mod history;
 mod input;
 mod logging;
+mod logs;
 mod manual;
 mod output;
 mod plan;
@@ -92,6 +93,8 @@ enum Command {
     Rollback(rollback::RollbackFlags),
     /// Shows what the manager did, and why.
     Events(events::EventsFlags),
+    /// Shows what the containers of an object write.
+    Logs(logs::LogsFlags),
     /// Writes the state of a running daemon, or with --offline of one that does not run, to a file.
     Backup(backup::BackupFlags),
     /// Puts a backup in the place of a data directory's state; the daemon must not run.
@@ -118,6 +121,7 @@ pub fn main() -> ExitCode {
         Some(Command::History(flags)) => history::run(&flags),
         Some(Command::Rollback(flags)) => rollback::run(&flags),
         Some(Command::Events(flags)) => events::run(&flags),
+        Some(Command::Logs(flags)) => logs::run(&flags),
         Some(Command::Backup(flags)) => backup::save(&flags),
         Some(Command::Restore(flags)) => backup::restore(&flags),
         Some(Command::Healthcheck(flags)) => healthcheck::run(&flags),
@@ -144,7 +148,7 @@ fn read() -> Result<CommandLine, ExitCode> {
         match (asked, first.as_str()) {
             (true, _) => ExitCode::SUCCESS,
             // Commands for which 2 is the word for something that failed.
-            (_, "submit" | "status" | "delete" | "history" | "rollback" | "events") => {
+            (_, "submit" | "status" | "delete" | "history" | "rollback" | "events" | "logs") => {
                 ExitCode::from(REFUSED)
             }
             _ => ExitCode::from(USAGE),
