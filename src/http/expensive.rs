@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::fair_share::{FairShare, Permit};
 use super::peer::Peer;
 use super::problem::Problem;
-use crate::model::submission::{self, Submission};
+use crate::model::submission::{self, Generations, Submission};
 
 /// Expensive requests at once, most of which wait for their turn with a body of up to 1 MiB in memory.
 const AT_ONCE: usize = 8;
@@ -75,8 +75,8 @@ impl Expensive {
         })
     }
 
-    /// Reads what was submitted, up to `most` objects.
-    pub(super) async fn parse(&self, body: Bytes, most: usize) -> Result<Submission, Problem> {
+    /// Reads what was submitted, up to `most` objects, and the generations that these must have.
+    pub(super) async fn parse(&self, body: Bytes, most: usize) -> Result<(Submission, Generations), Problem> {
         if u64::try_from(body.len()).is_ok_and(|length| length <= LARGE_BODY) {
             return Ok(submission::read_at_most(&body, most)?);
         }

@@ -4,7 +4,7 @@
 //! into Docker's create body. What a client asks for now is checked by the grammar of image references and by [`policy`];
 //! what is stored already is not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -27,8 +27,12 @@ use crate::store::MAX_OBJECTS;
 
 /// The most dead containers that may be kept a slot.
 pub const MAX_HISTORY: u32 = 100;
+/// The field in which an object says which generation it was made from. It is a condition of the submit, and no part of
+/// the spec.
+pub(crate) const GENERATION: &str = "Generation";
 /// Our own fields, beside Docker's.
-pub(crate) const OWN: [&str; 7] = ["Name", "Count", "Update", "OnNodeLost", "Pull", "Constraints", "History"];
+pub(crate) const OWN: [&str; 8] =
+    ["Name", "Count", "Update", "OnNodeLost", "Pull", "Constraints", "History", GENERATION];
 /// Own fields that do not ask for a new container.
 const NOT_IN_TEMPLATE: [&str; 6] = ["Name", "Count", "Update", "OnNodeLost", "Pull", "History"];
 
@@ -40,6 +44,9 @@ pub enum Submission {
     /// An array, taken as one transaction.
     Many(Vec<Spec>),
 }
+
+/// The generations that a submit's objects must have, where they say so; 0: there must be none.
+pub type Generations = BTreeMap<ObjectName, u64>;
 
 /// Why a submit was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -69,19 +76,24 @@ impl SubmissionError {
 
 /// Reads a submit's body.
 pub fn read(body: &[u8]) -> Result<Submission, SubmissionError> {
-    read_at_most(body, MAX_OBJECTS)
+    read_at_most(body, MAX_OBJECTS).map(|(submission, _)| submission)
 }
 
 /// Reads a submit's body, of which an array holds up to `most` objects. Objects are read one by one: what is refused
 /// costs no more than what came before it.
-pub fn read_at_most(body: &[u8], most: usize) -> Result<Submission, SubmissionError> {
+pub fn read_at_most(body: &[u8], most: usize) -> Result<(Submission, Generations), SubmissionError> {
     let mut one = None;
     let mut specs = Vec::new();
+    let mut generations = Generations::new();
     let mut names = BTreeSet::new();
     strict::parse_each(body, |item| -> Result<(), SubmissionError> {
         let i = specs.len();
         match item {
-            Item::Only(value) => one = Some(submitted(&value)?),
+            Item::Only(value) => {
+                let spec = submitted(&value)?;
+                generations.extend(generation(&value)?.map(|generation| (spec.name.clone(), generation)));
+                one = Some(spec);
+            }
             Item::Next(_) if i >= most => {
                 let message = format!(
                     "given more than {most} objects; allowed are up to {most}: submit in several parts"
@@ -97,6 +109,8 @@ pub fn read_at_most(body: &[u8], most: usize) -> Result<Submission, SubmissionEr
                     );
                     return Err(FieldError::new(format!("[{i}].Name"), message).into());
                 }
+                let generation = generation(&value).map_err(|e| inside(i, e.into()))?;
+                generations.extend(generation.map(|generation| (spec.name.clone(), generation)));
                 specs.push(spec);
             }
             Item::End if specs.is_empty() => {
@@ -107,10 +121,11 @@ pub fn read_at_most(body: &[u8], most: usize) -> Result<Submission, SubmissionEr
         }
         Ok(())
     })?;
-    Ok(match one {
+    let submission = match one {
         Some(spec) => Submission::One(Box::new(spec)),
         None => Submission::Many(specs),
-    })
+    };
+    Ok((submission, generations))
 }
 
 fn inside(index: usize, error: SubmissionError) -> SubmissionError {
@@ -123,6 +138,20 @@ fn inside(index: usize, error: SubmissionError) -> SubmissionError {
         SubmissionError::Field(e) => FieldError { field: prefix(e.field), ..e }.into(),
         SubmissionError::Refused(r) => Refusal { field: prefix(r.field), ..r }.into(),
         other => other,
+    }
+}
+
+/// The generation that an object of a submit must have.
+fn generation(object: &Value) -> Result<Option<u64>, FieldError> {
+    match object.get(GENERATION) {
+        None | Some(Value::Null) => Ok(None),
+        Some(given) => forms::plain(given).as_u64().map(Some).ok_or_else(|| {
+            let message = format!(
+                "given {}; allowed is a whole number: the generation that the object has, or 0 where there is to be none",
+                shown(&given.to_string())
+            );
+            FieldError::new(GENERATION, message)
+        }),
     }
 }
 
@@ -139,7 +168,11 @@ pub fn submitted(value: &Value) -> Result<Spec, SubmissionError> {
 
 /// Reads one object as it is stored. What was taken once stays readable, also where it would be refused by now.
 pub fn object(value: &Value) -> Result<Spec, SubmissionError> {
-    let value = &forms::plain(value);
+    let mut value = forms::plain(value);
+    if let Value::Object(map) = &mut value {
+        map.remove(GENERATION);
+    }
+    let value = &value;
     let Value::Object(map) = value else {
         return Err(FieldError::new(
             "",
@@ -476,6 +509,8 @@ mod tests {
             (r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {}}"#, "a Kubernetes manifest"),
             (r#"{"version": "3", "services": {"web": {"image": "a"}}}"#, "a compose file"),
             (r#"[{"Id": "abc", "State": {}, "Config": {}, "Image": "sha256:1"}]"#, "docker inspect"),
+            (r#"{"Name": "/web", "Count": 1, "Config": {"Image": "a"}, "HostConfig": {}}"#, "docker inspect"),
+            (r#"{"Name": "web", "Phase": "converged", "ObservedGeneration": 1}"#, "GET /objects/NAME"),
         ] {
             let (_, message) = field(text);
             assert!(message.contains(said) && !message.contains("known here"), "{message}");
@@ -586,6 +621,26 @@ mod tests {
         assert_eq!(field(&text).0, "HostConfig.NetworkMode");
         assert_eq!(field(&format!("[{text}]")).0, "[0].HostConfig.NetworkMode");
         assert!(object(&serde_json::from_str(&text).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_generation_is_a_condition_and_no_part_of_the_spec() {
+        let with = |generation: &str| {
+            let text = format!(r#"{{"Name": "x", "Image": "a", "Count": 1, "Generation": {generation}}}"#);
+            read_at_most(text.as_bytes(), 1)
+        };
+        let plain = one(r#"{"Name": "x", "Image": "a", "Count": 1}"#).unwrap();
+        for (given, generation) in [("3", Some(3)), ("0", Some(0)), ("3.0", Some(3)), ("null", None)] {
+            let (Submission::One(spec), generations) = with(given).unwrap() else { panic!("an array") };
+            assert_eq!(generations.get(&plain.name).copied(), generation, "{given}");
+            assert_eq!(*spec, plain, "{given}");
+        }
+        for bad in ["-1", "1.5", "\"3\"", "true", "[3]"] {
+            let error = with(bad).unwrap_err();
+            assert!(matches!(error, SubmissionError::Field(e) if e.field == "Generation"), "{bad}");
+        }
+        let array = r#"[{"Name": "x", "Image": "a", "Count": 1, "Generation": "new"}]"#;
+        assert_eq!(field(array).0, "[0].Generation");
     }
 
     #[test]
