@@ -23,6 +23,7 @@ mod environment;
 mod events;
 mod flags;
 mod follow;
+mod get;
 mod healthcheck;
 mod history;
 mod input;
@@ -32,9 +33,11 @@ mod output;
 mod plan;
 mod progress;
 mod rollback;
+mod scale;
 mod status;
 mod submit;
 mod wait;
+mod yaml;
 
 pub use flags::{DaemonFlags, LogFormat, Settings};
 
@@ -80,6 +83,15 @@ enum Command {
     Plan(plan::PlanFlags),
     /// Shows how everything, or one object, is doing.
     Status(status::StatusFlags),
+    /// Shows objects as they were submitted; with --output yaml, to be changed and submitted again.
+    ///
+    /// What is shown holds the Generation that the object has. Submitted again with it, it is only taken where the object
+    /// has not changed meanwhile.
+    Get(get::GetFlags),
+    /// Changes how many containers of an object run, and nothing else.
+    ///
+    /// Exit codes as of submit.
+    Scale(scale::ScaleFlags),
     /// Deletes objects and their containers.
     ///
     /// Exit codes as of submit: 0 deleted, or nothing left of them with --wait; 1 not taken; 3 the wait was over.
@@ -114,6 +126,8 @@ pub fn main() -> ExitCode {
         Some(Command::Submit(flags)) => submit::run(&flags),
         Some(Command::Plan(flags)) => plan::run(&flags),
         Some(Command::Status(flags)) => status::run(&flags),
+        Some(Command::Get(flags)) => get::run(&flags),
+        Some(Command::Scale(flags)) => scale::run(&flags),
         Some(Command::Delete(flags)) => delete::run(&flags),
         Some(Command::History(flags)) => history::run(&flags),
         Some(Command::Rollback(flags)) => rollback::run(&flags),
@@ -144,7 +158,7 @@ fn read() -> Result<CommandLine, ExitCode> {
         match (asked, first.as_str()) {
             (true, _) => ExitCode::SUCCESS,
             // Commands for which 2 is the word for something that failed.
-            (_, "submit" | "status" | "delete" | "history" | "rollback" | "events") => {
+            (_, "submit" | "status" | "get" | "scale" | "delete" | "history" | "rollback" | "events") => {
                 ExitCode::from(REFUSED)
             }
             _ => ExitCode::from(USAGE),

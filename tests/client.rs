@@ -2,7 +2,7 @@
 //! cluster. There an image whose name begins with `nosuch` cannot be had, and a command `/nope` cannot start.
 //!
 //! Exit codes are an interface: `client/codes.rs` has the whole table. `client/finding.rs` is about the way to the
-//! daemon, `client/showing.rs` about what is written and where, `client/lasting.rs` about daemons that die.
+//! daemon, `client/showing.rs` about what is written and where, `client/verbs.rs` about reading, changing and scaling objects, `client/lasting.rs` about daemons that die.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,6 +21,8 @@ mod lasting;
 #[path = "client/showing.rs"]
 mod showing;
 mod support;
+#[path = "client/verbs.rs"]
+mod verbs;
 
 use std::fs;
 use std::path::PathBuf;

@@ -113,7 +113,8 @@ fn parse(path: &Path, text: &str) -> anyhow::Result<Vec<Value>> {
         .collect())
 }
 
-fn yaml(text: &str) -> anyhow::Result<Vec<Value>> {
+/// The documents in a text of YAML.
+pub(super) fn yaml(text: &str) -> anyhow::Result<Vec<Value>> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
