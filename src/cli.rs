@@ -19,8 +19,10 @@ use crate::model::ObjectName;
 mod backup;
 mod connection;
 mod delete;
+mod diff;
 mod environment;
 mod events;
+mod files;
 mod flags;
 mod follow;
 mod get;
@@ -81,6 +83,10 @@ enum Command {
     ///
     /// Exit codes: 0 nothing would change; 1 something would; 2 it cannot be told.
     Plan(plan::PlanFlags),
+    /// Shows what differs between what is stored and what would be submitted, field by field.
+    ///
+    /// Exit codes: 0 nothing differs; 1 something does; 2 it cannot be told.
+    Diff(diff::DiffFlags),
     /// Shows how everything, or one object, is doing.
     Status(status::StatusFlags),
     /// Shows objects as they were submitted; with --output yaml, to be changed and submitted again.
@@ -125,6 +131,7 @@ pub fn main() -> ExitCode {
     match command {
         Some(Command::Submit(flags)) => submit::run(&flags),
         Some(Command::Plan(flags)) => plan::run(&flags),
+        Some(Command::Diff(flags)) => diff::run(&flags),
         Some(Command::Status(flags)) => status::run(&flags),
         Some(Command::Get(flags)) => get::run(&flags),
         Some(Command::Scale(flags)) => scale::run(&flags),

@@ -63,6 +63,14 @@ impl Objects {
         body.into()
     }
 
+    /// The object of this name.
+    pub(super) fn named(&self, name: &str) -> Option<&Value> {
+        self.0
+            .iter()
+            .map(|item| &item.value)
+            .find(|value| value.get("Name").is_some_and(|given| given == name))
+    }
+
     /// Where the object stands that a field such as `[3].Count` is of, in words.
     pub(super) fn place(&self, field: &str) -> Option<String> {
         let index = field.strip_prefix('[').and_then(|f| f.split_once(']')).and_then(|(i, _)| i.parse().ok());

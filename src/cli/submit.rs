@@ -1,6 +1,5 @@
 //! `submit`: hands objects to the daemon, and waits for what becomes of them if asked to.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,8 +8,9 @@ use http::{Method, header};
 use tokio::time::{Instant, sleep};
 
 use super::connection::Connection;
+use super::files::Files;
 use super::input::Objects;
-use super::{REFUSED, output, wait};
+use super::{REFUSED, output, plan, wait};
 use crate::client::answers::{OneOrMany, Receipt};
 use crate::client::{Answer, Ask, ClientError, Daemon};
 
@@ -20,10 +20,8 @@ const WAIT_MAX: Duration = Duration::from_secs(3600);
 /// Flags of `submit`.
 #[derive(Debug, Args)]
 pub(super) struct SubmitFlags {
-    /// JSON or YAML with one object or many (an array, or several documents of YAML); `-` is standard input. All files
-    /// together are one transaction.
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    files: Files,
     /// Wait up to this long, such as 2m, until the objects have converged or failed.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait: Option<Duration>,
@@ -36,13 +34,22 @@ pub(super) struct SubmitFlags {
     /// Only if there is no object of this name. For a single object.
     #[arg(long, conflicts_with = "prune")]
     create_only: bool,
+    /// Only show what would be done, as `plan` does. Exit codes: 0 it would be taken, 1 it would not.
+    #[arg(long, conflicts_with = "wait")]
+    dry_run: bool,
     #[command(flatten)]
     connection: Connection,
 }
 
 pub(super) fn run(flags: &SubmitFlags) -> ExitCode {
     flags.connection.run(REFUSED, async |daemon| {
-        let objects = Objects::read(&flags.files)?;
+        let objects = flags.files.read()?;
+        if flags.dry_run {
+            let ask = flags.request(&objects).with("dry_run", "true");
+            let answer = daemon.ask(ask).await.map_err(|error| placed(error.into(), &objects))?;
+            plan::show(&answer.json()?);
+            return Ok(0);
+        }
         let answer = flags.submit(daemon, &objects).await.map_err(|error| placed(error, &objects))?;
         let receipts = Vec::from(answer.json::<OneOrMany<Receipt>>()?);
         conclude(daemon, &receipts, flags.wait).await

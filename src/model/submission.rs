@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::foreign;
 use super::forms;
@@ -27,6 +27,8 @@ use crate::store::MAX_OBJECTS;
 
 /// The most dead containers that may be kept a slot.
 pub const MAX_HISTORY: u32 = 100;
+/// Dead containers kept a slot where the object does not say.
+const DEFAULT_HISTORY: u32 = 1;
 /// The field in which an object says which generation it was made from. It is a condition of the submit, and no part of
 /// the spec.
 pub(crate) const GENERATION: &str = "Generation";
@@ -219,7 +221,7 @@ pub fn object(value: &Value) -> Result<Spec, SubmissionError> {
         update,
         on_node_lost: choice::<OnNodeLost>(map, "OnNodeLost")?.unwrap_or_default(),
         pull: choice::<Pull>(map, "Pull")?.unwrap_or_default(),
-        history: bounded(map, "History", MAX_HISTORY)?.unwrap_or(1),
+        history: bounded(map, "History", MAX_HISTORY)?.unwrap_or(DEFAULT_HISTORY),
         template,
         submitted,
     })
@@ -341,6 +343,21 @@ impl serde::de::Visitor<'_> for PauseVisitor {
     }
 }
 
+impl Update {
+    /// What holds where an object does not say otherwise.
+    fn default_for(template: &Template) -> Update {
+        Update {
+            parallelism: 1,
+            delay: Duration::ZERO,
+            order: if template.fixes_host_port() { Order::StopFirst } else { Order::StartFirst },
+            monitor: Duration::from_secs(5),
+            fail_after: Duration::from_secs(10),
+            failure_action: FailureAction::Rollback,
+            max_failure_ratio: 0.0,
+        }
+    }
+}
+
 fn update(map: &Map<String, Value>, template: &Template) -> Result<Update, FieldError> {
     let fields = match map.get("Update") {
         None | Some(Value::Null) => None,
@@ -349,16 +366,7 @@ fn update(map: &Map<String, Value>, template: &Template) -> Result<Update, Field
             FieldError { field, ..e }
         })?),
     };
-    let order = if template.fixes_host_port() { Order::StopFirst } else { Order::StartFirst };
-    let mut update = Update {
-        parallelism: 1,
-        delay: Duration::ZERO,
-        order,
-        monitor: Duration::from_secs(5),
-        fail_after: Duration::from_secs(10),
-        failure_action: FailureAction::Rollback,
-        max_failure_ratio: 0.0,
-    };
+    let mut update = Update::default_for(template);
     let Some(fields) = fields else { return Ok(update) };
     if let Some(ratio) = fields.max_failure_ratio {
         if !(0.0..=1.0).contains(&ratio) {
@@ -426,6 +434,52 @@ fn template_part(canonical: &Value) -> Value {
         .map(|(name, v)| (name.clone(), v.clone()))
         .collect::<Map<_, _>>()
         .into()
+}
+
+/// An object in the form in which it is stored, for comparing two of them field by field.
+pub fn as_stored(object: &Value) -> Value {
+    let mut canonical = canonical(&forms::plain(object));
+    if let Value::Object(fields) = &mut canonical {
+        fields.remove(GENERATION);
+    }
+    canonical
+}
+
+/// The same without what only states a default.
+pub fn without_defaults(value: &Value) -> Value {
+    // What this version cannot read, it knows no defaults of.
+    let Ok(spec) = object(value) else { return as_stored(value) };
+    let Value::Object(mut fields) = neutral::meaning(&template_part(&spec.submitted)) else {
+        return as_stored(value);
+    };
+    let default = Update::default_for(&spec.template);
+    let Update { parallelism, delay, order, monitor, fail_after, failure_action, max_failure_ratio } =
+        &spec.update;
+    let pause = |duration: &Duration| json!(humantime::format_duration(*duration).to_string());
+    let update: Map<String, Value> = [
+        ("Parallelism", *parallelism != default.parallelism, json!(parallelism)),
+        ("Delay", *delay != default.delay, pause(delay)),
+        ("Order", *order != default.order, json!(order)),
+        ("Monitor", *monitor != default.monitor, pause(monitor)),
+        ("FailAfter", *fail_after != default.fail_after, pause(fail_after)),
+        ("FailureAction", *failure_action != default.failure_action, json!(failure_action)),
+        ("MaxFailureRatio", *max_failure_ratio != default.max_failure_ratio, json!(max_failure_ratio)),
+    ]
+    .into_iter()
+    .filter(|(_, differs, _)| *differs)
+    .map(|(name, _, value)| (name.to_owned(), value))
+    .collect();
+    let own = [
+        ("Name", true, json!(spec.name.as_str())),
+        ("Count", true, json!(spec.count)),
+        ("Update", !update.is_empty(), Value::Object(update)),
+        ("OnNodeLost", spec.on_node_lost != OnNodeLost::default(), json!(spec.on_node_lost)),
+        ("Pull", spec.pull != Pull::default(), json!(spec.pull)),
+        ("History", spec.history != DEFAULT_HISTORY, json!(spec.history)),
+    ];
+    let differs = own.into_iter().filter(|(_, differs, _)| *differs);
+    fields.extend(differs.map(|(name, _, value)| (name.to_owned(), value)));
+    fields.into()
 }
 
 /// Whether two canonical objects ask for the same containers, however they write it.
@@ -641,6 +695,34 @@ mod tests {
         }
         let array = r#"[{"Name": "x", "Image": "a", "Count": 1, "Generation": "new"}]"#;
         assert_eq!(field(array).0, "[0].Generation");
+    }
+
+    #[test]
+    fn an_object_without_defaults_holds_only_what_it_asks_for() {
+        let text = |more: &str| {
+            serde_json::from_str::<Value>(&format!(r#"{{"Name": "x", "Image": "a", "Count": 1{more}}}"#))
+                .unwrap()
+        };
+        let plain = text("");
+        for default in [
+            r#", "Env": [], "Tty": false, "HostConfig": {}, "Generation": 7"#,
+            r#", "Update": {"Parallelism": 1, "Monitor": 5, "Order": "start-first"}, "History": 1"#,
+            r#", "OnNodeLost": "replace", "Pull": "missing", "Constraints": [], "Cmd": null"#,
+        ] {
+            assert_eq!(without_defaults(&text(default)), plain, "{default}");
+        }
+        for (more, field, value) in [
+            (r#", "Update": {"Monitor": "1m30s", "Delay": 0}"#, "Update", json!({"Monitor": "1m 30s"})),
+            (r#", "Update": {"Order": "stop-first"}"#, "Update", json!({"Order": "stop-first"})),
+            (r#", "OnNodeLost": "hold""#, "OnNodeLost", json!("hold")),
+            (r#", "History": 0"#, "History", json!(0)),
+            (r#", "Cmd": "a""#, "Cmd", json!(["a"])),
+            (r#", "NotKnownYet": 1"#, "NotKnownYet", json!(1)),
+        ] {
+            let mut expected = plain.clone();
+            expected[field] = value;
+            assert_eq!(without_defaults(&text(more)), expected, "{more}");
+        }
     }
 
     #[test]

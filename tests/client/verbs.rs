@@ -1,4 +1,6 @@
-//! Objects that are read, changed and sent back: `get`, `scale`.
+//! Objects that are read, changed and sent back: `get`, `scale`, `diff`, and what `submit` takes them from.
+
+use std::fs;
 
 use serde_json::{Value, json};
 
@@ -84,4 +86,85 @@ fn a_scale_among_other_changes_loses_none_of_them() {
     let taken: Vec<String> = runs.into_iter().map(|run| run.ends().ends_with(0).out).collect();
     assert!(taken.iter().all(|out| out.starts_with("web updated: generation ")), "{taken:?}");
     assert_eq!(daemon.client.get("/objects/web").json()["Generation"], 5, "{taken:?}");
+}
+
+#[test]
+fn diff_shows_each_field_that_differs_and_no_stated_default() {
+    let daemon = Daemon::simulated();
+    let user = User::of(&daemon);
+    let web = format!("{}Env: [A=1, B=2]\nHostConfig: {{Memory: 67108864}}\n", object("web", "nginx:1", 2));
+    let file = user.file("web.yaml", &web);
+    let new = user.runs(&["diff", &file]).ends_with(1);
+    assert!(new.out.starts_with("web (new)\n+ Count: 2\n+ Env: A=1\n+ Env: B=2\n"), "{new:?}");
+    assert!(new.out.lines().skip(1).all(|line| line.starts_with("+ ")), "{new:?}");
+    assert!(daemon.status()["Objects"].as_array().unwrap().is_empty(), "a diff does nothing");
+
+    user.runs(&["submit", &file]).ends_with(0);
+    assert_eq!(user.runs(&["diff", &file]).ends_with(0).out, "");
+    let stated = user.file("stated.yaml", &format!("{web}Tty: false\nPull: missing\nHistory: 1\nCmd: []\n"));
+    assert_eq!(user.runs(&["diff", &stated]).ends_with(0).out, "");
+    let changed =
+        web.replace("nginx:1", "nginx:2").replace("B=2", "C=3").replace("{Memory: 67108864}", "{Init: true}");
+    let changed = user.file("changed.yaml", &format!("{changed}Tty: false\nPull: missing\n"));
+    let ran = user.runs(&["diff", "-f", &changed]).ends_with(1);
+    let expected = "web (generation 1)\n- Env: B=2\n+ Env: C=3\n+ HostConfig.Init: true\n- HostConfig.Memory: 67108864\n\
+                    - Image: nginx:1\n+ Image: nginx:2\n";
+    assert_eq!(ran.out, expected);
+
+    // What --prune would delete goes as a whole.
+    let api = user.file("api.yaml", &object("w-api", "api:1", 1));
+    let ran = user.runs(&["diff", "--prune=w", &api]).ends_with(1).says("w-api (new)");
+    assert!(ran.out.contains("web (generation 1, would be deleted)\n- Count: 2\n"), "{ran:?}");
+
+    user.runs(&["diff"]).ends_with(2);
+    user.runs(&["diff", "nowhere.yaml"]).ends_with(2).complains("nowhere.yaml");
+    user.runs_with(&["diff", "-"], "Name: web\nImage: nginx\nCount: x").ends_with(2).complains("Count");
+}
+
+#[test]
+fn files_are_given_as_kubectl_takes_them() {
+    let daemon = Daemon::simulated();
+    let user = User::of(&daemon);
+    let place = user.files.path().join("all");
+    fs::create_dir_all(place.join("below")).unwrap();
+    for (name, content) in [
+        ("b.yml", object("b", "nginx", 0)),
+        ("a.yaml", object("a", "nginx", 0)),
+        ("c.json", json!({"Name": "c", "Image": "nginx", "Count": 0}).to_string()),
+        ("README.md", "not an object".to_owned()),
+        ("below/d.yaml", "not: read".to_owned()),
+    ] {
+        fs::write(place.join(name), content).unwrap();
+    }
+    let (place, one) = (place.display().to_string(), user.file("one.yaml", &object("one", "nginx", 0)));
+    let ran = user.runs_with(&["submit", &one, "-f", &place, "--filename", "-"], &object("last", "nginx", 0));
+    let names: Vec<&str> = ran.out.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(names, ["one", "a", "b", "c", "last"], "{ran:?}");
+
+    let empty = user.files.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let empty = empty.display().to_string();
+    user.runs(&["submit", &empty]).ends_with(1).complains("holds no *.json, *.yaml or *.yml");
+    user.runs_with(&["submit", "-", "-f", "-"], "").ends_with(1).complains("standard input is given 2 times");
+}
+
+#[test]
+fn a_dry_run_is_0_where_the_submit_would_be_taken_and_1_where_not() {
+    let daemon = Daemon::simulated();
+    let user = User::of(&daemon);
+    let web = user.file("web.yaml", &object("web", "nginx", 2));
+    let ran =
+        user.runs(&["submit", "--dry-run", &web]).ends_with(0).says("web would be created: generation 1");
+    assert!(ran.last().contains("2 to create, 0 to replace, 0 to remove"), "{ran:?}");
+    assert!(daemon.status()["Objects"].as_array().unwrap().is_empty(), "nothing was done");
+    user.runs(&["submit", "--wait=50s", &web]).ends_with(0);
+    assert_eq!(user.runs(&["submit", "--dry-run", &web]).ends_with(0).last(), "nothing would change");
+    let newer = user.file("newer.yaml", &object("web", "nginx:2", 2));
+    let ran = user.runs(&["submit", "--dry-run", &newer]).ends_with(0);
+    assert!(ran.last().contains("0 to create, 2 to replace, 0 to remove"), "{ran:?}");
+    for refused in [&["--create-only"] as &[_], &["--if-match=7"]] {
+        let line: Vec<&str> = ["submit", "--dry-run", &web].iter().chain(refused).copied().collect();
+        user.runs(&line).ends_with(1).complains("Precondition failed");
+    }
+    user.runs_with(&["submit", "--dry-run", "-"], "Name: web\nImage: nginx").ends_with(1).complains("Count");
 }
