@@ -10,7 +10,7 @@
 
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::app;
@@ -38,6 +38,8 @@ mod rollback;
 mod scale;
 mod status;
 mod submit;
+mod verbs;
+mod version;
 mod wait;
 mod yaml;
 
@@ -78,6 +80,7 @@ enum Command {
     ///
     /// Exit codes: 0 taken, or converged with --wait; 1 not taken (bad input, refused, no daemon); 2 failed or rolled
     /// back; 3 not converged when the wait was over. The last line says which, and why.
+    #[command(visible_alias = "apply")]
     Submit(submit::SubmitFlags),
     /// Shows what a submit would do, step by step, and does nothing.
     ///
@@ -88,6 +91,7 @@ enum Command {
     /// Exit codes: 0 nothing differs; 1 something does; 2 it cannot be told.
     Diff(diff::DiffFlags),
     /// Shows how everything, or one object, is doing.
+    #[command(visible_aliases = ["ps", "ls", "describe"])]
     Status(status::StatusFlags),
     /// Shows objects as they were submitted; with --output yaml, to be changed and submitted again.
     ///
@@ -101,6 +105,7 @@ enum Command {
     /// Deletes objects and their containers.
     ///
     /// Exit codes as of submit: 0 deleted, or nothing left of them with --wait; 1 not taken; 3 the wait was over.
+    #[command(visible_alias = "rm")]
     Delete(delete::DeleteFlags),
     /// Shows what an object has been.
     History(history::HistoryFlags),
@@ -110,6 +115,10 @@ enum Command {
     Rollback(rollback::RollbackFlags),
     /// Shows what the manager did, and why.
     Events(events::EventsFlags),
+    /// Shows the versions of this program, of the daemon and of its engine.
+    ///
+    /// Exit codes: 0 shown; 1 no daemon, after the client's own version.
+    Version(version::VersionFlags),
     /// Writes the state of a running daemon, or with --offline of one that does not run, to a file.
     Backup(backup::BackupFlags),
     /// Puts a backup in the place of a data directory's state; the daemon must not run.
@@ -139,6 +148,7 @@ pub fn main() -> ExitCode {
         Some(Command::History(flags)) => history::run(&flags),
         Some(Command::Rollback(flags)) => rollback::run(&flags),
         Some(Command::Events(flags)) => events::run(&flags),
+        Some(Command::Version(flags)) => version::run(&flags),
         Some(Command::Backup(flags)) => backup::save(&flags),
         Some(Command::Restore(flags)) => backup::restore(&flags),
         Some(Command::Healthcheck(flags)) => healthcheck::run(&flags),
@@ -151,26 +161,49 @@ pub fn main() -> ExitCode {
 /// Reads the command line; help, the version and a complaint have been printed where there is only a code to end with.
 fn read() -> Result<CommandLine, ExitCode> {
     let mut command = CommandLine::command();
-    let first = std::env::args().nth(1).unwrap_or_default();
-    // The daemon's variables are not a subcommand's: of SCSM_ADDR a client takes more forms.
-    if command.find_subcommand(&first).is_some() {
-        command = command.mut_args(|arg| arg.env(None::<&str>));
+    let first = std::env::args_os().nth(1).unwrap_or_default();
+    let first = first.to_string_lossy();
+    let found = command.find_subcommand(first.as_ref()).map(|found| found.get_name().to_owned());
+    match &found {
+        // The daemon's variables are not a subcommand's: of SCSM_ADDR a client takes more forms.
+        Some(_) => command = command.mut_args(|arg| arg.env(None::<&str>)),
+        None if first.is_empty() || first.starts_with('-') || first == "help" => {}
+        None => {
+            let known = command.get_subcommands().flat_map(clap::Command::get_name_and_visible_aliases);
+            return Err(complain(USAGE, &verbs::unknown(&first, known)));
+        }
     }
     let command = environment::without_empty(command);
     let read = command.try_get_matches().and_then(|matches| CommandLine::from_arg_matches(&matches));
+    let name = found.as_deref().unwrap_or_default();
     read.map_err(|error| {
+        let error = with_example(error, name);
         // A standard error that cannot be written to leaves nobody to tell.
         let _ = error.print();
-        let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-        match (asked, first.as_str()) {
-            (true, _) => ExitCode::SUCCESS,
-            // Commands for which 2 is the word for something that failed.
-            (_, "submit" | "status" | "get" | "scale" | "delete" | "history" | "rollback" | "events") => {
-                ExitCode::from(REFUSED)
-            }
-            _ => ExitCode::from(USAGE),
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+            _ => ExitCode::from(wrong_usage(name)),
         }
     })
+}
+
+/// The exit code for a command line that cannot be read.
+fn wrong_usage(command: &str) -> u8 {
+    match command {
+        // Commands for which 2 is the word for something that failed.
+        "submit" | "scale" | "delete" | "rollback" | "status" | "get" | "history" | "events" | "version"
+        => REFUSED,
+        _ => USAGE,
+    }
+}
+
+/// Adds a line that would be right to the complaint that there is no file.
+fn with_example(mut error: clap::Error, command: &str) -> clap::Error {
+    if error.kind() == ErrorKind::MissingRequiredArgument && matches!(command, "submit" | "plan" | "diff") {
+        let example = format!("for example: swarm-cluster-state-manager {command} web.yaml");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![example.into()]));
+    }
+    error
 }
 
 /// The name of an object, on the command line.

@@ -275,3 +275,40 @@ fn a_variable_that_is_set_to_nothing_counts_as_unset() {
     let output = run(&mut status);
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_command_that_there_is_not_is_answered_with_the_one_that_is_meant() {
+    for (word, said) in [
+        ("sumbit", "did you mean `submit`?"),
+        ("staus", "did you mean `status`?"),
+        ("run", "`submit FILE`"),
+        ("create", "`submit FILE`"),
+        ("up", "`submit FILE`"),
+        ("down", "`delete NAME`"),
+        ("stop", "`scale NAME 0`"),
+        ("start", "`scale NAME COUNT`"),
+        ("restart", "`docker restart CONTAINER`"),
+        ("exec", "`status NAME`"),
+        ("top", "`status NAME`"),
+        ("edit", "`get NAME -o yaml > FILE`"),
+        ("frobnicate", "`help` lists the commands"),
+    ] {
+        let line = refused(&flags(&[word, "--detach", "web"]));
+        assert!(line.contains(&format!("no command `{word}`")) && line.contains(said), "{word}: {line}");
+        assert_eq!(line.lines().count(), 1, "{line}");
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_is_asked_for_with_an_example() {
+    for (command, code) in [("submit", 1), ("apply", 1), ("plan", 2), ("diff", 2)] {
+        let output = run(program().arg(command));
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let name = if command == "apply" { "submit" } else { command };
+        assert!(
+            said.contains(&format!("for example: swarm-cluster-state-manager {name} web.yaml")),
+            "{said}"
+        );
+    }
+}

@@ -89,6 +89,43 @@ fn a_scale_among_other_changes_loses_none_of_them() {
 }
 
 #[test]
+fn the_words_of_docker_and_kubectl_are_taken_for_the_commands_here() {
+    let daemon = Daemon::simulated();
+    let user = User::of(&daemon);
+    let web = user.file("web.yaml", &object("web", "nginx", 2));
+    user.runs(&["apply", "-f", &web, "--wait=50s"]).ends_with(0).says("web created: generation 1");
+    let status = user.runs(&["status"]).ends_with(0).out;
+    for alias in ["ps", "ls", "describe"] {
+        let ran = user.runs(&[alias]).ends_with(0);
+        assert_eq!(ran.out.lines().count(), status.lines().count(), "{ran:?}");
+    }
+    user.runs(&["describe", "web"]).ends_with(0).says("web.1.1");
+    user.runs(&["rm", "web"]).ends_with(0).says("web deleted");
+    for wrong in [&["apply", "--bogus"] as &[_], &["ps", "--bogus"], &["rm"]] {
+        user.runs(wrong).ends_with(1);
+    }
+}
+
+#[test]
+fn version_says_who_is_at_work_and_the_client_s_own_without_a_daemon() {
+    let own = format!("client {}\n", env!("CARGO_PKG_VERSION"));
+    let daemon = Daemon::simulated();
+    daemon.connected();
+    let user = User::of(&daemon);
+    let ran = user.runs(&["version"]).ends_with(0).says(&own).says("engine simulated ");
+    assert!(
+        ran.out.contains(&format!("daemon {} at {}\n", env!("CARGO_PKG_VERSION"), user.address)),
+        "{ran:?}"
+    );
+    let client = user.runs(&["version", "--client"]).ends_with(0);
+    assert_eq!(client.out, own);
+    drop(daemon);
+    let ran = user.runs(&["version"]).ends_with(1).complains("ca.pem does not exist");
+    assert_eq!(ran.out, own);
+    user.runs(&["version", "--bogus"]).ends_with(1);
+}
+
+#[test]
 fn diff_shows_each_field_that_differs_and_no_stated_default() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
