@@ -18,6 +18,7 @@ use crate::model::ObjectName;
 
 mod backup;
 mod connection;
+mod context;
 mod delete;
 mod diff;
 mod environment;
@@ -119,6 +120,8 @@ enum Command {
     ///
     /// Exit codes: 0 shown; 1 no daemon, after the client's own version.
     Version(version::VersionFlags),
+    /// Names the daemons that one works with, and chooses one of them.
+    Context(context::ContextFlags),
     /// Writes the state of a running daemon, or with --offline of one that does not run, to a file.
     Backup(backup::BackupFlags),
     /// Puts a backup in the place of a data directory's state; the daemon must not run.
@@ -149,6 +152,7 @@ pub fn main() -> ExitCode {
         Some(Command::Rollback(flags)) => rollback::run(&flags),
         Some(Command::Events(flags)) => events::run(&flags),
         Some(Command::Version(flags)) => version::run(&flags),
+        Some(Command::Context(flags)) => context::run(&flags),
         Some(Command::Backup(flags)) => backup::save(&flags),
         Some(Command::Restore(flags)) => backup::restore(&flags),
         Some(Command::Healthcheck(flags)) => healthcheck::run(&flags),
@@ -192,7 +196,7 @@ fn wrong_usage(command: &str) -> u8 {
     match command {
         // Commands for which 2 is the word for something that failed.
         "submit" | "scale" | "delete" | "rollback" | "status" | "get" | "history" | "events" | "version"
-        => REFUSED,
+        | "context" => REFUSED,
         _ => USAGE,
     }
 }

@@ -1,7 +1,7 @@
 //! The client's subcommands, as people and pipelines run them: the built program against a daemon on a simulated
 //! cluster. There an image whose name begins with `nosuch` cannot be had, and a command `/nope` cannot start.
 //!
-//! Exit codes are an interface: `client/codes.rs` has the whole table. `client/finding.rs` is about the way to the
+//! Exit codes are an interface: `client/codes.rs` has the whole table. `client/finding.rs` and `client/contexts.rs` are about the way to the
 //! daemon, `client/showing.rs` about what is written and where, `client/verbs.rs` about reading, changing and scaling objects, `client/lasting.rs` about daemons that die.
 
 #![allow(
@@ -14,6 +14,8 @@
 
 #[path = "client/codes.rs"]
 mod codes;
+#[path = "client/contexts.rs"]
+mod contexts;
 #[path = "client/finding.rs"]
 mod finding;
 #[path = "client/lasting.rs"]
