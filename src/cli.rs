@@ -17,6 +17,7 @@ use crate::app;
 use crate::model::ObjectName;
 
 mod backup;
+mod complete;
 mod connection;
 mod context;
 mod delete;
@@ -128,7 +129,7 @@ enum Command {
     Restore(backup::RestoreFlags),
     /// Asks a running daemon whether it is alive: exit code 0 if so, 1 if not. For container health checks.
     Healthcheck(healthcheck::HealthcheckFlags),
-    /// Prints a script that completes this program's command line in a shell.
+    /// Prints a script that completes this program's command line in a shell, with the names of objects and contexts.
     Completions(manual::CompletionsFlags),
     /// Prints the manual page, or writes all pages into a directory.
     Man(manual::ManFlags),
@@ -136,6 +137,9 @@ enum Command {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    if let Some(code) = complete::asked() {
+        return code;
+    }
     let CommandLine { command, daemon } = match read() {
         Ok(line) => line,
         Err(code) => return code,

@@ -14,6 +14,8 @@
 
 #[path = "client/codes.rs"]
 mod codes;
+#[path = "client/completing.rs"]
+mod completing;
 #[path = "client/contexts.rs"]
 mod contexts;
 #[path = "client/finding.rs"]

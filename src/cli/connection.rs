@@ -120,7 +120,7 @@ impl Connection {
         refused: u8,
         command: impl AsyncFnOnce(&Daemon) -> anyhow::Result<u8>,
     ) -> ExitCode {
-        let done = self.try_run(command);
+        let done = self.ask(command);
         match done {
             Ok(code) => ExitCode::from(code),
             Err(error) if matches!(error.downcast_ref(), Some(OutputError::Closed)) => ExitCode::SUCCESS,
@@ -128,7 +128,11 @@ impl Connection {
         }
     }
 
-    fn try_run(&self, command: impl AsyncFnOnce(&Daemon) -> anyhow::Result<u8>) -> anyhow::Result<u8> {
+    /// Runs a command that speaks with the daemon, and says nothing by itself.
+    pub(super) fn ask<T>(
+        &self,
+        command: impl AsyncFnOnce(&Daemon) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
         let Found { address, certificates: directory, source } = self.find()?;
         let file = |name| directory.join(name);
         let files = Files { ca: file("ca.pem"), cert: file("cert.pem"), key: file("key.pem") };

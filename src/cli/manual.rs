@@ -9,12 +9,13 @@ use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use super::output::{self, OutputError};
-use super::{CommandLine, USAGE, complain};
+use super::{CommandLine, USAGE, complain, complete};
 
 /// Flags of `completions`.
 #[derive(Debug, Args)]
 pub(super) struct CompletionsFlags {
-    /// The shell. For bash: `source <(swarm-cluster-state-manager completions bash)`.
+    /// The shell. For bash: `source <(swarm-cluster-state-manager completions bash)` in ~/.bashrc; for zsh the same in
+    /// ~/.zshrc, after compinit; for fish: `swarm-cluster-state-manager completions fish | source` in config.fish.
     shell: Shell,
 }
 
@@ -28,11 +29,8 @@ pub(super) struct ManFlags {
 }
 
 pub(super) fn completions(flags: &CompletionsFlags) -> ExitCode {
-    let mut command = CommandLine::command();
-    let name = command.get_name().to_owned();
-    let mut script = Vec::new();
-    clap_complete::generate(flags.shell, &mut command, name, &mut script);
-    end(output::raw(&script).map_err(Into::into))
+    let script = complete::script(&flags.shell.to_string());
+    end(script.and_then(|script| Ok(output::raw(&script)?)))
 }
 
 pub(super) fn man(flags: &ManFlags) -> ExitCode {
