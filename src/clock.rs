@@ -15,7 +15,12 @@ pub struct Time(pub u64);
 impl Time {
     /// The present, by the system's clock; for what lives too briefly to need a [`Clock`].
     pub fn of_the_wall() -> Time {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Time::of_system(SystemTime::now())
+    }
+
+    /// A moment of the standard library's wall clock; one before 1970 is 1970.
+    pub fn of_system(moment: SystemTime) -> Time {
+        let wall = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
         Time(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
     }
 

@@ -23,7 +23,7 @@ use crate::actuator::Actuator;
 use crate::clock::{Clock, Time};
 use crate::death;
 use crate::engine::Outcome;
-use crate::history::{History, Report};
+use crate::history::{History, Kind, LastExit, Report};
 use crate::journal::{EventKind, Journal};
 use crate::metrics::Metrics;
 use crate::model::{Container, Object, ObjectName, Objects};
@@ -41,10 +41,17 @@ use record::Converged;
 pub struct Progress {
     /// The generation the worker has acted upon; 0 before its first look.
     pub observed_generation: u64,
+    /// Which submit of that generation, counted as [`Object::asked`] is.
+    pub asked: u64,
     /// The verdict.
     pub verdict: Verdict,
     /// The lines of the plan: steps under way, then steps that begin now.
     pub plan: Vec<String>,
+    /// How often containers of the present spec ended or turned unhealthy without being asked to, as far as this process
+    /// has seen.
+    pub restarts: u64,
+    /// The last end that nobody asked this manager for.
+    pub last_exit: Option<LastExit>,
 }
 
 impl Progress {
@@ -61,7 +68,7 @@ impl Progress {
             ready: 0,
             updated: 0,
         };
-        Progress { observed_generation: 0, verdict, plan: Vec::new() }
+        Progress { observed_generation: 0, asked: 0, verdict, plan: Vec::new(), restarts: 0, last_exit: None }
     }
 }
 
@@ -182,7 +189,7 @@ impl Worker {
         let containers = shop.cache.containers(&name);
         let engine = shop.cache.engine();
         Worker {
-            history: History::new(hasher.finish()),
+            history: History::resuming(hasher.finish(), shop.journal.resumed_after()),
             steps: JoinSet::new(),
             under_way: Vec::new(),
             record,
@@ -244,6 +251,7 @@ impl Worker {
         let evidence = engine.evidence(&self.shop.endpoint);
         if evidence == planner::Evidence::Good {
             self.history.observe(object, &planner::hold::own(containers), now);
+            self.tell_ends();
         }
         let under_way: Vec<Action> = self.under_way.iter().map(|step| step.action.clone()).collect();
         let plan = planner::plan(Input {
@@ -262,8 +270,20 @@ impl Worker {
         if plan.verdict.proven {
             self.record_converged(object);
         }
-        self.publish(object.generation, plan.verdict, lines);
+        self.publish(object, plan.verdict, lines);
         plan.wake_at
+    }
+
+    /// Tells of containers that have ended without our doing.
+    fn tell_ends(&mut self) {
+        for (kind, text) in self.history.take_untold() {
+            let kind = match kind {
+                Kind::Ended | Kind::Restarted | Kind::Vanished => EventKind::Ended,
+                Kind::Unhealthy => EventKind::Unhealthy,
+            };
+            info!(object = %self.name, kind = kind.word(), "{text}");
+            self.shop.journal.note(kind, &self.name, self.history.generation(), text);
+        }
     }
 
     /// Has it recorded that the present generation has converged, unless that is known.
@@ -311,8 +331,11 @@ impl Worker {
         self.history.ended(&action, report, self.shop.clock.now());
     }
 
-    fn publish(&self, observed_generation: u64, verdict: Verdict, plan: Vec<String>) {
-        let progress = Progress { observed_generation, verdict, plan };
+    fn publish(&self, object: &Object, verdict: Verdict, plan: Vec<String>) {
+        let (observed_generation, asked) = (object.generation, object.asked);
+        let ends = self.history.ends();
+        let (restarts, last_exit) = (ends.restarts(), ends.last().cloned());
+        let progress = Progress { observed_generation, asked, verdict, plan, restarts, last_exit };
         self.shop.board.send_if_modified(|board| {
             let before = board.get(&self.name);
             if before.is_some_and(|before| **before == progress) {

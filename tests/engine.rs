@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::daemon::Setup;
-use support::engine::Foreign;
+use support::engine::{Foreign, Network};
 use support::events::Event;
 use support::process::{run, succeed, text};
 use support::{
@@ -628,7 +628,17 @@ fn what_ends_at_once_again_and_again_is_tried_again_ever_more_slowly() {
     assert_ne!(shown["Phase"], "converged", "{shown}");
     assert!(shown["Reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{shown}");
     let rows = shown["Containers"].as_array().unwrap();
-    assert!(rows.iter().any(|row| row["ExitCode"] == 3), "{shown}");
+    assert!(rows.iter().any(|row| row["ExitCode"] == 3 && row["FinishedAt"].is_string()), "{shown}");
+    assert!(shown["Restarts"].as_u64() >= Some(2), "{shown}");
+    assert!(
+        shown["LastExit"]["Reason"].as_str().unwrap().contains("ended with exit code 3 after"),
+        "{shown}"
+    );
+    let told = daemon.client.get(&format!("/events?follow=false&tail=1000&object={bad}")).body;
+    let ends = told.lines().filter(|line| line.contains("\"ended\"") && line.contains("exit code 3")).count();
+    assert!(ends as u64 >= shown["Restarts"].as_u64().unwrap(), "{told}");
+    let causes = told.lines().filter(|line| line.contains("create") && line.contains("exit code 3")).count();
+    assert!(causes >= 1, "each end is why the next one is created: {told}");
     let kept = cluster.containers().iter().filter(|one| one.name.starts_with(&bad)).count();
     assert!(kept <= 2, "one dead one is kept, beside the one just made: {kept}");
 
@@ -965,11 +975,21 @@ fn whoever_waits_is_told_what_really_became_of_it() {
     assert_eq!((back.status, &back.json()["Outcome"]), (200, &json!("converged")), "{back:?}");
     assert_eq!(ids(&cluster.running()), ids(&first), "and nothing was restarted");
 
+    // A wait is about its own submit, also one that changes nothing: what failed before it does not end it.
+    let network = unique("network");
+    let on_network = json!({"HostConfig": {"NetworkMode": network}, "Update": {"FailAfter": "0s"}});
+    let on_network = object_with("late", 1, on_network);
+    let (status, _, reason) = submit(&on_network);
+    assert!(status == 424 && reason.contains(&network), "{status} {reason}");
+    let _network = Network::create(&engine, &network, &[]);
+    let (status, outcome, reason) = submit(&on_network);
+    assert_eq!((status, &*outcome), (200, "converged"), "{reason}");
+
     let (status, outcome, reason) =
         submit(&object_with("bad", 1, json!({"Cmd": ["--exit=0"], "Entrypoint": ["/nope"]})));
     assert_eq!((status, &*outcome), (424, "failed"), "{reason}");
     assert!(reason.contains("/nope"), "the engine's own words: {reason}");
-    for name in ["web", "bad"] {
+    for name in ["web", "bad", "late"] {
         let gone = daemon.client.request(&format!("/objects/{name}?wait=45s"), &["--request", "DELETE"], b"");
         assert_eq!((gone.status, &gone.json()["Outcome"]), (200, &json!("converged")), "{gone:?}");
     }

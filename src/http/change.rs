@@ -30,6 +30,10 @@ use crate::store::{Change, Committed, Effect, MAX_OBJECTS, Precondition, StoreEr
 /// The longest `?wait=`: a rollout that takes longer is better asked about than waited for on one connection.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
+/// The preference of a client that submits the same again only to wait further: a wait longer than one request. Without
+/// it a submit, also of the same, is a wish to try at once.
+const CONTINUE_WAIT: &str = "continue-wait";
+
 /// What a request that changes something brings along beside its path and its body.
 pub(super) struct Caller {
     pub(super) peer: Arc<Peer>,
@@ -56,6 +60,8 @@ pub(super) struct Manner {
     /// What must hold.
     pub(super) precondition: Precondition,
     wait: Option<Duration>,
+    /// A client goes on with a wait: what is submitted was submitted already.
+    quiet: bool,
     /// Nothing is to be done.
     pub(super) dry_run: bool,
 }
@@ -68,6 +74,7 @@ impl Caller {
         Ok(Manner {
             precondition: precondition(&self.headers)?,
             wait: query.duration("wait", LONGEST_WAIT)?,
+            quiet: prefers(&self.headers, CONTINUE_WAIT),
             dry_run: query.flag("dry_run")?,
             query,
         })
@@ -135,7 +142,8 @@ pub(super) async fn change(
     permit: Option<Permit>,
 ) -> Result<Response, Problem> {
     let by = caller.peer.subject.as_str().into();
-    let transaction = Transaction { precondition: manner.precondition, by, ..transaction };
+    let (precondition, quiet) = (manner.precondition, manner.quiet);
+    let transaction = Transaction { precondition, quiet, by, ..transaction };
     keep_own_volumes(api, &transaction, shape)?;
     if manner.dry_run {
         let _permit = match permit {
@@ -212,6 +220,12 @@ pub(super) fn refused(api: &Api, error: StoreError) -> Problem {
         StoreError::NotFound(name) => objects::missing(api, name.as_str()),
         other => other.into(),
     }
+}
+
+/// Whether `Prefer` names a preference of this kind (RFC 7240).
+fn prefers(headers: &HeaderMap, preference: &str) -> bool {
+    let all = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    all.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(preference))
 }
 
 /// Reads `If-Match` and `If-None-Match`.

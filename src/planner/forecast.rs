@@ -185,6 +185,7 @@ impl<'a> World<'a> {
             health: Health::None,
             sight: Sight::Clear,
             image: image.to_owned(),
+            image_id: None,
             created: self.now,
             detail: None,
             signalled: None,

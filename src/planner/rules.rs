@@ -427,7 +427,10 @@ impl<'a> Planning<'a> {
             let lost = self.slots.get(&number).and_then(|slot| slot.lost.iter().find(|c| c.live()));
             let cause = match lost.and_then(|c| Some((c, c.node.as_deref()?))) {
                 Some((lost, node)) => format!("{} is lost with node {node}", lost.name),
-                None => "missing replica".to_owned(),
+                None => match self.input.history.ends().last_of(number) {
+                    Some(end) => end.to_owned(),
+                    None => "missing replica".to_owned(),
+                },
             };
             let template = self.template_for(number);
             let cause = match template.hash == self.input.object.spec.template.hash {
@@ -639,6 +642,16 @@ impl<'a> Planning<'a> {
         newest.map_or(now, |since| since + object.spec.update.monitor)
     }
 
+    /// How often the containers of a slot ended of late, and when the present one, which is ready, will have run for long
+    /// enough for the slot to count as steady; `None` where it does.
+    pub(super) fn proven_steady_at(&self, number: u32) -> Option<(usize, Time)> {
+        let Input { history, now, .. } = self.input;
+        let current = self.slots.get(&number)?.current.first().filter(|c| self.ready(c))?;
+        let (ends, run) = history.ends().unsteady(number)?;
+        let steady_at = history.running_since(&current.id).unwrap_or(now) + run;
+        (steady_at > now).then_some((ends, steady_at))
+    }
+
     /// When the ready container of a slot that failed again and again will have run for long enough to be believed;
     /// `None` where it has, or need not. One that ends soon after each start is ready in between.
     pub(super) fn steady_at(&self, number: u32) -> Option<Time> {
@@ -651,7 +664,9 @@ impl<'a> Planning<'a> {
 
     fn finish(mut self) -> Plan {
         let steady_at: Vec<Time> = self.staying.iter().filter_map(|number| self.steady_at(*number)).collect();
-        steady_at.into_iter().for_each(|at| self.look_again(at));
+        let proven_at: Vec<Time> =
+            self.staying.iter().filter_map(|number| Some(self.proven_steady_at(*number)?.1)).collect();
+        steady_at.into_iter().chain(proven_at).for_each(|at| self.look_again(at));
         let mut verdict = verdict::verdict(&self);
         if verdict.phase == Phase::Converged {
             let at = self.proven_at();

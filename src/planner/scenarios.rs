@@ -29,6 +29,7 @@ use crate::model::{ObjectName, Spec, TemplateHash};
 use crate::observed::nodes::{Nodes, Patience};
 
 mod disturbed;
+mod ends;
 
 pub(super) const NOW: Time = Time(1_000_000_000);
 
@@ -95,6 +96,7 @@ fn container(line: &str) -> Container {
             () => Sight::Clear,
         },
         image: "img".to_owned(),
+        image_id: None,
         created: ago(&words, "created").unwrap_or(Time(NOW.0 - 3_600_000)),
         detail: None,
         signalled: words.contains(&"signalled").then_some(Signalled {

@@ -186,6 +186,17 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         let reason = format!("{so_far}; the engine is removing {}", removing.name);
         return Finding::new(Phase::Progressing, reason);
     }
+    let unsteady =
+        planning.staying.iter().find_map(|number| Some((*number, planning.proven_steady_at(*number)?)));
+    if let Some((number, (ends, steady_at))) = unsteady {
+        let last = history.ends().last_of(number).map(|last| format!(" ({last})")).unwrap_or_default();
+        let reason = format!(
+            "{so_far}; the containers of slot {number} ended {ends} times of late{last}: it counts as steady if the present \
+             one still runs at {}",
+            steady_at.rfc3339()
+        );
+        return Finding::new(Phase::Degraded, reason);
+    }
     let out_of_reach = |c: &&Container| c.live() && !planning.standing(c).reachable();
     let lost: Vec<&Container> = containers.iter().map(Arc::as_ref).filter(out_of_reach).collect();
     let left_over = lost.first().map(|first| {

@@ -5,6 +5,7 @@
 //! reached yet it shows nothing, and gives the names away that are in use there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -182,6 +183,7 @@ impl World {
             health: Health::None,
             sight: Sight::Clear,
             image: new.template.image.clone(),
+            image_id: None,
             created: now,
             detail: None,
             signalled: None,
@@ -234,7 +236,8 @@ impl World {
         }
         if thing.container.state != State::Running {
             thing.container.state = State::Running;
-            thing.container.detail = Some(Detail { started_at: Some(now.rfc3339()), ..Detail::default() });
+            let detail = Detail { started_at: Some(now.rfc3339()), ..Detail::default() };
+            thing.container.detail = Some(Arc::new(detail));
             thing.seen = State::Running;
         }
         Outcome::Done(())
@@ -346,7 +349,7 @@ impl Thing {
     fn end(&mut self, exit_code: i64) {
         if matches!(self.container.state, State::Running | State::Paused) {
             self.container.state = State::Exited;
-            self.container.detail.get_or_insert_default().exit_code = Some(exit_code);
+            Arc::make_mut(self.container.detail.get_or_insert_default()).exit_code = Some(exit_code);
         }
     }
 }

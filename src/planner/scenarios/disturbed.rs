@@ -160,7 +160,7 @@ fn only_a_signal_that_asks_to_end_and_not_long_before_excuses_an_end() {
         let mut history = History::new(1);
         history.observe(&object, &[Arc::new(container("web.1.1 t1 running"))], Time(NOW.0 - 600_000));
         let at = Time(NOW.0 - seconds * 1000);
-        let detail = Some(Detail { stop_signal, ..Detail::default() });
+        let detail = Some(Arc::new(Detail { stop_signal, ..Detail::default() }));
         let signalled = Some(Signalled { signal, at, stop: true });
         let ended = Container { detail, signalled, ..container("web.1.1 t1 exited") };
         history.observe(&object, &[Arc::new(ended)], NOW);
@@ -186,7 +186,7 @@ fn what_the_engine_restarts_by_itself_has_failed_and_is_not_converged_in_between
     let object = object("t1", "t1");
     let mut history = History::new(1);
     let run = |restarts| {
-        let detail = Some(Detail { restarts, exit_code: Some(3), ..Detail::default() });
+        let detail = Some(Arc::new(Detail { restarts, exit_code: Some(3), ..Detail::default() }));
         Arc::new(Container { detail, ..container("web.1.1 t1 running") })
     };
     history.observe(&object, &[], NOW);
@@ -198,7 +198,7 @@ fn what_the_engine_restarts_by_itself_has_failed_and_is_not_converged_in_between
     assert_eq!((verdict.phase, verdict.failing), (Phase::Degraded, true));
     assert_eq!(
         verdict.reason,
-        "1 of 1 run; slot 1: web.1.1 ended with exit code 3, and its restart policy has restarted it 3 times; \
+        "1 of 1 run; slot 1: web.1.1 ended with exit code 3 after 5s, and its restart policy has restarted it 3 times; \
          failed 3 times in a row"
     );
     let later = now + backoff::STABLE_RUN;
@@ -210,7 +210,7 @@ fn what_the_engine_restarts_by_itself_has_failed_and_is_not_converged_in_between
 fn the_check_cycle_is_the_containers_own_which_its_image_may_define() {
     let object = object("t1", "t1");
     let mut history = History::new(1);
-    let detail = Some(Detail { check_interval: Some(Duration::from_secs(2)), ..Detail::default() });
+    let detail = Some(Arc::new(Detail { check_interval: Some(Duration::from_secs(2)), ..Detail::default() }));
     let world = [Arc::new(Container { detail, ..container("web.1.1 t1 running unhealthy") })];
     history.observe(&object, &world, NOW);
     let removed =
@@ -224,7 +224,7 @@ fn restarts_of_before_we_came_are_old_news() {
     let object = object("t1", "t1");
     let mut history = History::new(1);
     let bare = Arc::new(container("web.1.1 t1 running"));
-    let detail = Some(Detail { restarts: 7, ..Detail::default() });
+    let detail = Some(Arc::new(Detail { restarts: 7, ..Detail::default() }));
     let inspected = Arc::new(Container { detail, ..container("web.1.1 t1 running") });
     history.observe(&object, &[bare], NOW);
     history.observe(&object, &[inspected], NOW);
@@ -286,7 +286,7 @@ fn a_removal_by_the_engine_that_does_not_end_is_asked_for_again() {
 }
 
 /// An object of one container with this template; the one that worked last is `was`.
-fn object(hash: &str, was: &str) -> Object {
+pub(super) fn object(hash: &str, was: &str) -> Object {
     let mut spec = spec("web", 1, "");
     spec.template.hash = TemplateHash::from_label(was);
     let mut object = Object::new(spec.clone());
@@ -297,7 +297,7 @@ fn object(hash: &str, was: &str) -> Object {
     object
 }
 
-fn look(object: &Object, containers: &[Arc<Container>], history: &History, now: Time) -> Plan {
+pub(super) fn look(object: &Object, containers: &[Arc<Container>], history: &History, now: Time) -> Plan {
     plan(Input {
         object,
         containers,

@@ -179,6 +179,10 @@ impl Writer {
                 decided.into_iter().for_each(|d| drop(d.request.answer.send(Err(error.clone()))));
                 return;
             }
+            if !Arc::ptr_eq(&before.objects, &after.objects) {
+                self.desired = after;
+                self.publish(&decided);
+            }
         } else {
             let mut batch = self.log_batch();
             batch.objects = changed.iter().filter_map(|name| after.objects.get(name).cloned()).collect();
