@@ -59,14 +59,17 @@ const TIMED_OUT: u8 = 3;
 
 /// Keeps exactly as many containers running as you asked for.
 ///
-/// Runs an HTTPS daemon beside a Docker Engine or a classic Swarm manager. Submit what you want with curl:
+/// Runs an HTTPS daemon beside a Docker Engine or a classic Swarm manager.
+/// Submit what you want with curl:
 ///
-///     curl https://HOST:3476/submit -d '{"Name": "nginx", "Image": "nginx:1.9.6", "Count": 5}' \
-///       --cacert ca.pem --cert cert.pem --key key.pem
+///     curl https://HOST:3476/submit \
+///       --cacert ca.pem --cert cert.pem --key key.pem \
+///       -d '{"Name": "nginx", "Image": "nginx:1.9.6", "Count": 5}'
 ///
-/// With no flags at all it manages the local engine and makes its own certificates. Every flag has an
-/// environment variable. Exit codes: 0 after a graceful stop, 1 when it died, 2 when a flag, a file or an
-/// address has to be changed first.
+/// With no flags at all it manages the local engine and makes its own
+/// certificates. Every flag has an environment variable. Exit codes: 0 after a
+/// graceful stop, 1 when it died, 2 when a flag, a file or an address has to be
+/// changed first.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, args_conflicts_with_subcommands = true)]
 struct CommandLine {
@@ -78,7 +81,9 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Submits objects from files of JSON or YAML, and waits for the outcome with --wait.
+    /// Submits objects from files of JSON or YAML.
+    ///
+    /// With --wait it also waits for the outcome.
     ///
     /// Exit codes: 0 taken, or converged with --wait; 1 not taken (bad input, refused, no daemon); 2 failed or rolled
     /// back; 3 not converged when the wait was over. The last line says which, and why.
@@ -88,19 +93,19 @@ enum Command {
     ///
     /// Exit codes: 0 nothing would change; 1 something would; 2 it cannot be told.
     Plan(plan::PlanFlags),
-    /// Shows what differs between what is stored and what would be submitted, field by field.
+    /// Shows field by field what a submit would change.
     ///
     /// Exit codes: 0 nothing differs; 1 something does; 2 it cannot be told.
     Diff(diff::DiffFlags),
-    /// Shows how everything, or one object, is doing.
+    /// Shows how objects are doing.
     #[command(visible_aliases = ["ps", "ls", "describe"])]
     Status(status::StatusFlags),
-    /// Shows objects as they were submitted; with --output yaml, to be changed and submitted again.
+    /// Shows objects as they were submitted, ready to be sent back.
     ///
-    /// What is shown holds the Generation that the object has. Submitted again with it, it is only taken where the object
+    /// With --output yaml they can be changed and submitted again. What is shown holds the Generation that the object has. Submitted again with it, it is only taken where the object
     /// has not changed meanwhile.
     Get(get::GetFlags),
-    /// Changes how many containers of an object run, and nothing else.
+    /// Changes how many containers of an object run.
     ///
     /// Exit codes as of submit.
     Scale(scale::ScaleFlags),
@@ -117,21 +122,29 @@ enum Command {
     Rollback(rollback::RollbackFlags),
     /// Shows what the manager did, and why.
     Events(events::EventsFlags),
-    /// Shows the versions of this program, of the daemon and of its engine.
+    /// Shows the versions of this program, the daemon and its engine.
     ///
     /// Exit codes: 0 shown; 1 no daemon, after the client's own version.
     Version(version::VersionFlags),
-    /// Names the daemons that one works with, and chooses one of them.
+    /// Names daemons, and chooses one of them.
     Context(context::ContextFlags),
-    /// Writes the state of a running daemon, or with --offline of one that does not run, to a file.
+    /// Writes the state of the daemon to a file.
+    ///
+    /// Of a daemon that does not run, with --offline.
     Backup(backup::BackupFlags),
-    /// Puts a backup in the place of a data directory's state; the daemon must not run.
+    /// Puts a backup in the place of a daemon's state.
+    ///
+    /// The daemon must not run.
     Restore(backup::RestoreFlags),
-    /// Asks a running daemon whether it is alive: exit code 0 if so, 1 if not. For container health checks.
+    /// Asks a daemon whether it is alive.
+    ///
+    /// Exit codes: 0 if so, 1 if not. For container health checks.
     Healthcheck(healthcheck::HealthcheckFlags),
-    /// Prints a script that completes this program's command line in a shell, with the names of objects and contexts.
+    /// Prints a script for completion in a shell.
+    ///
+    /// It completes commands, flags, files, and the names of objects and contexts.
     Completions(manual::CompletionsFlags),
-    /// Prints the manual page, or writes all pages into a directory.
+    /// Prints the manual page, or writes all pages.
     Man(manual::ManFlags),
 }
 

@@ -312,3 +312,25 @@ fn a_file_that_is_missing_is_asked_for_with_an_example() {
         );
     }
 }
+
+#[test]
+fn help_and_manual_fit_eighty_columns() {
+    let help = |columns: &str, line: &[&str]| text(&run(program().env("COLUMNS", columns).args(line)).stdout);
+    // What is laid out by hand is not wrapped again.
+    let intro = |columns| help(columns, &["--help"]).lines().take(16).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(intro("80"), intro("100"));
+    assert!(intro("80").iter().any(|line| line.ends_with("\"Count\": 5}'")), "{:?}", intro("80"));
+    // A command is one line of the list.
+    let list = help("80", &["-h"]);
+    let list = list.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    for line in list.lines() {
+        assert!(line.len() <= 80 && line.starts_with("  ") && !line.starts_with("   "), "{line:?}");
+    }
+    let place = tempfile::tempdir().unwrap();
+    run(program().arg("man").arg(place.path()));
+    for page in fs::read_dir(place.path()).unwrap() {
+        let page = fs::read_to_string(page.unwrap().path()).unwrap();
+        let title = page.lines().find(|line| line.starts_with(".TH")).unwrap();
+        assert!(title.starts_with(".TH swarm-cluster-state-manager 1 \" \" \"swarm"), "{title}");
+    }
+}

@@ -10,10 +10,11 @@ use super::input::Objects;
 
 /// Where objects are read from.
 #[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
 pub(super) struct Files {
     /// JSON or YAML with one object or many (an array, or several documents of YAML). `-` is standard input; a directory
     /// stands for its *.json, *.yaml and *.yml. All files together are one transaction.
-    #[arg(value_name = "FILE", required_unless_present = "filename")]
+    #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The same as FILE; may be given several times.
     #[arg(long, short = 'f', value_name = "FILE")]
