@@ -31,6 +31,7 @@ mod get;
 mod healthcheck;
 mod history;
 mod input;
+mod json;
 mod logging;
 mod manual;
 mod output;

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
+use super::json::Format;
 use super::output::OutputError;
 use super::{REFUSED, complain, object_name, output};
 use crate::client::Address;
@@ -25,7 +27,11 @@ pub(super) struct ContextFlags {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Lists the contexts; the current one has an asterisk.
-    Ls,
+    Ls {
+        /// How to write them.
+        #[arg(long, short, value_name = "FORMAT", default_value = "text")]
+        output: Format,
+    },
     /// Makes a context the current one; `default` for none of them.
     Use {
         /// The context.
@@ -57,7 +63,7 @@ struct SetFlags {
 
 pub(super) fn run(flags: &ContextFlags) -> ExitCode {
     let done = match &flags.command {
-        Command::Ls => list(),
+        Command::Ls { output } => list(*output),
         Command::Use { name } => choose(name),
         Command::Set(flags) => set(flags),
         Command::Rm { names } => remove(names),
@@ -69,8 +75,15 @@ pub(super) fn run(flags: &ContextFlags) -> ExitCode {
     }
 }
 
-fn list() -> anyhow::Result<()> {
+fn list(format: Format) -> anyhow::Result<()> {
     let Contexts { current, contexts } = Contexts::read(&file::path()?)?;
+    if format == Format::Json {
+        let one = |(name, context): (&String, &file::Context)| {
+            let current = current.as_ref() == Some(name);
+            json!({"Name": name, "Addr": context.addr, "CertPath": context.cert_path, "Current": current})
+        };
+        return Ok(output::json(&Value::from_iter(contexts.iter().map(one)).to_string())?);
+    }
     if contexts.is_empty() {
         return Ok(output::line(
             "no contexts: `context set NAME --addr HOST:PORT --cert-path DIR` makes one",

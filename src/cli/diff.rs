@@ -7,10 +7,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 use http::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::connection::Connection;
 use super::files::Files;
+use super::json::Format;
+use super::output::OutputError;
 use super::{USAGE, output, submit};
 use crate::client::answers::Plans;
 use crate::client::{Ask, Daemon};
@@ -31,13 +33,20 @@ pub(super) struct DiffFlags {
     /// Also show the objects that `submit --prune` would delete.
     #[arg(long, value_name = "PREFIX")]
     prune: Option<String>,
+    /// How to write it.
+    #[arg(long, short, value_name = "FORMAT", default_value = "text")]
+    output: Format,
     #[command(flatten)]
     connection: Connection,
 }
 
 /// What differs in one object.
 struct Difference {
-    head: String,
+    name: String,
+    /// The generation that is stored; none of a new object.
+    generation: Option<Value>,
+    /// It would be deleted.
+    goes: bool,
     lines: Vec<Line>,
 }
 
@@ -51,20 +60,23 @@ pub(super) fn run(flags: &DiffFlags) -> ExitCode {
         }
         let answer = daemon.ask(ask).await.map_err(|error| submit::placed(error.into(), &objects))?;
         let plans: Plans = answer.json()?;
-        let mut some = false;
+        let mut differences = Vec::new();
         for plan in plans.objects.iter().filter(|plan| plan.result != "unchanged") {
-            let Some(stored) = stored(daemon, &plan.name).await? else {
-                show(&added(&plan.name, objects.named(&plan.name)));
-                some = true;
-                continue;
-            };
-            show(&match plan.result.as_str() {
-                "deleted" => removed(&plan.name, &stored),
-                _ => changed(&plan.name, &stored, objects.named(&plan.name)),
+            let stored = stored(daemon, &plan.name).await?;
+            let given = objects.named(&plan.name).filter(|_| plan.result != "deleted");
+            differences.push(Difference {
+                name: plan.name.clone(),
+                generation: stored.as_ref().and_then(|stored| stored.get("Generation").cloned()),
+                goes: given.is_none(),
+                lines: between(stored.as_ref(), given),
             });
-            some = true;
         }
-        Ok(if some { DIFFERENCES } else { 0 })
+        // The exit code is the answer, also for somebody who reads none of this.
+        let _ = match flags.output {
+            Format::Text => differences.iter().try_for_each(show),
+            Format::Json => output::json(&Value::from_iter(differences.iter().map(as_json)).to_string()),
+        };
+        Ok(if differences.is_empty() { 0 } else { DIFFERENCES })
     })
 }
 
@@ -76,34 +88,39 @@ async fn stored(daemon: &Daemon, name: &str) -> anyhow::Result<Option<Value>> {
     }
 }
 
-fn added(name: &str, given: Option<&Value>) -> Difference {
-    let lines = compare::lines(None, given.map(submission::as_stored).as_ref());
-    Difference { head: format!("{name} (new)"), lines }
-}
-
-fn removed(name: &str, stored: &Value) -> Difference {
-    let lines = compare::lines(Some(&submission::as_stored(stored)), None);
-    Difference { head: format!("{name} ({}, would be deleted)", generation(stored)), lines }
-}
-
-fn changed(name: &str, stored: &Value, given: Option<&Value>) -> Difference {
-    let between = |of: fn(&Value) -> Value| compare::lines(Some(&of(stored)), given.map(of).as_ref());
-    let mut lines = between(submission::without_defaults);
-    if lines.is_empty() {
-        // What makes the difference to the daemon is no default to it.
-        lines = between(submission::as_stored);
+fn between(stored: Option<&Value>, given: Option<&Value>) -> Vec<Line> {
+    let differ = |of: fn(&Value) -> Value| compare::lines(stored.map(of).as_ref(), given.map(of).as_ref());
+    if stored.is_some() && given.is_some() {
+        let lines = differ(submission::without_defaults);
+        if !lines.is_empty() {
+            return lines;
+        }
     }
-    Difference { head: format!("{name} ({})", generation(stored)), lines }
+    // All of one that is new or goes, and what is no default to the daemon, if it says that something differs.
+    differ(submission::as_stored)
 }
 
-fn generation(stored: &Value) -> String {
-    format!("generation {}", stored.get("Generation").unwrap_or(&Value::Null))
-}
-
-/// The exit code is the answer, also for somebody who reads none of this.
-fn show(difference: &Difference) {
-    let _ = output::line(&difference.head);
-    for line in &difference.lines {
-        let _ = output::line(line);
+fn show(difference: &Difference) -> Result<(), OutputError> {
+    let Difference { name, generation, goes, lines } = difference;
+    let goes = if *goes { ", would be deleted" } else { "" };
+    match generation {
+        Some(generation) => output::line(format_args!("{name} (generation {generation}{goes})"))?,
+        None => output::line(format_args!("{name} (new)"))?,
     }
+    lines.iter().try_for_each(output::line)
+}
+
+fn as_json(difference: &Difference) -> Value {
+    let Difference { name, generation, goes, lines } = difference;
+    let result = match (generation, goes) {
+        (_, true) => "deleted",
+        (None, false) => "created",
+        (Some(_), false) => "updated",
+    };
+    let line = |line: &Line| {
+        let side = if line.added { "After" } else { "Before" };
+        json!({"Field": line.field, side: line.value})
+    };
+    let lines: Vec<Value> = lines.iter().map(line).collect();
+    json!({"Name": name, "Result": result, "Generation": generation, "Differences": lines})
 }

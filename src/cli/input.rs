@@ -71,6 +71,11 @@ impl Objects {
             .find(|value| value.get("Name").is_some_and(|given| given == name))
     }
 
+    /// Whether one of them is only taken at some generation, and so not twice.
+    pub(super) fn are_conditional(&self) -> bool {
+        self.0.iter().any(|item| item.value.get("Generation").is_some_and(|generation| !generation.is_null()))
+    }
+
     /// Where the object stands that a field such as `[3].Count` is of, in words.
     pub(super) fn place(&self, field: &str) -> Option<String> {
         let index = field.strip_prefix('[').and_then(|f| f.split_once(']')).and_then(|(i, _)| i.parse().ok());

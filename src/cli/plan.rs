@@ -9,6 +9,7 @@ use http::Method;
 
 use super::connection::Connection;
 use super::files::Files;
+use super::json::Format;
 use super::{USAGE, output, submit};
 use crate::client::Ask;
 use crate::client::answers::Plans;
@@ -24,6 +25,9 @@ pub(super) struct PlanFlags {
     /// As `submit --prune` would.
     #[arg(long, value_name = "PREFIX")]
     prune: Option<String>,
+    /// How to write it.
+    #[arg(long, short, value_name = "FORMAT", default_value = "text")]
+    output: Format,
     #[command(flatten)]
     connection: Connection,
 }
@@ -37,7 +41,10 @@ pub(super) fn run(flags: &PlanFlags) -> ExitCode {
             ask = ask.with("prune", prefix);
         }
         let answer = daemon.ask(ask).await.map_err(|error| submit::placed(error.into(), &objects))?;
-        conclude(&answer.json()?)
+        if flags.output == Format::Json {
+            output::raw(&answer.body)?;
+        }
+        conclude(&answer.json()?, flags.output)
     })
 }
 
@@ -70,12 +77,14 @@ pub(super) fn show(plans: &Plans) {
     };
 }
 
-fn conclude(plans: &Plans) -> anyhow::Result<u8> {
+fn conclude(plans: &Plans, format: Format) -> anyhow::Result<u8> {
     let waiting = plans.objects.iter().find_map(|plan| Some((&plan.name, plan.waiting.as_ref()?)));
     if let (0, Some((name, why))) = (plans.changes, waiting) {
         anyhow::bail!("what would be done for {name} is not known: {why}");
     }
-    show(plans);
+    if format == Format::Text {
+        show(plans);
+    }
     Ok(if plans.changes == 0 { 0 } else { CHANGES })
 }
 

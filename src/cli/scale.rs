@@ -9,10 +9,11 @@ use http::{Method, StatusCode, header};
 use serde_json::{Map, Value};
 
 use super::connection::Connection;
+use super::json::{self, Format};
 use super::submit::{conclude, duration, unknown};
 use super::{REFUSED, object_name};
 use crate::client::answers::{OneOrMany, Receipt};
-use crate::client::{Ask, Daemon};
+use crate::client::{Answer, Ask, Daemon};
 use crate::model::{MAX_COUNT, ObjectName};
 
 /// How often it is tried again where others change the object at the same time.
@@ -30,20 +31,32 @@ pub(super) struct ScaleFlags {
     /// Wait up to this long, such as 2m, until it has converged or failed.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait: Option<Duration>,
+    /// How to write it. With --wait, JSON is asked for and answered in one request, with the outcome.
+    #[arg(long, short, value_name = "FORMAT", default_value = "text")]
+    output: Format,
     #[command(flatten)]
     connection: Connection,
 }
 
 pub(super) fn run(flags: &ScaleFlags) -> ExitCode {
     flags.connection.run(REFUSED, async |daemon| {
-        let receipts = scale(daemon, &flags.name, flags.count).await?;
+        if flags.output == Format::Json {
+            return json::conclude(scale(daemon, &flags.name, flags.count, flags.wait).await?);
+        }
+        let answer = scale(daemon, &flags.name, flags.count, None).await?.succeeded()?;
+        let receipts = Vec::from(answer.json::<OneOrMany<Receipt>>()?);
         conclude(daemon, &receipts, flags.wait).await
     })
 }
 
 /// Reads the object, and submits it with another `Count` on the condition that it is still the same. Where somebody
 /// else has changed it meanwhile, their change is read and kept.
-async fn scale(daemon: &Daemon, name: &ObjectName, count: u32) -> anyhow::Result<Vec<Receipt>> {
+async fn scale(
+    daemon: &Daemon,
+    name: &ObjectName,
+    count: u32,
+    wait: Option<Duration>,
+) -> anyhow::Result<Answer> {
     let mut retries = 0..RETRIES;
     loop {
         let read = daemon.ask(Ask::new(Method::GET, format!("/objects/{name}"))).await?;
@@ -55,9 +68,9 @@ async fn scale(daemon: &Daemon, name: &ObjectName, count: u32) -> anyhow::Result
         let ask = Ask::new(Method::POST, "/submit")
             .header(header::IF_MATCH, format!("\"{generation}\""))
             .body(Value::Object(object).to_string());
-        match daemon.ask(ask).await {
-            Err(error) if error.is(StatusCode::PRECONDITION_FAILED) && retries.next().is_some() => {}
-            answer => return Ok(Vec::from(answer.map_err(unknown)?.json::<OneOrMany<Receipt>>()?)),
+        let answer = daemon.ask_for_any(json::waiting(ask, wait)).await.map_err(unknown)?;
+        if answer.status != StatusCode::PRECONDITION_FAILED || retries.next().is_none() {
+            return Ok(answer);
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::connection::Connection;
 use super::files::Files;
 use super::input::Objects;
+use super::json::{self, Format};
 use super::{REFUSED, output, plan, wait};
 use crate::client::answers::{OneOrMany, Receipt};
 use crate::client::{Answer, Ask, ClientError, Daemon};
@@ -37,6 +38,9 @@ pub(super) struct SubmitFlags {
     /// Only show what would be done, as `plan` does. Exit codes: 0 it would be taken, 1 it would not.
     #[arg(long, conflicts_with = "wait")]
     dry_run: bool,
+    /// How to write it. With --wait, JSON is asked for and answered in one request, with the outcome.
+    #[arg(long, short, value_name = "FORMAT", default_value = "text")]
+    output: Format,
     #[command(flatten)]
     connection: Connection,
 }
@@ -47,8 +51,15 @@ pub(super) fn run(flags: &SubmitFlags) -> ExitCode {
         if flags.dry_run {
             let ask = flags.request(&objects).with("dry_run", "true");
             let answer = daemon.ask(ask).await.map_err(|error| placed(error.into(), &objects))?;
-            plan::show(&answer.json()?);
+            match flags.output {
+                Format::Text => plan::show(&answer.json()?),
+                Format::Json => output::raw(&answer.body)?,
+            }
             return Ok(0);
+        }
+        if flags.output == Format::Json {
+            let done = json::change(daemon, flags.request(&objects), flags.wait).await;
+            return done.map_err(|error| placed(error, &objects));
         }
         let answer = flags.submit(daemon, &objects).await.map_err(|error| placed(error, &objects))?;
         let receipts = Vec::from(answer.json::<OneOrMany<Receipt>>()?);
@@ -61,7 +72,7 @@ impl SubmitFlags {
     /// submitted again: what was taken is unchanged then.
     async fn submit(&self, daemon: &Daemon, objects: &Objects) -> anyhow::Result<Answer> {
         let until = Instant::now() + self.wait.unwrap_or_default();
-        let conditional = self.if_match.is_some() || self.create_only;
+        let conditional = self.if_match.is_some() || self.create_only || objects.are_conditional();
         let mut sent = false;
         loop {
             let error = match daemon.ask(self.request(objects)).await {

@@ -205,3 +205,80 @@ fn a_dry_run_is_0_where_the_submit_would_be_taken_and_1_where_not() {
     }
     user.runs_with(&["submit", "--dry-run", "-"], "Name: web\nImage: nginx").ends_with(1).complains("Count");
 }
+
+#[test]
+fn json_of_a_change_is_the_daemon_s_answer_and_codes_stay() {
+    let daemon = Daemon::simulated();
+    let user = User::of(&daemon);
+    let json = |line: &[&str], code: i32| {
+        let ran = user.runs(&[line, &["--output=json"]].concat()).ends_with(code);
+        serde_json::from_str::<Value>(&ran.out).unwrap_or_else(|error| panic!("{line:?}: {error}: {ran:?}"))
+    };
+    let web = user.file("web.yaml", &object("web", "nginx", 2));
+    let both =
+        user.file("both.yaml", &format!("{}---\n{}", object("web", "nginx", 2), object("api", "nosuch", 1)));
+
+    let plan = json(&["plan", &web], 1);
+    assert_eq!((&plan["DryRun"], &plan["Objects"][0]["Result"]), (&json!(true), &json!("created")));
+    assert_eq!(json(&["submit", "--dry-run", &web], 0), plan);
+    let diff = json(&["diff", &web], 1);
+    assert_eq!((&diff[0]["Name"], &diff[0]["Result"]), (&json!("web"), &json!("created")));
+    assert!(
+        diff[0]["Differences"].as_array().unwrap().contains(&json!({"Field": "Count", "After": 2})),
+        "{diff}"
+    );
+
+    assert_eq!(json(&["submit", &web], 0), json!({"Name": "web", "Generation": 1, "Result": "created"}));
+    let waited = json(&["submit", "--wait=50s", &web], 0);
+    assert_eq!((&waited["Result"], &waited["Outcome"]), (&json!("unchanged"), &json!("converged")));
+    assert_eq!(json(&["diff", &web], 0), json!([]));
+    let scaled = json(&["scale", "web", "3", "--wait=50s"], 0);
+    assert_eq!((&scaled["Generation"], &scaled["Outcome"]), (&json!(2), &json!("converged")));
+    let back = json(&["rollback", "web", "--wait=50s"], 0);
+    assert_eq!((&back["RolledBackTo"], &back["Outcome"]), (&json!(1), &json!("converged")));
+
+    // What was taken and did not come about is said on standard output, too.
+    let failed = json(&["submit", "--wait=50s", &both], 2);
+    let outcomes: Vec<&Value> =
+        failed["Objects"].as_array().unwrap().iter().map(|one| &one["Outcome"]).collect();
+    assert_eq!(outcomes, [&json!("converged"), &json!("failed")], "{failed}");
+    let slow = user.file("slow.yaml", &object("slow", "slow", 30));
+    assert_eq!(json(&["submit", "--wait=50ms", &slow], 3)["Outcome"], "timed_out");
+    // What was not taken is an error as everywhere.
+    for refused in
+        [&["submit", "--create-only", &web] as &[_], &["scale", "nobody", "1"], &["rollback", "nobody"]]
+    {
+        let ran = user.runs(&[refused, &["-o", "json"]].concat()).ends_with(1);
+        assert!(ran.out.is_empty() && ran.err.starts_with("error: "), "{ran:?}");
+    }
+    user.runs_with(&["submit", "-o", "json", "-"], "Name: a\nImage: b")
+        .ends_with(1)
+        .complains("standard input");
+}
+
+#[test]
+fn versions_and_contexts_have_a_json_of_their_own() {
+    let daemon = Daemon::simulated();
+    daemon.connected();
+    let user = User::of(&daemon);
+    let json = |line: &[&str], code: i32| {
+        let ran =
+            crate::Ran::of(crate::run(user.program().env("XDG_CONFIG_HOME", user.files.path()).args(line)));
+        serde_json::from_str::<Value>(&ran.ends_with(code).out).unwrap()
+    };
+    let own = env!("CARGO_PKG_VERSION");
+    let all = json(&["version", "-o", "json"], 0);
+    assert_eq!((&all["Client"]["Version"], &all["Daemon"]["Version"]), (&json!(own), &json!(own)));
+    assert_eq!((&all["Daemon"]["Addr"], &all["Engine"]["Kind"]), (&json!(user.address), &json!("simulated")));
+    let client = json!({"Client": {"Version": own}});
+    assert_eq!(json(&["version", "--client", "-o", "json"], 0), client);
+    assert_eq!(json(&["version", "-o", "json", "--addr=127.0.0.1:1"], 1), client);
+
+    assert_eq!(json(&["context", "ls", "-o", "json"], 0), json!([]));
+    for line in [&["context", "set", "prod", "--addr", "a"] as &[_], &["context", "use", "prod"]] {
+        crate::Ran::of(crate::run(user.program().env("XDG_CONFIG_HOME", user.files.path()).args(line)))
+            .ends_with(0);
+    }
+    let prod = json!([{"Name": "prod", "Addr": "a:3476", "CertPath": null, "Current": true}]);
+    assert_eq!(json(&["context", "ls", "-o", "json"], 0), prod);
+}

@@ -11,19 +11,19 @@ use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
 const LIST: Duration = Duration::from_secs(1);
 
 /// One line of a difference.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Line {
     /// It is there afterwards; else it was there before.
     pub(super) added: bool,
     /// The field, such as `HostConfig.Memory`.
     pub(super) field: String,
-    /// The value, on one line.
-    pub(super) value: String,
+    /// The value.
+    pub(super) value: Value,
 }
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", if self.added { '+' } else { '-' }, self.field, self.value)
+        write!(f, "{} {}: {}", if self.added { '+' } else { '-' }, self.field, shown(&self.value))
     }
 }
 
@@ -53,12 +53,12 @@ fn compare(field: &str, before: Option<&Value>, after: Option<&Value>, lines: &m
 
 /// Two lists, element by element. Their order counts.
 fn list(field: &str, before: &[Value], after: &[Value], lines: &mut Vec<Line>) {
-    let texts = |values: &[Value]| values.iter().map(shown).collect::<Vec<_>>();
-    let (before, after) = (texts(before), texts(after));
-    let mut line = |added, value: &String| {
+    let texts = |values: &[Value]| values.iter().map(Value::to_string).collect::<Vec<_>>();
+    let mut line = |added, value: &Value| {
         lines.push(Line { added, field: field.to_owned(), value: value.clone() });
     };
-    for op in capture_diff_slices_deadline(Algorithm::Myers, &before, &after, Some(Instant::now() + LIST)) {
+    let deadline = Some(Instant::now() + LIST);
+    for op in capture_diff_slices_deadline(Algorithm::Myers, &texts(before), &texts(after), deadline) {
         if matches!(op, DiffOp::Equal { .. }) {
             continue;
         }
@@ -76,9 +76,9 @@ fn whole(added: bool, field: &str, value: &Value, lines: &mut Vec<Line>) {
         Value::Array(items) if !items.is_empty() => {
             items
                 .iter()
-                .for_each(|item| lines.push(Line { added, field: field.to_owned(), value: shown(item) }));
+                .for_each(|item| lines.push(Line { added, field: field.to_owned(), value: item.clone() }));
         }
-        value => lines.push(Line { added, field: field.to_owned(), value: shown(value) }),
+        value => lines.push(Line { added, field: field.to_owned(), value: value.clone() }),
     }
 }
 
