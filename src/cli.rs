@@ -33,6 +33,7 @@ mod history;
 mod input;
 mod json;
 mod logging;
+mod logs;
 mod manual;
 mod output;
 mod plan;
@@ -123,6 +124,8 @@ enum Command {
     Rollback(rollback::RollbackFlags),
     /// Shows what the manager did, and why.
     Events(events::EventsFlags),
+    /// Shows what the containers of an object write.
+    Logs(logs::LogsFlags),
     /// Shows the versions of this program, the daemon and its engine.
     ///
     /// Exit codes: 0 shown; 1 no daemon, after the client's own version.
@@ -169,6 +172,7 @@ pub fn main() -> ExitCode {
         Some(Command::History(flags)) => history::run(&flags),
         Some(Command::Rollback(flags)) => rollback::run(&flags),
         Some(Command::Events(flags)) => events::run(&flags),
+        Some(Command::Logs(flags)) => logs::run(&flags),
         Some(Command::Version(flags)) => version::run(&flags),
         Some(Command::Context(flags)) => context::run(&flags),
         Some(Command::Backup(flags)) => backup::save(&flags),
@@ -213,8 +217,8 @@ fn read() -> Result<CommandLine, ExitCode> {
 fn wrong_usage(command: &str) -> u8 {
     match command {
         // Commands for which 2 is the word for something that failed.
-        "submit" | "scale" | "delete" | "rollback" | "status" | "get" | "history" | "events" | "version"
-        | "context" => REFUSED,
+        "submit" | "scale" | "delete" | "rollback" | "status" | "get" | "history" | "events" | "logs"
+        | "version" | "context" => REFUSED,
         _ => USAGE,
     }
 }

@@ -198,7 +198,7 @@ impl Journal {
         let id = *self.inner.last.borrow() + 1;
         tail.push(Event {
             id,
-            at: self.inner.clock.now().rfc3339(),
+            at: self.inner.clock.wall().rfc3339(),
             kind,
             object: object.map(|(name, _)| name.to_string()),
             generation: object.map(|(_, generation)| generation),

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::clock::Time;
 
+pub mod exclusive;
 mod foreign;
 mod forms;
 mod image_reference;
@@ -160,18 +161,6 @@ impl Template {
         let policy = self.body.host_config.as_ref().and_then(|h| h.restart_policy.as_ref());
         policy.and_then(|policy| policy.name).is_some_and(|name| !matches!(name, EMPTY | NO))
     }
-
-    /// True where a port of the host is fixed, so that two containers cannot run on one node together.
-    pub fn fixes_host_port(&self) -> bool {
-        let bindings = self.body.host_config.as_ref().and_then(|h| h.port_bindings.as_ref());
-        bindings.is_some_and(|ports| {
-            ports
-                .values()
-                .flatten()
-                .flatten()
-                .any(|binding| binding.host_port.as_deref().is_some_and(|p| !p.is_empty() && p != "0"))
-        })
-    }
 }
 
 /// The content of an object: what was submitted, parsed.
@@ -275,8 +264,8 @@ pub struct Object {
     pub converged: Option<Converged>,
     /// The bytes that its revisions take as JSON, about.
     pub bytes: usize,
-    /// Grows with each submit, also one that changes nothing: each is a wish to try at once and to count failures anew.
-    /// Not durable: a process that has just started tries at once anyhow.
+    /// How often this generation was submitted again: each time is a wish to try at once and to count failures anew. Not
+    /// durable: a process that has just started tries at once anyhow.
     pub asked: u64,
 }
 

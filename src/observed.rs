@@ -70,7 +70,7 @@ impl EngineState {
         if let Some(trouble) = &self.trouble {
             let reason = format!(
                 "waiting for the engine at {endpoint}, which does not answer since {}: {}",
-                trouble.since.rfc3339(),
+                trouble.since.shown(),
                 trouble.error
             );
             return Evidence::Waiting { reason, until: Some(trouble.retry_at) };
@@ -93,7 +93,7 @@ impl EngineState {
             return Some((reason.clone(), None));
         }
         if let Some(hidden) = self.nodes.all().find(|tracked| tracked.standing == Standing::Unknown) {
-            let until = hidden.lost_at.map(|at| format!(", or it counts as lost at {}", at.rfc3339()));
+            let until = hidden.lost_at.map(|at| format!(", or it counts as lost at {}", at.shown()));
             let reason = match self.kind() {
                 Some(Kind::ClassicSwarm | Kind::Simulated) | None => format!(
                     "waiting until the manager at {endpoint} knows what runs on node {} ({}){}: until then nothing can be called missing",

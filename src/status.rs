@@ -401,12 +401,12 @@ impl Sources {
             endpoint: self.endpoint.to_string(),
             connected: engine.connected(),
             error: self.distrust(),
-            next_retry: engine.trouble.as_ref().map(|t| t.retry_at.rfc3339()),
+            next_retry: engine.trouble.as_ref().map(|t| t.retry_at.shown()),
             kind: engine.kind(),
             version: info.map(|i| i.version.clone()),
             api_version: info.map(|i| i.api.clone()).filter(|api| !api.is_empty()),
             nodes: engine.nodes.all().filter_map(node_status).collect(),
-            last_complete_list: engine.listed.map(|at| at.rfc3339()),
+            last_complete_list: engine.listed.map(|at| at.shown()),
             last_complete_list_age_seconds: engine.listed.map(|at| self.clock.now().since(at).as_secs()),
         }
     }
@@ -444,7 +444,7 @@ pub(crate) fn object_status(
     status.plan.clone_from(&progress.plan);
     status.restarts = progress.restarts;
     status.last_exit = progress.last_exit.as_ref().map(last_exit_status);
-    status.next_retry = verdict.next_retry.map(|at| at.rfc3339());
+    status.next_retry = verdict.next_retry.map(|at| at.shown());
     if progress.observed_generation == object.generation {
         status.reason.clone_from(&verdict.reason);
     } else {
@@ -479,8 +479,8 @@ fn node_status(tracked: &Tracked) -> Option<NodeStatus> {
         address: tracked.node.address.clone(),
         status: tracked.node.status.clone(),
         standing: tracked.standing,
-        since: tracked.since.rfc3339(),
-        lost_at: tracked.lost_at.map(|at| at.rfc3339()),
+        since: tracked.since.shown(),
+        lost_at: tracked.lost_at.map(|at| at.shown()),
         error: tracked.node.error.clone(),
     })
 }

@@ -417,8 +417,7 @@ fn put(
     let submitted = spec.submitted.clone();
     let converged = live.and_then(|object| object.converged_before());
     let bytes = known.map(|o| o.bytes).unwrap_or_default();
-    let asked = known.map_or(0, |object| object.asked + 1);
-    let mut object = Object { spec, generation, deleted: None, revisions, converged, bytes, asked };
+    let mut object = Object { spec, generation, deleted: None, revisions, converged, bytes, asked: 0 };
     object.remember(Revision { generation, at, by: by.clone(), rolled_back_to, submitted });
     let effect = if live.is_some() { Effect::Updated } else { Effect::Created };
     (Arc::new(object), effect)

@@ -1,8 +1,10 @@
 //! The client's subcommands, as people and pipelines run them: the built program against a daemon on a simulated
 //! cluster. There an image whose name begins with `nosuch` cannot be had, and a command `/nope` cannot start.
 //!
-//! Exit codes are an interface: `client/codes.rs` has the whole table. `client/finding.rs` and `client/contexts.rs` are about the way to the
-//! daemon, `client/showing.rs` about what is written and where, `client/verbs.rs` about reading, changing and scaling objects, `client/lasting.rs` about daemons that die.
+//! Exit codes are an interface: `client/codes.rs` has the whole table. `client/finding.rs` and `client/contexts.rs` are
+//! about the way to the daemon, `client/showing.rs` about what is written and where, `client/logs.rs` about logs,
+//! `client/verbs.rs` about reading, changing and scaling objects, `client/completing.rs` about what shells offer,
+//! `client/lasting.rs` about daemons that die.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,6 +24,8 @@ mod contexts;
 mod finding;
 #[path = "client/lasting.rs"]
 mod lasting;
+#[path = "client/logs.rs"]
+mod logs;
 #[path = "client/showing.rs"]
 mod showing;
 mod support;

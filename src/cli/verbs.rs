@@ -20,7 +20,7 @@ fn instead(word: &str) -> Option<&'static str> {
             "change the object, such as a label with the time, and `submit FILE`: its containers are replaced one after the \
              other; `docker restart CONTAINER` restarts one"
         }
-        "exec" | "attach" | "cp" | "port" | "top" | "stats" | "logs" => {
+        "exec" | "attach" | "cp" | "port" | "top" | "stats" => {
             "`status NAME` lists the containers; use docker's own command on one of them"
         }
         "edit" | "set" | "patch" | "update" | "replace" => {

@@ -109,7 +109,7 @@ impl Ends {
             return;
         }
         let words = words(&seen, container);
-        let at = finished.unwrap_or_else(|| seen.at.rfc3339());
+        let at = finished.unwrap_or_else(|| seen.at.shown());
         self.slots.entry(*slot).or_default().last = Some(words.clone());
         self.last = Some(LastExit { container: name.clone(), at, reason: words.clone() });
         if self.untold.len() < MAX_UNTOLD {

@@ -23,9 +23,7 @@ use super::peer::Peer;
 use super::problem::Problem;
 use super::query::Query;
 use super::{Api, objects, plan, reply, wait};
-use crate::model::submission::SubmissionError;
-use crate::policy;
-use crate::store::{Change, Committed, Effect, MAX_OBJECTS, Precondition, StoreError, Transaction};
+use crate::store::{Committed, Effect, MAX_OBJECTS, Precondition, StoreError, Transaction};
 
 /// The longest `?wait=`: a rollout that takes longer is better asked about than waited for on one connection.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
@@ -144,7 +142,6 @@ pub(super) async fn change(
     let by = caller.peer.subject.as_str().into();
     let (precondition, quiet) = (manner.precondition, manner.quiet);
     let transaction = Transaction { precondition, quiet, by, ..transaction };
-    keep_own_volumes(api, &transaction, shape)?;
     if manner.dry_run {
         let _permit = match permit {
             Some(permit) => permit,
@@ -171,24 +168,6 @@ pub(super) async fn change(
         (Shape::One, [one]) => reply::tagged(answer, one.object.generation),
         _ => answer,
     })
-}
-
-/// Refuses what would mount this daemon's own data. Before the endpoint has answered once, the create is what refuses it.
-fn keep_own_volumes(api: &Api, transaction: &Transaction, shape: Shape) -> Result<(), Problem> {
-    let Some(own) = api.cache.engine().borrow().info.as_ref().map(|info| info.own_volumes.clone()) else {
-        return Ok(());
-    };
-    for (i, change) in transaction.changes.iter().enumerate() {
-        let Change::Put(spec) = change else { continue };
-        policy::check_volumes(&spec.template.body, &own).map_err(|refusal| {
-            let field = match shape {
-                Shape::One => refusal.field,
-                Shape::Many => format!("[{i}].{}", refusal.field),
-            };
-            SubmissionError::from(policy::Refusal { field, ..refusal })
-        })?;
-    }
-    Ok(())
 }
 
 /// Commits, and says who did what: before anybody is answered, and whether or not somebody still waits for that.

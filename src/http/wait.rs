@@ -71,7 +71,7 @@ pub(super) async fn until_settled(
     shape: Shape,
 ) -> Response {
     let begun = Instant::now();
-    let now = || api.sources.clock.now().system();
+    let now = || api.sources.clock.wall().system();
     // A moment later than the certificate's last one.
     let deadline = begun + wait.min(peer.validity_left(now()) + Duration::from_millis(1));
     let mut waiting: Vec<Waiting> = committed.iter().map(Waiting::new).collect();

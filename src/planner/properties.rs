@@ -13,6 +13,7 @@ use super::*;
 use crate::engine::Outcome;
 use crate::history::Report;
 use crate::model::TemplateHash;
+use crate::model::exclusive::InTheWay;
 use crate::model::{Health, Order, Sight, State};
 
 const HOUR: u64 = 3_600_000;
@@ -105,6 +106,7 @@ impl World {
             under_way: &[],
             evidence: &Evidence::Good,
             nodes: &Nodes::default(),
+            in_the_way: &InTheWay::new(),
             history: &self.history,
             now: self.now,
         })

@@ -82,6 +82,8 @@ pub(super) struct Planning<'a> {
     surplus: BTreeSet<u32>,
     /// Slots that want a container and have none: to be filled now or, after a failure, later.
     pub(super) missing: BTreeSet<u32>,
+    /// What is in the way of a container that would be made now.
+    pub(super) waits_for: Option<&'a str>,
     /// Containers whose removal failed, and is wanted still.
     pub(super) removal_waits: Vec<&'a Container>,
     /// Containers that already have their step, or that must not get one.
@@ -189,6 +191,7 @@ impl<'a> Planning<'a> {
             staying: BTreeSet::new(),
             surplus: BTreeSet::new(),
             missing: BTreeSet::new(),
+            waits_for: None,
             removal_waits: Vec::new(),
             spoken_for,
             standings,
@@ -253,6 +256,10 @@ impl<'a> Planning<'a> {
         if slot.creating {
             return;
         }
+        if let Some(what) = self.input.in_the_way.get(&template.hash) {
+            self.waits_for = Some(what);
+            return;
+        }
         let doubt =
             history.doubts().find(|((n, attempt), _)| *n == number && Some(*attempt) == slot.in_doubt);
         let tries = history.tries(&template.hash);
@@ -296,7 +303,7 @@ impl<'a> Planning<'a> {
 
     /// What a slot gets that has no container: see rule 4.
     fn template_for(&self, number: u32) -> &'a Template {
-        let Input { object, history, .. } = self.input;
+        let Input { object, history, now, .. } = self.input;
         let present = &object.spec.template;
         let Some(fallback) = object.fallback() else { return present };
         let doubt = history.doubts().find(|((slot, _), _)| *slot == number);
@@ -312,6 +319,8 @@ impl<'a> Planning<'a> {
         let retry_at = |template: &Template| history.tries(&template.hash).and_then(|t| t.retry_at(number));
         match (fails(present), fails(fallback)) {
             (false, _) if history.updated(number) => present,
+            // The old one was stopped for this try, or would be again.
+            (true, _) if history.updated(number) && retry_at(present) <= Some(now) => present,
             (_, false) => fallback,
             // The old one does not work any more, which may be why there is a new one.
             (false, true) => present,

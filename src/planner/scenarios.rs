@@ -23,6 +23,7 @@ use std::time::Duration;
 use super::*;
 use crate::engine::{Node, Outcome, Refusal, RefusalKind};
 use crate::history::Report;
+use crate::model::exclusive::InTheWay;
 use crate::model::submission::{self, Submission};
 use crate::model::{Converged, Health, Sight, Signal, Signalled, State};
 use crate::model::{ObjectName, Spec, TemplateHash};
@@ -245,6 +246,7 @@ fn run(world: &str) -> String {
         under_way: &under_way,
         evidence: &evidence,
         nodes: &nodes,
+        in_the_way: &InTheWay::new(),
         history: &history,
         now: NOW,
     });

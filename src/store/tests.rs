@@ -250,7 +250,7 @@ fn a_stated_default_is_no_change_in_either_direction() {
         let before = world([written(first)]);
         let (after, effect, generation) = step(&before, written(second));
         assert_eq!((effect, generation), (Effect::Unchanged, 1), "{second}");
-        assert_eq!(after.objects, before.objects);
+        assert_eq!(after.objects[&name("web")].spec, before.objects[&name("web")].spec);
     }
     let other = r#", "Count": 1, "Entrypoint": []"#;
     assert_eq!(step(&world([written(plain)]), written(other)).1, Effect::Updated);

@@ -65,6 +65,7 @@ fn names_of_objects_are_offered_where_they_belong() {
             &["delete"],
             &["rm"],
             &["history"],
+            &["logs"],
             &["rollback"],
             &["events", "--object"],
         ] {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Time;
+use crate::engine::logs::LogsError;
 use crate::engine::{EngineError, Holder, NewContainer, Node, Outcome, Refusal, RefusalKind};
 use crate::model::{Container, ContainerId, Detail, Health, ObjectName, Sight, State};
 
@@ -211,6 +212,16 @@ impl World {
         self.made += 1;
         let digest = Sha256::digest(format!("{name} {}", self.made));
         digest.iter().map(|b| format!("{b:02x}")).collect::<String>().as_str().into()
+    }
+
+    /// A container whose log can be read.
+    pub(super) fn read(&self, id: &ContainerId) -> Result<Container, LogsError> {
+        let thing = self.containers.get(id).filter(|thing| self.known(thing)).ok_or(LogsError::Gone)?;
+        let node = || thing.container.node.clone().unwrap_or_default();
+        match self.answers(thing) {
+            true => Ok(thing.container.clone()),
+            false => Err(LogsError::NodeAway(format!("500: Container running on unhealthy node {}", node()))),
+        }
     }
 
     /// A container that a call can reach; `Err` tells what the call is answered where there is none.

@@ -4,6 +4,7 @@ use super::*;
 use crate::backoff;
 use crate::history::RESTART_GRACE;
 use crate::model::Detail;
+use crate::model::exclusive::InTheWay;
 
 const STUCK: &str = "failed create 1.2 image ago=0";
 
@@ -304,6 +305,7 @@ pub(super) fn look(object: &Object, containers: &[Arc<Container>], history: &His
         under_way: &[],
         evidence: &Evidence::Good,
         nodes: &Nodes::default(),
+        in_the_way: &InTheWay::new(),
         history,
         now,
     })
@@ -364,4 +366,68 @@ fn a_container_that_a_user_restarts_is_not_removed_meanwhile_whatever_its_restar
             .iter()
             .any(|s| s.to_string().starts_with("remove web.1.1"))
     );
+}
+
+#[test]
+fn a_tag_that_was_moved_between_two_creates_is_said() {
+    let mut object = object("t1", "t1");
+    object.spec.count = 2;
+    let reason = |ids: [&str; 2]| {
+        let container = |(i, id): (usize, &&str)| {
+            let image_id = Some((*id).into());
+            Arc::new(Container { image_id, ..container(&format!("web.{}.1 t1 running", i + 1)) })
+        };
+        let world: Vec<_> = ids.iter().enumerate().map(container).collect();
+        let mut history = History::new(1);
+        history.observe(&object, &world, NOW);
+        let verdict = look(&object, &world, &history, NOW).verdict;
+        assert_eq!(verdict.phase, Phase::Converged);
+        verdict.reason
+    };
+    let (one, other) = ("sha256:0123456789abcdef", "sha256:fedcba9876543210");
+    assert_eq!(reason([one, one]), "2 of 2 run, as wanted");
+    assert_eq!(
+        reason([one, other]),
+        "2 of 2 run, as wanted; img is not one image for all of them, as its tag was moved: web.1.1 has 0123456789ab, \
+         web.2.1 has fedcba987654; a changed spec replaces all"
+    );
+}
+
+#[test]
+fn a_slot_that_was_emptied_for_a_retry_of_the_present_spec_gets_that_and_not_the_old_one_again() {
+    let more = r#", "Update": {"Order": "stop-first"}"#;
+    let old = spec("web", 1, "");
+    let mut object = Object::new(spec("web", 1, more));
+    object.spec.template.hash = TemplateHash::from_label("t1");
+    object.spec.template.image = "new".to_owned();
+    object.converged = Some(Converged { generation: 0, spec: Some(Arc::new(old.clone())) });
+    let mut history = History::new(1);
+    let stale = Arc::new(Container {
+        marks: Marks { template: old.template.hash.clone(), ..container("web.1.1 t0 running").marks },
+        ..container("web.1.1 t0 running")
+    });
+    history.observe(&object, std::slice::from_ref(&stale), NOW);
+    let pull = |image: &str| Action::Pull { image: image.to_owned(), pull: Pull::Missing };
+    for image in ["new", "img"] {
+        history.ended(&pull(image), Report::Image(Outcome::Done(())), NOW);
+    }
+    let marks = Marks { template: TemplateHash::from_label("t1"), attempt: 2, ..stale.marks.clone() };
+    let create = Action::Create { marks, image: "new".to_owned() };
+    for second in [1, 3] {
+        let refusal = Refusal { kind: RefusalKind::Other, words: "no".to_owned() };
+        let at = NOW + Duration::from_secs(second);
+        history.ended(&create, Report::Created(Outcome::Refused(refusal)), at);
+    }
+    // Its retry is due: the old one is stopped for it.
+    let now = NOW + Duration::from_secs(60);
+    history.observe(&object, std::slice::from_ref(&stale), now);
+    let steps = look(&object, std::slice::from_ref(&stale), &history, now).steps;
+    assert_eq!(steps.len(), 1, "{steps:?}");
+    assert!(matches!(&steps[0].action, Action::Remove { .. }), "{steps:?}");
+    history.begun(&steps[0].action);
+    history.ended(&steps[0].action, Report::Removed(Outcome::Done(())), now);
+    history.observe(&object, &[], now);
+    let steps = look(&object, &[], &history, now).steps;
+    let images: Vec<String> = steps.iter().map(Step::to_string).collect();
+    assert_eq!(images, ["create web.1.1 image=new cause=\"missing replica\""]);
 }

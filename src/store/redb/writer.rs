@@ -156,7 +156,7 @@ impl Writer {
         }
         let before = self.desired.clone();
         let mut after = before.clone();
-        let now = self.clock.now();
+        let now = self.clock.wall();
         let decide = |request: Request| {
             let answer = apply(&after, &request.transaction, now).map(|(next, committed)| {
                 after = next;
