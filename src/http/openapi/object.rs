@@ -75,7 +75,10 @@ fn many(schema: &str) -> Value {
 
 /// Our own fields, and `Image`, which an object must have.
 fn own() -> Map<String, Value> {
-    let duration = |what: &str| json!({"type": "string", "description": what, "examples": ["5s", "1m30s"]});
+    let duration = |what: &str| {
+        let what = format!("{what} A plain number is one of seconds.");
+        json!({"type": ["string", "integer"], "description": what, "examples": ["5s", "1m30s"]})
+    };
     let fields = [
         (
             "Name",
@@ -107,7 +110,7 @@ fn own() -> Map<String, Value> {
                     "Delay": duration("The pause between one replaced batch and the next; 0s by default."),
                     "Order": {
                         "type": "string", "enum": ["start-first", "stop-first"],
-                        "description": "start-first by default, stop-first where a host port is fixed.",
+                        "description": "start-first by default, stop-first where a host port or an address is fixed.",
                     },
                     "Monitor": duration("How long a new container has to run before the old one goes; 5s by default."),
                     "FailAfter": duration(
