@@ -258,6 +258,34 @@ fn the_gitlab_jobs_plan_and_deploy() {
     assert_eq!(gitlab(&runner, "deploy").0, 1);
 }
 
+/// The lines of the README's code block that begins so.
+fn readme_block(begins: &str) -> String {
+    let readme = fs::read_to_string(Path::new(HERE).join("README.md")).unwrap();
+    let block = readme.lines().skip_while(|line| *line != format!("    {begins}"));
+    block.map_while(|line| line.strip_prefix("    ")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_readmes_commands_make_a_certificate_for_another_client() {
+    let runner = Runner::new();
+    let certificates = runner.daemon.made().directory().to_owned();
+    let commands = readme_block("mkdir -m 700 alice && cp ca.pem alice/");
+    assert!(commands.contains("openssl x509 -req"), "{commands}");
+    let environment = BTreeMap::from([("SCSM_ADDR".to_owned(), runner.address().to_owned())]);
+    let in_there = |script: &str| {
+        let script = format!("cd '{}'\n{script}", certificates.display());
+        let (code, said) = runner.bash("-e", &script, &environment);
+        assert_eq!(code, 0, "{script}\n{said}");
+        said
+    };
+    in_there(&commands);
+    runner.checks_out("web.yaml", &example("web.yaml"));
+    let file = runner.checkout.path().join("examples/web.yaml");
+    in_there(&format!("swarm-cluster-state-manager submit --cert-path alice {}", file.display()));
+    let said = in_there("swarm-cluster-state-manager history --cert-path alice web");
+    assert!(said.contains("O=alice"), "{said}");
+}
+
 #[test]
 fn the_systemd_unit_is_one() {
     let unit = example("swarm-cluster-state-manager.service");
