@@ -18,6 +18,7 @@ use crate::model::ObjectName;
 
 mod backup;
 mod connection;
+mod convert;
 mod delete;
 mod environment;
 mod events;
@@ -92,6 +93,11 @@ enum Command {
     Rollback(rollback::RollbackFlags),
     /// Shows what the manager did, and why.
     Events(events::EventsFlags),
+    /// Turns a `docker run` command line into an object, for `submit -`. Asks no daemon.
+    ///
+    /// Prints the object, and on standard error what of the command line has no place in it. Exit codes: 0 converted; 1
+    /// not.
+    Convert(convert::ConvertFlags),
     /// Writes the state of a running daemon, or with --offline of one that does not run, to a file.
     Backup(backup::BackupFlags),
     /// Puts a backup in the place of a data directory's state; the daemon must not run.
@@ -118,6 +124,7 @@ pub fn main() -> ExitCode {
         Some(Command::History(flags)) => history::run(&flags),
         Some(Command::Rollback(flags)) => rollback::run(&flags),
         Some(Command::Events(flags)) => events::run(&flags),
+        Some(Command::Convert(flags)) => convert::run(&flags),
         Some(Command::Backup(flags)) => backup::save(&flags),
         Some(Command::Restore(flags)) => backup::restore(&flags),
         Some(Command::Healthcheck(flags)) => healthcheck::run(&flags),
@@ -144,7 +151,7 @@ fn read() -> Result<CommandLine, ExitCode> {
         match (asked, first.as_str()) {
             (true, _) => ExitCode::SUCCESS,
             // Commands for which 2 is the word for something that failed.
-            (_, "submit" | "status" | "delete" | "history" | "rollback" | "events") => {
+            (_, "submit" | "status" | "delete" | "history" | "rollback" | "events" | "convert") => {
                 ExitCode::from(REFUSED)
             }
             _ => ExitCode::from(USAGE),
