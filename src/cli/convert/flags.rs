@@ -171,8 +171,8 @@ pub(super) const FLAGS: &[Flag] = &[
     flag(&["oom-score-adj"], Number("HostConfig.OomScoreAdj")),
     // Privileges.
     flag(&["privileged"], True("HostConfig.Privileged")),
-    flag(&["cap-add"], Texts("HostConfig.CapAdd")),
-    flag(&["cap-drop"], Texts("HostConfig.CapDrop")),
+    flag(&["cap-add"], By(security::add_capability)),
+    flag(&["cap-drop"], By(security::drop_capability)),
     flag(&["security-opt"], By(security::option)),
     flag(&["device"], By(devices::device)),
     flag(&["device-cgroup-rule"], Texts("HostConfig.DeviceCgroupRules")),

@@ -27,6 +27,30 @@ pub(super) fn option(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+pub(super) fn add_capability(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
+    capability(draft, "HostConfig.CapAdd", text)
+}
+
+pub(super) fn drop_capability(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
+    capability(draft, "HostConfig.CapDrop", text)
+}
+
+/// Docker's client writes `net_admin` as `CAP_NET_ADMIN`, once.
+fn capability(draft: &mut Draft<'_>, path: &str, text: &str) -> anyhow::Result<()> {
+    let upper = text.trim().to_ascii_uppercase();
+    let name = match upper.as_str() {
+        "" => bail!("expected the name of a capability, such as NET_ADMIN"),
+        "ALL" => upper,
+        name if name.starts_with("CAP_") => upper,
+        name => format!("CAP_{name}"),
+    };
+    let name = json!(name);
+    if !draft.get(path).and_then(Value::as_array).is_some_and(|names| names.contains(&name)) {
+        draft.add(path, name);
+    }
+    Ok(())
+}
+
 pub(super) fn storage_option(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
     let (name, value) = text.split_once('=').context("expected NAME=VALUE")?;
     draft.entry("HostConfig.StorageOpt", name, json!(value));
