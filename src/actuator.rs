@@ -148,6 +148,7 @@ impl Actuator {
             health: Health::None,
             sight: Sight::Clear,
             image: image.to_owned(),
+            image_id: None,
             created: self.clock.now(),
             detail: None,
             signalled: None,

@@ -43,6 +43,7 @@ use crate::http::fair_share::FairShare;
 use crate::http::tls::Tls;
 use crate::http::{self, Answers, Api, Expensive};
 use crate::journal::EventKind;
+use crate::logs::{self, Logs};
 use crate::metrics::{Expiry, Exposition, Metrics};
 use crate::observed::Cache;
 use crate::observed::chronicle::Chronicle;
@@ -296,7 +297,7 @@ impl App {
             clock,
         };
         let observer = Observer {
-            engine,
+            engine: engine.clone(),
             endpoint: endpoint.to_string(),
             cluster: cluster.clone(),
             cache: cache.clone(),
@@ -324,7 +325,10 @@ impl App {
         store.journal().note_general(EventKind::Started, started);
         greet(&settings, &listeners, &client, &store.durability())?;
 
-        let limits = Limits::for_descriptors(descriptors::raise_limit(), settings.parallel);
+        let logs = Logs::new(engine.clone(), sources.clone());
+        let descriptors = descriptors::raise_limit();
+        let limits = Limits::for_descriptors(descriptors, settings.parallel);
+        let log_readers = FairShare::new(logs::at_once(limits.left_of(descriptors, settings.parallel)));
         let long = FairShare::new(http::long_answers(limits.connections));
         let exposition = Arc::new(Exposition::new(&metrics, sources.clone(), long.clone(), expiries));
         let answers = Arc::new(Answers::new(&sources));
@@ -333,8 +337,11 @@ impl App {
             store,
             sources,
             cache,
+            engine,
             feed,
             long,
+            logs,
+            log_readers,
             exposition,
             expensive: Expensive::new().context("the thread for large requests cannot be prepared")?,
             stop: stop.clone(),

@@ -28,6 +28,7 @@ mod healthcheck;
 mod history;
 mod input;
 mod logging;
+mod logs;
 mod manual;
 mod output;
 mod plan;
@@ -93,6 +94,8 @@ enum Command {
     Rollback(rollback::RollbackFlags),
     /// Shows what the manager did, and why.
     Events(events::EventsFlags),
+    /// Shows what the containers of an object write.
+    Logs(logs::LogsFlags),
     /// Turns a `docker run` command line into an object, for `submit -`. Asks no daemon.
     ///
     /// Prints the object, and on standard error what of the command line has no place in it. Exit codes: 0 converted; 1
@@ -124,6 +127,7 @@ pub fn main() -> ExitCode {
         Some(Command::History(flags)) => history::run(&flags),
         Some(Command::Rollback(flags)) => rollback::run(&flags),
         Some(Command::Events(flags)) => events::run(&flags),
+        Some(Command::Logs(flags)) => logs::run(&flags),
         Some(Command::Convert(flags)) => convert::run(&flags),
         Some(Command::Backup(flags)) => backup::save(&flags),
         Some(Command::Restore(flags)) => backup::restore(&flags),
@@ -151,7 +155,7 @@ fn read() -> Result<CommandLine, ExitCode> {
         match (asked, first.as_str()) {
             (true, _) => ExitCode::SUCCESS,
             // Commands for which 2 is the word for something that failed.
-            (_, "submit" | "status" | "delete" | "history" | "rollback" | "events" | "convert") => {
+            (_, "submit" | "status" | "delete" | "history" | "rollback" | "events" | "logs" | "convert") => {
                 ExitCode::from(REFUSED)
             }
             _ => ExitCode::from(USAGE),

@@ -17,8 +17,10 @@ use utoipa::ToSchema;
 
 use crate::model::{Constraint, Container, ContainerId, ManagerId, Marks, ObjectName, Signal, Template};
 use crate::sanitize;
+use logs::{LogLines, LogRequest, LogsError};
 
 pub mod docker;
+pub mod logs;
 mod measured;
 pub mod outcome;
 pub mod simulated;
@@ -170,6 +172,15 @@ pub enum Holder {
     Foreign,
 }
 
+/// What a create would meet now, as far as questions tell that change nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Prospects {
+    /// Whether the image is there; `None` where that is unknown.
+    pub image: Option<bool>,
+    /// Why the create would be refused.
+    pub refusal: Option<String>,
+}
+
 /// Something happened to a container of ours: a hint to look, nothing more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hint {
@@ -218,6 +229,12 @@ pub trait Engine: Send + Sync {
     /// Sees to it that the image is there: asks first unless `always`, then pulls unless `never`.
     async fn provide_image(&self, image: &str, pull: crate::model::Pull) -> Outcome<()>;
 
+    /// What a create of this template would meet now: only questions, for a dry run.
+    async fn prospects(&self, template: &Template) -> Prospects {
+        let _ = template;
+        Prospects::default()
+    }
+
     /// Makes a container; it does not run yet.
     async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId>;
 
@@ -240,6 +257,13 @@ pub trait Engine: Send + Sync {
         &self,
         cluster: &str,
     ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError>;
+
+    /// What a container wrote, and with `follow` what it writes until its process ends. It is read no faster than the
+    /// stream is. An engine that falls silent ends it with [`LogsError::Silent`], one that follows only after minutes.
+    async fn logs(&self, id: &ContainerId, request: LogRequest) -> Result<LogLines, LogsError> {
+        let _ = (id, request);
+        Err(LogsError::Failed("this engine keeps none".to_owned()))
+    }
 }
 
 #[cfg(test)]

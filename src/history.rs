@@ -17,8 +17,10 @@ use crate::model::{
 };
 use crate::planner::Action;
 
+mod ends;
 mod tries;
 
+pub use ends::{Ends, Kind, LastExit};
 pub use tries::Tries;
 
 /// The most creates of one object under way at once; engine calls have a common limit besides. Small enough that
@@ -122,6 +124,9 @@ struct Seen {
     restarts: Option<u64>,
     removal: Failures,
     stops_unanswered: u32,
+    /// An end of it that an inspect has to explain before it is told of.
+    untold: Option<ends::Seen>,
+    name: String,
 }
 
 /// A create whose outcome is not known.
@@ -176,6 +181,8 @@ impl Report {
 #[derive(Debug, Clone)]
 pub struct History {
     generation: u64,
+    /// Which submit of that generation was looked at last.
+    asked: u64,
     present: Tries,
     /// Of the template that worked last, while the present one is another and has not converged.
     fallback: Option<Tries>,
@@ -186,6 +193,7 @@ pub struct History {
     seen: BTreeMap<ContainerId, Seen>,
     doubts: BTreeMap<(u32, u32), Doubt>,
     taken: BTreeSet<(u32, u32)>,
+    ends: Ends,
     looked: bool,
     confident: bool,
     seed: u64,
@@ -196,6 +204,7 @@ impl History {
     pub fn new(seed: u64) -> History {
         History {
             generation: 0,
+            asked: 0,
             present: Tries::default(),
             fallback: None,
             updated: BTreeSet::new(),
@@ -203,10 +212,16 @@ impl History {
             seen: BTreeMap::new(),
             doubts: BTreeMap::new(),
             taken: BTreeSet::new(),
+            ends: Ends::default(),
             looked: false,
             confident: false,
             seed,
         }
+    }
+
+    /// The same; what ended before `told_until` is no news, as an earlier process has told of it.
+    pub fn resuming(seed: u64, told_until: Option<Time>) -> History {
+        History { ends: Ends::told_until(told_until), ..History::new(seed) }
     }
 
     /// The history of a world in which nothing fails: there a template need not be tried with one container first.
@@ -217,7 +232,7 @@ impl History {
     /// Takes note of a look at the world: a new generation ends all rows of failures, a container that is
     /// found ended counts as one, a run of [`backoff::STABLE_RUN`] ends its slot's row.
     pub fn observe(&mut self, object: &Object, containers: &[Arc<Container>], now: Time) {
-        self.follow(object);
+        self.follow(object, now);
         let first_look = !std::mem::replace(&mut self.looked, true);
 
         let mut newest: BTreeMap<u32, u32> = BTreeMap::new();
@@ -235,10 +250,27 @@ impl History {
         self.held.retain(|_, until| *until > now);
     }
 
+    /// The same was submitted again: what failed may be tried at once, and failures are counted anew.
+    fn try_anew(&mut self, now: Time) {
+        let failed: BTreeSet<u32> = self.present.slots.keys().copied().collect();
+        self.ends.forgive();
+        self.present.forgive();
+        self.fallback.iter_mut().for_each(Tries::forgive);
+        for seen in self.seen.values_mut() {
+            seen.removal = Failures::default();
+            // One that ends after each start, and runs at this moment, has to prove itself again.
+            if failed.contains(&seen.slot) && seen.running_since.is_some() {
+                seen.running_since = Some(now);
+            }
+        }
+        self.doubts.values_mut().for_each(|doubt| doubt.retry_at = now);
+    }
+
     /// Takes note of what is wanted now.
-    fn follow(&mut self, object: &Object) {
+    fn follow(&mut self, object: &Object, now: Time) {
         if self.generation != object.generation {
             self.generation = object.generation;
+            self.ends.forgive();
             self.present.forgive();
             self.fallback.iter_mut().for_each(Tries::forgive);
             self.updated.clear();
@@ -246,6 +278,10 @@ impl History {
                 (seen.start_refused, seen.removal) = (false, Failures::default());
             }
             self.taken.clear();
+            self.asked = object.asked;
+        }
+        if std::mem::replace(&mut self.asked, object.asked) != object.asked {
+            self.try_anew(now);
         }
         let mut known: Vec<Tries> = Vec::new();
         if !self.present.are_of(&object.spec.template.hash) {
@@ -278,6 +314,7 @@ impl History {
         let new = || Seen { adopted: first_look, ..Seen::default() };
         let seen = self.seen.entry(container.id.clone()).or_insert_with(new);
         seen.slot = slot;
+        seen.name.clone_from(&container.name);
         seen.template = Some(container.marks.template.clone());
         seen.live = container.live();
         let started = std::mem::take(&mut seen.start_done);
@@ -288,11 +325,12 @@ impl History {
         }
         let mut ran = seen.running_since.map_or(Duration::ZERO, |since| now.since(since));
         // What the engine restarts by itself has failed all the same. What it did before we came is old news.
-        let restarted = container.detail.as_ref().is_some_and(|detail| {
+        let restarted = container.detail.as_ref().map_or(0, |detail| {
             let counted = seen.restarts.replace(detail.restarts);
-            detail.restarts > counted.unwrap_or(if seen.adopted { detail.restarts } else { 0 })
+            let counted = counted.unwrap_or(if seen.adopted { detail.restarts } else { 0 });
+            detail.restarts.saturating_sub(counted)
         });
-        if restarted {
+        if restarted > 0 {
             seen.running_since = None;
         }
         seen.exit_code = container.detail.as_ref().and_then(|detail| detail.exit_code).or(seen.exit_code);
@@ -347,13 +385,50 @@ impl History {
         if let Some(signalled) = container.signalled.filter(|s| ended && s.stop && newest && !ending) {
             self.held.insert(slot, signalled.at.max(now) + RESTART_GRACE);
         }
-        if (ended && !first_look && !stopped) || restarted || turned_unhealthy {
+        let kind = match (ended, restarted, turned_unhealthy) {
+            (true, ..) => Some(Kind::Ended),
+            (_, 1.., _) => Some(Kind::Restarted),
+            (_, _, true) => Some(Kind::Unhealthy),
+            _ => None,
+        };
+        let end = kind.filter(|_| !ending).map(|kind| ends::Seen {
+            kind,
+            container: container.name.clone(),
+            slot,
+            asked: stopped,
+            ran: Some(ran).filter(|ran| !ran.is_zero()),
+            exit_code,
+            found: first_look,
+            at: now,
+        });
+        let failed = (ended && !first_look && !stopped) || restarted > 0 || turned_unhealthy;
+        if let Some(end) = end.as_ref().filter(|_| failed) {
+            if !first_look {
+                self.ends.count(slot, restarted.max(1), ran, now);
+            }
             let tries = tries_of(&mut self.present, &mut self.fallback, container);
             let says = match tries.are_of(&container.marks.template) {
                 true => Says::Failed,
                 false => Says::Nothing,
             };
-            tries.slot_failed(slot, ran, says, how_it_failed(container, exit_code), self.seed, now);
+            tries.slot_failed(slot, ran, says, ends::words(end, Some(container)), self.seed, now);
+        }
+        self.tell(container, end);
+    }
+
+    /// Tells of an end as soon as an inspect has said how it came.
+    fn tell(&mut self, container: &Container, end: Option<ends::Seen>) {
+        let Some(seen) = self.seen.get_mut(&container.id) else { return };
+        seen.untold = end.or(seen.untold.take());
+        let detail = container.detail.as_ref();
+        let known = |end: &mut ends::Seen| match end.kind {
+            Kind::Unhealthy => {
+                container.health != Health::Unhealthy || detail.is_some_and(|d| d.health_output.is_some())
+            }
+            Kind::Ended | Kind::Restarted | Kind::Vanished => detail.is_some(),
+        };
+        if let Some(end) = seen.untold.take_if(known) {
+            self.ends.tell(end, Some(container));
         }
     }
 
@@ -369,9 +444,26 @@ impl History {
             }
             stays
         });
-        for seen in gone {
+        for mut seen in gone {
+            if let Some(end) = seen.untold.take() {
+                self.ends.tell(end, None);
+            }
             let unexplained = !seen.ending && !seen.end_counted && seen.removing_since.is_none();
             let ran = seen.running_since.map(|since| now.since(since)).filter(|_| unexplained);
+            if ran.is_some() {
+                let (container, slot, kind) = (seen.name, seen.slot, Kind::Vanished);
+                let end = ends::Seen {
+                    kind,
+                    container,
+                    slot,
+                    asked: true,
+                    ran,
+                    exit_code: None,
+                    found: false,
+                    at: now,
+                };
+                self.ends.tell(end, None);
+            }
             if let (Some(ran), Some(template)) = (ran.filter(|ran| *ran < backoff::STABLE_RUN), seen.template)
             {
                 let (slot, seed) = (seen.slot, self.seed);
@@ -392,6 +484,9 @@ impl History {
         let Action::Remove { id, .. } = action else { return };
         let seen = self.seen.entry(id.clone()).or_default();
         seen.ending = true;
+        if seen.unhealthy_since.is_none() {
+            self.ends.removing(seen.slot);
+        }
         if seen.live && seen.template.as_ref().is_some_and(|template| !self.present.are_of(template)) {
             self.updated.insert(seen.slot);
         }
@@ -535,6 +630,16 @@ impl History {
         }
     }
 
+    /// How containers ended without our doing.
+    pub fn ends(&self) -> &Ends {
+        &self.ends
+    }
+
+    /// Ends that are to be told of, each once.
+    pub fn take_untold(&mut self) -> Vec<(Kind, String)> {
+        self.ends.take_untold()
+    }
+
     /// The generation that was looked at last.
     pub fn generation(&self) -> u64 {
         self.generation
@@ -646,26 +751,6 @@ fn stopped_by_a_user(container: &Container, now: Time) -> bool {
     let grace = detail.and_then(|detail| detail.stop_timeout).unwrap_or(DEFAULT_GRACE);
     let asks = [stop_signal, Signal::TERM, Signal::INT, Signal::KILL].contains(&signal);
     asks && now.since(at) <= grace + END_SLACK
-}
-
-fn how_it_failed(container: &Container, code: Option<i64>) -> String {
-    let error = container.detail.as_ref().and_then(|d| d.error.as_deref()).filter(|e| !e.is_empty());
-    if !container.dead() && container.health != Health::Unhealthy {
-        let restarts = container.detail.as_ref().map_or(0, |d| d.restarts);
-        let code = code.map(|code| format!(" with exit code {code}")).unwrap_or_default();
-        return format!(
-            "{} ended{code}, and its restart policy has restarted it {restarts} times",
-            container.name
-        );
-    }
-    match (container.dead(), code, error) {
-        (false, ..) => format!("{} is unhealthy", container.name),
-        (true, Some(code), Some(error)) => {
-            format!("{} ended with exit code {code} ({error})", container.name)
-        }
-        (true, Some(code), None) => format!("{} ended with exit code {code}", container.name),
-        (true, None, _) => format!("{} ended", container.name),
-    }
 }
 
 fn says<T>(outcome: &Outcome<T>) -> Says {

@@ -1,8 +1,8 @@
 //! The HTTPS side: requests in, answers out.
 //!
 //! [`accept`] owns the sockets and hands whole requests of clients with a valid certificate to the router made
-//! here. A handler parses, commits or reads a snapshot, and answers; it never speaks to the engine or to a worker, and
-//! one that is asked to wait watches snapshots. Errors leave as `problem` documents, by one table.
+//! here. A handler parses, commits or reads a snapshot, and answers; it never speaks to the engine or to a worker (logs
+//! come through [`logs`](crate::logs)), and one that is asked to wait watches snapshots. Errors leave as `problem` documents, by one table.
 
 use std::sync::Arc;
 
@@ -16,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::engine::Engine;
 use crate::feed::Feed;
+use crate::logs::Logs;
 use crate::metrics::{Exposition, Route};
 use crate::model::strict;
 use crate::observed::Cache;
@@ -28,11 +30,13 @@ mod answers;
 mod backup;
 mod change;
 pub mod connection;
+mod endpoint;
 mod events;
 mod expensive;
 pub mod fair_share;
 mod health;
 mod history;
+mod logs;
 mod metrics;
 mod negotiate;
 mod objects;
@@ -84,10 +88,16 @@ pub struct Api {
     pub sources: Sources,
     /// The observed side, for readiness.
     pub cache: Arc<Cache>,
+    /// The endpoint, for questions that the cache has no answer to.
+    pub engine: Arc<dyn Engine>,
     /// What changes in the status.
     pub feed: Feed,
     /// Permits for answers that take long: as many as [`long_answers`] says.
     pub long: Arc<FairShare>,
+    /// What containers write.
+    pub logs: Logs,
+    /// Permits for logs that are read at once: as many as [`at_once`](crate::logs::at_once) says.
+    pub log_readers: Arc<FairShare>,
     /// The answers that show everything.
     pub answers: Arc<Answers>,
     /// What `/metrics` shows.
@@ -131,6 +141,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(objects::one, objects::delete))
         .routes(routes!(history::history))
         .routes(routes!(history::rollback))
+        .routes(routes!(logs::logs))
         .routes(routes!(plan::all))
         .routes(routes!(events::events))
         .routes(routes!(backup::backup))
@@ -189,7 +200,7 @@ async fn only_valid_peers(
     }
     // The daemon's own certificate may have ended: the health check asks about the loop, and a restart that
     // follows a failed one would not mend a certificate.
-    if peer.expired(api.sources.clock.now().system()) && !peer.health_only {
+    if peer.expired(api.sources.clock.wall().system()) && !peer.health_only {
         return Problem::expired(&peer).into_response();
     }
     next.run(request).await

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Time};
 use crate::model::ObjectName;
 use crate::sanitize;
 use crate::store::{Committed, Effect};
@@ -36,6 +36,10 @@ pub enum EventKind {
     Step,
     /// A step has failed.
     StepFailed,
+    /// A container has ended, or was removed, without this manager's doing.
+    Ended,
+    /// A container's health check fails.
+    Unhealthy,
     /// An object has entered another phase; the text is its reason.
     Phase,
     /// The engine, or what may be believed of it, has changed.
@@ -52,6 +56,8 @@ impl EventKind {
             EventKind::Submitted => "submitted",
             EventKind::Step => "step",
             EventKind::StepFailed => "step-failed",
+            EventKind::Ended => "ended",
+            EventKind::Unhealthy => "unhealthy",
             EventKind::Phase => "phase",
             EventKind::Engine => "engine",
             EventKind::Store => "store",
@@ -102,6 +108,8 @@ struct Inner {
     tail: Mutex<Tail>,
     /// The number of the last event.
     last: watch::Sender<u64>,
+    /// When the last event of an earlier process was noted.
+    resumed_after: Option<Time>,
     clock: Clock,
 }
 
@@ -141,10 +149,18 @@ impl Journal {
 
     /// A log that goes on after `tail`, whose numbers are greater than `last`.
     pub fn resuming(tail: Vec<Event>, last: u64, clock: Clock) -> Journal {
+        let newest = tail.last().and_then(|event| humantime::parse_rfc3339(&event.at).ok());
+        let resumed_after = newest.map(Time::of_system);
         let last = tail.last().map_or(0, |event| event.id).max(last);
         let mut kept = Tail::default();
         tail.into_iter().for_each(|event| kept.push(event));
-        Journal { inner: Arc::new(Inner { tail: Mutex::new(kept), last: watch::Sender::new(last), clock }) }
+        let (tail, last) = (Mutex::new(kept), watch::Sender::new(last));
+        Journal { inner: Arc::new(Inner { tail, last, resumed_after, clock }) }
+    }
+
+    /// When an earlier process noted its last event, where there was one: what happened before that has been told.
+    pub fn resumed_after(&self) -> Option<Time> {
+        self.inner.resumed_after
     }
 
     /// Notes something about an object.
@@ -182,7 +198,7 @@ impl Journal {
         let id = *self.inner.last.borrow() + 1;
         tail.push(Event {
             id,
-            at: self.inner.clock.now().rfc3339(),
+            at: self.inner.clock.wall().rfc3339(),
             kind,
             object: object.map(|(name, _)| name.to_string()),
             generation: object.map(|(_, generation)| generation),

@@ -18,7 +18,8 @@
 //! [`history`] and the time to the [`planner`], a pure function, and gives the steps that come back to the
 //! [`actuator`], which performs and decides nothing. The [`status`] page is made from the same snapshots; so are the
 //! answers to those who wait, and what [`planner::forecast`] tells beforehand. The [`feed`] tells those who watch what
-//! changes in the status; what was done, and why, stands in the [`journal`].
+//! changes in the status; what was done, and why, stands in the [`journal`]. What containers write is read through
+//! [`logs`], past all of this: nothing is decided by it.
 //!
 //! Subcommands of [`cli`] ask a running daemon over the network, through [`client`], as any other client does.
 //!
@@ -52,6 +53,7 @@ pub mod feed;
 pub mod history;
 pub mod http;
 pub mod journal;
+pub mod logs;
 pub mod metrics;
 pub mod model;
 pub mod observed;

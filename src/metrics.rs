@@ -81,6 +81,7 @@ impl Metrics {
             ("list_object", &QUESTION),
             ("inspect", &QUESTION),
             ("events", &QUESTION),
+            ("logs", &QUESTION),
             ("pull", &CHANGE),
             ("create", &CHANGE),
             ("verify", &CHANGE),

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::clock::Time;
 
+pub mod exclusive;
 mod foreign;
 mod forms;
 mod image_reference;
@@ -160,18 +161,6 @@ impl Template {
         let policy = self.body.host_config.as_ref().and_then(|h| h.restart_policy.as_ref());
         policy.and_then(|policy| policy.name).is_some_and(|name| !matches!(name, EMPTY | NO))
     }
-
-    /// True where a port of the host is fixed, so that two containers cannot run on one node together.
-    pub fn fixes_host_port(&self) -> bool {
-        let bindings = self.body.host_config.as_ref().and_then(|h| h.port_bindings.as_ref());
-        bindings.is_some_and(|ports| {
-            ports
-                .values()
-                .flatten()
-                .flatten()
-                .any(|binding| binding.host_port.as_deref().is_some_and(|p| !p.is_empty() && p != "0"))
-        })
-    }
 }
 
 /// The content of an object: what was submitted, parsed.
@@ -275,6 +264,9 @@ pub struct Object {
     pub converged: Option<Converged>,
     /// The bytes that its revisions take as JSON, about.
     pub bytes: usize,
+    /// How often this generation was submitted again: each time is a wish to try at once and to count failures anew. Not
+    /// durable: a process that has just started tries at once anyhow.
+    pub asked: u64,
 }
 
 /// The last spec of an object that converged, as far as that was recorded.
@@ -289,7 +281,15 @@ pub struct Converged {
 impl Object {
     /// An object at its first generation, without a past.
     pub fn new(spec: Spec) -> Object {
-        Object { spec, generation: 1, deleted: None, revisions: Vec::new(), converged: None, bytes: 0 }
+        Object {
+            spec,
+            generation: 1,
+            deleted: None,
+            revisions: Vec::new(),
+            converged: None,
+            bytes: 0,
+            asked: 0,
+        }
     }
 
     /// Adds a spec to the past, of which the oldest is forgotten where it gets too long.
@@ -444,10 +444,12 @@ pub struct Container {
     pub sight: Sight,
     /// The image it was made from.
     pub image: String,
+    /// The id of the image that it was made from; `None` where the engine does not say.
+    pub image_id: Option<Arc<str>>,
     /// When it was made, by the engine's clock.
     pub created: Time,
     /// What an inspect told, where one was made.
-    pub detail: Option<Detail>,
+    pub detail: Option<Arc<Detail>>,
     /// The last signal that a user was seen to send it.
     pub signalled: Option<Signalled>,
 }
@@ -480,15 +482,29 @@ impl Container {
     }
 }
 
+/// The most ports of a container that are shown.
+pub const MAX_PORTS: usize = 32;
+/// The most of a health check's output that is kept, in bytes.
+pub const HEALTH_OUTPUT_MAX_BYTES: usize = 512;
+
 /// What only an inspect tells about a container.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Detail {
     /// When its process started, RFC 3339, by the engine's clock.
     pub started_at: Option<String>,
+    /// When its process ended, RFC 3339, by the engine's clock.
+    pub finished_at: Option<String>,
     /// The exit code of an ended process.
     pub exit_code: Option<i64>,
-    /// What the engine says went wrong; "out of memory" where the kernel ended it for that.
+    /// What the engine says went wrong.
     pub error: Option<String>,
+    /// The kernel ended a process of it for lack of memory.
+    pub oom_killed: bool,
+    /// The last output of its failing health check, up to [`HEALTH_OUTPUT_MAX_BYTES`], which may be empty; `None` as long
+    /// as it is not unhealthy, or was not asked for.
+    pub health_output: Option<String>,
+    /// Its ports as `docker ps` shows them, such as `0.0.0.0:8080->80/tcp`; at most [`MAX_PORTS`].
+    pub ports: Vec<String>,
     /// How long it may take to stop, where its own spec says so.
     pub stop_timeout: Option<Duration>,
     /// The signal that asks it to stop, where its own spec or its image says so.

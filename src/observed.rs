@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::clock::Time;
 use crate::engine::{Holder, Info, Kind};
-use crate::model::{Container, ContainerId, ObjectName, Sight, Signal, Signalled, State};
+use crate::model::{Container, ContainerId, Health, ObjectName, Sight, Signal, Signalled, State};
 use crate::ownership::Ownership;
 use crate::planner::Evidence;
 
@@ -70,7 +70,7 @@ impl EngineState {
         if let Some(trouble) = &self.trouble {
             let reason = format!(
                 "waiting for the engine at {endpoint}, which does not answer since {}: {}",
-                trouble.since.rfc3339(),
+                trouble.since.shown(),
                 trouble.error
             );
             return Evidence::Waiting { reason, until: Some(trouble.retry_at) };
@@ -93,7 +93,7 @@ impl EngineState {
             return Some((reason.clone(), None));
         }
         if let Some(hidden) = self.nodes.all().find(|tracked| tracked.standing == Standing::Unknown) {
-            let until = hidden.lost_at.map(|at| format!(", or it counts as lost at {}", at.rfc3339()));
+            let until = hidden.lost_at.map(|at| format!(", or it counts as lost at {}", at.shown()));
             let reason = match self.kind() {
                 Some(Kind::ClassicSwarm | Kind::Simulated) | None => format!(
                     "waiting until the manager at {endpoint} knows what runs on node {} ({}){}: until then nothing can be called missing",
@@ -155,6 +155,15 @@ impl Entry {
     /// all the same: we start a container once, and an answer from before that start would call it created.
     fn newer_than(&self, begun: Mark, answer: &Container) -> bool {
         self.written > begun && !(answer.dead() && self.container.live())
+    }
+}
+
+/// Drops the output of a health check that has passed since.
+fn forget_old_output(container: &mut Container) {
+    let passed = container.health != Health::Unhealthy;
+    if let Some(detail) = container.detail.as_mut().filter(|detail| passed && detail.health_output.is_some())
+    {
+        Arc::make_mut(detail).health_output = None;
     }
 }
 
@@ -300,6 +309,7 @@ impl Cache {
                     if entry.container.state == container.state {
                         container.detail = container.detail.or_else(|| entry.container.detail.clone());
                     }
+                    forget_old_output(&mut container);
                     container.signalled =
                         entry.container.signalled.filter(|_| !(entry.container.dead() && container.live()));
                     // Nothing becomes unstarted again: such an answer is an old one.
@@ -505,6 +515,7 @@ mod tests {
             health: Health::None,
             sight: Sight::Clear,
             image: "img".to_owned(),
+            image_id: None,
             created: Time(0),
             detail: None,
             signalled: None,

@@ -15,7 +15,8 @@
 //!    is still stopping is not free yet: there is no moment with more than was asked for. While a rollout has not
 //!    converged, a slot that lost its old container gets the template that worked last, so that a rollout that is
 //!    stuck costs no replica; one that the present template has taken over gets the present one, unless that fails again
-//!    and again. A slot whose container a user has stopped waits a moment, for `docker restart` starts it again.
+//!    and again. A slot whose container a user has stopped waits a moment, for `docker restart` starts it again; and one that needs
+//!    a host port or an address which a container that is going still has waits until that is gone.
 //! 5. Stale containers are replaced, `Update.Parallelism` at a time, once all others are settled: new before
 //!    old, or old before new, as `Update.Order` says. A replacement counts when it has been ready for
 //!    `Update.Monitor`; only then the old one goes.
@@ -35,6 +36,7 @@ use utoipa::ToSchema;
 
 use crate::clock::Time;
 use crate::history::History;
+use crate::model::exclusive::InTheWay;
 use crate::model::{Container, ContainerId, Marks, Object, Pull, TemplateHash};
 use crate::observed::nodes::Nodes;
 
@@ -60,6 +62,8 @@ pub struct Input<'a> {
     pub evidence: &'a Evidence,
     /// The nodes they are on.
     pub nodes: &'a Nodes,
+    /// What other objects' containers that are going still have and a new container needs.
+    pub in_the_way: &'a InTheWay,
     /// What is remembered.
     pub history: &'a History,
     /// The present.
@@ -142,6 +146,7 @@ pub struct Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.action {
+            Action::Pull { image, pull: Pull::Never } => write!(f, "find {image}")?,
             Action::Pull { image, .. } => write!(f, "pull {image}")?,
             Action::Create { marks, image } => write!(f, "create {} image={image}", marks.container_name())?,
             Action::Start { id, name, .. } => write!(f, "start {name} id={}", id.short())?,

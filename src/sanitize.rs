@@ -53,6 +53,14 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// As [`escape`], for a line of its own rather than a part of one: tabs stay as they are.
+pub fn escape_line(line: &str) -> Cow<'_, str> {
+    if line.chars().all(|c| c == '\t' || harmless(c)) {
+        return Cow::Borrowed(line);
+    }
+    Cow::Owned(line.split('\t').map(escape).collect::<Vec<_>>().join("\t"))
+}
+
 fn push_escaped(text: &mut String, c: char) {
     if harmless(c) {
         text.push(c);
@@ -88,6 +96,8 @@ mod tests {
             assert_eq!(escape(given), escaped);
             assert_eq!(escape(escaped), escaped, "idempotent");
         }
+        assert_eq!(escape_line("\tat a\tb"), "\tat a\tb");
+        assert_eq!(escape_line("\ta\u{1b}[2J\r\tb"), "\ta\\u{1b}[2J\\r\tb");
     }
 
     #[test]

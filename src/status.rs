@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::clock::Clock;
 use crate::engine::Kind;
+use crate::history::LastExit;
 use crate::model::{Container, Health, ManagerId, Object, ObjectName, Objects, Sight, State};
 use crate::observed::nodes::{Standing, Tracked};
 use crate::observed::{Cache, CopySeen, EngineState};
@@ -186,10 +187,28 @@ pub struct ObjectStatus {
     /// When the next try is made, where something failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_retry: Option<String>,
+    /// How often its containers ended or turned unhealthy without being asked to, since its last change and since the
+    /// daemon started.
+    pub restarts: u64,
+    /// The last end of a container that the manager did not ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_exit: Option<LastExitStatus>,
     /// Steps under way and about to begin, one line each.
     pub plan: Vec<String>,
     /// Its containers.
     pub containers: Vec<ContainerStatus>,
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct LastExitStatus {
+    /// The container's name.
+    pub container: String,
+    /// When: by the engine's clock where that is known.
+    pub at: String,
+    /// How, in a sentence.
+    pub reason: String,
 }
 
 /// A container.
@@ -213,21 +232,43 @@ pub struct ContainerStatus {
     pub health: Health,
     /// Its image.
     pub image: String,
+    /// The id of its image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<String>,
+    /// Its ports as `docker ps` shows them, such as `0.0.0.0:8080->80/tcp`; at most 32.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<String>,
+    /// How often the engine has restarted it by its own restart policy.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub restarts: u64,
     /// When its process started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,
+    /// When its process ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
     /// The exit code of an ended process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,
+    /// The kernel ended a process of it for lack of memory.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub oom_killed: bool,
     /// What the engine says went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The last output of its health check, where that fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_output: Option<String>,
     /// The manager that created it, where that is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manager: Option<String>,
     /// Why it is left alone, where it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// An object in numbers: its status without its containers.
@@ -241,6 +282,8 @@ pub struct Figures {
     pub running: usize,
     /// Containers that run and are not known to be unwell.
     pub ready: usize,
+    /// How often its containers ended or turned unhealthy without being asked to.
+    pub restarts: u64,
     /// How it is doing.
     pub phase: Phase,
 }
@@ -318,6 +361,7 @@ impl Sources {
                 wanted: usize::try_from(object.wanted()).unwrap_or(usize::MAX),
                 running: verdict.map_or(0, |verdict| verdict.running),
                 ready: verdict.map_or(0, |verdict| verdict.ready),
+                restarts: progress.map_or(0, |progress| progress.restarts),
                 phase: phase(object, progress),
             }
         });
@@ -357,12 +401,12 @@ impl Sources {
             endpoint: self.endpoint.to_string(),
             connected: engine.connected(),
             error: self.distrust(),
-            next_retry: engine.trouble.as_ref().map(|t| t.retry_at.rfc3339()),
+            next_retry: engine.trouble.as_ref().map(|t| t.retry_at.shown()),
             kind: engine.kind(),
             version: info.map(|i| i.version.clone()),
             api_version: info.map(|i| i.api.clone()).filter(|api| !api.is_empty()),
             nodes: engine.nodes.all().filter_map(node_status).collect(),
-            last_complete_list: engine.listed.map(|at| at.rfc3339()),
+            last_complete_list: engine.listed.map(|at| at.shown()),
             last_complete_list_age_seconds: engine.listed.map(|at| self.clock.now().since(at).as_secs()),
         }
     }
@@ -388,6 +432,8 @@ pub(crate) fn object_status(
         phase: phase(object, progress),
         reason: "it was just submitted and has not been looked at yet".to_owned(),
         next_retry: None,
+        restarts: 0,
+        last_exit: None,
         plan: Vec::new(),
         containers,
     };
@@ -396,7 +442,9 @@ pub(crate) fn object_status(
     status.observed_generation = progress.observed_generation;
     (status.running, status.ready, status.updated) = (verdict.running, verdict.ready, verdict.updated);
     status.plan.clone_from(&progress.plan);
-    status.next_retry = verdict.next_retry.map(|at| at.rfc3339());
+    status.restarts = progress.restarts;
+    status.last_exit = progress.last_exit.as_ref().map(last_exit_status);
+    status.next_retry = verdict.next_retry.map(|at| at.shown());
     if progress.observed_generation == object.generation {
         status.reason.clone_from(&verdict.reason);
     } else {
@@ -404,6 +452,10 @@ pub(crate) fn object_status(
             format!("generation {} was just submitted; before it: {}", object.generation, verdict.reason);
     }
     status
+}
+
+fn last_exit_status(LastExit { container, at, reason }: &LastExit) -> LastExitStatus {
+    LastExitStatus { container: container.clone(), at: at.clone(), reason: reason.clone() }
 }
 
 /// How an object is doing. What was found for an older generation does not speak for this one.
@@ -427,20 +479,21 @@ fn node_status(tracked: &Tracked) -> Option<NodeStatus> {
         address: tracked.node.address.clone(),
         status: tracked.node.status.clone(),
         standing: tracked.standing,
-        since: tracked.since.rfc3339(),
-        lost_at: tracked.lost_at.map(|at| at.rfc3339()),
+        since: tracked.since.shown(),
+        lost_at: tracked.lost_at.map(|at| at.shown()),
         error: tracked.node.error.clone(),
     })
 }
 
 fn container_status(container: &Container) -> ContainerStatus {
-    let mut detail = container.detail.clone().unwrap_or_default();
+    let detail = container.detail.as_deref().cloned().unwrap_or_default();
+    let oom = detail.oom_killed.then(|| "out of memory".to_owned());
+    let mut error = detail.error.or(oom);
     match container.sight {
         Sight::Clear => {}
-        Sight::HostDown => detail.error = Some("its node does not answer: last known state".to_owned()),
+        Sight::HostDown => error = Some("its node does not answer: last known state".to_owned()),
         Sight::Disputed => {
-            detail.error =
-                Some("the engine reports two states of it, or an unknown one: not settled yet".to_owned())
+            error = Some("the engine reports two states of it, or an unknown one: not settled yet".to_owned())
         }
     }
     ContainerStatus {
@@ -452,9 +505,15 @@ fn container_status(container: &Container) -> ContainerStatus {
         state: container.state,
         health: container.health,
         image: container.image.clone(),
+        image_id: container.image_id.as_deref().map(str::to_owned),
+        ports: detail.ports,
+        restarts: detail.restarts,
         started_at: detail.started_at,
+        finished_at: detail.finished_at,
         exit_code: detail.exit_code,
-        error: detail.error,
+        oom_killed: detail.oom_killed,
+        error,
+        health_output: detail.health_output.filter(|output| !output.is_empty()),
         manager: container.manager.as_ref().filter(|_| container.rival).map(ManagerId::to_string),
         reason: None,
     }

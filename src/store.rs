@@ -81,6 +81,8 @@ pub struct Transaction {
     pub prune: Option<String>,
     /// Who asks for it: the subject of a certificate.
     pub by: Arc<str>,
+    /// Specs that change nothing are only asked about: nothing is tried at once for them, and no failure is forgotten.
+    pub quiet: bool,
 }
 
 impl Transaction {
@@ -91,6 +93,7 @@ impl Transaction {
             precondition: Precondition::None,
             prune: None,
             by: Arc::default(),
+            quiet: false,
         }
     }
 }
@@ -286,7 +289,13 @@ pub fn apply(
                 let why = unreadable.map(|q| q.why.clone()).unwrap_or_default();
                 return Err(StoreError::Quarantined { name, why });
             }
-            Change::Put(spec) => put(known.as_ref(), *spec, None, next, by, now),
+            Change::Put(spec) => match put(known.as_ref(), *spec, None, next, by, now) {
+                (object, Effect::Unchanged) if !transaction.quiet => {
+                    let asked = object.asked + 1;
+                    (Arc::new(Object { asked, ..Object::clone(&object) }), Effect::Unchanged)
+                }
+                put => put,
+            },
             Change::Rollback { to, .. } => {
                 let known = known.as_ref().ok_or_else(|| StoreError::NotFound(name.clone()))?;
                 let (to, spec) = earlier(known, to)?;
@@ -360,7 +369,7 @@ fn put(
     let submitted = spec.submitted.clone();
     let converged = live.and_then(|object| object.converged_before());
     let bytes = known.map(|o| o.bytes).unwrap_or_default();
-    let mut object = Object { spec, generation, deleted: None, revisions, converged, bytes };
+    let mut object = Object { spec, generation, deleted: None, revisions, converged, bytes, asked: 0 };
     object.remember(Revision { generation, at, by: by.clone(), rolled_back_to, submitted });
     let effect = if live.is_some() { Effect::Updated } else { Effect::Created };
     (Arc::new(object), effect)

@@ -22,10 +22,11 @@ use tracing::{info, warn};
 use crate::actuator::Actuator;
 use crate::clock::{Clock, Time};
 use crate::death;
-use crate::engine::Outcome;
-use crate::history::{History, Report};
+use crate::engine::{Kind as EndpointKind, Outcome};
+use crate::history::{History, Kind, LastExit, Report};
 use crate::journal::{EventKind, Journal};
 use crate::metrics::Metrics;
+use crate::model::exclusive::{self, InTheWay};
 use crate::model::{Container, Object, ObjectName, Objects};
 use crate::observed::{Cache, Containers, EngineState};
 use crate::planner::{self, Action, Input, Phase, Step, Verdict};
@@ -41,10 +42,17 @@ use record::Converged;
 pub struct Progress {
     /// The generation the worker has acted upon; 0 before its first look.
     pub observed_generation: u64,
+    /// Which submit of that generation: see [`Object::asked`].
+    pub asked: u64,
     /// The verdict.
     pub verdict: Verdict,
     /// The lines of the plan: steps under way, then steps that begin now.
     pub plan: Vec<String>,
+    /// How often containers of the present spec ended or turned unhealthy without being asked to, as far as this process
+    /// has seen.
+    pub restarts: u64,
+    /// The last end that nobody asked this manager for.
+    pub last_exit: Option<LastExit>,
 }
 
 impl Progress {
@@ -61,7 +69,7 @@ impl Progress {
             ready: 0,
             updated: 0,
         };
-        Progress { observed_generation: 0, verdict, plan: Vec::new() }
+        Progress { observed_generation: 0, asked: 0, verdict, plan: Vec::new(), restarts: 0, last_exit: None }
     }
 }
 
@@ -173,6 +181,8 @@ struct Worker {
     record: mpsc::Sender<Converged>,
     /// The last one that was handed over.
     recorded: u64,
+    /// A container of another object is in the way: any change may be that it is gone.
+    waits_for_others: bool,
 }
 
 impl Worker {
@@ -182,11 +192,12 @@ impl Worker {
         let containers = shop.cache.containers(&name);
         let engine = shop.cache.engine();
         Worker {
-            history: History::new(hasher.finish()),
+            history: History::resuming(hasher.finish(), shop.journal.resumed_after()),
             steps: JoinSet::new(),
             under_way: Vec::new(),
             record,
             recorded: 0,
+            waits_for_others: false,
             containers,
             engine,
             shop,
@@ -197,7 +208,9 @@ impl Worker {
     /// Runs until the object is deleted and nothing of it is left.
     async fn run(mut self) {
         let mut objects = self.shop.store.objects();
+        let mut others = self.shop.cache.changes();
         loop {
+            others.mark_unchanged();
             let Some(object) = objects.borrow_and_update().get(&self.name).cloned() else {
                 while self.steps.join_next().await.is_some() {}
                 return;
@@ -223,6 +236,7 @@ impl Worker {
                 () = changed(&mut objects, &self.name, &object) => {}
                 _ = self.containers.changed() => {}
                 _ = self.engine.changed() => {}
+                _ = others.changed(), if self.waits_for_others => {}
                 Some(ended) = self.steps.join_next() => self.step_ended(ended),
                 () = sleep_until(self.shop.clock.instant(wake_at.unwrap_or_default())), if wake_at.is_some() => {}
             }
@@ -244,7 +258,10 @@ impl Worker {
         let evidence = engine.evidence(&self.shop.endpoint);
         if evidence == planner::Evidence::Good {
             self.history.observe(object, &planner::hold::own(containers), now);
+            self.tell_ends();
         }
+        let in_the_way = self.in_the_way(object, containers, engine);
+        self.waits_for_others = !in_the_way.is_empty();
         let under_way: Vec<Action> = self.under_way.iter().map(|step| step.action.clone()).collect();
         let plan = planner::plan(Input {
             object,
@@ -252,6 +269,7 @@ impl Worker {
             under_way: &under_way,
             evidence: &evidence,
             nodes: &engine.nodes,
+            in_the_way: &in_the_way,
             history: &self.history,
             now,
         });
@@ -262,8 +280,34 @@ impl Worker {
         if plan.verdict.proven {
             self.record_converged(object);
         }
-        self.publish(object.generation, plan.verdict, lines);
+        self.publish(object, plan.verdict, lines);
         plan.wake_at
+    }
+
+    /// What other objects' containers that are going still have and a new container of this one needs. On one host only:
+    /// behind a Swarm manager another node may do.
+    fn in_the_way(&self, object: &Object, own: &[Arc<Container>], engine: &EngineState) -> InTheWay {
+        let lacking = own.iter().filter(|container| container.live()).count() < object.wanted() as usize;
+        let templates = [Some(&object.spec.template), object.fallback()].into_iter().flatten();
+        let exclusive = templates.clone().any(|template| !template.exclusives().is_empty());
+        if engine.kind() != Some(EndpointKind::Docker) || !lacking || !exclusive {
+            return InTheWay::new();
+        }
+        let mut others = self.shop.cache.all();
+        others.retain(|container| container.marks.object != self.name);
+        exclusive::in_the_way(templates, &self.shop.store.objects().borrow(), &others)
+    }
+
+    /// Tells of containers that have ended without our doing.
+    fn tell_ends(&mut self) {
+        for (kind, text) in self.history.take_untold() {
+            let kind = match kind {
+                Kind::Ended | Kind::Restarted | Kind::Vanished => EventKind::Ended,
+                Kind::Unhealthy => EventKind::Unhealthy,
+            };
+            info!(object = %self.name, kind = kind.word(), "{text}");
+            self.shop.journal.note(kind, &self.name, self.history.generation(), text);
+        }
     }
 
     /// Has it recorded that the present generation has converged, unless that is known.
@@ -311,8 +355,11 @@ impl Worker {
         self.history.ended(&action, report, self.shop.clock.now());
     }
 
-    fn publish(&self, observed_generation: u64, verdict: Verdict, plan: Vec<String>) {
-        let progress = Progress { observed_generation, verdict, plan };
+    fn publish(&self, object: &Object, verdict: Verdict, plan: Vec<String>) {
+        let (observed_generation, asked) = (object.generation, object.asked);
+        let ends = self.history.ends();
+        let (restarts, last_exit) = (ends.restarts(), ends.last().cloned());
+        let progress = Progress { observed_generation, asked, verdict, plan, restarts, last_exit };
         self.shop.board.send_if_modified(|board| {
             let before = board.get(&self.name);
             if before.is_some_and(|before| **before == progress) {

@@ -2,7 +2,7 @@
 //! cluster. There an image whose name begins with `nosuch` cannot be had, and a command `/nope` cannot start.
 //!
 //! Exit codes are an interface: `client/codes.rs` has the whole table. `client/finding.rs` is about the way to the
-//! daemon, `client/showing.rs` about what is written and where, `client/lasting.rs` about daemons that die.
+//! daemon, `client/showing.rs` about what is written and where, `client/logs.rs` about logs, `client/lasting.rs` about daemons that die.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,6 +18,8 @@ mod codes;
 mod finding;
 #[path = "client/lasting.rs"]
 mod lasting;
+#[path = "client/logs.rs"]
+mod logs;
 #[path = "client/showing.rs"]
 mod showing;
 mod support;

@@ -97,6 +97,9 @@ fn account(engine: &Engine, name: &str) -> Value {
             items.sort_by_key(ToString::to_string);
         }
     }
+    if let Some(entries) = config["Env"].as_array_mut() {
+        entries.sort_by_key(ToString::to_string);
+    }
     let networks = found["NetworkSettings"]["Networks"].as_object().unwrap().iter();
     let networks = networks.map(|(network, endpoint)| {
         let id = &found["Id"].as_str().unwrap()[..12];

@@ -14,6 +14,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::daemon::Setup;
-use support::engine::Foreign;
+use support::engine::{Foreign, Network};
 use support::events::Event;
 use support::process::{run, succeed, text};
 use support::{
@@ -628,7 +629,17 @@ fn what_ends_at_once_again_and_again_is_tried_again_ever_more_slowly() {
     assert_ne!(shown["Phase"], "converged", "{shown}");
     assert!(shown["Reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{shown}");
     let rows = shown["Containers"].as_array().unwrap();
-    assert!(rows.iter().any(|row| row["ExitCode"] == 3), "{shown}");
+    assert!(rows.iter().any(|row| row["ExitCode"] == 3 && row["FinishedAt"].is_string()), "{shown}");
+    assert!(shown["Restarts"].as_u64() >= Some(2), "{shown}");
+    assert!(
+        shown["LastExit"]["Reason"].as_str().unwrap().contains("ended with exit code 3 after"),
+        "{shown}"
+    );
+    let told = daemon.client.get(&format!("/events?follow=false&tail=1000&object={bad}")).body;
+    let ends = told.lines().filter(|line| line.contains("\"ended\"") && line.contains("exit code 3")).count();
+    assert!(ends as u64 >= shown["Restarts"].as_u64().unwrap(), "{told}");
+    let causes = told.lines().filter(|line| line.contains("create") && line.contains("exit code 3")).count();
+    assert!(causes >= 1, "each end is why the next one is created: {told}");
     let kept = cluster.containers().iter().filter(|one| one.name.starts_with(&bad)).count();
     assert!(kept <= 2, "one dead one is kept, beside the one just made: {kept}");
 
@@ -965,15 +976,130 @@ fn whoever_waits_is_told_what_really_became_of_it() {
     assert_eq!((back.status, &back.json()["Outcome"]), (200, &json!("converged")), "{back:?}");
     assert_eq!(ids(&cluster.running()), ids(&first), "and nothing was restarted");
 
+    // A wait is about its own submit, also one that changes nothing: what failed before it does not end it.
+    let network = unique("network");
+    let on_network = json!({"HostConfig": {"NetworkMode": network}, "Update": {"FailAfter": "0s"}});
+    let on_network = object_with("late", 1, on_network);
+    let (status, _, reason) = submit(&on_network);
+    assert!(status == 424 && reason.contains(&network), "{status} {reason}");
+    let _network = Network::create(&engine, &network, &[]);
+    let (status, outcome, reason) = submit(&on_network);
+    assert_eq!((status, &*outcome), (200, "converged"), "{reason}");
+
     let (status, outcome, reason) =
         submit(&object_with("bad", 1, json!({"Cmd": ["--exit=0"], "Entrypoint": ["/nope"]})));
     assert_eq!((status, &*outcome), (424, "failed"), "{reason}");
     assert!(reason.contains("/nope"), "the engine's own words: {reason}");
-    for name in ["web", "bad"] {
+    for name in ["web", "bad", "late"] {
         let gone = daemon.client.request(&format!("/objects/{name}?wait=45s"), &["--request", "DELETE"], b"");
         assert_eq!((gone.status, &gone.json()["Outcome"]), (200, &json!("converged")), "{gone:?}");
     }
     assert!(cluster.containers().is_empty(), "nothing of them is left: {:?}", cluster.containers());
+}
+
+// ---- What cannot exist twice, and what an endpoint cannot do
+
+/// A port of this host that nothing listens at.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn publishing(name: &str, port: u16, more: Value) -> Value {
+    let bindings = json!({"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": port.to_string()}]});
+    let mut object = object_with(name, 1, json!({"HostConfig": {"PortBindings": bindings}}));
+    object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    object
+}
+
+#[test]
+fn a_port_that_our_own_stopping_container_still_has_is_waited_for() {
+    let Some(engine) = Engine::local() else { return };
+    let cluster = engine.cluster("port");
+    let daemon = Daemon::managing(&cluster);
+    let port = free_port();
+    let submit = |object: &Value, query: &str| {
+        let reply = daemon.client.post(&format!("/submit?wait=45s{query}"), object.to_string());
+        (reply.status, reply.body)
+    };
+    // The image exposes no port: what is to be published is exposed, as `docker run -p` does.
+    let slow = json!({"Cmd": ["--linger=4000"], "Update": {"Monitor": "300ms", "FailAfter": "0s"}});
+    let (status, body) = submit(&publishing("a-old", port, slow.clone()), "");
+    assert_eq!(status, 200, "{body}");
+    daemon.wait_until(SOON, "it is published", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let shown = daemon.object("a-old");
+    let ports = format!("127.0.0.1:{port}->8080/tcp");
+    assert_eq!(shown["Containers"][0]["Ports"], json!([ports]), "{shown}");
+    let old = runs(&daemon, &cluster, 1);
+
+    // A name cannot be changed but by a new object: it gets the port as soon as the old one has let go of it.
+    let (status, body) = submit(&json!([publishing("a-new", port, slow)]), "&prune=a-");
+    assert_eq!(status, 200, "{body}");
+    let told = daemon.client.get("/events?follow=false&tail=1000&object=a-new").body;
+    let waits = format!("waiting: {} is going and still has host port {port}/tcp", old[0].name);
+    assert!(told.contains(&waits) && !told.contains("step-failed"), "{told}");
+    assert_eq!(cluster.running().len(), 1);
+}
+
+#[test]
+fn what_has_a_fixed_address_is_updated_stop_first() {
+    let Some(engine) = Engine::local() else { return };
+    let cluster = engine.cluster("address");
+    let daemon = Daemon::managing(&cluster);
+    let net = Network::create(&engine, &unique("fixed"), &["--subnet=10.213.77.0/24"]);
+    let with = |count: u32, env: &str| {
+        let endpoint = json!({net.name.clone(): {"IPAMConfig": {"IPv4Address": "10.213.77.9"}}});
+        let more = json!({"Env": [env], "HostConfig": {"NetworkMode": net.name},
+                          "NetworkingConfig": {"EndpointsConfig": endpoint}});
+        daemon.client.post("/submit?wait=45s", object_with("fixed", count, more).to_string())
+    };
+    for env in ["A=1", "A=2"] {
+        let reply = with(1, env);
+        assert_eq!(reply.status, 200, "{env}: {reply:?}");
+    }
+    let reply = with(2, "A=2");
+    assert_eq!(reply.status, 422, "{reply:?}");
+    assert!(reply.body.contains("address 10.213.77.9"), "{reply:?}");
+    let gone = daemon.client.request("/objects/fixed?wait=45s", &["--request", "DELETE"], b"");
+    assert_eq!(gone.status, 200, "{gone:?}");
+}
+
+#[test]
+fn a_dry_run_says_what_will_happen_and_refuses_what_the_endpoint_cannot_do() {
+    let Some(engine) = Engine::local() else { return };
+    let cluster = engine.cluster("dry");
+    let daemon = Daemon::managing(&cluster);
+    daemon.wait_until(SOON, "it knows its engine", || daemon.client.get("/readyz").status == 200);
+    let dry = |object: Value| daemon.client.post("/submit?dry_run", object.to_string());
+    let plan = dry(object("web", 1)).json();
+    assert_eq!(
+        plan["Objects"][0]["Plan"],
+        json!(["create web.1.1 image=scsm-test:1 cause=\"missing replica\""]),
+        "the image is there, so none is pulled: {plan}"
+    );
+    assert_eq!(plan["Objects"][0]["Warnings"], Value::Null, "{plan}");
+    let network = unique("nosuch");
+    let plan = dry(object_with("web", 1, json!({"HostConfig": {"NetworkMode": network}}))).json();
+    let warned = plan["Objects"][0]["Warnings"][0].as_str().unwrap_or_default().to_owned();
+    assert!(warned.contains(&network), "{plan}");
+    let plan = dry(object_with("web", 1, json!({"Image": "scsm-nosuch:1", "Pull": "never"}))).json();
+    assert_eq!(
+        plan["Objects"][0]["Warnings"],
+        json!(["the image scsm-nosuch:1 is not there, and Pull is \"never\""]),
+        "{plan}"
+    );
+    for (field, object) in [
+        ("Constraints", object_with("web", 1, json!({"Constraints": ["name==n1"]}))),
+        ("HostConfig.PortBindings.8080/tcp", publishing("web", 8080, json!({"Count": 2}))),
+        (
+            "Healthcheck.StartInterval",
+            object_with("web", 1, json!({"Healthcheck": {"StartInterval": 5_000_000_000_u64}})),
+        ),
+    ] {
+        let real = daemon.client.post("/submit", object.to_string());
+        for reply in [dry(object), real] {
+            assert_eq!((reply.status, &reply.json()["field"]), (422, &json!(field)), "{reply:?}");
+        }
+    }
 }
 
 /// A check of the tests' own ground: the certificates have docker-machine's shape.

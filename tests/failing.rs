@@ -100,6 +100,9 @@ async fn what_ends_again_and_again_is_started_more_and_more_seldom_and_its_dead_
         assert!((7..=12).contains(&starts), "{starts} starts in ten minutes");
         let said = manager.object("web").unwrap();
         assert!(said.reason.contains("ended with exit code 3"), "{}", said.reason);
+        let last = said.last_exit.as_ref().map(|last| last.reason.as_str()).unwrap_or_default();
+        assert!(last.contains("ended with exit code 3"), "{last}");
+        assert!(said.restarts >= 7, "{}", said.restarts);
         assert!(manager.failing("web"), "{}", said.reason);
         assert!(standin.look(|world| world.reachable("web").count()) <= 3);
         // It mends itself when the trouble is over.

@@ -11,6 +11,8 @@
     clippy::print_stderr
 )]
 
+#[path = "hostile_engine/logs.rs"]
+mod logs;
 mod standin;
 
 use std::time::Duration;

@@ -207,8 +207,10 @@ async fn a_field_that_the_endpoints_version_does_not_know_is_refused_with_the_ve
     for (standin, spoken) in both().into_iter().zip(["1.41", "1.40"]) {
         let manager = Manager::start(&standin);
         manager.submit(web(json!({"Healthcheck": {"StartInterval": 1_000_000_000}}))).await;
-        refused(&standin, &manager, &format!("speaks API {spoken}; Healthcheck.StartInterval needs 1.44"))
-            .await;
+        let words = format!(
+            "Healthcheck.StartInterval: the endpoint speaks API {spoken}, which does not know it; it needs 1.44"
+        );
+        refused(&standin, &manager, &words).await;
         assert_eq!(standin.called(Call::Create), 0);
     }
 }

@@ -115,12 +115,8 @@ fn judged(object: &Value) -> anyhow::Result<Vec<String>> {
             Err(error) => anyhow::bail!("the daemon would not take the object: {}", error.with_field()),
         }
     };
-    if spec.count > 1 && spec.template.fixes_host_port() {
-        notes.push(
-            "note: a port of a node is for one container: with a count above 1, each needs a node of its own, or a range \
-             such as -p 8080-8089:80"
-                .to_owned(),
-        );
+    if let Err(error) = submission::fits_one_host(&spec) {
+        notes.push(format!("warning: on a single host this cannot be: {}: {error}", error.field));
     }
     Ok(notes)
 }

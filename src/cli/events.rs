@@ -31,9 +31,9 @@ pub(super) struct EventsFlags {
     connection: Connection,
 }
 
-/// How to write events.
+/// How to write lines of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// Lines for people.
     Text,
     /// One JSON object a line.

@@ -1,10 +1,24 @@
 //! Reading a stream to whoever wants its lines, over lost connections.
 
+use std::ops::ControlFlow;
+
 use serde_json::Value;
 use tokio::time::sleep;
 
 use super::output;
 use crate::client::{Ask, ClientError, Daemon};
+
+/// What is read, and from where on.
+pub(super) trait Reader {
+    /// What to ask for: at first, and again after a lost connection.
+    fn ask(&mut self) -> Ask;
+
+    /// Whether to ask again when the stream has ended, or was cut.
+    fn goes_on(&self) -> bool;
+
+    /// Takes a line. On a break that was the last one.
+    fn take(&mut self, line: &str) -> anyhow::Result<ControlFlow<()>>;
+}
 
 /// Hands every line of a stream to `each`, until nobody reads what that writes. After a lost connection it goes on
 /// behind the last line that had an `Id`, with `again`; without `again` the stream's end is the end.
@@ -14,33 +28,29 @@ pub(super) async fn follow(
     again: Option<Ask>,
     each: impl FnMut(&str) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    read(daemon, ById { first, again, last: None, each }).await
+}
+
+/// Reads a stream to its end, until nobody reads what that writes.
+pub(super) async fn read(daemon: &Daemon, reader: impl Reader) -> anyhow::Result<()> {
     tokio::select! {
-        ended = read(daemon, first, again, each) => ended,
+        ended = read_on(daemon, reader) => ended,
         closed = output::closed() => Err(closed.into()),
     }
 }
 
-async fn read(
-    daemon: &Daemon,
-    first: Ask,
-    again: Option<Ask>,
-    mut each: impl FnMut(&str) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+async fn read_on(daemon: &Daemon, mut reader: impl Reader) -> anyhow::Result<()> {
     let mut begun = false;
-    let mut last: Option<String> = None;
     loop {
-        let ask = match (&again, &last) {
-            (Some(again), Some(id)) => again.clone().with("since", id),
-            _ => first.clone(),
-        };
-        let ended = match daemon.stream(ask).await {
+        let ended = match daemon.stream(reader.ask()).await {
             Ok(mut lines) => {
                 begun = true;
                 loop {
                     match lines.next().await {
                         Ok(Some(line)) => {
-                            each(&line)?;
-                            last = id(&line).or(last);
+                            if reader.take(&line)?.is_break() {
+                                return Ok(());
+                            }
                         }
                         Ok(None) => break None,
                         Err(error) => break Some(error),
@@ -50,7 +60,7 @@ async fn read(
             Err(error) => Some(error),
         };
         let pause = ended.as_ref().map_or(Some(ClientError::SOON), ClientError::passes_after);
-        match (ended, pause.filter(|_| begun && again.is_some())) {
+        match (ended, pause.filter(|_| begun && reader.goes_on())) {
             (ended, Some(pause)) => {
                 let why =
                     ended.map_or_else(|| "the daemon has ended the stream".to_owned(), |e| e.to_string());
@@ -60,6 +70,33 @@ async fn read(
             (Some(error), None) => return Err(error.into()),
             (None, None) => return Ok(()),
         }
+    }
+}
+
+/// A stream whose lines have an `Id`.
+struct ById<F> {
+    first: Ask,
+    again: Option<Ask>,
+    last: Option<String>,
+    each: F,
+}
+
+impl<F: FnMut(&str) -> anyhow::Result<()>> Reader for ById<F> {
+    fn ask(&mut self) -> Ask {
+        match (&self.again, &self.last) {
+            (Some(again), Some(id)) => again.clone().with("since", id),
+            _ => self.first.clone(),
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        self.again.is_some()
+    }
+
+    fn take(&mut self, line: &str) -> anyhow::Result<ControlFlow<()>> {
+        (self.each)(line)?;
+        self.last = id(line).or_else(|| self.last.take());
+        Ok(ControlFlow::Continue(()))
     }
 }
 

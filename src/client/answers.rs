@@ -258,6 +258,35 @@ pub struct Event {
     pub text: String,
 }
 
+/// A line of `/objects/NAME/logs`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum LogsLine {
+    /// Something about the stream itself.
+    #[serde(rename_all = "PascalCase")]
+    Note {
+        /// `note`, `gone` or `end`.
+        kind: String,
+        /// The container that it is about.
+        #[serde(default)]
+        container: Option<String>,
+        /// In a sentence.
+        #[serde(default)]
+        text: String,
+    },
+    /// What a container wrote.
+    #[serde(rename_all = "PascalCase")]
+    Line {
+        /// The container.
+        container: String,
+        /// When.
+        #[serde(default)]
+        at: Option<String>,
+        /// The line.
+        line: String,
+    },
+}
+
 /// The past of an object.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]

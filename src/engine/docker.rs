@@ -26,12 +26,16 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::warn;
 
+use super::logs::{LogLines, LogRequest, LogsError};
 use super::outcome::{self, Call, Reply};
-use super::{Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Outcome, Refusal, RefusalKind};
+use super::{
+    Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Outcome, Prospects, Refusal, RefusalKind,
+};
 use crate::model::{Container, ContainerId, ObjectName, Pull, Template};
 use crate::sanitize;
 
 mod api_fields;
+mod logs;
 pub mod own;
 mod resolve;
 pub mod transport;
@@ -193,10 +197,8 @@ impl DockerEngine {
     /// Why the endpoint would drop a part of a template; nothing where it knows all of it.
     fn too_new(&self, template: &Template) -> Option<String> {
         let spoken = **self.api.load().as_ref()?;
-        let body = serde_json::to_value(&template.body).ok()?;
-        let (field, since) = api_fields::unknown(&body, spoken)?;
-        let at = self.transport.address();
-        Some(format!("the engine at {at} speaks API {spoken}; {field} needs {since}"))
+        let (field, message) = too_new(template, &spoken.to_string())?;
+        Some(format!("{field}: {message} ({})", self.transport.address()))
     }
 
     /// Settles a create that a plain engine answered with an error which does not say whether a container was made. The
@@ -345,6 +347,15 @@ impl DockerEngine {
     }
 }
 
+/// The field of a template that an endpoint drops which speaks this API version, and why that is; nothing where it knows
+/// all of it or speaks no version.
+pub fn too_new(template: &Template, api: &str) -> Option<(String, String)> {
+    let spoken = Api::parse(api)?;
+    let body = serde_json::to_value(&template.body).ok()?;
+    let (field, since) = api_fields::unknown(&body, spoken)?;
+    Some((field, format!("the endpoint speaks API {spoken}, which does not know it; it needs {since}")))
+}
+
 /// Reads an answer to its end; of an error only the beginning.
 async fn read_whole(response: Response<Incoming>) -> Result<Vec<u8>, TransportError> {
     let error = response.status().is_client_error() || response.status().is_server_error();
@@ -484,6 +495,20 @@ impl Engine for DockerEngine {
         }
     }
 
+    async fn prospects(&self, template: &Template) -> Prospects {
+        let (image, resolved) =
+            futures_util::join!(self.has_image(&template.image), self.resolve(&template.body));
+        let image = match image {
+            Outcome::Done(there) => Some(there),
+            Outcome::Refused(_) | Outcome::NotSent(_) | Outcome::InDoubt(_) => None,
+        };
+        let refusal = match resolved {
+            Outcome::Refused(refusal) => Some(refusal.words),
+            Outcome::Done(()) | Outcome::NotSent(_) | Outcome::InDoubt(_) => None,
+        };
+        Prospects { image, refusal }
+    }
+
     async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
         if !self.is_swarm() && !new.constraints().is_empty() {
             let words = "a plain Docker Engine is one node and cannot choose by Constraints".to_owned();
@@ -600,6 +625,10 @@ impl Engine for DockerEngine {
             return Err(EngineError::new(format!("its event stream answers {}", response.status())));
         }
         Ok(wire::hints(response.into_body(), cluster.to_owned()))
+    }
+
+    async fn logs(&self, id: &ContainerId, request: LogRequest) -> Result<LogLines, LogsError> {
+        self.read_logs(id, request).await
     }
 }
 

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
-use super::{Engine, EngineError, Hint, Holder, Info, NewContainer, Outcome};
+use super::logs::{LogLines, LogRequest, LogsError};
+use super::{Engine, EngineError, Hint, Holder, Info, NewContainer, Outcome, Prospects};
 use crate::metrics::Metrics;
 use crate::model::{Container, ContainerId, ObjectName, Pull, Template};
 
@@ -24,11 +25,11 @@ impl Measured {
         Measured { engine, metrics }
     }
 
-    async fn question<T>(
+    async fn question<T, E>(
         &self,
         call: &'static str,
-        work: impl Future<Output = Result<T, EngineError>>,
-    ) -> Result<T, EngineError> {
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let ongoing = self.metrics.engine_calls.begin(call);
         let answer = work.await;
         ongoing.ended(if answer.is_ok() { "done" } else { "failed" });
@@ -63,6 +64,10 @@ impl Engine for Measured {
         self.change("pull", self.engine.provide_image(image, pull)).await
     }
 
+    async fn prospects(&self, template: &Template) -> Prospects {
+        self.engine.prospects(template).await
+    }
+
     async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
         self.change("create", self.engine.create(new)).await
     }
@@ -95,5 +100,8 @@ impl Engine for Measured {
             }
         };
         Ok(hints.inspect(count).boxed())
+    }
+    async fn logs(&self, id: &ContainerId, request: LogRequest) -> Result<LogLines, LogsError> {
+        self.question("logs", self.engine.logs(id, request)).await
     }
 }

@@ -126,7 +126,7 @@ pub(super) fn is_doubtful_answer(reply: &Reply) -> bool {
 }
 
 /// A Swarm manager's words where it could not reach a node, or lost it on the way.
-fn connection_failed(words: &str) -> bool {
+pub(super) fn connection_failed(words: &str) -> bool {
     ["Cannot connect to the Docker daemon", "error during connect", "An error occurred trying to connect"]
         .iter()
         .any(|text| words.contains(text))

@@ -2,13 +2,13 @@
 //!
 //! `--swarm-manager simulated://3` gives a newcomer a whole system to try. It keeps Docker's promises that the
 //! rest relies on: names are unique, a create makes a container that does not run yet, a repeated start or
-//! removal is harmless, events tell what happened. Containers never end by themselves. An image whose name
+//! removal is harmless, events tell what happened. Containers never end by themselves, and their logs are invented. An image whose name
 //! begins with `nosuch` is one that no registry has; a command `/nope` is one that cannot start.
 //!
 //! The same world carries the simulation tests: nodes can be lost and brought back, its manager restarted and
 //! its containers killed, and what really runs can be told from what is shown.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,12 +16,14 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::sync::broadcast;
 use tokio::time::sleep;
 
+use super::logs::{LogLines, LogRequest, LogsError};
 use super::{Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Outcome, Refusal, RefusalKind};
 use crate::clock::Clock;
 use crate::model::{
     Container, ContainerId, Health, Marks, ObjectName, Pull, Sight, Signal, State, Template, TemplateHash,
 };
 
+mod logs;
 mod world;
 
 pub use world::{Fate, Real};
@@ -35,7 +37,7 @@ const EVENTS: usize = 1_024;
 
 /// The engine.
 pub struct SimulatedEngine {
-    world: Mutex<world::World>,
+    world: Arc<Mutex<world::World>>,
     events: broadcast::Sender<Event>,
     clock: Clock,
 }
@@ -53,7 +55,7 @@ enum Event {
 impl SimulatedEngine {
     /// An empty world of `nodes` nodes, `n1` and so on.
     pub fn new(nodes: u32, clock: Clock) -> SimulatedEngine {
-        let world = Mutex::new(world::World::new(nodes));
+        let world = Arc::new(Mutex::new(world::World::new(nodes)));
         SimulatedEngine { world, events: broadcast::Sender::new(EVENTS), clock }
     }
 
@@ -108,6 +110,7 @@ impl SimulatedEngine {
             health: Health::None,
             sight: Sight::Clear,
             image: "nobodys".to_owned(),
+            image_id: None,
             created: self.clock.now(),
             detail: None,
             signalled: None,
@@ -131,6 +134,7 @@ impl SimulatedEngine {
             health: Health::None,
             sight: Sight::Clear,
             image: object.spec.template.image.clone(),
+            image_id: None,
             created: crate::clock::Time(0),
             detail: None,
             signalled: None,
@@ -308,5 +312,9 @@ impl Engine for SimulatedEngine {
                 async move { hint }
             })
             .boxed())
+    }
+    /// Lines that are invented, and say so.
+    async fn logs(&self, id: &ContainerId, request: LogRequest) -> Result<LogLines, LogsError> {
+        logs::lines(self.world.clone(), self.events.subscribe(), self.clock, id.clone(), request)
     }
 }

@@ -60,6 +60,7 @@ fn container(object: &str, slot: u32) -> Container {
         health: Health::None,
         sight: Sight::Clear,
         image: "a".to_owned(),
+        image_id: None,
         created: Time(0),
         detail: None,
         signalled: None,
@@ -103,7 +104,14 @@ impl World {
             failing: false,
             proven: false,
         };
-        let progress = Progress { observed_generation: generation, verdict, plan: Vec::new() };
+        let progress = Progress {
+            observed_generation: generation,
+            asked: 0,
+            verdict,
+            plan: Vec::new(),
+            restarts: 0,
+            last_exit: None,
+        };
         self.board.send_modify(|board| {
             Arc::make_mut(board).insert(name(object), Arc::new(progress));
         });

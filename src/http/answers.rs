@@ -56,7 +56,7 @@ pub(super) async fn objects(api: &Api) -> Result<Bytes, Problem> {
 
 /// `GET /backup`, which says when it was made.
 pub(super) async fn backup(api: &Api, failed: fn(String) -> Problem) -> Result<Bytes, Problem> {
-    let (store, now) = (api.store.clone(), api.sources.clock.now());
+    let (store, now) = (api.store.clone(), api.sources.clock.wall());
     let build = move || {
         // In this order: what is submitted anew in between stands in both, and then the object counts.
         let quarantined = store.quarantined();
@@ -70,6 +70,6 @@ pub(super) async fn backup(api: &Api, failed: fn(String) -> Problem) -> Result<B
 
 /// The second of the wall clock.
 fn second(api: &Api) -> String {
-    let since = api.sources.clock.now().system().duration_since(UNIX_EPOCH);
+    let since = api.sources.clock.wall().system().duration_since(UNIX_EPOCH);
     since.unwrap_or_default().as_secs().to_string()
 }

@@ -23,12 +23,14 @@ use super::peer::Peer;
 use super::problem::Problem;
 use super::query::Query;
 use super::{Api, objects, plan, reply, wait};
-use crate::model::submission::SubmissionError;
-use crate::policy;
-use crate::store::{Change, Committed, Effect, MAX_OBJECTS, Precondition, StoreError, Transaction};
+use crate::store::{Committed, Effect, MAX_OBJECTS, Precondition, StoreError, Transaction};
 
 /// The longest `?wait=`: a rollout that takes longer is better asked about than waited for on one connection.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+
+/// The preference of a client that submits the same again only to wait further: a wait longer than one request. Without
+/// it a submit, also of the same, is a wish to try at once.
+const CONTINUE_WAIT: &str = "continue-wait";
 
 /// What a request that changes something brings along beside its path and its body.
 pub(super) struct Caller {
@@ -56,6 +58,8 @@ pub(super) struct Manner {
     /// What must hold.
     pub(super) precondition: Precondition,
     wait: Option<Duration>,
+    /// A client goes on with a wait: what is submitted was submitted already.
+    quiet: bool,
     /// Nothing is to be done.
     pub(super) dry_run: bool,
 }
@@ -68,6 +72,7 @@ impl Caller {
         Ok(Manner {
             precondition: precondition(&self.headers)?,
             wait: query.duration("wait", LONGEST_WAIT)?,
+            quiet: prefers(&self.headers, CONTINUE_WAIT),
             dry_run: query.flag("dry_run")?,
             query,
         })
@@ -135,8 +140,8 @@ pub(super) async fn change(
     permit: Option<Permit>,
 ) -> Result<Response, Problem> {
     let by = caller.peer.subject.as_str().into();
-    let transaction = Transaction { precondition: manner.precondition, by, ..transaction };
-    keep_own_volumes(api, &transaction, shape)?;
+    let (precondition, quiet) = (manner.precondition, manner.quiet);
+    let transaction = Transaction { precondition, quiet, by, ..transaction };
     if manner.dry_run {
         let _permit = match permit {
             Some(permit) => permit,
@@ -163,24 +168,6 @@ pub(super) async fn change(
         (Shape::One, [one]) => reply::tagged(answer, one.object.generation),
         _ => answer,
     })
-}
-
-/// Refuses what would mount this daemon's own data. Before the endpoint has answered once, the create is what refuses it.
-fn keep_own_volumes(api: &Api, transaction: &Transaction, shape: Shape) -> Result<(), Problem> {
-    let Some(own) = api.cache.engine().borrow().info.as_ref().map(|info| info.own_volumes.clone()) else {
-        return Ok(());
-    };
-    for (i, change) in transaction.changes.iter().enumerate() {
-        let Change::Put(spec) = change else { continue };
-        policy::check_volumes(&spec.template.body, &own).map_err(|refusal| {
-            let field = match shape {
-                Shape::One => refusal.field,
-                Shape::Many => format!("[{i}].{}", refusal.field),
-            };
-            SubmissionError::from(policy::Refusal { field, ..refusal })
-        })?;
-    }
-    Ok(())
 }
 
 /// Commits, and says who did what: before anybody is answered, and whether or not somebody still waits for that.
@@ -212,6 +199,12 @@ pub(super) fn refused(api: &Api, error: StoreError) -> Problem {
         StoreError::NotFound(name) => objects::missing(api, name.as_str()),
         other => other.into(),
     }
+}
+
+/// Whether `Prefer` names a preference of this kind (RFC 7240).
+fn prefers(headers: &HeaderMap, preference: &str) -> bool {
+    let all = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    all.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(preference))
 }
 
 /// Reads `If-Match` and `If-None-Match`.

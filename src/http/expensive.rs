@@ -15,10 +15,12 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::endpoint;
 use super::fair_share::{FairShare, Permit};
 use super::peer::Peer;
 use super::problem::Problem;
-use crate::model::submission::{self, Submission};
+use crate::engine::Info;
+use crate::model::submission::{self, Submission, SubmissionError};
 
 /// Expensive requests at once, most of which wait for their turn with a body of up to 1 MiB in memory.
 const AT_ONCE: usize = 8;
@@ -75,12 +77,20 @@ impl Expensive {
         })
     }
 
-    /// Reads what was submitted, up to `most` objects.
-    pub(super) async fn parse(&self, body: Bytes, most: usize) -> Result<Submission, Problem> {
-        if u64::try_from(body.len()).is_ok_and(|length| length <= LARGE_BODY) {
-            return Ok(submission::read_at_most(&body, most)?);
-        }
-        Ok(self.in_turn(move || submission::read_at_most(&body, most)).await??)
+    /// Reads what was submitted, up to `most` objects, for this endpoint, where it has answered once.
+    pub(super) async fn parse(
+        &self,
+        body: Bytes,
+        most: usize,
+        endpoint: Option<Info>,
+    ) -> Result<Submission, Problem> {
+        let small = u64::try_from(body.len()).is_ok_and(|length| length <= LARGE_BODY);
+        let parse = move || -> Result<Submission, SubmissionError> {
+            let submission = submission::read_at_most(&body, most)?;
+            endpoint.map_or(Ok(()), |info| endpoint::check(&info, &submission))?;
+            Ok(submission)
+        };
+        Ok(if small { parse()? } else { self.in_turn(parse).await?? })
     }
 }
 

@@ -17,6 +17,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::SecurityScheme;
 
 use super::events::Missed;
+use super::logs;
 use super::plan::Rehearsed;
 use super::problem::{PROBLEM, Problem};
 use super::query::Query;
@@ -41,7 +42,7 @@ pub(super) use streams::Watch;
                        Docker Swarm. All requests need mutual TLS.",
     ),
     security(("certificate" = [])),
-    components(schemas(Problem, Settled, Rehearsed, Event, Missed, Ended)),
+    components(schemas(Problem, Settled, Rehearsed, Event, Missed, Ended, logs::Line<'static>, logs::Note<'static>)),
 )]
 struct Head;
 

@@ -11,9 +11,10 @@ use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use tokio::runtime::Handle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
@@ -22,6 +23,7 @@ use super::peer::Peer;
 use super::problem::Problem;
 use super::query::Query;
 use super::{Api, reply};
+use crate::engine::Prospects;
 use crate::model::{Container, Object, ObjectName};
 use crate::planner::forecast::{Budget, Forecast, Present, forecast};
 use crate::store::{self, Change, Desired, Effect, Transaction};
@@ -30,6 +32,11 @@ use crate::store::{self, Change, Desired, Effect, Transaction};
 pub(super) const DRY_RUN_OBJECTS: usize = 1_000;
 /// The most containers of one dry run, the sum of `Count`: as many as an answer has lines, twice one object's.
 const DRY_RUN_CONTAINERS: u64 = 20_000;
+/// Objects of one forecast that the endpoint is asked about; for those after them the image counts as missing.
+const OBJECTS_ASKED_ABOUT: usize = 32;
+/// Such questions at once, and the longest time that all of them take.
+const QUESTIONS_AT_ONCE: usize = 4;
+const QUESTIONS: Duration = Duration::from_secs(3);
 /// The longest that one forecast is worked on. What it has not come to by then is left out, as `Truncated` says.
 const FORECAST: Duration = Duration::from_secs(5);
 
@@ -119,7 +126,7 @@ pub(super) async fn rehearse(api: &Api, transaction: &Transaction) -> Result<Res
     let before =
         Desired { objects: api.store.objects().borrow().clone(), quarantined: api.store.quarantined() };
     let (_, committed) =
-        store::apply(&before, transaction, api.sources.clock.now()).map_err(|error| refused(api, error))?;
+        store::apply(&before, transaction, api.sources.clock.wall()).map_err(|error| refused(api, error))?;
     let forecasts = foretell(api, committed.iter().map(|one| one.object.clone()).collect()).await?;
     let objects = planned(committed.iter().map(Receipt::of).collect(), forecasts);
     let changed = committed.iter().zip(&objects).filter(|(committed, planned)| {
@@ -132,8 +139,29 @@ fn planned<Head>(heads: Vec<Head>, forecasts: Vec<Forecast>) -> Vec<Planned<Head
     heads.into_iter().zip(forecasts).map(|(head, forecast)| Planned { head, forecast }).collect()
 }
 
+/// Asks the endpoint what creates of these objects would meet, as long as that is a few questions. What it does not
+/// answer in time stays unknown.
+async fn prospects(api: &Api, objects: &[Arc<Object>]) -> BTreeMap<ObjectName, Prospects> {
+    let until = Instant::now() + QUESTIONS;
+    let trusted = api.sources.distrust().is_none();
+    let asked = objects.iter().filter(|object| trusted && object.wanted() > 0).take(OBJECTS_ASKED_ABOUT);
+    let ask = |object: &Arc<Object>| {
+        let (engine, object) = (api.engine.clone(), object.clone());
+        async move {
+            let asked = timeout_at(until, engine.prospects(&object.spec.template)).await;
+            asked.ok().map(|prospects| (object.spec.name.clone(), prospects))
+        }
+    };
+    stream::iter(asked.map(ask).collect::<Vec<_>>())
+        .buffer_unordered(QUESTIONS_AT_ONCE)
+        .filter_map(std::future::ready)
+        .collect()
+        .await
+}
+
 /// Foretells what is to come for each of these objects, in the world as it is now.
 async fn foretell(api: &Api, objects: Vec<Arc<Object>>) -> Result<Vec<Forecast>, Problem> {
+    let mut prospects = prospects(api, &objects).await;
     let (sources, cache) = (api.sources.clone(), api.cache.clone());
     let cancelled = CancellationToken::new();
     // Also where the client leaves, and this with it.
@@ -155,7 +183,8 @@ async fn foretell(api: &Api, objects: Vec<Arc<Object>>) -> Result<Vec<Forecast>,
             }
             let mut one = |object: &Arc<Object>| {
                 let containers = there.remove(&object.spec.name).unwrap_or_default();
-                forecast(object, containers, present, &mut budget)
+                let prospects = prospects.remove(&object.spec.name).unwrap_or_default();
+                forecast(object, containers, prospects, present, &mut budget)
             };
             let made = objects.iter().map(&mut one).collect();
             out_of_time.abort();

@@ -1,4 +1,4 @@
-//! Answers that go on for as long as their client stays: `?watch` and `/events`.
+//! Answers that go on for as long as their client stays: `?watch`, `/events` and logs.
 //!
 //! A source gives one [`Item`] after the other, each JSON with a name of its own, and is only asked for the next
 //! one when the connection has room for it. What leaves is one of two forms of the same: a JSON text a line, for
@@ -43,7 +43,7 @@ pub(super) const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
 
 /// Where a client says what it had last: a browser does so by itself when it connects again.
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// One thing that is told.
 pub(super) struct Item {
@@ -69,14 +69,18 @@ impl Item {
 
 /// How it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
+    /// A JSON text a line.
     Lines,
+    /// For browsers.
     ServerSentEvents,
+    /// Lines for people: only for sources whose items hold these in place of JSON.
+    Text,
 }
 
 impl Form {
     /// The form that `Accept` asks for.
-    fn asked_for(headers: &HeaderMap) -> Form {
+    pub(super) fn asked_for(headers: &HeaderMap) -> Form {
         match negotiate::prefers(headers, "text/event-stream", "application/x-ndjson") {
             true => Form::ServerSentEvents,
             false => Form::Lines,
@@ -87,12 +91,13 @@ impl Form {
         match self {
             Form::Lines => "application/x-ndjson",
             Form::ServerSentEvents => "text/event-stream",
+            Form::Text => "text/plain; charset=utf-8",
         }
     }
 
     /// An item in pieces: its JSON is shared by all who read it, and not copied.
     fn pieces(self, item: Item) -> Vec<Bytes> {
-        if self == Form::Lines {
+        if self != Form::ServerSentEvents {
             return vec![item.json];
         }
         let id = item.id.map(|id| format!("id: {id}\n")).unwrap_or_default();
@@ -101,10 +106,19 @@ impl Form {
     }
 
     fn keep_alive(self) -> Vec<Bytes> {
-        vec![Bytes::from_static(match self {
-            Form::Lines => b"\n",
-            Form::ServerSentEvents => b": keep-alive\n\n",
-        })]
+        match self {
+            Form::Lines => vec![Bytes::from_static(b"\n")],
+            Form::ServerSentEvents => vec![Bytes::from_static(b": keep-alive\n\n")],
+            // It would be a line of its own. Of a machine that has vanished TCP tells.
+            Form::Text => Vec::new(),
+        }
+    }
+
+    fn end(self, text: String) -> Vec<Bytes> {
+        match self {
+            Form::Text => vec![format!("# {text}\n").into()],
+            form => form.pieces(Item::new(None, "end", &Ended { kind: "end", text })),
+        }
     }
 }
 
@@ -123,7 +137,7 @@ impl End {
 
     /// Why the stream is over, if it is.
     fn reached(&self) -> Option<String> {
-        if self.peer.expired(self.clock.now().system()) {
+        if self.peer.expired(self.clock.wall().system()) {
             return Some("the client certificate has expired: connect again with a new one".to_owned());
         }
         let longest = humantime::format_duration(LONGEST);
@@ -133,7 +147,7 @@ impl End {
 
     /// The next moment at which to look, as seen from now.
     fn look_in(&self) -> Duration {
-        let certificate = self.peer.validity_left(self.clock.now().system()) + Duration::from_millis(1);
+        let certificate = self.peer.validity_left(self.clock.wall().system()) + Duration::from_millis(1);
         let longest = self.longest.saturating_duration_since(Instant::now());
         certificate.min(longest).min(LOOK_AT_CLOCK)
     }
@@ -179,14 +193,23 @@ pub(super) fn answer(
     place: Permit,
     end: End,
 ) -> Response {
-    let form = Form::asked_for(headers);
+    answer_in(Form::asked_for(headers), items, place, end)
+}
+
+/// An answer of all `items`, in this form, until `end`.
+pub(super) fn answer_in(
+    form: Form,
+    items: impl Stream<Item = Item> + Send + 'static,
+    place: Permit,
+    end: End,
+) -> Response {
     let going_on = Some((Box::pin(items), place, end));
     let pieces = stream::unfold(going_on, move |going_on| async move {
         let (mut items, place, end) = going_on?;
         let (pieces, over) = match next(&mut items, &end).await {
             Next::Item(item) => (form.pieces(item?), false),
             Next::KeepAlive => (form.keep_alive(), false),
-            Next::End(text) => (form.pieces(Item::new(None, "end", &Ended { kind: "end", text })), true),
+            Next::End(text) => (form.end(text), true),
         };
         Some((pieces, (!over).then_some((items, place, end))))
     });

@@ -76,7 +76,8 @@ pub(super) async fn submit(
                       --data-urlencode; nothing was done";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "Encoded body", detail));
     }
-    let (changes, shape) = match api.expensive.parse(body, manner.most_objects()).await? {
+    let endpoint = api.cache.engine().borrow().info.clone();
+    let (changes, shape) = match api.expensive.parse(body, manner.most_objects(), endpoint).await? {
         Submission::One(spec) => (vec![Change::Put(spec)], Shape::One),
         Submission::Many(specs) => {
             (specs.into_iter().map(|spec| Change::Put(Box::new(spec))).collect(), Shape::Many)

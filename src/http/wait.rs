@@ -25,7 +25,7 @@ use crate::model::{Object, ObjectName, Objects};
 use crate::observed::EngineState;
 use crate::planner::{Evidence, Phase};
 use crate::store::Committed;
-use crate::worker::Board;
+use crate::worker::{Board, Progress};
 
 /// From one look to the next at least so long, and so much longer for each object that is looked at: a client that
 /// waits for thousands of objects must not keep a thread busy.
@@ -71,7 +71,7 @@ pub(super) async fn until_settled(
     shape: Shape,
 ) -> Response {
     let begun = Instant::now();
-    let now = || api.sources.clock.now().system();
+    let now = || api.sources.clock.wall().system();
     // A moment later than the certificate's last one.
     let deadline = begun + wait.min(peer.validity_left(now()) + Duration::from_millis(1));
     let mut waiting: Vec<Waiting> = committed.iter().map(Waiting::new).collect();
@@ -123,6 +123,11 @@ impl Waiting {
 
     fn name(&self) -> &ObjectName {
         &self.object.spec.name
+    }
+
+    /// Whether a worker has looked at this very submit, and not only at an earlier one of the same.
+    fn is_seen_by(&self, progress: &Progress) -> bool {
+        progress.observed_generation == self.object.generation && progress.asked >= self.object.asked
     }
 
     fn settle(&mut self, outcome: Outcome, reason: String) {
@@ -179,9 +184,7 @@ impl View {
                 if progress.is_none() && !present.contains(one.name()) && evidence == Evidence::Good {
                     one.settle(Outcome::Converged, "deleted, and nothing of it is left".to_owned());
                 }
-            } else if let Some(progress) =
-                progress.filter(|progress| progress.observed_generation == one.object.generation)
-            {
+            } else if let Some(progress) = progress.filter(|progress| one.is_seen_by(progress)) {
                 let verdict = &progress.verdict;
                 if verdict.phase == Phase::Converged && verdict.proven {
                     one.settle(Outcome::Converged, verdict.reason.clone());

@@ -161,6 +161,9 @@ impl Snapshot {
             let each = objects.iter().map(|object| (object.label(), figure(object)));
             gauges.many(&format!("object_containers_{name}"), &help, None, each)?;
         }
+        let help = "Ends and health failures of an object's containers that nobody asked for, since its last change.";
+        let restarts = objects.iter().map(|object| (object.label(), object.restarts));
+        gauges.many("object_restarts", help, None, restarts)?;
         let converged =
             objects.iter().map(|object| (object.label(), usize::from(object.phase == Phase::Converged)));
         gauges.many("object_converged", "1 where the object is converged.", None, converged)

@@ -1,5 +1,7 @@
 //! Signals, as Docker writes them.
 
+use std::fmt;
+
 /// A Linux signal by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signal(pub u8);
@@ -29,6 +31,16 @@ impl Signal {
         }
         let number = NAMES.iter().position(|known| *known == name)? + 1;
         u8::try_from(number).ok().map(Signal)
+    }
+}
+
+/// As Docker writes it: `SIGTERM`, and of one without a name `signal 34`.
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match usize::from(self.0).checked_sub(1).and_then(|i| NAMES.get(i)) {
+            Some(name) => write!(f, "SIG{name}"),
+            None => write!(f, "signal {}", self.0),
+        }
     }
 }
 

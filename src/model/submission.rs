@@ -12,6 +12,7 @@ use bollard::models::ContainerCreateBody;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::exclusive::Exclusive;
 use super::foreign;
 use super::forms;
 use super::image_reference;
@@ -113,7 +114,8 @@ pub fn read_at_most(body: &[u8], most: usize) -> Result<Submission, SubmissionEr
     })
 }
 
-fn inside(index: usize, error: SubmissionError) -> SubmissionError {
+/// An error of the object at this place of an array.
+pub(crate) fn inside(index: usize, error: SubmissionError) -> SubmissionError {
     let prefix = |field: String| match field.as_str() {
         "" => format!("[{index}]"),
         f if f.starts_with('[') => format!("[{index}]{f}"),
@@ -134,7 +136,35 @@ pub fn submitted(value: &Value) -> Result<Spec, SubmissionError> {
         return Err(FieldError::new("Image", problem).into());
     }
     policy::check(&spec.template.body, &spec.template.constraints)?;
+    let addresses = spec.template.exclusives().into_iter();
+    fits(&spec, addresses.filter(|one| matches!(one, Exclusive::Address { .. })))?;
     Ok(spec)
+}
+
+/// Whether so many containers of the spec as it asks for can run on one host, and be updated there.
+pub fn fits_one_host(spec: &Spec) -> Result<(), FieldError> {
+    fits(spec, spec.template.exclusives().into_iter())
+}
+
+fn fits(spec: &Spec, exclusives: impl Iterator<Item = Exclusive>) -> Result<(), FieldError> {
+    for one in exclusives {
+        let room = one.room();
+        if spec.count > room {
+            let message = format!(
+                "given {one} with Count {}; allowed is a Count up to {room}: no two containers can have it at a time",
+                spec.count
+            );
+            return Err(FieldError::new(one.field(), message));
+        }
+        if spec.update.order == Order::StartFirst && spec.count == room {
+            let message = format!(
+                "given \"start-first\" with {one}; allowed is \"stop-first\": a new container cannot have it before the old \
+                 one is gone"
+            );
+            return Err(FieldError::new("Update.Order", message));
+        }
+    }
+    Ok(())
 }
 
 /// Reads one object as it is stored. What was taken once stays readable, also where it would be refused by now.
@@ -316,7 +346,7 @@ fn update(map: &Map<String, Value>, template: &Template) -> Result<Update, Field
             FieldError { field, ..e }
         })?),
     };
-    let order = if template.fixes_host_port() { Order::StopFirst } else { Order::StartFirst };
+    let order = if template.exclusives().is_empty() { Order::StartFirst } else { Order::StopFirst };
     let mut update = Update {
         parallelism: 1,
         delay: Duration::ZERO,
@@ -589,10 +619,50 @@ mod tests {
     }
 
     #[test]
-    fn a_fixed_host_port_turns_the_order_round() {
-        let spec = one(
-            r#"{"Name": "x", "Image": "a", "Count": 1, "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "80"}]}}}"#,
-        );
-        assert_eq!(spec.unwrap().update.order, Order::StopFirst);
+    fn what_cannot_exist_twice_turns_the_order_round() {
+        for fixed in [
+            r#""HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "80"}]}}"#,
+            r#""NetworkingConfig": {"EndpointsConfig": {"n": {"IPAMConfig": {"IPv4Address": "172.30.0.9"}}}}"#,
+            r#""NetworkingConfig": {"EndpointsConfig": {"n": {"IPAMConfig": {"IPv6Address": "2001:db8::9"}}}}"#,
+            r#""NetworkingConfig": {"EndpointsConfig": {"n": {"MacAddress": "02:42:ac:11:00:09"}}}"#,
+        ] {
+            let spec = one(&format!(r#"{{"Name": "x", "Image": "a", "Count": 1, {fixed}}}"#));
+            assert_eq!(spec.unwrap().update.order, Order::StopFirst, "{fixed}");
+        }
+    }
+
+    #[test]
+    fn more_containers_than_can_have_an_address_are_refused_and_stay_readable_where_they_are_stored() {
+        let text = |count: u32, more: &str| {
+            format!(
+                r#"{{"Name": "x", "Image": "a", "Count": {count}{more}, "NetworkingConfig": {{"EndpointsConfig":
+                    {{"n": {{"IPAMConfig": {{"IPv4Address": "172.30.0.9"}}}}}}}}}}"#
+            )
+        };
+        let (name, message) = field(&text(2, ""));
+        assert_eq!(name, "NetworkingConfig.EndpointsConfig.n.IPAMConfig.IPv4Address");
+        assert!(message.contains("address 172.30.0.9 in network n with Count 2"), "{message}");
+        let (name, _) = field(&text(1, r#", "Update": {"Order": "start-first"}"#));
+        assert_eq!(name, "Update.Order");
+        assert!(one(&text(1, "")).is_ok() && one(&text(0, "")).is_ok());
+        assert!(object(&serde_json::from_str(&text(2, "")).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn one_host_has_each_port_once() {
+        let fits = |count: u32, port: &str, more: &str| {
+            let text = format!(
+                r#"{{"Name": "x", "Image": "a", "Count": {count}{more},
+                    "HostConfig": {{"PortBindings": {{"80/tcp": [{{"HostPort": "{port}"}}]}}}}}}"#
+            );
+            fits_one_host(&one(&text).unwrap()).map_err(|e| e.field)
+        };
+        assert_eq!(fits(1, "80", ""), Ok(()));
+        assert_eq!(fits(2, "80", "").unwrap_err(), "HostConfig.PortBindings.80/tcp");
+        assert_eq!((fits(2, "", ""), fits(11, "80-90", "")), (Ok(()), Ok(())));
+        assert!(fits(12, "80-90", "").is_err());
+        let start_first = r#", "Update": {"Order": "start-first"}"#;
+        assert_eq!(fits(1, "80", start_first).unwrap_err(), "Update.Order");
+        assert_eq!(fits(5, "80-90", start_first), Ok(()));
     }
 }

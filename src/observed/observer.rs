@@ -25,7 +25,7 @@ use super::nodes::Patience;
 use super::{Cache, Mark, Trouble};
 use crate::clock::{Clock, Time};
 use crate::engine::{Engine, EngineError, Hint, Holder, Info, Kind, Node};
-use crate::model::{Container, ContainerId, ObjectName, Sight, Signal, State};
+use crate::model::{Container, ContainerId, Health, ObjectName, Sight, Signal, State};
 
 /// The wait between two tries to reach an engine that does not answer: short, since a socket costs nothing to
 /// try and people wait for it.
@@ -381,7 +381,7 @@ impl Observer {
             .cache
             .all()
             .into_iter()
-            .filter(|c| c.detail.is_none() && (c.dead() || c.state == State::Running))
+            .filter(|c| wants_inspect(c))
             .filter(|c| c.sight == Sight::Clear && nodes.standing(c).reachable())
             .take(DETAILS_A_LIST)
             .collect();
@@ -396,6 +396,14 @@ impl Observer {
             };
             stream::iter(wanting).for_each_concurrent(DETAILS_AT_ONCE, look).await;
         });
+    }
+}
+
+/// Whether an inspect may tell what the status shows and is unknown yet.
+fn wants_inspect(container: &Container) -> bool {
+    match &container.detail {
+        None => container.dead() || container.state == State::Running,
+        Some(detail) => container.health == Health::Unhealthy && detail.health_output.is_none(),
     }
 }
 

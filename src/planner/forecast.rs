@@ -14,8 +14,9 @@ use utoipa::ToSchema;
 
 use super::{Action, Evidence, Input, Step, hold, plan};
 use crate::clock::Time;
-use crate::engine::Outcome;
+use crate::engine::{Outcome, Prospects};
 use crate::history::{History, Report};
+use crate::model::exclusive::InTheWay;
 use crate::model::{Container, ContainerId, Health, Marks, Object, Pull, Sight, State};
 use crate::observed::nodes::Nodes;
 
@@ -31,6 +32,9 @@ pub struct Forecast {
     /// Why nothing can be told: what was observed may not be acted upon.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<String>,
+    /// What will not work, as far as questions to the endpoint tell: the steps suppose that it does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// There is more to come than these lines, or than there was time to find out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
@@ -65,10 +69,11 @@ pub struct Present<'a> {
     pub now: Time,
 }
 
-/// Foretells what is done for `object`, of which there are these containers.
+/// Foretells what is done for `object`, of which there are these containers, and whose creates would meet this.
 pub fn forecast(
     object: &Object,
     containers: Vec<Arc<Container>>,
+    prospects: Prospects,
     present: Present<'_>,
     budget: &mut Budget,
 ) -> Forecast {
@@ -79,8 +84,20 @@ pub fn forecast(
         return Forecast { waiting: Some(reason), ..Forecast::default() };
     }
     let mut world = World::new(object, hold::own(&containers), present);
+    if prospects.image == Some(true) && object.spec.pull != Pull::Always {
+        world.has_image();
+    }
     let truncated = !world.run(budget);
-    Forecast { plan: world.lines, waiting: None, truncated }
+    let creates = world.lines.iter().any(|line| line.starts_with("create "));
+    let warnings = if creates { warnings(object, prospects) } else { Vec::new() };
+    Forecast { plan: world.lines, waiting: None, warnings, truncated }
+}
+
+fn warnings(object: &Object, prospects: Prospects) -> Vec<String> {
+    let image = &object.spec.template.image;
+    let missing = prospects.image == Some(false) && object.spec.pull == Pull::Never;
+    let missing = missing.then(|| format!("the image {image} is not there, and Pull is \"never\""));
+    prospects.refusal.into_iter().chain(missing).collect()
 }
 
 /// The imagined world.
@@ -100,11 +117,18 @@ impl<'a> World<'a> {
         history.observe(object, &containers, now);
         let template = &object.spec.template;
         // What runs has its image; a worker that made it does not ask for that again.
-        if containers.iter().any(|c| c.live() && c.marks.template == template.hash) {
-            let pull = Action::Pull { image: template.image.clone(), pull: Pull::Missing };
-            history.ended(&pull, Report::Image(Outcome::Done(())), now);
+        let runs = containers.iter().any(|c| c.live() && c.marks.template == template.hash);
+        let mut world = World { object, containers, nodes, history, now, lines: Vec::new() };
+        if runs {
+            world.has_image();
         }
-        World { object, containers, nodes, history, now, lines: Vec::new() }
+        world
+    }
+
+    /// The image is there: nothing has to be pulled.
+    fn has_image(&mut self) {
+        let pull = Action::Pull { image: self.object.spec.template.image.clone(), pull: Pull::Missing };
+        self.history.ended(&pull, Report::Image(Outcome::Done(())), self.now);
     }
 
     /// Lets things happen until there is nothing left to do. False if that was too much.
@@ -122,6 +146,7 @@ impl<'a> World<'a> {
                 under_way: &[],
                 evidence: &Evidence::Good,
                 nodes: self.nodes,
+                in_the_way: &InTheWay::new(),
                 history: &self.history,
                 now: self.now,
             });
@@ -185,6 +210,7 @@ impl<'a> World<'a> {
             health: Health::None,
             sight: Sight::Clear,
             image: image.to_owned(),
+            image_id: None,
             created: self.now,
             detail: None,
             signalled: None,
@@ -220,7 +246,7 @@ mod tests {
 
     fn foretold(object: &Object, containers: Vec<Arc<Container>>) -> Forecast {
         let present = Present { evidence: &Evidence::Good, nodes: &Nodes::default(), now: NOW };
-        forecast(object, containers, present, &mut Budget::default())
+        forecast(object, containers, Prospects::default(), present, &mut Budget::default())
     }
 
     /// `count` running containers of an older template.
@@ -262,7 +288,7 @@ mod tests {
         let object = Object::new(spec("web", 2, ""));
         let evidence = Evidence::Waiting { reason: "no list yet".to_owned(), until: None };
         let present = Present { evidence: &evidence, nodes: &Nodes::default(), now: NOW };
-        let foretold = forecast(&object, Vec::new(), present, &mut Budget::default());
+        let foretold = forecast(&object, Vec::new(), Prospects::default(), present, &mut Budget::default());
         assert_eq!((foretold.plan.len(), foretold.waiting.as_deref()), (0, Some("no list yet")));
     }
 
@@ -283,15 +309,15 @@ mod tests {
         // However much there is, an answer costs no more than its budget.
         let mut budget = Budget { lines: 10, looks: 100, ..Budget::default() };
         let present = Present { evidence: &Evidence::Good, nodes: &Nodes::default(), now: NOW };
-        let first = forecast(&thousand, Vec::new(), present, &mut budget);
+        let first = forecast(&thousand, Vec::new(), Prospects::default(), present, &mut budget);
         assert_eq!((first.plan.len(), first.truncated, budget.lines), (10, true, 0));
-        let second = forecast(&thousand, stale(&thousand, 200), present, &mut budget);
+        let second = forecast(&thousand, stale(&thousand, 200), Prospects::default(), present, &mut budget);
         assert_eq!((second.plan.len(), second.truncated), (0, true));
 
         // Nor does it go on when it is told to stop.
         let mut budget = Budget::default();
         budget.cancelled.cancel();
-        let stopped = forecast(&thousand, Vec::new(), present, &mut budget);
+        let stopped = forecast(&thousand, Vec::new(), Prospects::default(), present, &mut budget);
         assert_eq!((stopped.plan.len(), stopped.truncated), (0, true));
     }
 
@@ -317,7 +343,7 @@ mod tests {
             prop_assert_eq!(rows(&imagined.containers), rows(&observed.containers), "{:#?}", imagined.lines);
 
             // And then there is nothing left to foretell.
-            let again = forecast(&object, imagined.containers, Present { now: imagined.now, ..present }, &mut Budget::default());
+            let again = forecast(&object, imagined.containers, Prospects::default(), Present { now: imagined.now, ..present }, &mut Budget::default());
             prop_assert_eq!(again, Forecast::default());
             prop_assert_eq!(observed.look().verdict.phase, Phase::Converged);
         }

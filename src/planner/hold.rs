@@ -49,6 +49,7 @@ mod tests {
     use super::*;
     use crate::engine::simulated::SimulatedEngine;
     use crate::history::History;
+    use crate::model::exclusive::InTheWay;
     use crate::observed::nodes::Nodes;
     use crate::planner::{Evidence, Input, Phase, Plan, plan};
 
@@ -68,6 +69,7 @@ mod tests {
             under_way: &[],
             evidence: &Evidence::Good,
             nodes: &Nodes::default(),
+            in_the_way: &InTheWay::new(),
             history: &History::of_success(),
             now: NOW,
         })

@@ -13,6 +13,7 @@ use super::*;
 use crate::engine::Outcome;
 use crate::history::Report;
 use crate::model::TemplateHash;
+use crate::model::exclusive::InTheWay;
 use crate::model::{Health, Order, Sight, State};
 
 const HOUR: u64 = 3_600_000;
@@ -69,6 +70,7 @@ pub(super) fn world() -> impl Strategy<Value = World> {
                     health: if state == State::Running { health } else { Health::None },
                     sight: Sight::Clear,
                     image: "img".to_owned(),
+                    image_id: None,
                     created: Time(HOUR - age),
                     detail: None,
                     signalled: None,
@@ -104,6 +106,7 @@ impl World {
             under_way: &[],
             evidence: &Evidence::Good,
             nodes: &Nodes::default(),
+            in_the_way: &InTheWay::new(),
             history: &self.history,
             now: self.now,
         })
@@ -130,6 +133,7 @@ impl World {
                         health: Health::None,
                         sight: Sight::Clear,
                         image: image.clone(),
+                        image_id: None,
                         created: self.now,
                         detail: None,
                         signalled: None,

@@ -82,6 +82,8 @@ pub(super) struct Planning<'a> {
     surplus: BTreeSet<u32>,
     /// Slots that want a container and have none: to be filled now or, after a failure, later.
     pub(super) missing: BTreeSet<u32>,
+    /// What is in the way of a container that would be made now.
+    pub(super) waits_for: Option<&'a str>,
     /// Containers whose removal failed, and is wanted still.
     pub(super) removal_waits: Vec<&'a Container>,
     /// Containers that already have their step, or that must not get one.
@@ -189,6 +191,7 @@ impl<'a> Planning<'a> {
             staying: BTreeSet::new(),
             surplus: BTreeSet::new(),
             missing: BTreeSet::new(),
+            waits_for: None,
             removal_waits: Vec::new(),
             spoken_for,
             standings,
@@ -253,6 +256,10 @@ impl<'a> Planning<'a> {
         if slot.creating {
             return;
         }
+        if let Some(what) = self.input.in_the_way.get(&template.hash) {
+            self.waits_for = Some(what);
+            return;
+        }
         let doubt =
             history.doubts().find(|((n, attempt), _)| *n == number && Some(*attempt) == slot.in_doubt);
         let tries = history.tries(&template.hash);
@@ -296,7 +303,7 @@ impl<'a> Planning<'a> {
 
     /// What a slot gets that has no container: see rule 4.
     fn template_for(&self, number: u32) -> &'a Template {
-        let Input { object, history, .. } = self.input;
+        let Input { object, history, now, .. } = self.input;
         let present = &object.spec.template;
         let Some(fallback) = object.fallback() else { return present };
         let doubt = history.doubts().find(|((slot, _), _)| *slot == number);
@@ -312,6 +319,8 @@ impl<'a> Planning<'a> {
         let retry_at = |template: &Template| history.tries(&template.hash).and_then(|t| t.retry_at(number));
         match (fails(present), fails(fallback)) {
             (false, _) if history.updated(number) => present,
+            // The old one was stopped for this try, or would be again.
+            (true, _) if history.updated(number) && retry_at(present) <= Some(now) => present,
             (_, false) => fallback,
             // The old one does not work any more, which may be why there is a new one.
             (false, true) => present,
@@ -427,7 +436,10 @@ impl<'a> Planning<'a> {
             let lost = self.slots.get(&number).and_then(|slot| slot.lost.iter().find(|c| c.live()));
             let cause = match lost.and_then(|c| Some((c, c.node.as_deref()?))) {
                 Some((lost, node)) => format!("{} is lost with node {node}", lost.name),
-                None => "missing replica".to_owned(),
+                None => match self.input.history.ends().last_of(number) {
+                    Some(end) => end.to_owned(),
+                    None => "missing replica".to_owned(),
+                },
             };
             let template = self.template_for(number);
             let cause = match template.hash == self.input.object.spec.template.hash {
@@ -639,6 +651,16 @@ impl<'a> Planning<'a> {
         newest.map_or(now, |since| since + object.spec.update.monitor)
     }
 
+    /// How often the containers of a slot ended of late, and when the present one, which is ready, will have run for long
+    /// enough for the slot to count as steady; `None` where it does.
+    pub(super) fn proven_steady_at(&self, number: u32) -> Option<(usize, Time)> {
+        let Input { history, now, .. } = self.input;
+        let current = self.slots.get(&number)?.current.first().filter(|c| self.ready(c))?;
+        let (ends, run) = history.ends().unsteady(number)?;
+        let steady_at = history.running_since(&current.id).unwrap_or(now) + run;
+        (steady_at > now).then_some((ends, steady_at))
+    }
+
     /// When the ready container of a slot that failed again and again will have run for long enough to be believed;
     /// `None` where it has, or need not. One that ends soon after each start is ready in between.
     pub(super) fn steady_at(&self, number: u32) -> Option<Time> {
@@ -651,7 +673,9 @@ impl<'a> Planning<'a> {
 
     fn finish(mut self) -> Plan {
         let steady_at: Vec<Time> = self.staying.iter().filter_map(|number| self.steady_at(*number)).collect();
-        steady_at.into_iter().for_each(|at| self.look_again(at));
+        let proven_at: Vec<Time> =
+            self.staying.iter().filter_map(|number| Some(self.proven_steady_at(*number)?.1)).collect();
+        steady_at.into_iter().chain(proven_at).for_each(|at| self.look_again(at));
         let mut verdict = verdict::verdict(&self);
         if verdict.phase == Phase::Converged {
             let at = self.proven_at();

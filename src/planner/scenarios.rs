@@ -23,12 +23,14 @@ use std::time::Duration;
 use super::*;
 use crate::engine::{Node, Outcome, Refusal, RefusalKind};
 use crate::history::Report;
+use crate::model::exclusive::InTheWay;
 use crate::model::submission::{self, Submission};
 use crate::model::{Converged, Health, Sight, Signal, Signalled, State};
 use crate::model::{ObjectName, Spec, TemplateHash};
 use crate::observed::nodes::{Nodes, Patience};
 
 mod disturbed;
+mod ends;
 
 pub(super) const NOW: Time = Time(1_000_000_000);
 
@@ -95,6 +97,7 @@ fn container(line: &str) -> Container {
             () => Sight::Clear,
         },
         image: "img".to_owned(),
+        image_id: None,
         created: ago(&words, "created").unwrap_or(Time(NOW.0 - 3_600_000)),
         detail: None,
         signalled: words.contains(&"signalled").then_some(Signalled {
@@ -243,6 +246,7 @@ fn run(world: &str) -> String {
         under_way: &under_way,
         evidence: &evidence,
         nodes: &nodes,
+        in_the_way: &InTheWay::new(),
         history: &history,
         now: NOW,
     });

@@ -111,6 +111,9 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         return Finding::new(phase, reason);
     }
 
+    if let Some(what) = planning.waits_for {
+        return Finding::new(Phase::Progressing, format!("{so_far}; waiting: {what}"));
+    }
     let not_started = |c: &&Container| c.state == State::Created;
     let unfinished = !planning.missing.is_empty()
         || planning.slots.values().any(|s| !s.stale.is_empty() || s.current.iter().any(not_started));
@@ -186,12 +189,40 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         let reason = format!("{so_far}; the engine is removing {}", removing.name);
         return Finding::new(Phase::Progressing, reason);
     }
+    let unsteady =
+        planning.staying.iter().find_map(|number| Some((*number, planning.proven_steady_at(*number)?)));
+    if let Some((number, (ends, steady_at))) = unsteady {
+        let last = history.ends().last_of(number).map(|last| format!(" ({last})")).unwrap_or_default();
+        let reason = format!(
+            "{so_far}; the containers of slot {number} ended {ends} times of late{last}: it counts as steady if the present \
+             one still runs at {}",
+            steady_at.shown()
+        );
+        return Finding::new(Phase::Degraded, reason);
+    }
     let out_of_reach = |c: &&Container| c.live() && !planning.standing(c).reachable();
     let lost: Vec<&Container> = containers.iter().map(Arc::as_ref).filter(out_of_reach).collect();
     let left_over = lost.first().map(|first| {
         format!("; {} more, such as {}, go when {}", lost.len(), first.name, node_back(planning, first))
     });
-    Finding::new(Phase::Converged, format!("{so_far}, as wanted{}", left_over.unwrap_or_default()))
+    let mixed = mixed_images(planning).unwrap_or_default();
+    Finding::new(Phase::Converged, format!("{so_far}, as wanted{mixed}{}", left_over.unwrap_or_default()))
+}
+
+/// Says that containers of one spec run different images: the tag was moved between their creates.
+fn mixed_images(planning: &Planning<'_>) -> Option<String> {
+    let current = || planning.slots.values().filter_map(|slot| slot.current.first().copied());
+    let (first, its) = current().find_map(|c| Some((c, c.image_id.as_ref()?)))?;
+    let (other, another) = current().find_map(|c| Some((c, c.image_id.as_ref().filter(|id| *id != its)?)))?;
+    let short = |id: &str| -> String { id.trim_start_matches("sha256:").chars().take(12).collect() };
+    Some(format!(
+        "; {} is not one image for all of them, as its tag was moved: {} has {}, {} has {}; a changed spec replaces all",
+        planning.input.object.spec.template.image,
+        first.name,
+        short(its),
+        other.name,
+        short(another)
+    ))
 }
 
 /// The failures of a slot that are of concern: those of the present template, or of the one that worked last where
@@ -213,7 +244,7 @@ fn node_back(planning: &Planning<'_>, container: &Container) -> String {
             format!(
                 "node {} is back, which is away since {} ({})",
                 node.name(),
-                node.since.rfc3339(),
+                node.since.shown(),
                 node.trouble()
             )
         }
@@ -231,14 +262,14 @@ fn away(planning: &Planning<'_>) -> Option<(String, Option<Time>)> {
     let first = *away.first()?;
     let node = planning.input.nodes.of(first);
     let name = node.map_or("its node", |node| node.name());
-    let since = node.map(|n| format!(" since {} ({})", n.since.rfc3339(), n.trouble())).unwrap_or_default();
+    let since = node.map(|n| format!(" since {} ({})", n.since.shown(), n.trouble())).unwrap_or_default();
     let lost_at = node.and_then(|node| node.lost_at);
     let on_it = away.iter().filter(|c| c.node == first.node).count();
     let what = match (lost_at, planning.standing(first)) {
         (Some(at), _) if planning.input.object.on_node_lost() == OnNodeLost::Replace => {
             format!(
                 "its {on_it} containers count as running until {}, then they are replaced elsewhere",
-                at.rfc3339()
+                at.shown()
             )
         }
         (_, Standing::Lost) | (Some(_), _) => {

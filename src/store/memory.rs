@@ -40,7 +40,7 @@ impl Store for MemoryStore {
         // The channel's own lock makes writers take turns.
         self.objects.send_if_modified(|objects| {
             let before = Desired { objects: objects.clone(), ..Desired::default() };
-            match apply(&before, &transaction, self.clock.now()) {
+            match apply(&before, &transaction, self.clock.wall()) {
                 Ok((after, committed)) => {
                     self.journal.committed(&committed, &transaction.by);
                     *objects = after.objects;

@@ -90,7 +90,7 @@ fn read(name: &ObjectName, stored: &str) -> Result<Object, String> {
     }
     let converged = record.converged.and_then(|of| converged(of, record.generation, &revisions));
     let (deleted, bytes) = (record.deleted.map(Time), revisions.iter().map(Revision::bytes).sum());
-    Ok(Object { spec, generation: record.generation, deleted, revisions, converged, bytes })
+    Ok(Object { spec, generation: record.generation, deleted, revisions, converged, bytes, asked: 0 })
 }
 
 /// The spec that converged last. One that cannot be read any more is no fallback; the present spec is unaffected.

@@ -84,6 +84,19 @@ fn preconditions_guard_the_generation() {
 }
 
 #[test]
+fn the_same_submit_again_is_a_wish_to_try_anew_unless_it_only_goes_on_with_a_wait() {
+    let s = world([put("web", 1)]);
+    let asked = |s: &Desired| s.objects[&name("web")].asked;
+    let (again, committed) = apply(&s, &Transaction::of([put("web", 1)]), Time(1)).unwrap();
+    assert_eq!((committed[0].effect, committed[0].object.generation), (Effect::Unchanged, 1));
+    assert_eq!(asked(&again), asked(&s) + 1);
+    let quiet = Transaction { quiet: true, ..Transaction::of([put("web", 1)]) };
+    let (same, _) = apply(&again, &quiet, Time(1)).unwrap();
+    assert_eq!(asked(&same), asked(&again));
+    assert!(Arc::ptr_eq(&same.objects[&name("web")], &again.objects[&name("web")]), "nobody is woken");
+}
+
+#[test]
 fn one_object_too_many_is_refused() {
     let mut s = world([put("web", 1)]);
     let object = s.objects[&name("web")].clone();
@@ -237,7 +250,7 @@ fn a_stated_default_is_no_change_in_either_direction() {
         let before = world([written(first)]);
         let (after, effect, generation) = step(&before, written(second));
         assert_eq!((effect, generation), (Effect::Unchanged, 1), "{second}");
-        assert_eq!(after.objects, before.objects);
+        assert_eq!(after.objects[&name("web")].spec, before.objects[&name("web")].spec);
     }
     let other = r#", "Count": 1, "Entrypoint": []"#;
     assert_eq!(step(&world([written(plain)]), written(other)).1, Effect::Updated);

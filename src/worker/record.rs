@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use tracing::debug;
 
 use crate::model::ObjectName;
-use crate::store::{Change, Precondition, Store, Transaction};
+use crate::store::{Change, Store, Transaction};
 
 /// The author of changes that no client asked for.
 const MANAGER: &str = "manager";
@@ -34,8 +34,7 @@ pub(super) async fn record(store: Arc<dyn Store>, mut queue: mpsc::Receiver<Conv
     while queue.recv_many(&mut waiting, QUEUE).await > 0 {
         let change = |(name, generation)| Change::Converged { name, generation };
         let changes: Vec<Change> = waiting.drain(..).map(change).collect();
-        let transaction =
-            Transaction { changes, precondition: Precondition::None, prune: None, by: MANAGER.into() };
+        let transaction = Transaction { by: MANAGER.into(), ..Transaction::of(changes) };
         while let Err(error) = store.commit(transaction.clone()).await {
             debug!(%error, "which generations have converged could not be recorded yet");
             sleep(RETRY).await;

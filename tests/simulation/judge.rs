@@ -195,7 +195,15 @@ impl Judge {
                 .iter()
                 .filter(|r| !inner.foreign.contains(&r.container.id) && !inner.is_rivals(r))
                 .filter(|r| r.container.marks.object == *object);
-            let live: Vec<_> = ours.filter(|r| r.container.live()).collect();
+            // A create that landed late, when a user had renamed the one that holds its slot, cannot be told from a copy. It
+            // never runs, and the status lists it as unclaimed.
+            let renamed = |r: &Real| {
+                real.iter().any(|o| {
+                    o.container.marks == r.container.marks && !o.container.marks.names(&o.container.name)
+                })
+            };
+            let left_alone = |r: &&Real| r.container.state == State::Created && renamed(r);
+            let live: Vec<_> = ours.filter(|r| r.container.live() && !left_alone(r)).collect();
             let right = |r: &&&Real| r.container.ready() && r.container.image == wanted.template;
             let running = live.iter().filter(right).count();
             if live.len() != running || running != usize::try_from(wanted.count).unwrap() {

@@ -84,6 +84,9 @@ pub(crate) async fn answer(standin: &Standin, request: Request, longer: Duration
         Request::Remove { key, force } => {
             done(standin.remove(HERE, &key, force, Duration::ZERO).await, |()| Reply::empty(204))
         }
+        Request::Logs(asked) => {
+            done(standin.inspect(HERE, &asked.key).await, |container| standin.logs(&container.name, &asked))
+        }
         Request::Unknown { .. } => error(404, "page not found"),
     }
 }

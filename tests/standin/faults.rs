@@ -11,7 +11,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use swarm_cluster_state_manager::engine::docker::DockerEngine;
-use swarm_cluster_state_manager::engine::{Engine, EngineError, Hint, Holder, Info, NewContainer, Outcome};
+use swarm_cluster_state_manager::engine::logs::{LogLines, LogRequest, LogsError};
+use swarm_cluster_state_manager::engine::{
+    Engine, EngineError, Hint, Holder, Info, NewContainer, Outcome, Prospects,
+};
 use swarm_cluster_state_manager::model::{Container, ContainerId, ObjectName, Pull, Template};
 
 /// The calls that the client makes.
@@ -28,6 +31,7 @@ pub(crate) enum Call {
     Start,
     Stop,
     Remove,
+    Logs,
 }
 
 /// What goes wrong with one call.
@@ -142,6 +146,10 @@ impl Engine for Named {
             if pull == Pull::Always { &[Call::Pull] } else { &[Call::InspectImage, Call::Pull] };
         Named::making(calls, self.0.provide_image(image, pull)).await
     }
+    async fn prospects(&self, template: &Template) -> Prospects {
+        self.0.prospects(template).await
+    }
+
     async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
         // A look at the name settles an error that a plain engine answered.
         Named::making(&[Call::Create, Call::Inspect], self.0.create(new)).await
@@ -163,5 +171,8 @@ impl Engine for Named {
         cluster: &str,
     ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError> {
         Named::making(&[Call::Events], self.0.hints(cluster)).await
+    }
+    async fn logs(&self, id: &ContainerId, request: LogRequest) -> Result<LogLines, LogsError> {
+        Named::making(&[Call::Inspect, Call::Logs], self.0.logs(id, request)).await
     }
 }

@@ -10,6 +10,7 @@ use swarm_cluster_state_manager::clock::Clock;
 use swarm_cluster_state_manager::engine::Engine;
 use swarm_cluster_state_manager::engine::docker::DockerEngine;
 use swarm_cluster_state_manager::engine::docker::transport::Transport;
+use swarm_cluster_state_manager::logs::Logs;
 use swarm_cluster_state_manager::model::ObjectName;
 use swarm_cluster_state_manager::model::submission::{self, Submission};
 use swarm_cluster_state_manager::observed::Cache;
@@ -44,6 +45,7 @@ pub(crate) struct Manager {
     standin: Standin,
     store: Arc<MemoryStore>,
     sources: Sources,
+    engine: Arc<dyn Engine>,
     loops: JoinSet<()>,
 }
 
@@ -92,7 +94,7 @@ impl Manager {
             clock,
         };
         let observer = Observer {
-            engine,
+            engine: engine.clone(),
             endpoint: sources.endpoint.to_string(),
             cluster: CLUSTER.to_owned(),
             cache,
@@ -103,7 +105,7 @@ impl Manager {
         let mut loops = JoinSet::new();
         loops.spawn(observer.run());
         loops.spawn(async { dispatch(shop).await.unwrap() });
-        Manager { standin: standin.clone(), store, sources, loops }
+        Manager { standin: standin.clone(), store, sources, engine, loops }
     }
 
     /// Ends it as `kill -9` would, and starts another with what was stored.
@@ -130,6 +132,11 @@ impl Manager {
     pub(crate) async fn delete(&self, object: &str) {
         let name = ObjectName::parse(object).unwrap();
         self.store.commit(Transaction::of([Change::Delete(name)])).await.unwrap();
+    }
+
+    /// What reads logs.
+    pub(crate) fn logs(&self) -> Logs {
+        Logs::new(self.engine.clone(), self.sources.clone())
     }
 
     /// What `/status` says.

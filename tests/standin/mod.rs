@@ -57,7 +57,12 @@ struct Inner {
     lines: Mutex<Lines>,
     /// What becomes of answers on their way, by call.
     rewrites: Mutex<BTreeMap<Call, Rewrite>>,
+    /// What logs are answered; nothing was written where nothing is said.
+    logs: Mutex<Option<Logs>>,
 }
+
+/// The answer to who asks for the log of the container of this name.
+pub(crate) type Logs = Box<dyn Fn(&str, &request::Logs) -> serve::Reply + Send>;
 
 /// Makes another answer of one.
 pub(crate) type Rewrite = Box<dyn Fn(Vec<u8>) -> Vec<u8> + Send>;
@@ -97,6 +102,7 @@ impl Standin {
             faults: Mutex::default(),
             changed: watch::Sender::new(()),
             rewrites: Mutex::default(),
+            logs: Mutex::default(),
             lines: Mutex::new(Lines { open: true, connections: JoinSet::new() }),
         }))
     }
@@ -140,6 +146,19 @@ impl Standin {
     /// Answers a call again as it should be.
     pub(crate) fn rewrite_no_more(&self, call: Call) {
         lock(&self.0.rewrites).remove(&call);
+    }
+
+    /// Answers those who ask for logs from now on.
+    pub(crate) fn answer_logs(&self, logs: impl Fn(&str, &request::Logs) -> serve::Reply + Send + 'static) {
+        *lock(&self.0.logs) = Some(Box::new(logs));
+    }
+
+    /// The log of a container.
+    fn logs(&self, name: &str, asked: &request::Logs) -> serve::Reply {
+        match &*lock(&self.0.logs) {
+            Some(logs) => logs(name, asked),
+            None => serve::Reply::new(200, "application/vnd.docker.raw-stream", ""),
+        }
     }
 
     pub(crate) fn faults<T>(&self, look: impl FnOnce(&mut Faults) -> T) -> T {

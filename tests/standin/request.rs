@@ -11,6 +11,15 @@ use super::faults::Call;
 /// Filters of a list or an event stream, by field.
 pub(crate) type Filters = BTreeMap<String, Vec<String>>;
 
+/// What is asked of a container's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Logs {
+    pub(crate) key: String,
+    pub(crate) follow: bool,
+    pub(crate) tail: String,
+    pub(crate) since: String,
+}
+
 /// A request.
 #[derive(Debug, Clone)]
 pub(crate) enum Request {
@@ -29,6 +38,7 @@ pub(crate) enum Request {
     Start { key: String },
     Stop { key: String },
     Remove { key: String, force: bool },
+    Logs(Logs),
     Unknown { path: String },
 }
 
@@ -64,6 +74,14 @@ impl Request {
             }
             _ => {}
         }
+        if let Some(key) = between("containers/", "/logs") {
+            return Request::Logs(Logs {
+                key,
+                follow: flag("follow"),
+                tail: text("tail"),
+                since: text("since"),
+            });
+        }
         let get = |start, end| between(start, end).filter(|_| method == Method::GET);
         let post = |end| between("containers/", end).filter(|_| method == Method::POST);
         let delete = || between("containers/", "").filter(|_| method == Method::DELETE);
@@ -92,6 +110,7 @@ impl Request {
             Request::Start { .. } => Call::Start,
             Request::Stop { .. } => Call::Stop,
             Request::Remove { .. } => Call::Remove,
+            Request::Logs(_) => Call::Logs,
         })
     }
 }

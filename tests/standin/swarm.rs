@@ -85,6 +85,19 @@ pub(crate) async fn answer(standin: &Standin, request: Request, longer: Duration
         Request::Start { key } => start(standin, &key, longer).await,
         Request::Stop { key } => stop(standin, &key, longer).await,
         Request::Remove { key, force } => remove(standin, &key, force).await,
+        Request::Logs(asked) => {
+            let found = standin.look(|world| {
+                find(world, &asked.key)
+                    .map(|(n, c)| (c.name, world.nodes[n].view, world.nodes[n].name.clone()))
+            });
+            match found {
+                None => error(404, &format!("No such container: {}", asked.key)),
+                Some((_, View::Unhealthy, node)) => {
+                    error(404, &format!("Container {} running on unhealthy node {node}", asked.key))
+                }
+                Some((name, ..)) => standin.logs(&name, &asked),
+            }
+        }
         Request::Unknown { .. } => error(404, "404 page not found"),
     }
 }

@@ -92,6 +92,26 @@ impl Engine {
     }
 }
 
+/// A network that an operator has made; removed when it is dropped, which has to be after its containers.
+pub(crate) struct Network {
+    pub(crate) name: String,
+    engine: Engine,
+}
+
+impl Network {
+    /// Makes one; `flags` are those of `docker network create`.
+    pub(crate) fn create(engine: &Engine, name: &str, flags: &[&str]) -> Self {
+        engine.docker(&[&["network", "create"], flags, &[name]].concat());
+        Self { name: name.to_owned(), engine: engine.clone() }
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let _ = self.engine.try_docker(&["network", "rm", &self.name]);
+    }
+}
+
 /// One manager's containers on an engine. All of them are removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Cluster {

@@ -134,11 +134,6 @@ impl<'a> Draft<'a> {
         ensure!(!(driver_is_none && options), "--log-opt: the log driver none has no options");
         super::pairs::finish(&mut self)?;
         super::networks::finish(&mut self)?;
-        if count > 1 && self.networks.has_addresses() {
-            self.notes.push(
-                "note: an address of a container's own is for one container: with a count above 1, leave it out".to_owned(),
-            );
-        }
         let name = self.object_name(name, image)?;
         if !arguments.is_empty() {
             self.set("Cmd", json!(arguments));

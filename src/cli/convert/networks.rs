@@ -14,19 +14,6 @@ use super::tree::{field, push, put};
 pub(super) struct Networks {
     attachments: Vec<Attachment>,
     first: Value,
-    has_addresses: bool,
-}
-
-impl Networks {
-    /// Whether a container is to have an address that no other can have.
-    pub(super) fn has_addresses(&self) -> bool {
-        self.has_addresses
-    }
-
-    fn set_address(&mut self, field: &'static str, text: &str) -> anyhow::Result<()> {
-        self.has_addresses = true;
-        address(&mut self.first, field, text)
-    }
 }
 
 struct Attachment {
@@ -59,8 +46,6 @@ pub(super) fn network(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
             "gw-priority" => put(&mut endpoint, &["GwPriority"], super::values::integer(value)?),
             other => bail!("there is no option {other:?}"),
         }
-        let own = ["ip", "ip6", "link-local-ip", "mac-address"];
-        draft.networks.has_addresses |= own.contains(&key.to_ascii_lowercase().as_str());
     }
     ensure!(!network.is_empty(), "it has no name=NETWORK");
     draft.networks.attachments.push(Attachment { network, endpoint });
@@ -73,17 +58,16 @@ pub(super) fn alias(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
 }
 
 pub(super) fn ip(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
-    draft.networks.set_address("IPv4Address", text)
+    address(&mut draft.networks.first, "IPv4Address", text)
 }
 
 pub(super) fn ip6(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
-    draft.networks.set_address("IPv6Address", text)
+    address(&mut draft.networks.first, "IPv6Address", text)
 }
 
 pub(super) fn link_local_ip(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
     ip_address(text)?;
     push(&mut draft.networks.first, &["IPAMConfig", "LinkLocalIPs"], text);
-    draft.networks.has_addresses = true;
     Ok(())
 }
 
@@ -93,7 +77,6 @@ pub(super) fn mac_address(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<(
         && parts.iter().all(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()));
     ensure!(is_one, "expected an address such as 92:d0:c6:0a:29:33");
     put(&mut draft.networks.first, &["MacAddress"], text);
-    draft.networks.has_addresses = true;
     Ok(())
 }
 
@@ -131,8 +114,7 @@ fn is_built_in(network: &str) -> bool {
 }
 
 pub(super) fn finish(draft: &mut Draft<'_>) -> anyhow::Result<()> {
-    let Networks { mut attachments, first, has_addresses } = std::mem::take(&mut draft.networks);
-    draft.networks.has_addresses = has_addresses;
+    let Networks { mut attachments, first } = std::mem::take(&mut draft.networks);
     if attachments.is_empty() && first.is_null() {
         return Ok(());
     }

@@ -271,8 +271,8 @@ fn table() -> Vec<(Vec<&'static str>, Value)> {
         (vec!["--privileged"], host(json!({"Privileged": true}))),
         (vec!["--privileged", "--privileged=false"], json!({})),
         (
-            vec!["--cap-add", "NET_ADMIN", "--cap-drop=ALL"],
-            host(json!({"CapAdd": ["NET_ADMIN"], "CapDrop": ["ALL"]})),
+            vec!["--cap-add", "net_admin", "--cap-drop=ALL", "--cap-add=CAP_NET_ADMIN"],
+            host(json!({"CapAdd": ["CAP_NET_ADMIN"], "CapDrop": ["ALL"]})),
         ),
         (
             vec![
@@ -491,15 +491,19 @@ fn an_order_to_a_swarm_manager_becomes_a_constraint() {
 
 #[test]
 fn several_containers_cannot_share_a_port_or_an_address() {
-    let line =
-        words(&["docker", "run", "--name", "x", "-p", "80:80", "--network", "n", "--ip", "10.0.0.1", "a"]);
-    let notes = |count| convert(&line, None, count, &There).unwrap().notes.join("\n");
-    assert_eq!(notes(1), "");
+    let convert = |more: &[&str], count| {
+        let line = words(&[&["docker", "run", "--name", "x"], more, &["a"]].concat());
+        convert(&line, None, count, &There).map(|converted| converted.notes.join("\n"))
+    };
+    assert_eq!(convert(&["-p", "80:80"], 1).unwrap(), "");
+    assert_eq!(convert(&["-p", "80-89:80"], 2).unwrap(), "");
+    let warned = convert(&["-p", "80:80"], 2).unwrap();
     assert!(
-        notes(2).contains("a port of a node is for one container") && notes(2).contains("an address"),
-        "{}",
-        notes(2)
+        warned.starts_with("warning: on a single host this cannot be: HostConfig.PortBindings.80/tcp"),
+        "{warned}"
     );
+    let error = convert(&["--network", "n", "--ip", "10.0.0.1"], 2).unwrap_err().to_string();
+    assert!(error.contains("address 10.0.0.1 in network n with Count 2"), "{error}");
 }
 
 #[test]

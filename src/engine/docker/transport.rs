@@ -35,6 +35,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 const STREAM_MAX_BYTES: u64 = 256 * 1024 * 1024;
 /// What one answer may hold that is kept whole: what bollard asks is answered in a line.
 const ANSWER_MAX_BYTES: u64 = 8 * 1024 * 1024;
+/// What is read ahead of a log: as many as there may be at once, and readers that stand still, cost no more than this
+/// each.
+const LOG_AHEAD_BYTES: usize = 64 * 1024;
 /// Unused connections are closed after this.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -107,6 +110,8 @@ pub struct Transport {
     answers: Client<Connector, Body>,
     /// For requests whose answers are read while they arrive.
     streams: Client<Connector, Body>,
+    /// For logs, which clients read. Its connections are those clients' runtime's, and nothing else waits for that.
+    logs: Client<Connector, Body>,
     /// The version before each path, such as `/v1.41`; empty until it is settled.
     prefix: Arc<ArcSwap<String>>,
     /// The address as it is shown in messages.
@@ -121,14 +126,13 @@ impl Transport {
             Address::Tcp { host, port, .. } => format!("tcp://{host}:{port}"),
             Address::Within(_) => "this process".to_owned(),
         };
-        let client = |max| {
-            Client::builder(TokioExecutor::new())
-                .pool_idle_timeout(IDLE)
-                .pool_timer(TokioTimer::new())
-                .build(Connector { address: address.clone(), max })
-        };
-        let (answers, streams) = (client(ANSWER_MAX_BYTES), client(STREAM_MAX_BYTES));
-        Transport { answers, streams, prefix: Arc::default(), shown: shown.into() }
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new());
+        let connector = |max| Connector { address: address.clone(), max };
+        let answers = builder.build(connector(ANSWER_MAX_BYTES));
+        let streams = builder.build(connector(STREAM_MAX_BYTES));
+        let logs = builder.http1_max_buf_size(LOG_AHEAD_BYTES).build(connector(STREAM_MAX_BYTES));
+        Transport { answers, streams, logs, prefix: Arc::default(), shown: shown.into() }
     }
 
     /// Where requests go, for messages.
@@ -148,13 +152,16 @@ impl Transport {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Response<Incoming>, TransportError> {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("http://engine{path}"))
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(bollard::body_full(Bytes::from(body.unwrap_or_default())))
-            .map_err(|e| TransportError::NeverSent(format!("the request cannot be made: {e}")))?;
-        self.send_over(&self.streams, request).await
+        self.send_over(&self.streams, own_request(method, path, body)?).await
+    }
+
+    /// Sends a question about a container's log.
+    pub(super) async fn request_logs(
+        &self,
+        method: Method,
+        path: &str,
+    ) -> Result<Response<Incoming>, TransportError> {
+        self.send_over(&self.logs, own_request(method, path, None)?).await
     }
 
     /// Sends a request whose answer is kept whole.
@@ -179,6 +186,16 @@ impl Transport {
             if error.is_connect() { TransportError::NeverSent(words) } else { TransportError::Broken(words) }
         })
     }
+}
+
+/// A request of ours.
+fn own_request(method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Request<Body>, TransportError> {
+    Request::builder()
+        .method(method)
+        .uri(format!("http://engine{path}"))
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(bollard::body_full(Bytes::from(body.unwrap_or_default())))
+        .map_err(|e| TransportError::NeverSent(format!("the request cannot be made: {e}")))
 }
 
 /// The innermost error is the one that says what happened.

@@ -3,9 +3,11 @@
 //! Answers are read leniently: only the fields that are used are looked at, one by one, and what is of another type
 //! or missing costs nothing else. Texts are escaped and cut on the way in.
 
+use bollard::models::ContainerCreateBody;
 use serde::Deserialize;
 
 use crate::engine::NewContainer;
+use crate::engine::logs::LogRequest;
 use crate::model::{ContainerId, LABEL_CLUSTER, LABEL_MANAGER, LABEL_OBJECT, ObjectName};
 
 mod container;
@@ -14,12 +16,14 @@ mod framing;
 mod info;
 mod lenient;
 mod list;
+mod logs;
 mod progress;
 
 pub(super) use container::read_inspected;
 pub(super) use events::hints;
 pub(super) use info::{read_info, read_version};
 pub(super) use list::{List, ListError, ListReader};
+pub(super) use logs::{Framing, LogReadError, LogReader};
 pub(super) use progress::{Progress, ProgressError};
 
 use lenient::Json;
@@ -58,6 +62,7 @@ pub(super) fn created_id(body: &[u8]) -> Option<ContainerId> {
 /// The body of a create: what was submitted, with our labels.
 pub(super) fn create_body(new: &NewContainer<'_>, swarm: bool) -> Result<Vec<u8>, serde_json::Error> {
     let mut body = new.template.body.clone();
+    expose_what_is_published(&mut body);
     let labels = body.labels.get_or_insert_default();
     labels.extend(new.marks.labels(new.cluster).map(|(name, value)| (name.to_owned(), value)));
     labels.insert(LABEL_MANAGER.to_owned(), new.manager.to_string());
@@ -70,6 +75,20 @@ pub(super) fn create_body(new: &NewContainer<'_>, swarm: bool) -> Result<Vec<u8>
         labels.insert(SWARM_CONSTRAINTS.to_owned(), serde_json::to_string(&constraints)?);
     }
     serde_json::to_vec(&body)
+}
+
+/// Engines publish only ports that are exposed, by the image or here. So `docker run -p` exposes what it publishes, and so
+/// do we.
+fn expose_what_is_published(body: &mut ContainerCreateBody) {
+    let bindings = body.host_config.as_ref().and_then(|host| host.port_bindings.as_ref());
+    let whole = |port: &String| if port.contains('/') { port.clone() } else { format!("{port}/tcp") };
+    let mut published: Vec<String> = bindings.into_iter().flatten().map(|(port, _)| whole(port)).collect();
+    let exposed: Vec<String> = body.exposed_ports.iter().flatten().map(whole).collect();
+    published.retain(|port| !exposed.contains(port));
+    if !published.is_empty() {
+        published.sort();
+        body.exposed_ports.get_or_insert_default().extend(published);
+    }
 }
 
 /// The path of the event stream. A Swarm manager ignores the filters.
@@ -94,6 +113,26 @@ pub(super) fn pull_path(name: &str, tag: &str) -> String {
     format!("/images/create?fromImage={}&tag={}", encoded(name), encoded(tag))
 }
 
+/// The path of a container's log. Times are always asked for: lines of several containers are put in order by them.
+pub(super) fn logs_path(id: &ContainerId, request: LogRequest) -> String {
+    let LogRequest { tail, since, follow } = request;
+    let tail = tail.map_or("all".to_owned(), |tail| tail.to_string());
+    let since = since.map(|since| since.parts());
+    let since = since.map(|(seconds, nanos)| format!("&since={seconds}.{nanos:09}")).unwrap_or_default();
+    format!(
+        "/containers/{}/logs?stdout=true&stderr=true&timestamps=true&follow={follow}&tail={tail}{since}",
+        id.0
+    )
+}
+
+/// Whether a container has a terminal, by its inspect.
+pub(super) fn has_terminal(inspected: &[u8]) -> bool {
+    let inspected = String::from_utf8_lossy(inspected);
+    let config = Json::new(&inspected).fields(|name| name == "Config");
+    let tty = config.and_then(|fields| fields.get("Config")?.fields(|name| name == "Tty"));
+    tty.and_then(|fields| fields.get("Tty")?.boolean()) == Some(true)
+}
+
 /// A text as it stands in a query.
 fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
@@ -102,6 +141,25 @@ fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_published_is_exposed_once() {
+        let exposed = |body: serde_json::Value| {
+            let mut body: ContainerCreateBody = serde_json::from_value(body).unwrap();
+            expose_what_is_published(&mut body);
+            body.exposed_ports.map(|mut ports| {
+                ports.sort();
+                ports.join(" ")
+            })
+        };
+        let bound = serde_json::json!({"80": [{"HostPort": "8080"}], "53/udp": null});
+        let both = Some("53/udp 80/tcp".to_owned());
+        assert_eq!(exposed(serde_json::json!({"HostConfig": {"PortBindings": bound}})), both);
+        let given =
+            serde_json::json!({"ExposedPorts": {"80/tcp": {}}, "HostConfig": {"PortBindings": bound}});
+        assert_eq!(exposed(given), both);
+        assert_eq!(exposed(serde_json::json!({})), None);
+    }
 
     #[test]
     fn a_swarm_managers_create_answer_lacks_warnings() {

@@ -5,10 +5,12 @@
 //! reached yet it shows nothing, and gives the names away that are in use there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use crate::clock::Time;
+use crate::engine::logs::LogsError;
 use crate::engine::{EngineError, Holder, NewContainer, Node, Outcome, Refusal, RefusalKind};
 use crate::model::{Container, ContainerId, Detail, Health, ObjectName, Sight, State};
 
@@ -182,6 +184,7 @@ impl World {
             health: Health::None,
             sight: Sight::Clear,
             image: new.template.image.clone(),
+            image_id: None,
             created: now,
             detail: None,
             signalled: None,
@@ -211,6 +214,16 @@ impl World {
         digest.iter().map(|b| format!("{b:02x}")).collect::<String>().as_str().into()
     }
 
+    /// A container whose log can be read.
+    pub(super) fn read(&self, id: &ContainerId) -> Result<Container, LogsError> {
+        let thing = self.containers.get(id).filter(|thing| self.known(thing)).ok_or(LogsError::Gone)?;
+        let node = || thing.container.node.clone().unwrap_or_default();
+        match self.answers(thing) {
+            true => Ok(thing.container.clone()),
+            false => Err(LogsError::NodeAway(format!("500: Container running on unhealthy node {}", node()))),
+        }
+    }
+
     /// A container that a call can reach; `Err` tells what the call is answered where there is none.
     fn reach(&mut self, id: &ContainerId) -> Result<&mut Thing, Outcome<()>> {
         let nobody = || refused(RefusalKind::Other, format!("No such container: {}", id.short()));
@@ -234,7 +247,8 @@ impl World {
         }
         if thing.container.state != State::Running {
             thing.container.state = State::Running;
-            thing.container.detail = Some(Detail { started_at: Some(now.rfc3339()), ..Detail::default() });
+            let detail = Detail { started_at: Some(now.rfc3339()), ..Detail::default() };
+            thing.container.detail = Some(Arc::new(detail));
             thing.seen = State::Running;
         }
         Outcome::Done(())
@@ -346,7 +360,7 @@ impl Thing {
     fn end(&mut self, exit_code: i64) {
         if matches!(self.container.state, State::Running | State::Paused) {
             self.container.state = State::Exited;
-            self.container.detail.get_or_insert_default().exit_code = Some(exit_code);
+            Arc::make_mut(self.container.detail.get_or_insert_default()).exit_code = Some(exit_code);
         }
     }
 }

@@ -131,6 +131,11 @@ impl Limits {
             ..Limits::default()
         }
     }
+
+    /// How many of these open files are left beside clients and engine calls.
+    pub fn left_of(&self, descriptors: usize, engine_calls: usize) -> usize {
+        descriptors.saturating_sub(self.connections + self.handshakes + RESERVED_DESCRIPTORS + engine_calls)
+    }
 }
 
 const fn at_least_one(n: u32) -> NonZeroU32 {

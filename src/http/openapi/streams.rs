@@ -63,5 +63,12 @@ pub(super) fn schemas() -> Map<String, Value> {
         "description": "A line of the log, how many of them were missed, or why the stream is over.",
         "anyOf": [named("Event"), named("Missed"), named("Ended")],
     });
-    [("StatusLine".to_owned(), status), ("EventLine".to_owned(), event)].into_iter().collect()
+    let log = json!({
+        "description": "A line of a log, something about the stream itself, or why the stream is over.",
+        "anyOf": [named("LogLine"), named("LogNote"), named("Ended")],
+    });
+    [("StatusLine", status), ("EventLine", event), ("LogsLine", log)]
+        .map(|(name, schema)| (name.to_owned(), schema))
+        .into_iter()
+        .collect()
 }

@@ -118,6 +118,17 @@ async fn a_stream_ends_with_its_clients_certificate_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn text_for_people_has_no_blank_lines_and_ends_with_a_remark() {
+    let permit = FairShare::new(1).try_acquire(&"a".into()).unwrap();
+    let answer = answer_in(Form::Text, two_items(), permit, end_in(60));
+    assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/plain; charset=utf-8");
+    let said = answer.into_body().collect().await.unwrap().to_bytes();
+    let said = std::str::from_utf8(&said).unwrap();
+    let kept_alive = said.strip_prefix("{\"N\":1}\n{\"N\":2}\n# the client certificate has expired");
+    assert!(kept_alive.is_some_and(|rest| rest.lines().count() == 1), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_lasts_so_long_at_most() {
     let day = 24 * 60 * 60;
     let (said, after) = whole("*/*", stream::pending(), end_in(day)).await;

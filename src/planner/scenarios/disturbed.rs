@@ -4,6 +4,7 @@ use super::*;
 use crate::backoff;
 use crate::history::RESTART_GRACE;
 use crate::model::Detail;
+use crate::model::exclusive::InTheWay;
 
 const STUCK: &str = "failed create 1.2 image ago=0";
 
@@ -160,7 +161,7 @@ fn only_a_signal_that_asks_to_end_and_not_long_before_excuses_an_end() {
         let mut history = History::new(1);
         history.observe(&object, &[Arc::new(container("web.1.1 t1 running"))], Time(NOW.0 - 600_000));
         let at = Time(NOW.0 - seconds * 1000);
-        let detail = Some(Detail { stop_signal, ..Detail::default() });
+        let detail = Some(Arc::new(Detail { stop_signal, ..Detail::default() }));
         let signalled = Some(Signalled { signal, at, stop: true });
         let ended = Container { detail, signalled, ..container("web.1.1 t1 exited") };
         history.observe(&object, &[Arc::new(ended)], NOW);
@@ -186,7 +187,7 @@ fn what_the_engine_restarts_by_itself_has_failed_and_is_not_converged_in_between
     let object = object("t1", "t1");
     let mut history = History::new(1);
     let run = |restarts| {
-        let detail = Some(Detail { restarts, exit_code: Some(3), ..Detail::default() });
+        let detail = Some(Arc::new(Detail { restarts, exit_code: Some(3), ..Detail::default() }));
         Arc::new(Container { detail, ..container("web.1.1 t1 running") })
     };
     history.observe(&object, &[], NOW);
@@ -198,7 +199,7 @@ fn what_the_engine_restarts_by_itself_has_failed_and_is_not_converged_in_between
     assert_eq!((verdict.phase, verdict.failing), (Phase::Degraded, true));
     assert_eq!(
         verdict.reason,
-        "1 of 1 run; slot 1: web.1.1 ended with exit code 3, and its restart policy has restarted it 3 times; \
+        "1 of 1 run; slot 1: web.1.1 ended with exit code 3 after 5s, and its restart policy has restarted it 3 times; \
          failed 3 times in a row"
     );
     let later = now + backoff::STABLE_RUN;
@@ -210,7 +211,7 @@ fn what_the_engine_restarts_by_itself_has_failed_and_is_not_converged_in_between
 fn the_check_cycle_is_the_containers_own_which_its_image_may_define() {
     let object = object("t1", "t1");
     let mut history = History::new(1);
-    let detail = Some(Detail { check_interval: Some(Duration::from_secs(2)), ..Detail::default() });
+    let detail = Some(Arc::new(Detail { check_interval: Some(Duration::from_secs(2)), ..Detail::default() }));
     let world = [Arc::new(Container { detail, ..container("web.1.1 t1 running unhealthy") })];
     history.observe(&object, &world, NOW);
     let removed =
@@ -224,7 +225,7 @@ fn restarts_of_before_we_came_are_old_news() {
     let object = object("t1", "t1");
     let mut history = History::new(1);
     let bare = Arc::new(container("web.1.1 t1 running"));
-    let detail = Some(Detail { restarts: 7, ..Detail::default() });
+    let detail = Some(Arc::new(Detail { restarts: 7, ..Detail::default() }));
     let inspected = Arc::new(Container { detail, ..container("web.1.1 t1 running") });
     history.observe(&object, &[bare], NOW);
     history.observe(&object, &[inspected], NOW);
@@ -286,7 +287,7 @@ fn a_removal_by_the_engine_that_does_not_end_is_asked_for_again() {
 }
 
 /// An object of one container with this template; the one that worked last is `was`.
-fn object(hash: &str, was: &str) -> Object {
+pub(super) fn object(hash: &str, was: &str) -> Object {
     let mut spec = spec("web", 1, "");
     spec.template.hash = TemplateHash::from_label(was);
     let mut object = Object::new(spec.clone());
@@ -297,13 +298,14 @@ fn object(hash: &str, was: &str) -> Object {
     object
 }
 
-fn look(object: &Object, containers: &[Arc<Container>], history: &History, now: Time) -> Plan {
+pub(super) fn look(object: &Object, containers: &[Arc<Container>], history: &History, now: Time) -> Plan {
     plan(Input {
         object,
         containers,
         under_way: &[],
         evidence: &Evidence::Good,
         nodes: &Nodes::default(),
+        in_the_way: &InTheWay::new(),
         history,
         now,
     })
@@ -364,4 +366,68 @@ fn a_container_that_a_user_restarts_is_not_removed_meanwhile_whatever_its_restar
             .iter()
             .any(|s| s.to_string().starts_with("remove web.1.1"))
     );
+}
+
+#[test]
+fn a_tag_that_was_moved_between_two_creates_is_said() {
+    let mut object = object("t1", "t1");
+    object.spec.count = 2;
+    let reason = |ids: [&str; 2]| {
+        let container = |(i, id): (usize, &&str)| {
+            let image_id = Some((*id).into());
+            Arc::new(Container { image_id, ..container(&format!("web.{}.1 t1 running", i + 1)) })
+        };
+        let world: Vec<_> = ids.iter().enumerate().map(container).collect();
+        let mut history = History::new(1);
+        history.observe(&object, &world, NOW);
+        let verdict = look(&object, &world, &history, NOW).verdict;
+        assert_eq!(verdict.phase, Phase::Converged);
+        verdict.reason
+    };
+    let (one, other) = ("sha256:0123456789abcdef", "sha256:fedcba9876543210");
+    assert_eq!(reason([one, one]), "2 of 2 run, as wanted");
+    assert_eq!(
+        reason([one, other]),
+        "2 of 2 run, as wanted; img is not one image for all of them, as its tag was moved: web.1.1 has 0123456789ab, \
+         web.2.1 has fedcba987654; a changed spec replaces all"
+    );
+}
+
+#[test]
+fn a_slot_that_was_emptied_for_a_retry_of_the_present_spec_gets_that_and_not_the_old_one_again() {
+    let more = r#", "Update": {"Order": "stop-first"}"#;
+    let old = spec("web", 1, "");
+    let mut object = Object::new(spec("web", 1, more));
+    object.spec.template.hash = TemplateHash::from_label("t1");
+    object.spec.template.image = "new".to_owned();
+    object.converged = Some(Converged { generation: 0, spec: Some(Arc::new(old.clone())) });
+    let mut history = History::new(1);
+    let stale = Arc::new(Container {
+        marks: Marks { template: old.template.hash.clone(), ..container("web.1.1 t0 running").marks },
+        ..container("web.1.1 t0 running")
+    });
+    history.observe(&object, std::slice::from_ref(&stale), NOW);
+    let pull = |image: &str| Action::Pull { image: image.to_owned(), pull: Pull::Missing };
+    for image in ["new", "img"] {
+        history.ended(&pull(image), Report::Image(Outcome::Done(())), NOW);
+    }
+    let marks = Marks { template: TemplateHash::from_label("t1"), attempt: 2, ..stale.marks.clone() };
+    let create = Action::Create { marks, image: "new".to_owned() };
+    for second in [1, 3] {
+        let refusal = Refusal { kind: RefusalKind::Other, words: "no".to_owned() };
+        let at = NOW + Duration::from_secs(second);
+        history.ended(&create, Report::Created(Outcome::Refused(refusal)), at);
+    }
+    // Its retry is due: the old one is stopped for it.
+    let now = NOW + Duration::from_secs(60);
+    history.observe(&object, std::slice::from_ref(&stale), now);
+    let steps = look(&object, std::slice::from_ref(&stale), &history, now).steps;
+    assert_eq!(steps.len(), 1, "{steps:?}");
+    assert!(matches!(&steps[0].action, Action::Remove { .. }), "{steps:?}");
+    history.begun(&steps[0].action);
+    history.ended(&steps[0].action, Report::Removed(Outcome::Done(())), now);
+    history.observe(&object, &[], now);
+    let steps = look(&object, &[], &history, now).steps;
+    let images: Vec<String> = steps.iter().map(Step::to_string).collect();
+    assert_eq!(images, ["create web.1.1 image=new cause=\"missing replica\""]);
 }

@@ -156,7 +156,7 @@ impl Writer {
         }
         let before = self.desired.clone();
         let mut after = before.clone();
-        let now = self.clock.now();
+        let now = self.clock.wall();
         let decide = |request: Request| {
             let answer = apply(&after, &request.transaction, now).map(|(next, committed)| {
                 after = next;
@@ -178,6 +178,10 @@ impl Writer {
                 let error = error.clone();
                 decided.into_iter().for_each(|d| drop(d.request.answer.send(Err(error.clone()))));
                 return;
+            }
+            if !Arc::ptr_eq(&before.objects, &after.objects) {
+                self.desired = after;
+                self.publish(&decided);
             }
         } else {
             let mut batch = self.log_batch();

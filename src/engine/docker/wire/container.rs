@@ -1,13 +1,14 @@
 //! Containers, from a list and from an inspect: the few fields that are used, whatever else is there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::lenient::{Fields, Json};
 use crate::clock::Time;
 use crate::model::{
-    Container, ContainerId, Detail, Health, LABEL_CLUSTER, LABEL_PREFIX, ManagerId, Marks, Sight, Signal,
-    State,
+    Container, ContainerId, Detail, HEALTH_OUTPUT_MAX_BYTES, Health, LABEL_CLUSTER, LABEL_PREFIX, MAX_PORTS,
+    ManagerId, Marks, Sight, Signal, State,
 };
 use crate::sanitize::{self, MESSAGE_MAX_BYTES, NAME_MAX_BYTES};
 
@@ -19,6 +20,8 @@ const PATH_MAX_BYTES: usize = 4 * NAME_MAX_BYTES;
 const ID_MAX_BYTES: usize = 128;
 /// The last second of the year 9999: later ones cannot be written down.
 const LAST_SECOND: u64 = 253_402_300_799;
+/// The most entries of a health check's log that are looked at: Docker keeps five.
+const HEALTH_LOG_MAX: usize = 32;
 /// The longest stop that is believed: a day.
 const STOP_TIMEOUT_MAX: u64 = 24 * 3600;
 
@@ -36,8 +39,9 @@ pub(super) enum Entry {
 /// Reads an entry of a list.
 pub(super) fn read_entry(cluster: &str, swarm: bool, entry: &[u8]) -> Entry {
     let entry = String::from_utf8_lossy(entry);
-    let wanted =
-        |name: &str| matches!(name, "Id" | "Names" | "Labels" | "State" | "Status" | "Image" | "Created");
+    let wanted = |name: &str| {
+        matches!(name, "Id" | "Names" | "Labels" | "State" | "Status" | "Image" | "ImageID" | "Created")
+    };
     let Some(fields) = Json::new(&entry).fields(wanted) else { return Entry::Unclear(None) };
     let id = fields.get("Id").and_then(read_id);
     // Links add names with more segments; the shortest is the container's own. A Swarm manager puts the node
@@ -85,6 +89,7 @@ pub(super) fn read_entry(cluster: &str, swarm: bool, entry: &[u8]) -> Entry {
         health: read_health(&status),
         sight,
         image: fields.text("Image", PATH_MAX_BYTES).unwrap_or_default(),
+        image_id: image_id(&fields, "ImageID"),
         created: seconds(u64::try_from(created).unwrap_or_default()),
         detail: None,
         signalled: None,
@@ -177,7 +182,12 @@ pub(in crate::engine::docker) fn read_inspected(
     answer: &[u8],
 ) -> Result<Option<Container>, String> {
     let answer = String::from_utf8_lossy(answer);
-    let wanted = |name: &str| matches!(name, "Id" | "Name" | "Created" | "Config" | "State" | "RestartCount");
+    let wanted = |name: &str| {
+        matches!(
+            name,
+            "Id" | "Name" | "Created" | "Image" | "Config" | "State" | "RestartCount" | "NetworkSettings"
+        )
+    };
     let unreadable = |what: &str| format!("its answer to an inspect cannot be read: {what}");
     let found = Json::new(&answer).fields(wanted).ok_or_else(|| unreadable("it is no object"))?;
     let wanted =
@@ -192,16 +202,17 @@ pub(in crate::engine::docker) fn read_inspected(
     let id = found.get("Id").and_then(read_id).ok_or_else(|| unreadable("it has no Id"))?;
     let state = found.get("State").and_then(|state| state.fields(|_| true));
     let status = state.as_ref().and_then(read_inspected_state);
-    let health = state.as_ref().and_then(|state| state.get("Health")?.fields(|name| name == "Status"));
-    let health = health.and_then(|health| health.text("Status", NAME_MAX_BYTES)).unwrap_or_default();
+    let check = state.as_ref().and_then(|state| state.get("Health")?.fields(|_| true));
+    let health = check.as_ref().and_then(|check| check.text("Status", NAME_MAX_BYTES)).unwrap_or_default();
     let created = found.text("Created", NAME_MAX_BYTES);
     let created = created.and_then(|time| humantime::parse_rfc3339(&time).ok());
     let since_epoch = created.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
     let stop_signal = config.text("StopSignal", NAME_MAX_BYTES).and_then(|signal| Signal::parse(&signal));
     let restarts = found.get("RestartCount").and_then(Json::integer).and_then(|n| u64::try_from(n).ok());
     let stop_timeout = config.get("StopTimeout").and_then(Json::integer).and_then(|s| u64::try_from(s).ok());
-    let check = config.get("Healthcheck").and_then(|check| check.fields(|name| name == "Interval"));
-    let check_interval = check.and_then(|check| u64::try_from(check.get("Interval")?.integer()?).ok());
+    let configured = config.get("Healthcheck").and_then(|check| check.fields(|name| name == "Interval"));
+    let check_interval = configured.and_then(|check| u64::try_from(check.get("Interval")?.integer()?).ok());
+    let network = found.get("NetworkSettings").and_then(|network| network.fields(|name| name == "Ports"));
     Ok(Some(Container {
         id,
         name: found.text("Name", PATH_MAX_BYTES).unwrap_or_default().trim_start_matches('/').to_owned(),
@@ -218,15 +229,18 @@ pub(in crate::engine::docker) fn read_inspected(
         },
         sight: if status.is_some() { Sight::Clear } else { Sight::Disputed },
         image: config.text("Image", PATH_MAX_BYTES).unwrap_or_default(),
+        image_id: image_id(&found, "Image"),
         // In whole seconds, as a list has it.
         created: seconds(since_epoch.as_secs()),
-        detail: Some(Detail {
+        detail: Some(Arc::new(Detail {
             stop_timeout: stop_timeout.map(|s| Duration::from_secs(s.min(STOP_TIMEOUT_MAX))),
             stop_signal,
             check_interval: check_interval.filter(|nanos| *nanos > 0).map(Duration::from_nanos),
             restarts: restarts.unwrap_or_default(),
+            health_output: check.filter(|_| health == "unhealthy").map(|check| last_output(&check)),
+            ports: network.and_then(|network| network.get("Ports")).map(read_ports).unwrap_or_default(),
             ..state.as_ref().map(read_detail).unwrap_or_default()
-        }),
+        })),
         signalled: None,
     }))
 }
@@ -250,6 +264,44 @@ fn moment(state: &Fields<'_>, name: &str) -> Option<String> {
     state.text(name, NAME_MAX_BYTES).filter(|time| !time.is_empty() && !time.starts_with("0001-"))
 }
 
+/// An image's id, such as `sha256:…`.
+fn image_id(fields: &Fields<'_>, name: &str) -> Option<Arc<str>> {
+    fields.text(name, NAME_MAX_BYTES).filter(|id| !id.is_empty()).map(Into::into)
+}
+
+/// What a health check wrote last, in one line.
+fn last_output(check: &Fields<'_>) -> String {
+    let log = check.get("Log").and_then(|log| log.elements(HEALTH_LOG_MAX)).unwrap_or_default();
+    let last = log.last().and_then(|entry| entry.fields(|name| name == "Output"));
+    let output = last.and_then(|entry| entry.string("Output")).unwrap_or_default();
+    sanitize::bounded(output.trim(), HEALTH_OUTPUT_MAX_BYTES)
+}
+
+/// Ports as `docker ps` writes them. A port that is published on all IPv4 and all IPv6 addresses is named once.
+fn read_ports(ports: Json<'_>) -> Vec<String> {
+    let Some(ports) = ports.fields(|_| true) else { return Vec::new() };
+    let mut all = Vec::new();
+    for (port, bindings) in ports.into_entries().take(MAX_PORTS) {
+        let port = sanitize::name(&port);
+        let before = all.len();
+        for binding in bindings.elements(MAX_PORTS).unwrap_or_default() {
+            let Some(binding) = binding.fields(|_| true) else { continue };
+            let part = |name| binding.text(name, NAME_MAX_BYTES).unwrap_or_default();
+            let (address, host_port) = (part("HostIp"), part("HostPort"));
+            let address = if address.contains(':') { format!("[{address}]") } else { address };
+            let anywhere = format!("0.0.0.0:{host_port}->{port}");
+            if address != "[::]" || !all.contains(&anywhere) {
+                all.push(format!("{address}:{host_port}->{port}"));
+            }
+        }
+        if all.len() == before {
+            all.push(port);
+        }
+    }
+    all.truncate(MAX_PORTS);
+    all
+}
+
 /// What the status page shows beyond the list.
 fn read_detail(state: &Fields<'_>) -> Detail {
     let is = |name: &str| state.get(name).and_then(Json::boolean);
@@ -259,8 +311,10 @@ fn read_detail(state: &Fields<'_>) -> Detail {
     let error = state.text("Error", MESSAGE_MAX_BYTES).filter(|error| !error.is_empty());
     Detail {
         started_at: moment(state, "StartedAt"),
+        finished_at: moment(state, "FinishedAt").filter(|_| ended),
         exit_code: state.get("ExitCode").and_then(Json::integer).filter(|_| ended),
-        error: error.or_else(|| (is("OOMKilled") == Some(true)).then(|| "out of memory".to_owned())),
+        error,
+        oom_killed: is("OOMKilled") == Some(true),
         ..Detail::default()
     }
 }
@@ -442,7 +496,7 @@ mod tests {
             inspected(json!({"Status": "exited", "ExitCode": 127, "Error": error, "Running": false,
             "FinishedAt": "2026-01-01T00:00:00Z"}));
         let detail = container.detail.unwrap();
-        let error = detail.error.unwrap();
+        let error = detail.error.clone().unwrap();
         assert!(
             error.starts_with("OCI\\n2026 ERROR \\u{1b}[31mxx") && error.len() <= MESSAGE_MAX_BYTES,
             "{error}"

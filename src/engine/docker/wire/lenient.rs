@@ -91,6 +91,11 @@ impl<'a> Fields<'a> {
         self.get(name)?.text(max)
     }
 
+    /// A field's string as it is, of any length.
+    pub(super) fn string(&self, name: &str) -> Option<String> {
+        self.get(name)?.string()
+    }
+
     /// All of them.
     pub(super) fn into_entries(self) -> impl Iterator<Item = (String, Json<'a>)> {
         self.0.into_iter()

@@ -1,0 +1,156 @@
+//! Logs of containers, each over a connection of its own.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use http::{Method, Response, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::transport::TransportError;
+use super::wire::{Framing, LogReadError, LogReader};
+use super::{DockerEngine, QUESTION, broke_off, no_answer, outcome, read_whole, refusal, wire};
+use crate::engine::logs::{LogLines, LogRequest, LogsError};
+use crate::model::ContainerId;
+
+/// A log that is read to its end comes at once; this forgives a busy disk.
+const SILENCE: Duration = Duration::from_secs(20);
+/// A container may have nothing to say for days. A connection over which nothing came for so long may have been lost
+/// without a word: it is given up, and whoever follows asks again.
+const FOLLOW_SILENCE: Duration = Duration::from_secs(5 * 60);
+/// What is decoded at once: the lines of it are kept until they are taken.
+const SLICE_BYTES: usize = 8 * 1024;
+/// The media type of frames, from API 1.42 on. Engines before that name none that tells the forms apart.
+const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
+/// An engine's message where the driver only writes.
+const NOT_READABLE: &str = "does not support reading";
+
+impl DockerEngine {
+    pub(super) async fn read_logs(
+        &self,
+        id: &ContainerId,
+        request: LogRequest,
+    ) -> Result<LogLines, LogsError> {
+        let inspect = format!("/containers/{}/json", id.0);
+        let (status, body) = timeout(QUESTION, self.ask_for_logs(&inspect))
+            .await
+            .map_err(|_| LogsError::Failed(no_answer(QUESTION)))??;
+        if status != 200 {
+            return Err(self.refused_logs(status, &body));
+        }
+        let terminal = wire::has_terminal(&body);
+        let silence = if request.follow { FOLLOW_SILENCE } else { SILENCE };
+        // A Swarm manager passes the head on with the first line, whenever that comes.
+        let head = if request.follow && self.is_swarm() { FOLLOW_SILENCE } else { QUESTION };
+        let path = wire::logs_path(id, request);
+        let asked = timeout(head, self.transport.request_logs(Method::GET, &path)).await;
+        let response = match asked {
+            Ok(response) => response?,
+            Err(_) if head > QUESTION => return Err(LogsError::Silent(head)),
+            Err(_) => return Err(LogsError::Failed(no_answer(head))),
+        };
+        if !response.status().is_success() {
+            let status = response.status().as_u16();
+            let body = timeout(QUESTION, read_whole(response)).await;
+            let body = body.map_err(|_| LogsError::Failed(no_answer(QUESTION)))??;
+            return Err(self.refused_logs(status, &body));
+        }
+        let framing = match terminal && !says_multiplexed(&response) {
+            true => Framing::Raw,
+            false => Framing::Multiplexed,
+        };
+        Ok(lines(response.into_body(), framing, silence))
+    }
+
+    async fn ask_for_logs(&self, path: &str) -> Result<(u16, Vec<u8>), TransportError> {
+        let response = self.transport.request_logs(Method::GET, path).await?;
+        let status = response.status().as_u16();
+        Ok((status, read_whole(response).await?))
+    }
+
+    fn refused_logs(&self, status: u16, body: &[u8]) -> LogsError {
+        let words = wire::words(body);
+        let said = refusal(status, body);
+        // Of a container on such a node a Swarm manager may well say 404.
+        let away = words.contains("unhealthy node") || outcome::connection_failed(&words);
+        match status {
+            _ if self.is_swarm() && away => LogsError::NodeAway(said),
+            _ if words.contains(NOT_READABLE) => LogsError::NotReadable(said),
+            404 => LogsError::Gone,
+            _ => LogsError::Failed(said),
+        }
+    }
+}
+
+impl From<TransportError> for LogsError {
+    fn from(error: TransportError) -> Self {
+        LogsError::failed(error.to_string())
+    }
+}
+
+impl From<LogReadError> for LogsError {
+    fn from(error: LogReadError) -> Self {
+        match error {
+            LogReadError::Engine(said) if said.contains(NOT_READABLE) => LogsError::NotReadable(said),
+            error => LogsError::failed(error.to_string()),
+        }
+    }
+}
+
+fn says_multiplexed(response: &Response<Incoming>) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.and_then(|kind| kind.to_str().ok()).is_some_and(|kind| kind.starts_with(MULTIPLEXED))
+}
+
+/// A stream of lines under way.
+struct Reading {
+    body: Incoming,
+    reader: LogReader,
+    /// What has come and is not decoded yet.
+    ahead: bytes::Bytes,
+    silence: Duration,
+    /// The body has ended; this is how, once its last lines are taken.
+    ended: Option<Result<(), LogsError>>,
+}
+
+fn lines(body: Incoming, framing: Framing, silence: Duration) -> LogLines {
+    let reader = LogReader::new(framing);
+    let reading = Reading { body, reader, ahead: bytes::Bytes::new(), silence, ended: None };
+    stream::unfold(Some(reading), |reading| async move {
+        let mut reading = reading?;
+        loop {
+            if let Some(line) = reading.reader.next() {
+                return Some((Ok(line), Some(reading)));
+            }
+            match reading.ended.take() {
+                Some(Ok(())) => return None,
+                Some(Err(error)) => return Some((Err(error), None)),
+                None => reading.ended = reading.read_on().await,
+            }
+        }
+    })
+    .boxed()
+}
+
+impl Reading {
+    /// Decodes what comes next, or says how the stream ended.
+    async fn read_on(&mut self) -> Option<Result<(), LogsError>> {
+        let deadline = Instant::now() + self.silence;
+        if self.ahead.is_empty() {
+            self.ahead = match timeout_at(deadline, self.body.frame()).await {
+                Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+                Ok(None) => return Some(self.reader.finish().map_err(LogsError::from)),
+                Ok(Some(Err(error))) => {
+                    // What has come of the last line may say why.
+                    let _ = self.reader.finish();
+                    return Some(Err(broke_off(&error).into()));
+                }
+                Err(_) => return Some(Err(LogsError::Silent(self.silence))),
+            };
+        }
+        let slice = self.ahead.split_to(self.ahead.len().min(SLICE_BYTES));
+        self.reader.push(&slice).err().map(|error| Err(error.into()))
+    }
+}

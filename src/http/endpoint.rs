@@ -1,0 +1,91 @@
+//! What the endpoint, as it was seen last, would never do: refused before it is stored, also in a dry run.
+//!
+//! What only a question to the endpoint can tell is asked before each create. And before the endpoint has answered once,
+//! the create is what refuses all of this.
+
+use crate::engine::{Info, Kind, docker};
+use crate::model::strict::FieldError;
+use crate::model::submission::{self, Submission, SubmissionError};
+use crate::model::{Constraint, Spec};
+use crate::policy;
+
+/// Refuses specs that cannot come about at the endpoint.
+pub(super) fn check(info: &Info, submission: &Submission) -> Result<(), SubmissionError> {
+    match submission {
+        Submission::One(spec) => check_spec(info, spec),
+        Submission::Many(specs) => specs
+            .iter()
+            .enumerate()
+            .try_for_each(|(i, spec)| check_spec(info, spec).map_err(|error| submission::inside(i, error))),
+    }
+}
+
+fn check_spec(info: &Info, spec: &Spec) -> Result<(), SubmissionError> {
+    policy::check_volumes(&spec.template.body, &info.own_volumes)?;
+    if info.kind == Kind::Docker {
+        if let Some(Constraint(first)) = spec.template.constraints.first() {
+            let message = format!(
+                "given {first:?}; the endpoint is a plain Docker Engine, which is one node and cannot choose: leave \
+                 Constraints out"
+            );
+            return Err(FieldError::new("Constraints", message).into());
+        }
+        submission::fits_one_host(spec)?;
+    }
+    if let Some((field, message)) = docker::too_new(&spec.template, &info.api) {
+        return Err(FieldError::new(field, message).into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn refused(kind: Kind, version: &str, more: Value) -> Option<(String, String)> {
+        let mut object = json!({"Name": "web", "Image": "a", "Count": 2});
+        object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let spec = submission::submitted(&object).unwrap();
+        let info = Info {
+            kind,
+            id: String::new(),
+            version: String::new(),
+            api: version.to_owned(),
+            nodes: Vec::new(),
+            own_volumes: Arc::default(),
+        };
+        match check_spec(&info, &spec) {
+            Ok(()) => None,
+            Err(SubmissionError::Field(FieldError { field, message })) => Some((field, message)),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn what_one_node_cannot_do_is_refused_there_and_taken_where_there_are_more() {
+        let port = json!({"HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "80"}]}}});
+        for (field, more) in
+            [("Constraints", json!({"Constraints": ["name==n1"]})), ("HostConfig.PortBindings.80/tcp", port)]
+        {
+            let (found, message) = refused(Kind::Docker, "1.41", more.clone()).unwrap();
+            assert_eq!(found, field, "{message}");
+            assert_eq!(refused(Kind::ClassicSwarm, "1.24", more.clone()), None);
+            assert_eq!(refused(Kind::Simulated, "", more), None);
+        }
+        assert_eq!(refused(Kind::Docker, "1.41", json!({})), None);
+    }
+
+    #[test]
+    fn a_field_that_the_endpoints_version_does_not_know_is_refused_with_the_version_that_does() {
+        let field = json!({"Healthcheck": {"StartInterval": 5_000_000_000_u64}});
+        let (name, message) = refused(Kind::Docker, "1.41", field.clone()).unwrap();
+        assert_eq!(name, "Healthcheck.StartInterval");
+        assert!(message.contains("1.41") && message.contains("1.44"), "{message}");
+        assert_eq!(refused(Kind::Docker, "1.44", field.clone()), None);
+        assert_eq!(refused(Kind::Simulated, "", field), None, "it speaks no version");
+    }
+}

@@ -1,0 +1,364 @@
+//! Lines as they come, of containers that come and go.
+//!
+//! What an object has is looked at again whenever that changes. A container whose log ends while it runs is asked for
+//! again, from its last line on: its engine may have been restarted, or the container by its restart policy.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream, SelectAll};
+use tokio::time::{Instant, sleep_until};
+
+use super::reading::Reading;
+use super::seen::Seen;
+use super::{Asked, MAX_CONTAINERS, MAX_TAIL, Place, Told, runs};
+use crate::engine::Engine;
+use crate::engine::logs::{LogLine, LogRequest, LogTime, LogsError};
+use crate::model::{Container, ContainerId, Sight};
+
+/// Before a log is asked for again for the first time; doubled with each time that gave no line.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Before it is looked again for a place to read a log.
+const NO_PLACE: Duration = Duration::from_secs(5);
+/// The last lines of containers that are gone have this long to arrive.
+const LAST_LINES: Duration = Duration::from_secs(5);
+
+/// The logs that are followed.
+pub(super) struct Follow {
+    streams: SelectAll<BoxStream<'static, (ContainerId, Event)>>,
+    known: BTreeMap<ContainerId, Known>,
+    begun: LogTime,
+    /// Something may have changed.
+    look: bool,
+    /// When to look again anyhow.
+    wake: Option<Instant>,
+    /// What is followed is gone, and its last lines are waited for until then.
+    closing: Option<Instant>,
+    told_limit: bool,
+    told_places: bool,
+}
+
+enum Event {
+    Line(LogLine),
+    Failed(LogsError),
+    Ended,
+}
+
+/// A container that was seen with something to read.
+pub(super) struct Known {
+    /// What of its log was told.
+    pub(super) seen: Seen,
+    name: Arc<str>,
+    state: State,
+    /// What is asked for as long as no line was told.
+    first: (Option<u32>, Option<LogTime>),
+    /// It was asked for.
+    asked: bool,
+    /// What was told when its log was asked for last: lines that come again.
+    before: Seen,
+    pause: Duration,
+    /// What was last said to be wrong with it.
+    complaint: Option<String>,
+}
+
+enum State {
+    /// Its lines come.
+    Streaming { _place: Place },
+    /// It has ended and all of it was told, or nothing of it is wanted.
+    Ended,
+    /// It is asked for at this time.
+    Due(Instant),
+    /// As many as may be are followed already.
+    LeftOut,
+    /// Its node does not answer.
+    Away,
+    /// Its log cannot be read at all.
+    Unreadable,
+}
+
+impl Known {
+    fn new(container: &Container, first: (Option<u32>, Option<LogTime>)) -> Known {
+        Known {
+            seen: Seen::default(),
+            name: container.name.as_str().into(),
+            state: State::Due(Instant::now()),
+            first,
+            asked: false,
+            before: Seen::default(),
+            pause: PAUSE,
+            complaint: None,
+        }
+    }
+
+    /// One that was there at the beginning, and of which nothing was told.
+    pub(super) fn left_out(container: &Container, asked: &Asked) -> Known {
+        let known = Known::new(container, (Some(asked.tail), asked.since));
+        if runs(container) { known } else { Known { state: State::Ended, ..known } }
+    }
+
+    /// Its past lines are told: what comes after them is wanted, also where there are none.
+    pub(super) fn past_is_told(&mut self, asked: &Asked) {
+        self.first = (Some(if asked.tail == 0 { 0 } else { MAX_TAIL }), asked.since);
+    }
+
+    /// Its log could not be read. Returns what to say about that, if it has not been said.
+    pub(super) fn failed(&mut self, error: &LogsError) -> Option<String> {
+        self.state = match error {
+            LogsError::Gone => State::Ended,
+            LogsError::NotReadable(_) => State::Unreadable,
+            LogsError::Silent(_) => State::Due(Instant::now()),
+            LogsError::NodeAway(_) | LogsError::Failed(_) => self.after_a_pause(),
+        };
+        match error {
+            LogsError::Gone | LogsError::Silent(_) => None,
+            error => self.complain(error.to_string()),
+        }
+    }
+
+    /// Its node does not answer. Returns what to say about that, if it has not been said.
+    pub(super) fn away(&mut self, container: &Container) -> Option<String> {
+        self.state = State::Away;
+        let node = container.node.as_deref().unwrap_or("unknown");
+        self.complain(LogsError::NodeAway(format!("node {node}")).to_string())
+    }
+
+    fn complain(&mut self, complaint: String) -> Option<String> {
+        let news = self.complaint.as_ref() != Some(&complaint);
+        self.complaint = Some(complaint);
+        self.complaint.clone().filter(|_| news)
+    }
+
+    fn after_a_pause(&mut self) -> State {
+        let at = Instant::now() + self.pause;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        State::Due(at)
+    }
+
+    fn is_streaming(&self) -> bool {
+        matches!(self.state, State::Streaming { .. })
+    }
+
+    /// Whether its log is to be asked for now. Takes note of what became of it.
+    fn is_due(&mut self, container: &Container) -> bool {
+        match self.state {
+            State::Streaming { .. } | State::Unreadable => false,
+            State::Ended => {
+                if runs(container) {
+                    self.state = self.after_a_pause();
+                }
+                false
+            }
+            State::Due(at) => at <= Instant::now(),
+            State::LeftOut => true,
+            State::Away => container.sight != Sight::HostDown,
+        }
+    }
+
+    /// What is asked for: what was not told yet.
+    fn request(&mut self, begun: LogTime) -> LogRequest {
+        self.before = self.seen;
+        let again = std::mem::replace(&mut self.asked, true);
+        let (tail, since) = match self.seen.last() {
+            Some(last) => (Some(MAX_TAIL), Some(last)),
+            // Nothing of the past was wanted, and some of what came since may be the past by now.
+            None if again && self.first.0 == Some(0) => (Some(MAX_TAIL), self.first.1.max(Some(begun))),
+            None => self.first,
+        };
+        LogRequest { tail, since, follow: true }
+    }
+}
+
+impl Follow {
+    /// Goes on behind what was told of these.
+    pub(super) fn new(known: BTreeMap<ContainerId, Known>, begun: LogTime) -> Follow {
+        Follow {
+            streams: SelectAll::new(),
+            known,
+            begun,
+            look: true,
+            wake: None,
+            closing: None,
+            told_limit: false,
+            told_places: false,
+        }
+    }
+
+    /// Waits for the next event, and puts what there is to tell into `reading.ready`. False at the end.
+    pub(super) async fn step(&mut self, reading: &mut Reading) -> bool {
+        if std::mem::take(&mut self.look) {
+            self.look_around(reading);
+            if let Some(text) = self.gone(reading) {
+                reading.ready.push_back(Told::Gone { text });
+                return false;
+            }
+            if !reading.ready.is_empty() {
+                return true;
+            }
+        }
+        let wake = self.wake.into_iter().chain(self.closing).min();
+        let timer = async {
+            match wake {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let Reading { containers, objects, .. } = &mut *reading;
+        tokio::select! {
+            Some((id, event)) = self.streams.next(), if !self.streams.is_empty() => {
+                self.happened(reading, &id, event);
+                true
+            }
+            changed = containers.changed() => {
+                self.look = true;
+                changed.is_ok()
+            }
+            changed = objects.changed() => {
+                self.look = true;
+                changed.is_ok()
+            }
+            () = timer => {
+                self.look = true;
+                true
+            }
+        }
+    }
+
+    fn happened(&mut self, reading: &mut Reading, id: &ContainerId, event: Event) {
+        let Some(known) = self.known.get_mut(id) else { return };
+        match event {
+            Event::Line(line) => {
+                if known.before.covers(line.at) {
+                    return;
+                }
+                known.seen.note(line.at);
+                (known.pause, known.complaint) = (PAUSE, None);
+                reading.ready.push_back(Told::Line { container: known.name.clone(), line });
+            }
+            Event::Failed(error) => {
+                if let Some(text) = known.failed(&error) {
+                    let name = known.name.clone();
+                    reading.note(Some(name), text);
+                }
+                self.look = true;
+            }
+            Event::Ended => {
+                known.state = State::Ended;
+                self.look = true;
+            }
+        }
+    }
+
+    /// Asks for the logs of containers that have joined, or are to be asked again.
+    fn look_around(&mut self, reading: &mut Reading) {
+        let there = reading.logs.containers(&reading.asked);
+        let here = reading.logs.sources.cache.containers(&reading.asked.object).borrow().clone();
+        self.known.retain(|id, known| known.is_streaming() || here.contains_key(id));
+        let mut streaming = self.known.values().filter(|known| known.is_streaming()).count();
+        for container in &there {
+            if !runs(container) && !container.dead() && !self.known.contains_key(&container.id) {
+                continue;
+            }
+            // One that has come since is told from its beginning.
+            let first = (None, reading.asked.since);
+            let known =
+                self.known.entry(container.id.clone()).or_insert_with(|| Known::new(container, first));
+            if !known.is_due(container) {
+                continue;
+            }
+            if container.sight == Sight::HostDown {
+                if let Some(text) = known.away(container) {
+                    let name = known.name.clone();
+                    reading.note(Some(name), text);
+                }
+                continue;
+            }
+            if streaming >= MAX_CONTAINERS {
+                known.state = State::LeftOut;
+                if !std::mem::replace(&mut self.told_limit, true) {
+                    reading.note(None, too_many(there.len()));
+                }
+                continue;
+            }
+            let Some(place) = (reading.places)() else {
+                known.state = State::Due(Instant::now() + NO_PLACE);
+                if !std::mem::replace(&mut self.told_places, true) {
+                    reading.note(
+                        None,
+                        format!("{NO_PLACE_LEFT}; those that are left out join when others are done"),
+                    );
+                }
+                continue;
+            };
+            let request = known.request(self.begun);
+            known.state = State::Streaming { _place: place };
+            streaming += 1;
+            self.streams.push(open(reading.logs.engine.clone(), container.id.clone(), request));
+        }
+        let due = |known: &Known| match known.state {
+            State::Due(at) => Some(at),
+            _ => None,
+        };
+        self.wake = self.known.values().filter_map(due).min();
+    }
+
+    /// Whether nothing will come any more, in a sentence.
+    fn gone(&mut self, reading: &Reading) -> Option<String> {
+        let Asked { object, container, .. } = &reading.asked;
+        let text = match container {
+            _ if !reading.logs.is_there(object) => format!("the object {object} is gone"),
+            Some(name) => {
+                let mut there = reading.logs.containers(&reading.asked).into_iter();
+                let over = |c: Arc<Container>| {
+                    let ended = |known: &Known| matches!(known.state, State::Ended | State::Unreadable);
+                    c.dead() && self.known.get(&c.id).is_none_or(ended)
+                };
+                if !there.all(over) {
+                    self.closing = None;
+                    return None;
+                }
+                format!("the container {name} has ended")
+            }
+            None => {
+                self.closing = None;
+                return None;
+            }
+        };
+        let until = *self.closing.get_or_insert_with(|| Instant::now() + LAST_LINES);
+        (self.streams.is_empty() || until <= Instant::now()).then_some(text)
+    }
+}
+
+/// What is said where there are more containers than are read at once.
+pub(super) fn too_many(there: usize) -> String {
+    format!(
+        "the logs of {MAX_CONTAINERS} of {there} containers are read at once: name one of the others with container=NAME"
+    )
+}
+
+/// What is said where no log may be read beside those that are.
+pub(super) const NO_PLACE_LEFT: &str =
+    "too many logs are read at once, over all clients and by this one, to read those of all containers";
+
+/// The events of one container, of which the last is a failure or the end.
+fn open(
+    engine: Arc<dyn Engine>,
+    id: ContainerId,
+    request: LogRequest,
+) -> BoxStream<'static, (ContainerId, Event)> {
+    let of = id.clone();
+    let opened = stream::once(async move { engine.logs(&of, request).await });
+    let events = opened.flat_map(|opened| match opened {
+        Ok(lines) => lines.map(|line| line.map_or_else(Event::Failed, Event::Line)).boxed(),
+        Err(error) => stream::once(std::future::ready(Event::Failed(error))).boxed(),
+    });
+    let ended = stream::once(std::future::ready(Event::Ended));
+    let until_last = |over: &mut bool, event: Event| {
+        let before = std::mem::replace(over, !matches!(event, Event::Line(_)));
+        std::future::ready((!before).then_some(event))
+    };
+    events.chain(ended).scan(false, until_last).map(move |event| (id.clone(), event)).boxed()
+}

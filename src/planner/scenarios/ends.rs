@@ -1,0 +1,203 @@
+//! What is told of containers that end without this manager's doing, and when their slot is steady again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::disturbed::{look, object};
+use super::{NOW, container};
+use crate::clock::Time;
+use crate::history::{History, Kind, Report};
+use crate::model::{Container, Detail, Object, Signal, Signalled};
+use crate::planner::{Action, Phase};
+
+fn at(second: u64) -> Time {
+    NOW + Duration::from_secs(second)
+}
+
+fn detail(detail: Detail, line: &str) -> Arc<Container> {
+    Arc::new(Container { detail: Some(Arc::new(detail)), ..container(line) })
+}
+
+/// What is told after the second look at a world that was `before`.
+fn told(before: &str, after: Arc<Container>) -> (Vec<String>, History) {
+    let mut history = History::new(1);
+    history.observe(&object("t1", "t1"), &[Arc::new(container(before))], NOW);
+    history.observe(&object("t1", "t1"), &[after], at(5));
+    let told = history.take_untold().into_iter().map(|(_, text)| text).collect();
+    (told, history)
+}
+
+fn exited(exit_code: i64) -> Detail {
+    Detail { exit_code: Some(exit_code), ..Detail::default() }
+}
+
+#[test]
+fn an_end_is_told_once_and_is_why_the_next_container_is_made() {
+    let ended = detail(exited(3), "web.1.1 t1 exited");
+    let (told, mut history) = told("web.1.1 t1 running", ended.clone());
+    assert_eq!(told, ["web.1.1 ended with exit code 3 after 5s"]);
+    history.observe(&object("t1", "t1"), std::slice::from_ref(&ended), at(6));
+    assert_eq!(history.take_untold(), []);
+    assert_eq!(history.ends().restarts(), 1);
+    let pull = Action::Pull { image: "img".to_owned(), pull: crate::model::Pull::Missing };
+    history.ended(&pull, Report::Image(crate::engine::Outcome::Done(())), at(6));
+    let steps = look(&object("t1", "t1"), &[ended], &history, at(6)).steps;
+    assert_eq!(
+        steps.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["create web.1.2 image=img cause=\"web.1.1 ended with exit code 3 after 5s\""]
+    );
+}
+
+#[test]
+fn how_long_it_ran_is_the_engines_word_where_it_has_one() {
+    let times = Detail {
+        started_at: Some("2026-01-01T00:00:00.5Z".to_owned()),
+        finished_at: Some("2026-01-01T00:01:03.6Z".to_owned()),
+        ..exited(137)
+    };
+    let oom = Detail { oom_killed: true, ..times.clone() };
+    assert_eq!(
+        told("web.1.1 t1 running", detail(times, "web.1.1 t1 exited")).0,
+        ["web.1.1 ended with exit code 137 (SIGKILL) after 1m 3s"]
+    );
+    let (told, history) = told("web.1.1 t1 running", detail(oom, "web.1.1 t1 exited"));
+    assert_eq!(told, ["web.1.1 ran out of memory and ended with exit code 137 after 1m 3s"]);
+    assert_eq!(history.ends().last().map(|last| last.at.as_str()), Some("2026-01-01T00:01:03.6Z"));
+}
+
+#[test]
+fn an_end_that_only_a_list_shows_waits_for_the_inspect_or_for_its_removal() {
+    let bare = Arc::new(container("web.1.1 t1 exited"));
+    let (told, mut history) = told("web.1.1 t1 running", bare);
+    assert_eq!(told, [""; 0]);
+    let mut never_inspected = history.clone();
+    history.observe(&object("t1", "t1"), &[detail(exited(0), "web.1.1 t1 exited")], at(6));
+    assert_eq!(history.take_untold(), [(Kind::Ended, "web.1.1 ended with exit code 0 after 5s".to_owned())]);
+    never_inspected.observe(&object("t1", "t1"), &[], at(6));
+    assert_eq!(never_inspected.take_untold(), [(Kind::Ended, "web.1.1 ended after 5s".to_owned())]);
+}
+
+#[test]
+fn what_a_user_ends_is_told_and_counts_for_nothing() {
+    let signalled = Some(Signalled { signal: Signal::KILL, at: at(4), stop: false });
+    let ended = detail(exited(137), "web.1.1 t1 exited");
+    let (told, history) =
+        told("web.1.1 t1 running", Arc::new(Container { signalled, ..Container::clone(&ended) }));
+    assert_eq!(told, ["web.1.1 was sent SIGKILL through the engine and ended with exit code 137 after 5s"]);
+    assert_eq!(history.ends().restarts(), 0);
+}
+
+#[test]
+fn what_is_removed_by_others_is_told_and_what_we_remove_is_not() {
+    let object = object("t1", "t1");
+    let running = Arc::new(container("web.1.1 t1 running"));
+    let mut history = History::new(1);
+    history.observe(&object, std::slice::from_ref(&running), NOW);
+    let mut ours = history.clone();
+    history.observe(&object, &[], at(5));
+    let said = "web.1.1 was removed after 5s, and not by this manager";
+    assert_eq!(history.take_untold(), [(Kind::Vanished, said.to_owned())]);
+    ours.begun(&Action::Remove { id: running.id.clone(), name: running.name.clone(), force: false });
+    ours.observe(&object, &[detail(exited(143), "web.1.1 t1 exited")], at(5));
+    ours.observe(&object, &[], at(6));
+    assert_eq!(ours.take_untold(), []);
+    assert_eq!((ours.ends().restarts(), ours.ends().last_of(1)), (0, None));
+}
+
+#[test]
+fn a_failing_health_check_is_told_with_its_output() {
+    let output = |output: Option<&str>| {
+        let health_output = output.map(str::to_owned);
+        detail(Detail { health_output, ..Detail::default() }, "web.1.1 t1 running unhealthy")
+    };
+    let (told, mut history) = told("web.1.1 t1 running", output(None));
+    assert_eq!((told, history.ends().restarts()), (vec![], 1));
+    history.observe(&object("t1", "t1"), &[output(Some("connection refused"))], at(6));
+    let said = "web.1.1 is unhealthy: its health check says: connection refused";
+    assert_eq!(history.take_untold(), [(Kind::Unhealthy, said.to_owned())]);
+}
+
+#[test]
+fn what_ended_while_no_manager_ran_is_told_and_what_an_earlier_one_told_is_not() {
+    let ended = |finished: &str| {
+        let mut history = History::resuming(1, Some(Time(1_767_225_600_000)));
+        let world =
+            detail(Detail { finished_at: Some(finished.to_owned()), ..exited(1) }, "web.1.1 t1 exited");
+        history.observe(&object("t1", "t1"), &[world], NOW);
+        (history.take_untold().len(), history.ends().restarts())
+    };
+    assert_eq!(ended("2025-12-31T23:59:59Z"), (0, 0));
+    assert_eq!(ended("2026-01-01T00:00:01Z"), (1, 0));
+}
+
+#[test]
+fn a_submit_of_the_same_is_tried_at_once_and_its_failures_are_counted_anew() {
+    let object = object("t1", "t1");
+    let mut history = History::new(1);
+    history.observe(&object, &[], NOW);
+    for i in 1..=4 {
+        let line = format!("web.1.{i} t1");
+        history.observe(&object, &[Arc::new(container(&format!("{line} running")))], at(i * 10));
+        history.observe(&object, &[detail(exited(1), &format!("{line} exited"))], at(i * 10 + 5));
+    }
+    let world = [detail(exited(1), "web.1.4 t1 exited")];
+    let verdict = look(&object, &world, &history, at(46)).verdict;
+    assert!(verdict.failing && verdict.next_retry.is_some(), "{verdict:?}");
+    let again = Object { asked: object.asked + 1, ..object.clone() };
+    history.observe(&again, &world, at(46));
+    let verdict = look(&again, &world, &history, at(46)).verdict;
+    assert!(!verdict.failing && verdict.next_retry.is_none(), "{verdict:?}");
+    assert_eq!(history.present().slot(1), None);
+    history.observe(&again, &world, at(47));
+    assert_eq!(history.present().slot(1), None, "an end of before is not counted once more");
+}
+
+/// A container that ends after `run` seconds, and each time is replaced at once: the phase in the middle of each run.
+fn phases(run: u64, runs: u64) -> Vec<Phase> {
+    let object = object("t1", "t1");
+    let mut history = History::new(1);
+    history.observe(&object, &[], NOW);
+    let mut phases = Vec::new();
+    for i in 0..runs {
+        let begun = i * run;
+        let running = Arc::new(container(&format!("web.1.{} t1 running", i + 1)));
+        history.observe(&object, std::slice::from_ref(&running), at(begun));
+        phases.push(look(&object, &[running], &history, at(begun + run / 2)).verdict.phase);
+        let dead = detail(exited(1), &format!("web.1.{} t1 exited", i + 1));
+        history.observe(&object, &[dead], at(begun + run));
+    }
+    phases
+}
+
+#[test]
+fn a_slot_whose_containers_live_for_a_minute_is_not_converged_between_two_ends() {
+    use Phase::{Converged, Degraded};
+    assert_eq!(phases(61, 5), [Converged, Converged, Degraded, Degraded, Degraded]);
+    assert_eq!(phases(5, 4), [Converged, Converged, Degraded, Degraded]);
+    // Once an hour is what a program may do.
+    assert_eq!(phases(3_600, 4), [Converged; 4]);
+}
+
+#[test]
+fn it_is_steady_again_after_twice_the_longest_run_and_with_a_new_generation() {
+    let object = object("t1", "t1");
+    let mut history = History::new(1);
+    history.observe(&object, &[], NOW);
+    for i in 0..2 {
+        let line = format!("web.1.{} t1", i + 1);
+        history.observe(&object, &[Arc::new(container(&format!("{line} running")))], at(i * 100));
+        history.observe(&object, &[detail(exited(1), &format!("{line} exited"))], at(i * 100 + 100));
+    }
+    let running = [Arc::new(container("web.1.3 t1 running"))];
+    history.observe(&object, &running, at(200));
+    let phase = |object: &Object, history: &History, second| {
+        let plan = look(object, &running, history, at(second));
+        (plan.verdict.phase, plan.wake_at.filter(|_| plan.verdict.phase == Phase::Degraded))
+    };
+    assert_eq!(phase(&object, &history, 399), (Phase::Degraded, Some(at(400))));
+    assert_eq!(phase(&object, &history, 400), (Phase::Converged, None));
+    let newer = Object { generation: 2, ..object.clone() };
+    history.observe(&newer, &running, at(300));
+    assert_eq!(phase(&newer, &history, 300).0, Phase::Converged);
+    assert_eq!(history.ends().restarts(), 0);
+}
