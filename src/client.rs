@@ -8,7 +8,7 @@
 //! Nothing is tried again here, as only the caller knows whether that is harmless. An error says what the caller
 //! needs for that: whether the request cannot have reached the daemon, may have, or was answered with a no.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Uri, header};
@@ -105,6 +105,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// The text, as it was sent.
     pub body: Bytes,
+    /// What time it is for the daemon, in whole seconds.
+    pub date: Option<SystemTime>,
 }
 
 impl Answer {
@@ -134,9 +136,13 @@ impl Daemon {
 
     /// Asks for a whole answer. One that is no success is [`ClientError::Refused`].
     pub async fn ask(&self, ask: Ask) -> Result<Answer, ClientError> {
-        let (status, body) = self.whole(ask).await?;
+        let response = self.head(ask).await?;
+        let status = response.status();
+        let date = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
+        let body = self.rest(response.into_body()).await?;
         match status.is_success() {
-            true => Ok(Answer { address: self.address.clone(), status, body }),
+            true => Ok(Answer { address: self.address.clone(), status, body, date }),
             false => Err(self.refused(status, &body)),
         }
     }
@@ -150,11 +156,6 @@ impl Daemon {
         let status = response.status();
         let body = self.rest(response.into_body()).await?;
         Err(self.refused(status, &body))
-    }
-
-    async fn whole(&self, ask: Ask) -> Result<(StatusCode, Bytes), ClientError> {
-        let response = self.head(ask).await?;
-        Ok((response.status(), self.rest(response.into_body()).await?))
     }
 
     /// Sends a request, and waits for the head of its answer.

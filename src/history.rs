@@ -484,7 +484,7 @@ impl History {
         let Action::Remove { id, .. } = action else { return };
         let seen = self.seen.entry(id.clone()).or_default();
         seen.ending = true;
-        if seen.unhealthy_since.is_none() {
+        if seen.live && seen.unhealthy_since.is_none() {
             self.ends.removing(seen.slot);
         }
         if seen.live && seen.template.as_ref().is_some_and(|template| !self.present.are_of(template)) {

@@ -19,7 +19,7 @@ use crate::clock::Time;
 pub mod exclusive;
 mod foreign;
 mod forms;
-mod image_reference;
+pub(crate) mod image_reference;
 mod limits;
 mod manager_id;
 mod neutral;

@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
-    MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig, NetworkingConfig,
+    MountBindOptions, MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig,
+    NetworkingConfig,
 };
 
-use crate::model::{Constraint, LABEL_PREFIX};
+use crate::model::{Constraint, LABEL_PREFIX, image_reference};
 
 mod log_options;
 mod tmpfs;
@@ -420,9 +421,15 @@ fn mount(field: &str, mount: &Mount) -> Result<(), Refusal> {
         read_only: _,
         consistency: _,
     } = mount;
-    unless(matches!(typ, Some(MountType::VOLUME | MountType::TMPFS)), &format!("{field}.Type"), &HOST_PATHS)?;
-    unless(bind_options.is_none(), &format!("{field}.BindOptions"), &HOST_PATHS)?;
-    unless(image_options.is_none(), &format!("{field}.ImageOptions"), &HOST_PATHS)?;
+    let known = matches!(typ, Some(MountType::VOLUME | MountType::TMPFS | MountType::IMAGE));
+    unless(known, &format!("{field}.Type"), &HOST_PATHS)?;
+    let empty = MountBindOptions::default();
+    let nothing = bind_options.as_ref().is_none_or(|options| *options == empty);
+    unless(nothing, &format!("{field}.BindOptions"), &HOST_PATHS)?;
+    // Within the image; the engine keeps it from leaving it.
+    let subpath = image_options.as_ref().and_then(|options| options.subpath.as_deref()).unwrap_or_default();
+    let of_image = *typ == Some(MountType::IMAGE);
+    unless(subpath.is_empty() || of_image, &format!("{field}.ImageOptions"), &HOST_PATHS)?;
     if let Some(MountVolumeOptions {
         driver_config,
         labels: volume_labels,
@@ -448,7 +455,12 @@ fn mount(field: &str, mount: &Mount) -> Result<(), Refusal> {
         unless(allowed, &format!("{field}.TmpfsOptions.Options"), &TMPFS_OPTIONS)?;
     }
     let source = source.as_deref().unwrap_or_default();
-    unless(source.is_empty() || volumes::is_a_name(source), &format!("{field}.Source"), &HOST_PATHS)
+    // An image holds nothing of the node, and whoever may submit may run it as well.
+    let harmless = match of_image {
+        true => image_reference::problem(source).is_none(),
+        false => source.is_empty() || volumes::is_a_name(source),
+    };
+    unless(harmless, &format!("{field}.Source"), &HOST_PATHS)
 }
 
 #[cfg(test)]
@@ -544,6 +556,11 @@ mod tests {
                 "no-host-paths",
             ),
             (r#""Mounts": [{"Source": "/", "Target": "/h"}]"#, "Mounts[0].Type", "no-host-paths"),
+            (
+                r#""Mounts": [{"Type": "image", "Source": "/etc", "Target": "/h"}]"#,
+                "Mounts[0].Source",
+                "no-host-paths",
+            ),
             (
                 r#""Mounts": [{"Type": "volume", "Target": "/h", "VolumeOptions": {"DriverConfig": {"Name": "local",
                     "Options": {"type": "none", "o": "bind", "device": "/"}}}}]"#,
@@ -663,6 +680,8 @@ mod tests {
             r#""Binds": ["data:/data", "data:/ro:ro"], "Tmpfs": {"/tmp": "size=1m"}"#,
             r#""Mounts": [{"Type": "volume", "Source": "data", "Target": "/d"}, {"Type": "tmpfs", "Target": "/t"}]"#,
             r#""Binds": ["site.example.com_data:/data:ro"]"#,
+            r#""Mounts": [{"Type": "volume", "Target": "/d", "BindOptions": {}, "ImageOptions": {}}]"#,
+            r#""Mounts": [{"Type": "image", "Source": "tools:1", "Target": "/t", "ImageOptions": {"Subpath": "bin"}}]"#,
             r#""LogConfig": {"Config": {"max-size": "1m", "max-file": "3", "mode": "non-blocking", "max-buffer-size": "4m"}}"#,
             r#""LogConfig": {"Type": "journald", "Config": {"tag": "web", "labels": "a", "env": "B"}}"#,
             r#""Mounts": [{"Type": "volume", "Source": "data", "Target": "/d", "VolumeOptions": {"DriverConfig": {}}}]"#,

@@ -2,7 +2,8 @@
 //! cluster. There an image whose name begins with `nosuch` cannot be had, and a command `/nope` cannot start.
 //!
 //! Exit codes are an interface: `client/codes.rs` has the whole table. `client/finding.rs` is about the way to the
-//! daemon, `client/showing.rs` about what is written and where, `client/logs.rs` about logs, `client/lasting.rs` about daemons that die.
+//! daemon, `client/showing.rs` about what is written and where, `client/logs.rs` about logs, `client/lasting.rs` about
+//! daemons that die, `client/waiting.rs` about several objects at once.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,6 +24,8 @@ mod logs;
 #[path = "client/showing.rs"]
 mod showing;
 mod support;
+#[path = "client/waiting.rs"]
+mod waiting;
 
 use std::fs;
 use std::path::PathBuf;

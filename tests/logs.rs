@@ -234,7 +234,11 @@ fn serve(daemon: &Daemon, cluster: &Cluster, count: usize) -> Vec<Container> {
 
 /// Has a container write something.
 fn write(cluster: &Cluster, container: &str, what: &str) {
-    cluster.engine().docker(&["exec", container, "/server", "tell", what]);
+    let told = cluster.engine().docker(&["exec", container, "/server", "tell", what]);
+    assert_eq!(
+        told, "written",
+        "the image is not that of this checkout, but of another that is tested as well?"
+    );
 }
 
 /// `CONTAINER STREAM LINE` of each line, with the object's name taken out.

@@ -4,41 +4,112 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use http::Method;
+use http::{Method, StatusCode};
 
 use super::connection::Connection;
 use super::submit::{conclude, duration, unknown};
-use super::{REFUSED, object_name};
-use crate::client::Ask;
+use super::wait::Patience;
+use super::{REFUSED, object_name, output, wait};
 use crate::client::answers::{OneOrMany, Receipt};
+use crate::client::{Ask, ClientError, Daemon};
 use crate::model::ObjectName;
 
 /// Flags of `delete`.
 #[derive(Debug, Args)]
 pub(super) struct DeleteFlags {
-    /// The objects. They are deleted one after the other; the first that cannot be ends it.
+    /// The objects. They are deleted one after the other; one that cannot be deleted does not stop the others.
     #[arg(required = true, value_name = "NAME", value_parser = object_name)]
     names: Vec<ObjectName>,
     /// Wait up to this long, such as 2m, until nothing is left of them.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait: Option<Duration>,
+    /// An object that does not exist is no error.
+    #[arg(long)]
+    ignore_missing: bool,
     #[command(flatten)]
     connection: Connection,
 }
 
+/// What has become of one name.
+enum Done {
+    /// It is deleted, by this or by an earlier request.
+    Deleted(Receipt),
+    /// There is nothing to delete, and that is fine.
+    Missing,
+}
+
 pub(super) fn run(flags: &DeleteFlags) -> ExitCode {
-    flags.connection.run(REFUSED, async |daemon| {
-        let mut receipts = Vec::new();
-        for name in &flags.names {
-            let answer = daemon.ask(Ask::new(Method::DELETE, format!("/objects/{name}"))).await;
-            match answer.map_err(unknown).and_then(|answer| Ok(answer.json::<OneOrMany<Receipt>>()?)) {
-                Ok(more) => receipts.extend(Vec::from(more)),
+    flags.connection.run(REFUSED, async |daemon| flags.delete(daemon).await)
+}
+
+impl DeleteFlags {
+    async fn delete(&self, daemon: &Daemon) -> anyhow::Result<u8> {
+        let mut names: Vec<&ObjectName> = Vec::new();
+        for name in &self.names {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let (mut receipts, mut refused) = (Vec::new(), Vec::new());
+        for (i, name) in names.iter().enumerate() {
+            match self.one(daemon, name).await {
+                Ok(Done::Deleted(receipt)) => receipts.push(receipt),
+                // It is done, even if nobody reads of it.
+                Ok(Done::Missing) => drop(output::line(format_args!("{name} does not exist"))),
                 Err(error) => {
-                    conclude(daemon, &receipts, None).await?;
-                    return Err(error);
+                    if let [_] = names.as_slice() {
+                        return Err(unknown(error));
+                    }
+                    let unreachable =
+                        matches!(error, ClientError::NotSent { .. } | ClientError::Certificate { .. });
+                    if let ClientError::Broken { .. } = error {
+                        refused.push(format!("{name} (not known)"));
+                        output::note(format_args!("{name}: {:#}", unknown(error)));
+                    } else {
+                        refused.push(name.to_string());
+                        output::note(format_args!("{name} not deleted: {error}"));
+                    }
+                    if unreachable {
+                        // The others would only take their time to end in the same way.
+                        refused.extend(names.iter().skip(i + 1).map(ToString::to_string));
+                        break;
+                    }
                 }
             }
         }
-        conclude(daemon, &receipts, flags.wait).await
-    })
+        let code = match receipts.is_empty() {
+            true => 0,
+            false => conclude(daemon, &receipts, Patience::of(self.wait, false)).await?,
+        };
+        match (refused.as_slice(), code) {
+            ([], code) => Ok(code),
+            // The user has stopped it.
+            (_, code) if code >= wait::INTERRUPTED => Ok(code),
+            (refused, _) => anyhow::bail!(
+                "{} of {} objects not deleted: {}",
+                refused.len(),
+                names.len(),
+                refused.join(", ")
+            ),
+        }
+    }
+
+    async fn one(&self, daemon: &Daemon, name: &ObjectName) -> Result<Done, ClientError> {
+        let answer = daemon.ask(Ask::new(Method::DELETE, format!("/objects/{name}"))).await;
+        let missing = match answer {
+            Err(error) if error.is(StatusCode::NOT_FOUND) => error,
+            answer => {
+                let receipts = Vec::from(answer?.json::<OneOrMany<Receipt>>()?);
+                return Ok(receipts.into_iter().next().map_or(Done::Missing, Done::Deleted));
+            }
+        };
+        // What was deleted before has a status until nothing of it is left; nothing is wanted of it.
+        match wait::status(daemon, name.as_str()).await? {
+            Some(going) if going.count == 0 => {
+                Ok(Done::Deleted(Receipt::going(going.name, going.generation)))
+            }
+            _ if self.ignore_missing => Ok(Done::Missing),
+            _ => Err(missing),
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Standard output, line by line, for as long as somebody reads it.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
@@ -41,15 +42,41 @@ pub(super) fn row(cells: &[&dyn Display]) -> String {
     cells.join("\t")
 }
 
-/// Writes rows made by [`row`], in columns.
-pub(super) fn table(rows: &[String]) -> Result<(), OutputError> {
+/// Cells that are texts, for [`row`].
+pub(super) fn cells(texts: &[String]) -> Vec<&dyn Display> {
+    texts.iter().map(|text| text as &dyn Display).collect()
+}
+
+/// Puts rows made by [`row`] in columns.
+pub(super) fn columns(rows: &[String]) -> Vec<String> {
     let mut table = tabwriter::TabWriter::new(Vec::new()).padding(2);
     // Into memory: nothing can fail.
     let _ = rows.iter().try_for_each(|row| writeln!(table, "{row}"));
     let _ = table.flush();
     let columns = String::from_utf8(table.into_inner().unwrap_or_default()).unwrap_or_default();
     // A last cell that is empty leaves no blanks behind.
-    columns.lines().try_for_each(|row| line(row.trim_end()))
+    columns.lines().map(|row| row.trim_end().to_owned()).collect()
+}
+
+/// Writes rows made by [`row`], in columns. A terminal gets no more of each than fits into its width.
+pub(super) fn table(rows: &[String]) -> Result<(), OutputError> {
+    let width = width();
+    columns(rows).iter().try_for_each(|row| line(cut(row, width)))
+}
+
+/// The width of the terminal, if standard output is one.
+pub(super) fn width() -> Option<usize> {
+    let term = console::Term::stdout();
+    let (_, columns) = term.size_checked().filter(|_| term.is_term())?;
+    Some(columns.into()).filter(|columns| *columns > 0)
+}
+
+/// A line that fits into the width, if there is one.
+pub(super) fn cut(line: &str, width: Option<usize>) -> Cow<'_, str> {
+    match width {
+        Some(width) => console::truncate_str(line, width, "…"),
+        None => Cow::Borrowed(line),
+    }
 }
 
 /// Writes bytes as they are.
@@ -91,6 +118,13 @@ pub(super) async fn closed() -> OutputError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_cut_for_a_terminal_only() {
+        assert_eq!(cut("web  日本語", Some(8)), "web  日…");
+        assert_eq!(cut("web  日本語", Some(11)), "web  日本語");
+        assert_eq!(cut(&"x".repeat(500), None).len(), 500);
+    }
 
     #[test]
     fn a_cell_is_one_cell_whatever_is_in_it() {

@@ -8,6 +8,7 @@ use http::Method;
 
 use super::connection::Connection;
 use super::submit::{conclude, duration, unknown};
+use super::wait::Patience;
 use super::{REFUSED, object_name};
 use crate::client::Ask;
 use crate::client::answers::{OneOrMany, Receipt};
@@ -37,6 +38,6 @@ pub(super) fn run(flags: &RollbackFlags) -> ExitCode {
         }
         // Never sent twice: the last spec that differs is another one after it.
         let receipts = Vec::from(daemon.ask(ask).await.map_err(unknown)?.json::<OneOrMany<Receipt>>()?);
-        conclude(daemon, &receipts, flags.wait).await
+        conclude(daemon, &receipts, Patience::of(flags.wait, false)).await
     })
 }

@@ -8,9 +8,15 @@ use http::Method;
 use super::connection::Connection;
 use super::follow::follow;
 use super::{REFUSED, object_name, output};
-use crate::client::answers::{Change, Cluster, Container, Engine, Object};
+use crate::client::answers::{Change, Cluster, Object};
 use crate::client::{Answer, Ask};
 use crate::model::ObjectName;
+
+mod ages;
+mod cluster;
+mod object;
+
+use ages::Ages;
 
 /// Flags of `status`.
 #[derive(Debug, Args)]
@@ -68,7 +74,7 @@ fn change(line: &str, format: Format) -> anyhow::Result<()> {
             output::line(format_args!("{name} {phase} {ready}/{count} generation {generation}: {reason}"))?;
         }
         Ok(Change::Gone { name }) => output::line(format_args!("{name} gone"))?,
-        Ok(Change::Engine { engine }) => output::line(engine_line(&engine))?,
+        Ok(Change::Engine { engine }) => output::line(cluster::engine(&engine))?,
         // A newer daemon says more than this client knows.
         Ok(Change::Other) | Err(_) => {}
     }
@@ -76,68 +82,27 @@ fn change(line: &str, format: Format) -> anyhow::Result<()> {
 }
 
 fn cluster(answer: &Answer) -> anyhow::Result<()> {
-    let Cluster { manager, engine, objects, quarantined, unclaimed } = answer.json()?;
-    output::line(engine_line(&engine))?;
-    for rival in manager.rivals {
-        output::line(format_args!(
-            "manager {} has {} containers: {}",
-            rival.id, rival.containers, rival.reason
-        ))?;
+    let status: Cluster = answer.json()?;
+    for line in cluster::head(&status) {
+        output::line(line)?;
     }
-    let head = "NAME\tPHASE\tREADY\tIMAGE\tGENERATION\tREASON".to_owned();
-    let rows: Vec<String> = std::iter::once(head).chain(objects.iter().map(row)).collect();
-    match objects.is_empty() {
+    match status.objects.is_empty() {
         true => output::line("no objects: nothing was submitted")?,
-        false => output::table(&rows)?,
+        false => output::table(&cluster::rows(&status.objects, Ages::of(answer)))?,
     }
-    for object in quarantined {
-        output::line(format_args!("{} cannot be read: {}", object.name, object.reason))?;
-    }
-    for container in unclaimed {
-        let reason = container.reason.as_deref().unwrap_or("nobody submitted its object; it is left alone");
-        output::line(format_args!("{} is unclaimed: {reason}", container.name))?;
+    for line in cluster::foot(&status) {
+        output::line(line)?;
     }
     Ok(())
-}
-
-fn engine_line(engine: &Engine) -> String {
-    let Engine { endpoint, connected, error, version, nodes } = engine;
-    let version = version.as_deref().map(|v| format!(", version {v}")).unwrap_or_default();
-    let nodes = match nodes.len() {
-        0 => String::new(),
-        n => {
-            let states = nodes.iter().map(|node| format!("{} {}", node.name, node.status));
-            format!(", {n} nodes ({})", states.collect::<Vec<_>>().join(", "))
-        }
-    };
-    let connected = if *connected { "connected" } else { "not connected" };
-    let error = error.as_deref().map(|e| format!(": {e}")).unwrap_or_default();
-    format!("engine {endpoint} {connected}{version}{nodes}{error}")
-}
-
-fn row(object: &Object) -> String {
-    let Object { name, phase, ready, count, image, generation, reason, .. } = object;
-    output::row(&[name, phase, &format_args!("{ready}/{count}"), image, generation, reason])
 }
 
 fn object(answer: &Answer) -> anyhow::Result<()> {
-    let object: Object = answer.json()?;
-    let Object { name, phase, ready, count, image, generation, reason, next_retry, containers } = &object;
-    output::line(format_args!("{name} {phase}: {reason}"))?;
-    let retry = next_retry.as_deref().map(|at| format!(", next try at {at}")).unwrap_or_default();
-    output::line(format_args!("{ready} of {count} ready, {image}, generation {generation}{retry}"))?;
-    if !containers.is_empty() {
-        let head = "CONTAINER\tSTATE\tHEALTH\tNODE\tIMAGE\tERROR".to_owned();
-        let rows: Vec<String> = std::iter::once(head).chain(containers.iter().map(container_row)).collect();
-        output::table(&rows)?;
+    let (status, ages) = (answer.json::<Object>()?, Ages::of(answer));
+    for line in object::head(&status, ages) {
+        output::line(line)?;
+    }
+    for line in object::containers(&status.containers, ages, output::width()) {
+        output::line(line)?;
     }
     Ok(())
-}
-
-fn container_row(container: &Container) -> String {
-    let Container { name, node, state, health, image, exit_code, error, .. } = container;
-    let node = node.as_deref().unwrap_or("-");
-    let exit = exit_code.map(|code| format!(" ({code})")).unwrap_or_default();
-    let error = error.as_deref().unwrap_or_default();
-    output::row(&[name, &format_args!("{state}{exit}"), health, &node, image, &error])
 }

@@ -10,9 +10,11 @@ use tokio::time::{Instant, sleep};
 
 use super::connection::Connection;
 use super::input::Objects;
+use super::wait::Patience;
 use super::{REFUSED, output, wait};
 use crate::client::answers::{OneOrMany, Receipt};
 use crate::client::{Answer, Ask, ClientError, Daemon};
+use crate::model::submission::seconds_or_duration;
 
 /// The longest `--wait`: what the daemon allows.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
@@ -27,6 +29,9 @@ pub(super) struct SubmitFlags {
     /// Wait up to this long, such as 2m, until the objects have converged or failed.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait: Option<Duration>,
+    /// End the wait with the first object that has failed; the others are worked on further.
+    #[arg(long, requires = "wait")]
+    fail_fast: bool,
     /// Delete objects whose names begin with this and that are not among those given, in the same transaction.
     #[arg(long, value_name = "PREFIX")]
     prune: Option<String>,
@@ -45,7 +50,7 @@ pub(super) fn run(flags: &SubmitFlags) -> ExitCode {
         let objects = Objects::read(&flags.files)?;
         let answer = flags.submit(daemon, &objects).await.map_err(|error| placed(error, &objects))?;
         let receipts = Vec::from(answer.json::<OneOrMany<Receipt>>()?);
-        conclude(daemon, &receipts, flags.wait).await
+        conclude(daemon, &receipts, Patience::of(flags.wait, flags.fail_fast)).await
     })
 }
 
@@ -117,23 +122,37 @@ pub(super) fn unknown(error: ClientError) -> anyhow::Error {
 pub(super) async fn conclude(
     daemon: &Daemon,
     receipts: &[Receipt],
-    wait: Option<Duration>,
+    patience: Option<Patience>,
 ) -> anyhow::Result<u8> {
     for Receipt { name, generation, result, rolled_back_to, .. } in receipts {
         let back = rolled_back_to.map(|to| format!(", with the spec of generation {to}")).unwrap_or_default();
         // It is taken, whoever reads of it.
         let _ = output::line(format_args!("{name} {result}: generation {generation}{back}"));
     }
-    match wait {
-        Some(wait) => wait::wait(daemon, receipts, wait).await,
+    match patience {
+        Some(patience) => wait::wait(daemon, receipts, patience).await,
         None => Ok(0),
     }
 }
 
-/// A `--wait`.
+/// A `--wait`; a plain number is one of seconds, as everywhere else.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .ok()
+    seconds_or_duration(text)
         .filter(|d| !d.is_zero() && *d <= WAIT_MAX)
-        .ok_or_else(|| "expected a duration such as 60s or 2m, up to 1h".to_owned())
+        .ok_or_else(|| "expected a duration such as 60s or 2m, or a number of seconds, up to 1h".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_a_duration_or_a_number_of_seconds_up_to_an_hour() {
+        for (text, seconds) in [("90", 90), ("90s", 90), ("1m30s", 90), ("3600", 3600), ("1h", 3600)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["", "0", "0s", "-1", "1.5", "3601", "2h", "soon"] {
+            assert!(duration(bad).unwrap_err().contains("or a number of seconds"), "{bad}");
+        }
+    }
 }

@@ -1,38 +1,57 @@
 //! Waiting until what was submitted has come about.
 //!
 //! This begins when the daemon has acknowledged a change, with its generation. So a connection that breaks, or a daemon
-//! that is restarted, only means to ask again. Asking is harmless: to wait for a generation its spec is submitted
-//! once more, on the condition that it still is the object's generation (`If-Match`). That changes nothing,
-//! overwrites nobody's newer submit, and does not undo a rollback; and what has become of it, the daemon judges.
-//! Objects are waited for one after the other, as the slowest of them decides anyhow.
-//!
-//! Beside it a watch shows what happens meanwhile; nothing depends on that.
+//! that is restarted, only means to ask again; [`question`] says why that is harmless. All objects are waited for at
+//! once: [`queue`] decides which one is asked about next, with a bound on the questions under way. A watch of the status
+//! shows what happens meanwhile, and tells where a question is worth it; without it, everything only takes longer.
 
-use std::cell::RefCell;
-use std::convert::Infallible;
-use std::future::pending;
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Context;
-use http::{Method, StatusCode, header};
-use serde_json::{Map, Value};
-use tokio::time::{Instant, sleep};
+use futures_util::StreamExt;
+use futures_util::future::Either;
+use futures_util::stream::FuturesUnordered;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::output;
 use super::progress::Progress;
 use super::{FAILED, TIMED_OUT};
-use crate::client::answers::{Change, History, Object, OneOrMany, Receipt, Revision};
-use crate::client::{Ask, ClientError, Daemon};
+use crate::client::answers::{Change, Receipt};
+use crate::client::{ClientError, Daemon};
 
-/// The longest that one question waits: less than the minute after which proxies call a connection idle, and a
-/// daemon that is gone without a word is noticed soon after.
-const SLICE: Duration = Duration::from_secs(30);
-/// The shortest, which asks how things are now.
-const GLANCE: Duration = Duration::from_millis(1);
-/// How often it is looked whether something is gone.
-const POLL: Duration = Duration::from_millis(500);
-/// Before a watch that ended is begun anew.
-const WATCH_AGAIN: Duration = Duration::from_secs(1);
+mod question;
+mod queue;
+mod watch;
+
+pub(super) use question::status;
+use question::{Answered, Found};
+use queue::Queue;
+
+/// How often the display is drawn at the most.
+const PAINT: Duration = Duration::from_millis(100);
+/// After the wait, answers of questions that were asked before its end are still taken for so long.
+const GRACE: Duration = Duration::from_secs(5);
+/// Exit codes of a program that was ended by SIGINT and SIGTERM, as shells have them.
+pub(super) const INTERRUPTED: u8 = 130;
+const TERMINATED: u8 = 143;
+
+/// How to wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// For so long at the most.
+    pub(super) wait: Duration,
+    /// Only until the first object has failed.
+    pub(super) fail_fast: bool,
+}
+
+impl Patience {
+    /// As the flags say, if there is anything to wait for.
+    pub(super) fn of(wait: Option<Duration>, fail_fast: bool) -> Option<Patience> {
+        wait.map(|wait| Patience { wait, fail_fast })
+    }
+}
 
 /// What has become of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +74,11 @@ impl Outcome {
         }
     }
 
+    /// It will not come about.
+    pub(super) fn failed(self) -> bool {
+        matches!(self, Outcome::RolledBack | Outcome::Failed)
+    }
+
     fn code(self) -> u8 {
         match self {
             Outcome::Converged => 0,
@@ -65,204 +89,242 @@ impl Outcome {
 }
 
 /// What has become of one object, and why.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Settled {
     pub(super) name: String,
     pub(super) outcome: Outcome,
     pub(super) reason: String,
 }
 
-/// Waits until all of `receipts` are settled or `wait` is over, and says which: the exit code.
-pub(super) async fn wait(daemon: &Daemon, receipts: &[Receipt], wait: Duration) -> anyhow::Result<u8> {
+/// Waits until all of `receipts` are settled or the patience ends, and says which: the exit code.
+pub(super) async fn wait(daemon: &Daemon, receipts: &[Receipt], patience: Patience) -> anyhow::Result<u8> {
     let began = Instant::now();
-    let progress = RefCell::new(Progress::new(receipts.iter().map(|r| r.name.as_str())));
-    let waiter = Waiter { daemon, until: began + wait, progress: &progress };
-    let all = tokio::select! {
-        all = waiter.all(receipts) => all?,
-        never = waiter.watch(receipts) => match never {},
+    let mut waiting = Waiting {
+        daemon,
+        receipts,
+        patience,
+        until: began + patience.wait,
+        progress: Progress::new(receipts, patience.wait),
+        queue: Queue::new(receipts, began),
+        settled: Vec::new(),
     };
-    drop(progress);
-    Ok(conclude(&all, began.elapsed()))
+    let ended = waiting.run().await;
+    waiting.progress.end();
+    let after = began.elapsed();
+    Ok(match ended? {
+        End::Settled => conclude(&waiting.settled, receipts.len(), after),
+        End::Interrupted(code) => {
+            farewell(receipts, &waiting.settled, after);
+            code
+        }
+    })
+}
+
+/// Why the waiting has ended.
+enum End {
+    /// Everything is settled, or enough of it.
+    Settled,
+    /// The user has stopped it: the exit code.
+    Interrupted(u8),
+}
+
+struct Waiting<'a> {
+    daemon: &'a Daemon,
+    receipts: &'a [Receipt],
+    patience: Patience,
+    until: Instant,
+    progress: Progress,
+    queue: Queue,
+    settled: Vec<Settled>,
+}
+
+impl Waiting<'_> {
+    async fn run(&mut self) -> anyhow::Result<End> {
+        let daemon = self.daemon;
+        let mut interrupted = pin!(interrupted());
+        let mut changes = pin!(watch::changes(daemon, self.receipts));
+        let mut questions = FuturesUnordered::new();
+        if self.queue.many() {
+            // One question for all of them.
+            questions.push(Either::Left(question::specs(daemon)));
+        }
+        let mut paint = interval(PAINT);
+        paint.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let now = Instant::now();
+            while let Some(asked) = self.queue.next(now, self.until) {
+                questions.push(Either::Right(question::ask(daemon, asked)));
+            }
+            if self.done() {
+                return Ok(End::Settled);
+            }
+            let over = self.until + GRACE;
+            if now >= over || now >= self.until && self.queue.drained(self.until) {
+                self.give_up();
+                return Ok(End::Settled);
+            }
+            let end = if now < self.until { self.until } else { over };
+            // One that may be asked now, and was not, waits for something else.
+            let wake =
+                self.queue.wake(self.until).filter(|wake| *wake > now).map_or(end, |wake| wake.min(end));
+            tokio::select! {
+                Some(answered) = questions.next() => self.take(answered)?,
+                Some(change) = changes.next() => self.show(&change),
+                _ = paint.tick() => self.progress.paint(),
+                () = sleep_until(wake) => {}
+                code = &mut interrupted => return Ok(End::Interrupted(code)),
+            }
+        }
+    }
+
+    fn done(&self) -> bool {
+        self.settled.len() == self.receipts.len()
+            || self.patience.fail_fast && self.settled.iter().any(|one| one.outcome.failed())
+    }
+
+    /// Takes note of an answer.
+    fn take(&mut self, answered: Answered) -> anyhow::Result<()> {
+        let now = Instant::now();
+        let (place, spec, found) = match answered {
+            Answered::Specs(specs) => {
+                for (name, spec) in specs {
+                    self.progress.monitor(&name, spec.monitor);
+                    self.queue.know(&name, spec);
+                }
+                self.queue.begin();
+                return Ok(());
+            }
+            Answered::One { place, spec, found } => (place, spec, found),
+        };
+        let Some(receipt) = self.receipts.get(place) else { return Ok(()) };
+        let Receipt { name, generation, .. } = receipt;
+        if let Some(spec) = spec {
+            self.progress.monitor(name, spec.monitor);
+            self.queue.know(name, spec);
+        }
+        match found {
+            Ok(Found::Settled(outcome, reason)) => {
+                self.queue.settle(place);
+                self.settle(Settled { name: name.clone(), outcome, reason });
+            }
+            Ok(Found::Spec) => self.queue.go_on(place, now),
+            Ok(Found::NotYet(reason)) => self.queue.not_yet(place, reason, now),
+            Err(error) => {
+                let Some(pause) = error.passes_after() else {
+                    return Err(error).with_context(|| {
+                        format!(
+                            "generation {generation} of {name} was taken; what has become of it is not known"
+                        )
+                    });
+                };
+                self.trouble(&error, receipt);
+                let reason = format!("{error}; generation {generation} of {name} was taken before that");
+                self.queue.failed(place, reason, now + pause);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports a question that was not answered: once, however many they are.
+    fn trouble(&mut self, error: &ClientError, receipt: &Receipt) {
+        let Receipt { name, generation, .. } = receipt;
+        let taken = match self.receipts {
+            [_] => format!("generation {generation} of {name} was"),
+            all => format!("all {} objects were", all.len()),
+        };
+        self.progress
+            .trouble(format!("{error}; {taken} taken before that; asking again until the wait is over"));
+    }
+
+    fn settle(&mut self, settled: Settled) {
+        self.progress.settled(&settled);
+        self.settled.push(settled);
+    }
+
+    /// Shows what a watch tells.
+    fn show(&mut self, change: &Change) {
+        let now = Instant::now();
+        match change {
+            Change::Object { object } => {
+                self.progress.show(object);
+                self.queue.hint(object, now);
+            }
+            Change::Gone { name } => self.queue.gone(name, now),
+            Change::Engine { .. } | Change::Other => {}
+        }
+    }
+
+    /// The wait is over for all that is not settled.
+    fn give_up(&mut self) {
+        for (place, reason) in self.queue.unsettled() {
+            let Some(Receipt { name, .. }) = self.receipts.get(place) else { continue };
+            self.settle(Settled { name: name.clone(), outcome: Outcome::TimedOut, reason });
+        }
+    }
+}
+
+/// Ends when the user stops the program: the exit code.
+async fn interrupted() -> u8 {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        // The signals end the program by themselves.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => INTERRUPTED,
+        _ = terminate.recv() => TERMINATED,
+    }
 }
 
 /// The last line: the outcome, and the reason.
-fn conclude(all: &[Settled], after: Duration) -> u8 {
+fn conclude(settled: &[Settled], total: usize, after: Duration) -> u8 {
     let after = after.as_secs_f64();
-    let Some(worst) = all.iter().max_by_key(|one| one.outcome) else { return 0 };
-    let converged = all.iter().filter(|one| one.outcome == Outcome::Converged).count();
+    // The first of the worst.
+    let Some(worst) = settled.iter().rev().max_by_key(|one| one.outcome) else { return 0 };
+    let converged = settled.iter().filter(|one| one.outcome == Outcome::Converged).count();
     let Settled { name, outcome, reason } = worst;
     let word = outcome.word();
-    match (converged, all.len()) {
-        // Whoever reads no more still gets the exit code.
+    match (converged, total) {
+        // A reader that has left still gets the exit code.
         (1, 1) => drop(output::line(format_args!("{word} after {after:.1} s: {name}: {reason}"))),
         (n, total) if n == total => {
             drop(output::line(format_args!("{word} after {after:.1} s: all {n} objects")))
         }
         (_, 1) => output::note(format_args!("error: {word} after {after:.1} s: {name}: {reason}")),
-        (n, total) => output::note(format_args!(
-            "error: {word} after {after:.1} s: {name}: {reason} ({n} of {total} objects converged)"
-        )),
+        (n, total) => {
+            let open = match total - settled.len() {
+                0 => String::new(),
+                open => format!("; {open} not settled yet, which are worked on further"),
+            };
+            output::note(format_args!(
+                "error: {word} after {after:.1} s: {name}: {reason} ({n} of {total} objects converged{open})"
+            ));
+        }
     }
     outcome.code()
 }
 
-struct Waiter<'a> {
-    daemon: &'a Daemon,
-    until: Instant,
-    progress: &'a RefCell<Progress>,
-}
-
-/// What one question has found.
-enum Found {
-    Settled(Outcome, String),
-    /// Why not.
-    NotYet(String),
-}
-
-impl Waiter<'_> {
-    async fn all(&self, receipts: &[Receipt]) -> anyhow::Result<Vec<Settled>> {
-        let mut all = Vec::new();
-        for receipt in receipts {
-            let Receipt { name, generation, .. } = receipt;
-            let (outcome, reason) = self.settled(receipt).await.with_context(|| {
-                format!("generation {generation} of {name} was taken; what has become of it is not known")
-            })?;
-            let settled = Settled { name: name.clone(), outcome, reason };
-            self.progress.borrow_mut().settled(&settled);
-            all.push(settled);
+/// What becomes of what was taken when the user waits no longer.
+fn farewell(receipts: &[Receipt], settled: &[Settled], after: Duration) {
+    let after = after.as_secs_f64();
+    let converged = settled.iter().filter(|one| one.outcome == Outcome::Converged).count();
+    let (what, name) = match receipts {
+        [one] => {
+            let what = if one.deleted() { "The deletion" } else { "The change" };
+            (format!("{what} of {} was taken and is", one.name), one.name.as_str())
         }
-        Ok(all)
-    }
-
-    async fn settled(&self, receipt: &Receipt) -> Result<(Outcome, String), ClientError> {
-        loop {
-            let found = match receipt.deleted() {
-                true => self.gone(receipt).await,
-                false => self.reached(receipt).await,
-            };
-            let (why, pause) = match found {
-                Ok(Found::Settled(outcome, reason)) => return Ok((outcome, reason)),
-                Ok(Found::NotYet(reason)) => (reason, Duration::ZERO),
-                Err(error) => {
-                    let Some(pause) = error.passes_after() else { return Err(error) };
-                    let Receipt { name, generation, .. } = receipt;
-                    let taken = format!("{error}; generation {generation} of {name} was taken before that");
-                    self.progress
-                        .borrow_mut()
-                        .trouble(format!("{taken}; asking again until the wait is over"));
-                    (taken, pause)
-                }
-            };
-            let rest = self.rest();
-            if rest.is_zero() {
-                return Ok((Outcome::TimedOut, why));
-            }
-            sleep(pause.min(rest)).await;
+        all => {
+            (format!("All {} changes were taken ({converged} converged so far) and are", all.len()), "NAME")
         }
-    }
-
-    fn rest(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
-    }
-
-    /// Has the daemon wait for a generation.
-    async fn reached(&self, receipt: &Receipt) -> Result<Found, ClientError> {
-        let Receipt { name, generation, .. } = receipt;
-        let answer = match self.daemon.ask(Ask::new(Method::GET, format!("/objects/{name}"))).await {
-            Err(error) if error.is(StatusCode::NOT_FOUND) => return self.superseded(receipt).await,
-            answer => answer?,
-        };
-        let mut spec: Map<String, Value> = answer.json()?;
-        if spec.remove("Generation").and_then(|g| g.as_u64()) != Some(*generation) {
-            return self.superseded(receipt).await;
-        }
-        let again = Ask::new(Method::POST, "/submit")
-            .wait(self.rest().clamp(GLANCE, SLICE))
-            .header(header::IF_MATCH, format!("\"{generation}\""))
-            .body(Value::Object(spec).to_string());
-        match self.daemon.ask(again).await {
-            Ok(answer) => {
-                let receipts = Vec::from(answer.json::<OneOrMany<Receipt>>()?);
-                let reason = receipts.into_iter().find_map(|r| r.reason).unwrap_or_default();
-                Ok(Found::Settled(Outcome::Converged, reason))
-            }
-            Err(error) if error.is(StatusCode::PRECONDITION_FAILED) => self.superseded(receipt).await,
-            Err(ClientError::Refused(problem)) => match (problem.outcome.as_deref(), &problem.reason) {
-                (Some("timed_out"), Some(reason)) => Ok(Found::NotYet(reason.clone())),
-                (Some("rolled_back"), Some(reason)) => {
-                    Ok(Found::Settled(Outcome::RolledBack, reason.clone()))
-                }
-                (Some("failed"), Some(reason)) => Ok(Found::Settled(Outcome::Failed, reason.clone())),
-                // Such as `stopping`.
-                _ => Err(ClientError::Refused(problem)),
-            },
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Finds what has taken the place of a generation while nobody was looking.
-    async fn superseded(&self, receipt: &Receipt) -> Result<Found, ClientError> {
-        let history = Ask::new(Method::GET, format!("/objects/{}/history", receipt.name));
-        let History { revisions, .. } = match self.daemon.ask(history).await {
-            // Deleted so long ago that its tombstone is gone.
-            Err(error) if error.is(StatusCode::NOT_FOUND) => History::default(),
-            answer => answer?.json()?,
-        };
-        let next = revisions.iter().rfind(|revision| revision.generation > receipt.generation);
-        Ok(match next {
-            None => Found::Settled(Outcome::Failed, "it was deleted before it had converged".to_owned()),
-            Some(Revision { generation, rolled_back_to: Some(to), .. }) => Found::Settled(
-                Outcome::RolledBack,
-                format!(
-                    "generation {generation} has taken its place, with the spec of generation {to} again"
-                ),
-            ),
-            Some(Revision { generation, .. }) => Found::Settled(
-                Outcome::Failed,
-                format!("generation {generation} has taken its place before it had converged"),
-            ),
-        })
-    }
-
-    /// Looks whether anything is left of what was deleted.
-    async fn gone(&self, receipt: &Receipt) -> Result<Found, ClientError> {
-        match self.status(&receipt.name).await? {
-            None => Ok(Found::Settled(Outcome::Converged, "nothing is left of it".to_owned())),
-            Some(now) if now.generation > receipt.generation => self.superseded(receipt).await,
-            Some(now) => {
-                sleep(POLL.min(self.rest())).await;
-                Ok(Found::NotYet(now.reason))
-            }
-        }
-    }
-
-    async fn status(&self, name: &str) -> Result<Option<Object>, ClientError> {
-        match self.daemon.ask(Ask::new(Method::GET, format!("/status/{name}"))).await {
-            Ok(answer) => answer.json().map(Some),
-            Err(error) if error.is(StatusCode::NOT_FOUND) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Shows what happens, for ever. Trouble is left to the waiting beside it.
-    async fn watch(&self, receipts: &[Receipt]) -> Infallible {
-        let path = match receipts {
-            [one] => format!("/status/{}", one.name),
-            _ => "/status".to_owned(),
-        };
-        loop {
-            match self.daemon.stream(Ask::new(Method::GET, path.as_str()).with("watch", "true")).await {
-                Ok(mut lines) => {
-                    while let Ok(Some(line)) = lines.next().await {
-                        if let Ok(Change::Object { object }) = serde_json::from_str(&line) {
-                            self.progress.borrow_mut().show(&object);
-                        }
-                    }
-                }
-                Err(error) if error.passes_after().is_none() => pending().await,
-                Err(_) => {}
-            }
-            sleep(WATCH_AGAIN).await;
-        }
-    }
+    };
+    // There is no earlier spec to roll back to.
+    let new = |one: &Receipt| one.result == "created";
+    let undo = match receipts {
+        all if all.iter().all(new) => format!("`delete {name}`"),
+        all if all.iter().any(new) => format!("`rollback {name}`, or `delete {name}` where it is new"),
+        _ => format!("`rollback {name}`"),
+    };
+    output::note(format_args!("stopped waiting after {after:.1} s"));
+    output::note(format_args!("{what} worked on further: look with `status {name}`, undo it with {undo}"));
 }

@@ -41,9 +41,17 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// Of an object that was deleted by an earlier request, and of which something is left.
+    pub fn going(name: String, generation: u64) -> Receipt {
+        let result = Receipt::GOING.to_owned();
+        Receipt { name, generation, result, rolled_back_to: None, reason: None }
+    }
+
+    const GOING: &'static str = "is being deleted already";
+
     /// The object is gone, or is going.
     pub fn deleted(&self) -> bool {
-        self.result == "deleted"
+        matches!(self.result.as_str(), "deleted" | Receipt::GOING)
     }
 }
 
@@ -101,6 +109,18 @@ pub struct Cluster {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Manager {
+    /// Its id.
+    #[serde(default)]
+    pub id: String,
+    /// The cluster that it keeps.
+    #[serde(default)]
+    pub cluster: String,
+    /// Its version.
+    #[serde(default)]
+    pub version: String,
+    /// How durable what was submitted is; whether it can be written.
+    #[serde(default)]
+    pub state: String,
     /// Other managers of the same cluster.
     #[serde(default)]
     pub rivals: Vec<Rival>,
@@ -169,8 +189,14 @@ pub struct Object {
     pub count: u64,
     /// The generation that was submitted last.
     pub generation: u64,
-    /// Containers that run and are not known to be unwell.
+    /// Containers whose process runs.
+    #[serde(default)]
+    pub running: u64,
+    /// Containers that run and are not known to be unhealthy.
     pub ready: u64,
+    /// Live containers of the present spec, ready or not.
+    #[serde(default)]
+    pub updated: u64,
     /// How it is doing, in a word.
     pub phase: String,
     /// Why, in a sentence.
@@ -178,9 +204,30 @@ pub struct Object {
     /// When the next try is made, where something failed.
     #[serde(default)]
     pub next_retry: Option<String>,
+    /// How often its containers ended or became unhealthy without being asked to; older daemons do not say.
+    #[serde(default)]
+    pub restarts: Option<u64>,
+    /// The last time that happened.
+    #[serde(default)]
+    pub last_exit: Option<LastExit>,
+    /// Steps under way and about to begin.
+    #[serde(default)]
+    pub plan: Vec<String>,
     /// Its containers.
     #[serde(default)]
     pub containers: Vec<Container>,
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct LastExit {
+    /// Its name.
+    pub container: String,
+    /// When.
+    pub at: String,
+    /// Why, in a sentence.
+    pub reason: String,
 }
 
 /// A container of an object.
@@ -198,6 +245,24 @@ pub struct Container {
     pub health: String,
     /// Its image.
     pub image: String,
+    /// Its ports, as `docker ps` shows them.
+    #[serde(default)]
+    pub ports: Vec<String>,
+    /// How often the engine has restarted it.
+    #[serde(default)]
+    pub restarts: u64,
+    /// When its process started.
+    #[serde(default)]
+    pub started_at: Option<String>,
+    /// When its process ended.
+    #[serde(default)]
+    pub finished_at: Option<String>,
+    /// The kernel ended it for lack of memory.
+    #[serde(default)]
+    pub oom_killed: bool,
+    /// What its health check has said last, where that fails.
+    #[serde(default)]
+    pub health_output: Option<String>,
     /// The exit code of an ended process.
     #[serde(default)]
     pub exit_code: Option<i64>,
@@ -207,6 +272,13 @@ pub struct Container {
     /// Why it is left alone, where it is.
     #[serde(default)]
     pub reason: Option<String>,
+}
+
+impl Container {
+    /// Its process exists, or is about to.
+    pub fn live(&self) -> bool {
+        matches!(self.state.as_str(), "created" | "running" | "paused" | "restarting")
+    }
 }
 
 /// A line of `/status?watch`.

@@ -26,7 +26,7 @@ static GRAMMAR: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// Says what is wrong with a reference, and the way out; nothing where it is well formed.
-pub(super) fn problem(text: &str) -> Option<String> {
+pub(crate) fn problem(text: &str) -> Option<String> {
     // As `docker run` takes it: the id of an image.
     if is_hex(text.strip_prefix("sha256:").unwrap_or(text), 64) {
         return None;

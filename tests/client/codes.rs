@@ -140,8 +140,11 @@ fn status_history_rollback_and_delete_end_with_0_or_1() {
         let file = user.file(&format!("{i}.yaml"), &object("web", &format!("nginx:{i}"), count));
         user.runs(&["submit", WAIT, &file]).ends_with(0);
     }
-    user.runs(&["status"]).ends_with(0).says("web").says("2/2").says("engine simulated://3 connected");
-    user.runs(&["status", "web"]).ends_with(0).says("web converged: 2 of 2 run").says("web.1.");
+    let ran =
+        user.runs(&["status"]).ends_with(0).says("web").says("2/2").says("engine simulated://3 connected");
+    ran.says(", cluster default, version ").says("state durable, in ").says("RESTARTS");
+    let ran = user.runs(&["status", "web"]).ends_with(0).says("web converged: 2 of 2 run").says("web.1.");
+    ran.says("2 of 2 ready; image nginx:1, generation 2, restarts 0").says("NODE");
     user.runs(&["status", "wbe"]).ends_with(1).complains("did you mean 'web'?");
     user.runs(&["status", "--output=xml"]).ends_with(1);
     user.runs(&["status", "two words"]).ends_with(1);

@@ -1,4 +1,4 @@
-//! What is written, and where: lines for pipelines, bars on a terminal, silence for whoever has left.
+//! What is written, and where: lines for pipelines, a display on a terminal, silence for whoever has left.
 
 use std::process::Command;
 
@@ -10,14 +10,15 @@ use crate::support::process::{run, text};
 use crate::{Ran, User, object};
 
 #[test]
-fn a_pipeline_gets_a_line_a_change_and_a_terminal_bars() {
+fn a_pipeline_gets_one_line_per_change_and_a_terminal_a_display() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
-    let web = user.file("web.yaml", &object("web", "nginx", 12));
+    let web = user.file("web.yaml", &object("web", "nginx", 12).replace("100ms", "1s"));
     let ran = user.runs(&["submit", "--wait=50s", &web]).ends_with(0);
     let lines: Vec<&str> = ran.out.lines().collect();
     assert_eq!(lines[0], "web created: generation 1");
     assert!(lines.iter().any(|line| line.starts_with("web progressing: ")), "{ran:?}");
+    assert_eq!(lines[lines.len() - 3], "web converged, watching 1s more: 12 of 12 run, as wanted", "{ran:?}");
     assert_eq!(lines[lines.len() - 2], "web converged: 12 of 12 run, as wanted", "{ran:?}");
     assert!(lines.windows(2).all(|pair| pair[0] != pair[1]), "no line twice: {ran:?}");
     assert!(!ran.out.contains('\u{1b}') && ran.err.is_empty(), "no sign that is only for terminals: {ran:?}");
@@ -25,8 +26,33 @@ fn a_pipeline_gets_a_line_a_change_and_a_terminal_bars() {
     let api = user.file("api.yaml", &object("api", "api:1", 12));
     let mut terminal = user.shell(&format!("script -qec \"$SCSM submit --wait=50s {api}\" /dev/null"));
     let ran = Ran::of(run(terminal.env("TERM", "xterm"))).ends_with(0);
-    assert!(ran.out.contains("api [") && ran.out.contains("12/12") && ran.out.contains('\u{1b}'), "{ran:?}");
+    assert!(ran.out.contains(" of 50s\u{1b}[K"), "the time, and when the wait ends: {ran:?}");
+    assert!(ran.out.contains("api [============] 12/12 ready  converged\u{1b}[K"), "{ran:?}");
     assert!(ran.last().contains("converged after ") && ran.last().contains("api: 12 of 12 run"), "{ran:?}");
+}
+
+#[test]
+fn a_terminal_shows_no_more_objects_than_it_has_rows_for_and_no_line_is_too_wide() {
+    let daemon = Daemon::simulated();
+    let user = User::of(&daemon);
+    let name = |i: usize| format!("{}-{i}", "web".repeat(9));
+    let all: Vec<String> = (0..30).map(|i| object(&name(i), "nginx", 1)).collect();
+    let many = user.file("many.yaml", &all.join("---\n"));
+    let script = format!("stty rows 10 cols 70; $SCSM submit --wait=50s {many}");
+    let ran = Ran::of(run(user.shell("script -qec \"$DISPLAYED\" /dev/null").env("DISPLAYED", script)))
+        .ends_with(0);
+    // What follows the lines that say what was taken.
+    let (_, drawn) = ran.out.split_once(&format!("{} created: generation 1\r\n", name(29))).unwrap();
+    assert!(drawn.contains("\r\u{1b}[Jconverged after "), "the last line has a row of its own: {ran:?}");
+    let frames: Vec<&str> = drawn.split("\u{1b}[J").filter(|frame| frame.contains("\u{1b}[K")).collect();
+    for frame in &frames {
+        let lines: Vec<&str> = frame.lines().map(|line| line.trim_end_matches("\u{1b}[K")).collect();
+        assert_eq!(lines.len(), 8, "a head, six objects, and how many more there are: {frame:?}");
+        let width = |line: &str| line.trim_start_matches("\r\u{1b}[8A").chars().count();
+        assert!(lines.iter().all(|line| width(line) < 70), "{frame:?}");
+        assert!(lines[7].starts_with("and 24 more: "), "{frame:?}");
+    }
+    assert!(frames.last().unwrap().contains("and 24 more: 24 converged"), "{ran:?}");
 }
 
 #[test]

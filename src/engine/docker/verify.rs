@@ -229,8 +229,14 @@ fn mounts(wanted: &Value, found: &Value) -> Result<(), Difference> {
         return Err(differs("HostConfig.Mounts", at(there, &["Mounts"]), at(config, &["Mounts"])));
     }
     for (i, (asked, made)) in asked.iter().zip(&made).enumerate() {
-        let paths: [&[&str]; 5] =
-            [&["Type"], &["Source"], &["Target"], &["ReadOnly"], &["VolumeOptions", "Subpath"]];
+        let paths: [&[&str]; 6] = [
+            &["Type"],
+            &["Source"],
+            &["Target"],
+            &["ReadOnly"],
+            &["VolumeOptions", "Subpath"],
+            &["ImageOptions", "Subpath"],
+        ];
         for path in paths {
             let (asked, made) = (at(asked, path), at(made, path));
             let nothing = |value: &Value| is_empty(value) || value == &Value::Bool(false) || value == "";
@@ -248,8 +254,12 @@ fn mounts(wanted: &Value, found: &Value) -> Result<(), Difference> {
             named.insert(clean(target), (name, read_only));
         }
     }
+    let mut images: BTreeSet<String> = BTreeSet::new();
     for mount in &asked {
         let name = text(at(mount, &["Source"]));
+        if text(at(mount, &["Type"])) == "image" {
+            images.insert(clean(text(at(mount, &["Target"]))));
+        }
         if text(at(mount, &["Type"])) == "volume" && !name.is_empty() {
             let read_only = at(mount, &["ReadOnly"]).as_bool().unwrap_or_default();
             named.insert(clean(text(at(mount, &["Target"]))), (name, read_only));
@@ -266,6 +276,8 @@ fn mounts(wanted: &Value, found: &Value) -> Result<(), Difference> {
         };
         let as_asked = match (kind, named.remove(&target)) {
             ("tmpfs", None) => true,
+            // Which image, the spec that was compared above says.
+            ("image", None) => images.remove(&target),
             ("volume", None) => is_anonymous(name),
             ("volume", Some((wanted, read_only))) => {
                 let writable = at(mount, &["RW"]).as_bool().unwrap_or(true);

@@ -42,10 +42,11 @@ fn an_end_is_told_once_and_is_why_the_next_container_is_made() {
     let pull = Action::Pull { image: "img".to_owned(), pull: crate::model::Pull::Missing };
     history.ended(&pull, Report::Image(crate::engine::Outcome::Done(())), at(6));
     let steps = look(&object("t1", "t1"), &[ended], &history, at(6)).steps;
-    assert_eq!(
-        steps.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["create web.1.2 image=img cause=\"web.1.1 ended with exit code 3 after 5s\""]
-    );
+    let create = ["create web.1.2 image=img cause=\"web.1.1 ended with exit code 3 after 5s\""];
+    assert_eq!(steps.iter().map(ToString::to_string).collect::<Vec<_>>(), create);
+    // Also where an older dead one of the slot is removed before it.
+    history.begun(&Action::Remove { id: "id-web.1.1".into(), name: "web.1.1".to_owned(), force: false });
+    assert!(history.ends().last_of(1).is_some());
 }
 
 #[test]

@@ -1,0 +1,189 @@
+//! How one object is doing, with its containers.
+
+use super::Ages;
+use crate::cli::output;
+use crate::client::answers::{Container, LastExit, Object};
+
+/// The lines before the containers.
+pub(super) fn head(object: &Object, ages: Ages) -> Vec<String> {
+    let Object { name, phase, reason, image, generation, restarts, .. } = object;
+    let restarts = restarts.map(|n| format!(", restarts {n}")).unwrap_or_default();
+    let retry = object.next_retry.as_deref().and_then(|at| ages.until(at));
+    let retry = retry.map(|left| format!(", next try in {left}")).unwrap_or_default();
+    let mut lines = vec![
+        format!("{name} {phase}: {reason}"),
+        format!("{}; image {image}, generation {generation}{restarts}{retry}", amounts(object)),
+    ];
+    if let Some(LastExit { container, at, reason }) = &object.last_exit {
+        let ago = ages.since(at).map(|age| format!(", {age} ago")).unwrap_or_default();
+        lines.push(format!("last exit: {container}{ago}: {reason}"));
+    }
+    lines
+}
+
+/// "3 of 3 ready, 1 of the new spec, 1 extra during the update"
+fn amounts(object: &Object) -> String {
+    let Object { count, ready, updated, containers, .. } = object;
+    let live = containers.iter().filter(|container| container.live()).count();
+    let live = u64::try_from(live).unwrap_or(u64::MAX);
+    let mut text = format!("{ready} of {count} ready");
+    let updating = *count > 0 && live > *updated;
+    if updating {
+        text += &format!(", {updated} of the new spec");
+    }
+    match live.saturating_sub(*count) {
+        0 => {}
+        extra if updating => text += &format!(", {extra} extra during the update"),
+        extra => text += &format!(", {extra} to be removed"),
+    }
+    text
+}
+
+/// The table of the containers, no line of it wider than a terminal. What a failing health check says has a line of
+/// its own.
+pub(super) fn containers(containers: &[Container], ages: Ages, width: Option<usize>) -> Vec<String> {
+    if containers.is_empty() {
+        return Vec::new();
+    }
+    let any = |test: fn(&Container) -> bool| containers.iter().any(test);
+    let (nodes, ports) = (any(|one| one.node.is_some()), any(|one| !one.ports.is_empty()));
+    let (exits, errors) = (any(|one| one.finished_at.is_some()), any(|one| one.error.is_some()));
+    let mut head = vec!["CONTAINER", "STATE", "HEALTH", "AGE", "RESTARTS"];
+    head.extend(ports.then_some("PORTS"));
+    head.extend(nodes.then_some("NODE"));
+    head.push("IMAGE");
+    head.extend(exits.then_some("LAST EXIT"));
+    head.extend(errors.then_some("ERROR"));
+    let row = |one: &Container| {
+        let mut cells = vec![one.name.clone(), state(one), one.health.clone(), age(one, ages)];
+        cells.push(one.restarts.to_string());
+        cells.extend(ports.then(|| one.ports.join(", ")));
+        cells.extend(nodes.then(|| one.node.clone().unwrap_or_else(|| "-".to_owned())));
+        cells.push(one.image.clone());
+        cells.extend(exits.then(|| last_exit(one, ages)));
+        cells.extend(errors.then(|| one.error.clone().unwrap_or_default()));
+        output::row(&output::cells(&cells))
+    };
+    let rows: Vec<String> = std::iter::once(head.join("\t")).chain(containers.iter().map(row)).collect();
+    let rows = output::columns(&rows);
+    let mut lines = Vec::new();
+    for (i, row) in rows.iter().enumerate() {
+        lines.push(output::cut(row, width).into_owned());
+        // The first row is the head.
+        let container = i.checked_sub(1).and_then(|i| containers.get(i));
+        if let Some(said) = container.and_then(|one| one.health_output.as_deref()) {
+            lines.push(format!("    health check: {}", said.trim()));
+        }
+    }
+    lines
+}
+
+fn state(container: &Container) -> String {
+    match container.exit_code.filter(|_| !container.live()) {
+        Some(code) => format!("{} ({code})", container.state),
+        None => container.state.clone(),
+    }
+}
+
+/// How long it runs.
+fn age(container: &Container, ages: Ages) -> String {
+    let started = container.started_at.as_deref().filter(|_| container.live());
+    started.and_then(|at| ages.since(at)).unwrap_or_else(|| "-".to_owned())
+}
+
+fn last_exit(container: &Container, ages: Ages) -> String {
+    let Some(age) = container.finished_at.as_deref().and_then(|at| ages.since(at)) else {
+        return "-".to_owned();
+    };
+    let memory = if container.oom_killed { ", out of memory" } else { "" };
+    format!("{age} ago{memory}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn at_noon() -> Ages {
+        Ages::at("2026-11-24T12:00:00Z")
+    }
+
+    fn container(name: &str, changes: Value) -> Value {
+        let mut container = json!({"Name": name, "State": "running", "Health": "none", "Image": "nginx:2",
+                                   "StartedAt": "2026-11-24T11:57:00Z"});
+        container.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        container
+    }
+
+    fn object(containers: &[Value], changes: Value) -> Object {
+        let mut status = json!({
+            "Name": "web", "Image": "nginx:2", "Count": 3, "Generation": 2, "Running": 4, "Ready": 3, "Updated": 1,
+            "Phase": "progressing", "Reason": "3 of 3 run; 1 being created", "Containers": containers,
+        });
+        status.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        serde_json::from_value(status).unwrap()
+    }
+
+    #[test]
+    fn an_update_is_told_in_numbers_of_containers() {
+        let four: Vec<Value> = (1..5).map(|i| container(&format!("web.{i}.1"), json!({}))).collect();
+        let rolling = object(
+            &four,
+            json!({"Restarts": 2, "NextRetry": "2026-11-24T12:00:08Z",
+                   "LastExit": {"Container": "web.1.1", "At": "2026-11-24T11:55:00Z", "Reason": "exit code 137"}}),
+        );
+        assert_eq!(
+            head(&rolling, at_noon()),
+            [
+                "web progressing: 3 of 3 run; 1 being created",
+                "3 of 3 ready, 1 of the new spec, 1 extra during the update; image nginx:2, generation 2, restarts 2, \
+                 next try in 8s",
+                "last exit: web.1.1, 5m ago: exit code 137",
+            ]
+        );
+        let scaled = object(&four, json!({"Count": 2, "Updated": 4}));
+        assert!(head(&scaled, at_noon())[1].starts_with("3 of 2 ready, 2 to be removed; "));
+        let steady = object(&four, json!({"Count": 4, "Ready": 4, "Updated": 4}));
+        assert!(head(&steady, at_noon())[1].starts_with("4 of 4 ready; image nginx:2, generation 2"));
+    }
+
+    #[test]
+    fn containers_have_columns_for_what_there_is_and_a_line_for_a_failing_health_check() {
+        let plain = object(&[container("web.1.1", json!({}))], json!({}));
+        assert_eq!(
+            super::containers(&plain.containers, at_noon(), None),
+            [
+                "CONTAINER  STATE    HEALTH  AGE  RESTARTS  IMAGE",
+                "web.1.1    running  none    3m   0         nginx:2",
+            ]
+        );
+        let all = [
+            container(
+                "web.1.1",
+                json!({"Health": "unhealthy", "HealthOutput": "connection refused\n", "Node": "n1", "Restarts": 2,
+                       "Ports": ["0.0.0.0:8080->80/tcp", "443/tcp"], "FinishedAt": "2026-11-24T10:00:00Z"}),
+            ),
+            container(
+                "web.2.1",
+                json!({"State": "exited", "ExitCode": 137, "OomKilled": true, "Error": "out of memory",
+                       "FinishedAt": "2026-11-24T11:59:30Z"}),
+            ),
+        ];
+        let all = object(&all, json!({}));
+        let lines = super::containers(&all.containers, at_noon(), None);
+        assert_eq!(
+            lines,
+            [
+                "CONTAINER  STATE         HEALTH     AGE  RESTARTS  PORTS                          NODE  IMAGE    \
+                 LAST EXIT               ERROR",
+                "web.1.1    running       unhealthy  3m   2         0.0.0.0:8080->80/tcp, 443/tcp  n1    nginx:2  2h ago",
+                "    health check: connection refused",
+                "web.2.1    exited (137)  none       -    0                                        -     nginx:2  \
+                 30s ago, out of memory  out of memory",
+            ]
+        );
+        let cut = super::containers(&all.containers, at_noon(), Some(40));
+        assert_eq!(cut[1], "web.1.1    running       unhealthy  3m …");
+    }
+}
