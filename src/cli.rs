@@ -10,23 +10,29 @@
 
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::app;
 use crate::model::ObjectName;
 
 mod backup;
+mod complete;
 mod connection;
+mod context;
 mod convert;
 mod delete;
+mod diff;
 mod environment;
 mod events;
+mod files;
 mod flags;
 mod follow;
+mod get;
 mod healthcheck;
 mod history;
 mod input;
+mod json;
 mod logging;
 mod logs;
 mod manual;
@@ -34,9 +40,13 @@ mod output;
 mod plan;
 mod progress;
 mod rollback;
+mod scale;
 mod status;
 mod submit;
+mod verbs;
+mod version;
 mod wait;
+mod yaml;
 
 pub use flags::{DaemonFlags, LogFormat, Settings};
 
@@ -52,14 +62,17 @@ const TIMED_OUT: u8 = 3;
 
 /// Keeps exactly as many containers running as you asked for.
 ///
-/// Runs an HTTPS daemon beside a Docker Engine or a classic Swarm manager. Submit what you want with curl:
+/// Runs an HTTPS daemon beside a Docker Engine or a classic Swarm manager.
+/// Submit what you want with curl:
 ///
-///     curl https://HOST:3476/submit -d '{"Name": "nginx", "Image": "nginx:1.9.6", "Count": 5}' \
-///       --cacert ca.pem --cert cert.pem --key key.pem
+///     curl https://HOST:3476/submit \
+///       --cacert ca.pem --cert cert.pem --key key.pem \
+///       -d '{"Name": "nginx", "Image": "nginx:1.9.6", "Count": 5}'
 ///
-/// With no flags at all it manages the local engine and makes its own certificates. Every flag has an
-/// environment variable. Exit codes: 0 after a graceful stop, 1 when it died, 2 when a flag, a file or an
-/// address has to be changed first.
+/// With no flags at all it manages the local engine and makes its own
+/// certificates. Every flag has an environment variable. Exit codes: 0 after a
+/// graceful stop, 1 when it died, 2 when a flag, a file or an address has to be
+/// changed first.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, args_conflicts_with_subcommands = true)]
 struct CommandLine {
@@ -71,20 +84,38 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Submits objects from files of JSON or YAML, and waits for the outcome with --wait.
+    /// Submits objects from files of JSON or YAML.
+    ///
+    /// With --wait it also waits for the outcome.
     ///
     /// Exit codes: 0 taken, or converged with --wait; 1 not taken (bad input, refused, no daemon); 2 failed or rolled
     /// back; 3 not converged when the wait was over. The last line says which, and why.
+    #[command(visible_alias = "apply")]
     Submit(submit::SubmitFlags),
     /// Shows what a submit would do, step by step, and does nothing.
     ///
     /// Exit codes: 0 nothing would change; 1 something would; 2 it cannot be told.
     Plan(plan::PlanFlags),
-    /// Shows how everything, or one object, is doing.
+    /// Shows field by field what a submit would change.
+    ///
+    /// Exit codes: 0 nothing differs; 1 something does; 2 it cannot be told.
+    Diff(diff::DiffFlags),
+    /// Shows how objects are doing.
+    #[command(visible_aliases = ["ps", "ls", "describe"])]
     Status(status::StatusFlags),
+    /// Shows objects as they were submitted, ready to be sent back.
+    ///
+    /// With --output yaml they can be changed and submitted again. What is shown holds the Generation that the object has. Submitted again with it, it is only taken where the object
+    /// has not changed meanwhile.
+    Get(get::GetFlags),
+    /// Changes how many containers of an object run.
+    ///
+    /// Exit codes as of submit.
+    Scale(scale::ScaleFlags),
     /// Deletes objects and their containers.
     ///
     /// Exit codes as of submit: 0 deleted, or nothing left of them with --wait; 1 not taken; 3 the wait was over.
+    #[command(visible_alias = "rm")]
     Delete(delete::DeleteFlags),
     /// Shows what an object has been.
     History(history::HistoryFlags),
@@ -96,25 +127,42 @@ enum Command {
     Events(events::EventsFlags),
     /// Shows what the containers of an object write.
     Logs(logs::LogsFlags),
-    /// Turns a `docker run` command line into an object, for `submit -`. Asks no daemon.
+    /// Shows the versions of this program, the daemon and its engine.
     ///
-    /// Prints the object, and on standard error what of the command line has no place in it. Exit codes: 0 converted; 1
-    /// not.
+    /// Exit codes: 0 shown; 1 no daemon, after the client's own version.
+    Version(version::VersionFlags),
+    /// Names daemons, and chooses one of them.
+    Context(context::ContextFlags),
+    /// Turns a `docker run` command line into an object.
+    ///
+    /// Prints the object, for `submit -`, and on standard error what of the command line has no place in it. Asks no
+    /// daemon. Exit codes: 0 converted; 1 not.
     Convert(convert::ConvertFlags),
-    /// Writes the state of a running daemon, or with --offline of one that does not run, to a file.
+    /// Writes the state of the daemon to a file.
+    ///
+    /// Of a daemon that does not run, with --offline.
     Backup(backup::BackupFlags),
-    /// Puts a backup in the place of a data directory's state; the daemon must not run.
+    /// Puts a backup in the place of a daemon's state.
+    ///
+    /// The daemon must not run.
     Restore(backup::RestoreFlags),
-    /// Asks a running daemon whether it is alive: exit code 0 if so, 1 if not. For container health checks.
+    /// Asks a daemon whether it is alive.
+    ///
+    /// Exit codes: 0 if so, 1 if not. For container health checks.
     Healthcheck(healthcheck::HealthcheckFlags),
-    /// Prints a script that completes this program's command line in a shell.
+    /// Prints a script for completion in a shell.
+    ///
+    /// It completes commands, flags, files, and the names of objects and contexts.
     Completions(manual::CompletionsFlags),
-    /// Prints the manual page, or writes all pages into a directory.
+    /// Prints the manual page, or writes all pages.
     Man(manual::ManFlags),
 }
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    if let Some(code) = complete::asked() {
+        return code;
+    }
     let CommandLine { command, daemon } = match read() {
         Ok(line) => line,
         Err(code) => return code,
@@ -122,12 +170,17 @@ pub fn main() -> ExitCode {
     match command {
         Some(Command::Submit(flags)) => submit::run(&flags),
         Some(Command::Plan(flags)) => plan::run(&flags),
+        Some(Command::Diff(flags)) => diff::run(&flags),
         Some(Command::Status(flags)) => status::run(&flags),
+        Some(Command::Get(flags)) => get::run(&flags),
+        Some(Command::Scale(flags)) => scale::run(&flags),
         Some(Command::Delete(flags)) => delete::run(&flags),
         Some(Command::History(flags)) => history::run(&flags),
         Some(Command::Rollback(flags)) => rollback::run(&flags),
         Some(Command::Events(flags)) => events::run(&flags),
         Some(Command::Logs(flags)) => logs::run(&flags),
+        Some(Command::Version(flags)) => version::run(&flags),
+        Some(Command::Context(flags)) => context::run(&flags),
         Some(Command::Convert(flags)) => convert::run(&flags),
         Some(Command::Backup(flags)) => backup::save(&flags),
         Some(Command::Restore(flags)) => backup::restore(&flags),
@@ -141,26 +194,49 @@ pub fn main() -> ExitCode {
 /// Reads the command line; help, the version and a complaint have been printed where there is only a code to end with.
 fn read() -> Result<CommandLine, ExitCode> {
     let mut command = CommandLine::command();
-    let first = std::env::args().nth(1).unwrap_or_default();
-    // The daemon's variables are not a subcommand's: of SCSM_ADDR a client takes more forms.
-    if command.find_subcommand(&first).is_some() {
-        command = command.mut_args(|arg| arg.env(None::<&str>));
+    let first = std::env::args_os().nth(1).unwrap_or_default();
+    let first = first.to_string_lossy();
+    let found = command.find_subcommand(first.as_ref()).map(|found| found.get_name().to_owned());
+    match &found {
+        // The daemon's variables are not a subcommand's: of SCSM_ADDR a client takes more forms.
+        Some(_) => command = command.mut_args(|arg| arg.env(None::<&str>)),
+        None if first.is_empty() || first.starts_with('-') || first == "help" => {}
+        None => {
+            let known = command.get_subcommands().flat_map(clap::Command::get_name_and_visible_aliases);
+            return Err(complain(USAGE, &verbs::unknown(&first, known)));
+        }
     }
     let command = environment::without_empty(command);
     let read = command.try_get_matches().and_then(|matches| CommandLine::from_arg_matches(&matches));
+    let name = found.as_deref().unwrap_or_default();
     read.map_err(|error| {
+        let error = with_example(error, name);
         // A standard error that cannot be written to leaves nobody to tell.
         let _ = error.print();
-        let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-        match (asked, first.as_str()) {
-            (true, _) => ExitCode::SUCCESS,
-            // Commands for which 2 is the word for something that failed.
-            (_, "submit" | "status" | "delete" | "history" | "rollback" | "events" | "logs" | "convert") => {
-                ExitCode::from(REFUSED)
-            }
-            _ => ExitCode::from(USAGE),
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+            _ => ExitCode::from(wrong_usage(name)),
         }
     })
+}
+
+/// The exit code for a command line that cannot be read.
+fn wrong_usage(command: &str) -> u8 {
+    match command {
+        // Commands for which 2 is the word for something that failed.
+        "submit" | "scale" | "delete" | "rollback" | "status" | "get" | "history" | "events" | "logs"
+        | "version" | "context" | "convert" => REFUSED,
+        _ => USAGE,
+    }
+}
+
+/// Adds a line that would be right to the complaint that there is no file.
+fn with_example(mut error: clap::Error, command: &str) -> clap::Error {
+    if error.kind() == ErrorKind::MissingRequiredArgument && matches!(command, "submit" | "plan" | "diff") {
+        let example = format!("for example: swarm-cluster-state-manager {command} web.yaml");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![example.into()]));
+    }
+    error
 }
 
 /// The name of an object, on the command line.

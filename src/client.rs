@@ -110,6 +110,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The answer, if it is a success; else it is [`ClientError::Refused`].
+    pub fn succeeded(self) -> Result<Answer, ClientError> {
+        match self.status.is_success() {
+            true => Ok(self),
+            false => Err(refused(&self.address, self.status, &self.body)),
+        }
+    }
+
     /// Reads the text as JSON of the kind that is expected.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
         serde_json::from_slice(&self.body).map_err(|e| {
@@ -136,15 +144,17 @@ impl Daemon {
 
     /// Asks for a whole answer. One that is no success is [`ClientError::Refused`].
     pub async fn ask(&self, ask: Ask) -> Result<Answer, ClientError> {
+        self.ask_for_any(ask).await?.succeeded()
+    }
+
+    /// Asks for a whole answer, also for one that is no success.
+    pub async fn ask_for_any(&self, ask: Ask) -> Result<Answer, ClientError> {
         let response = self.head(ask).await?;
         let status = response.status();
         let date = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
         let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
         let body = self.rest(response.into_body()).await?;
-        match status.is_success() {
-            true => Ok(Answer { address: self.address.clone(), status, body, date }),
-            false => Err(self.refused(status, &body)),
-        }
+        Ok(Answer { address: self.address.clone(), status, body, date })
     }
 
     /// Asks for an answer that is a JSON value a line and has no end.
@@ -155,7 +165,7 @@ impl Daemon {
         }
         let status = response.status();
         let body = self.rest(response.into_body()).await?;
-        Err(self.refused(status, &body))
+        Err(refused(&self.address, status, &body))
     }
 
     /// Sends a request, and waits for the head of its answer.
@@ -193,14 +203,14 @@ impl Daemon {
             }
         }
     }
+}
 
-    fn refused(&self, status: StatusCode, body: &[u8]) -> ClientError {
-        match serde_json::from_slice::<Problem>(body) {
-            Ok(problem) => ClientError::Refused(Box::new(problem)),
-            Err(_) => {
-                let text = String::from_utf8_lossy(body).trim().chars().take(200).collect();
-                ClientError::unexpected(&self.address, status, text)
-            }
+fn refused(address: &Address, status: StatusCode, body: &[u8]) -> ClientError {
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => ClientError::Refused(Box::new(problem)),
+        Err(_) => {
+            let text = String::from_utf8_lossy(body).trim().chars().take(200).collect();
+            ClientError::unexpected(address, status, text)
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::clock::Time;
 use crate::journal::Journal;
+use crate::model::submission::Generations;
 use crate::model::{
     Converged, MAX_REVISIONS, MAX_TOMBSTONE_BYTES, Object, ObjectName, Objects, Revision, Spec, submission,
 };
@@ -77,6 +78,8 @@ pub struct Transaction {
     pub changes: Vec<Change>,
     /// What must hold for each of them.
     pub precondition: Precondition,
+    /// The generations that objects must have beside that, as they were submitted with it; 0: there must be none.
+    pub generations: Generations,
     /// Objects whose names begin so and that `changes` does not name are deleted, too.
     pub prune: Option<String>,
     /// Who asks for it: the subject of a certificate.
@@ -91,6 +94,7 @@ impl Transaction {
         Transaction {
             changes: changes.into(),
             precondition: Precondition::None,
+            generations: Generations::new(),
             prune: None,
             by: Arc::default(),
             quiet: false,
@@ -110,6 +114,26 @@ pub enum Precondition {
     Exists,
     /// The object does not exist.
     Absent,
+}
+
+impl Precondition {
+    /// What the `Generation` of a submitted object asks for.
+    pub fn submitted(generation: u64) -> Precondition {
+        match generation {
+            0 => Precondition::Absent,
+            generation => Precondition::Generation(generation),
+        }
+    }
+
+    /// Whether both can hold.
+    pub fn agrees_with(self, other: Precondition) -> bool {
+        use Precondition::{Exists, Generation, None};
+        match (self, other) {
+            (None, _) | (_, None) => true,
+            (Exists, Generation(_)) | (Generation(_), Exists) => true,
+            (one, other) => one == other,
+        }
+    }
 }
 
 /// What a change did.
@@ -210,6 +234,26 @@ pub enum StoreError {
     Stopping,
 }
 
+impl StoreError {
+    /// Adds what the object that was submitted said.
+    fn of_a_submitted(self, generation: u64) -> StoreError {
+        match self {
+            StoreError::Precondition { name, found } => {
+                let wanted = match generation {
+                    0 => "0, which asks for a new object".to_owned(),
+                    generation => generation.to_string(),
+                };
+                let found = format!(
+                    "{found}; the Generation in the submitted object is {wanted}: read it again (GET /objects/{name}), or \
+                     leave Generation out to submit whatever there is"
+                );
+                StoreError::Precondition { name, found }
+            }
+            error => error,
+        }
+    }
+}
+
 /// An object that is stored and cannot be read. Its containers are left alone until it is submitted anew.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quarantined {
@@ -282,6 +326,10 @@ pub fn apply(
             continue;
         }
         check(&name, live, unreadable, transaction.precondition)?;
+        if let Some(generation) = transaction.generations.get(&name) {
+            check(&name, live, unreadable, Precondition::submitted(*generation))
+                .map_err(|error| error.of_a_submitted(*generation))?;
+        }
         let next =
             1 + known.as_ref().map(|o| o.generation).max(unreadable.map(|q| q.generation)).unwrap_or(0);
         let (object, effect) = match change {

@@ -1,9 +1,10 @@
 //! The client's subcommands, as people and pipelines run them: the built program against a daemon on a simulated
 //! cluster. There an image whose name begins with `nosuch` cannot be had, and a command `/nope` cannot start.
 //!
-//! Exit codes are an interface: `client/codes.rs` has the whole table. `client/finding.rs` is about the way to the
-//! daemon, `client/showing.rs` about what is written and where, `client/logs.rs` about logs, `client/lasting.rs` about
-//! daemons that die, `client/waiting.rs` about several objects at once.
+//! Exit codes are an interface: `client/codes.rs` has the whole table. `client/finding.rs` and `client/contexts.rs` are
+//! about the way to the daemon, `client/showing.rs` about what is written and where, `client/logs.rs` about logs,
+//! `client/verbs.rs` about reading, changing and scaling objects, `client/completing.rs` about what shells offer,
+//! `client/lasting.rs` about daemons that die, `client/waiting.rs` about several objects at once.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +16,10 @@
 
 #[path = "client/codes.rs"]
 mod codes;
+#[path = "client/completing.rs"]
+mod completing;
+#[path = "client/contexts.rs"]
+mod contexts;
 #[path = "client/finding.rs"]
 mod finding;
 #[path = "client/lasting.rs"]
@@ -24,6 +29,8 @@ mod logs;
 #[path = "client/showing.rs"]
 mod showing;
 mod support;
+#[path = "client/verbs.rs"]
+mod verbs;
 #[path = "client/waiting.rs"]
 mod waiting;
 

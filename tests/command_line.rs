@@ -275,3 +275,62 @@ fn a_variable_that_is_set_to_nothing_counts_as_unset() {
     let output = run(&mut status);
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_command_that_there_is_not_is_answered_with_the_one_that_is_meant() {
+    for (word, said) in [
+        ("sumbit", "did you mean `submit`?"),
+        ("staus", "did you mean `status`?"),
+        ("run", "`submit FILE`"),
+        ("create", "`submit FILE`"),
+        ("up", "`submit FILE`"),
+        ("down", "`delete NAME`"),
+        ("stop", "`scale NAME 0`"),
+        ("start", "`scale NAME COUNT`"),
+        ("restart", "`docker restart CONTAINER`"),
+        ("exec", "`status NAME`"),
+        ("top", "`status NAME`"),
+        ("edit", "`get NAME -o yaml > FILE`"),
+        ("frobnicate", "`help` lists the commands"),
+    ] {
+        let line = refused(&flags(&[word, "--detach", "web"]));
+        assert!(line.contains(&format!("no command `{word}`")) && line.contains(said), "{word}: {line}");
+        assert_eq!(line.lines().count(), 1, "{line}");
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_is_asked_for_with_an_example() {
+    for (command, code) in [("submit", 1), ("apply", 1), ("plan", 2), ("diff", 2)] {
+        let output = run(program().arg(command));
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let name = if command == "apply" { "submit" } else { command };
+        assert!(
+            said.contains(&format!("for example: swarm-cluster-state-manager {name} web.yaml")),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn help_and_manual_fit_eighty_columns() {
+    let help = |columns: &str, line: &[&str]| text(&run(program().env("COLUMNS", columns).args(line)).stdout);
+    // What is laid out by hand is not wrapped again.
+    let intro = |columns| help(columns, &["--help"]).lines().take(16).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(intro("80"), intro("100"));
+    assert!(intro("80").iter().any(|line| line.ends_with("\"Count\": 5}'")), "{:?}", intro("80"));
+    // A command is one line of the list.
+    let list = help("80", &["-h"]);
+    let list = list.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    for line in list.lines() {
+        assert!(line.len() <= 80 && line.starts_with("  ") && !line.starts_with("   "), "{line:?}");
+    }
+    let place = tempfile::tempdir().unwrap();
+    run(program().arg("man").arg(place.path()));
+    for page in fs::read_dir(place.path()).unwrap() {
+        let page = fs::read_to_string(page.unwrap().path()).unwrap();
+        let title = page.lines().find(|line| line.starts_with(".TH")).unwrap();
+        assert!(title.starts_with(".TH swarm-cluster-state-manager 1 \" \" \"swarm"), "{title}");
+    }
+}

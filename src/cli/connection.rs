@@ -6,36 +6,110 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Args;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use super::complain;
+use super::context::file::{self, Contexts, Place};
 use super::environment::variable;
 use super::flags::default_data_dir;
 use super::output::OutputError;
 use crate::certificates::{Files, Identity};
 use crate::client::{Address, ClientError, Daemon};
 
+/// Where the daemon is where nothing says so.
+const DEFAULT: &str = "127.0.0.1:3476";
+
 /// How to reach the daemon.
+#[derive(Debug)]
+pub(super) struct Connection {
+    flags: ConnectionFlags,
+    /// What stands on the command line itself; the rest is from variables.
+    given: Given,
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Finding the daemon")]
-pub(super) struct Connection {
+struct ConnectionFlags {
     /// Where the daemon is: HOST:PORT or https://HOST:PORT. Its certificate has to name that host. Of several, as the
-    /// daemon's own flag may have them, the first is asked; 0.0.0.0 is this machine.
-    #[arg(
-        long,
-        env = "SCSM_ADDR",
-        value_name = "HOST:PORT",
-        value_delimiter = ',',
-        default_value = "127.0.0.1:3476"
-    )]
+    /// daemon's own flag may have them, the first is asked; 0.0.0.0 is this machine. [default: the context's, else
+    /// 127.0.0.1:3476]
+    #[arg(long, env = "SCSM_ADDR", value_name = "HOST:PORT", value_delimiter = ',')]
     addr: Vec<Address>,
-    /// The directory with ca.pem, cert.pem and key.pem. [default: $DOCKER_CERT_PATH, else `certs` in the data
-    /// directory, where a daemon of this machine has made a set]
+    /// The directory with ca.pem, cert.pem and key.pem. [default: the context's, else $DOCKER_CERT_PATH, else `certs` in
+    /// the data directory, where a daemon of this machine has made a set]
     #[arg(long, env = "SCSM_CERT_PATH", value_name = "DIR")]
     cert_path: Option<PathBuf>,
     /// The data directory of a daemon of this machine, for the certificates that it made. [default: as the daemon's]
     #[arg(long, env = "SCSM_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// The context to take the address and the certificates from; `default` for none. [default: the one that `context
+    /// use` has chosen]
+    #[arg(long, env = "SCSM_CONTEXT", value_name = "NAME")]
+    context: Option<String>,
+}
+
+/// Which flags stand on the command line.
+#[derive(Debug, Clone, Copy, Default)]
+struct Given {
+    addr: bool,
+    cert_path: bool,
+    data_dir: bool,
+    context: bool,
+}
+
+impl Given {
+    fn of(matches: &ArgMatches) -> Given {
+        let given = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+        Given {
+            addr: given("addr"),
+            cert_path: given("cert_path"),
+            data_dir: given("data_dir"),
+            context: given("context"),
+        }
+    }
+}
+
+impl Args for Connection {
+    fn augment_args(command: Command) -> Command {
+        ConnectionFlags::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        ConnectionFlags::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for Connection {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Connection, clap::Error> {
+        let given = Given::of(matches);
+        Ok(Connection { flags: ConnectionFlags::from_arg_matches(matches)?, given })
+    }
+
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Connection, clap::Error> {
+        let given = Given::of(matches);
+        Ok(Connection { flags: ConnectionFlags::from_arg_matches_mut(matches)?, given })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Connection::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Where a daemon is and which certificates to show it.
+struct Found {
+    address: Address,
+    certificates: PathBuf,
+    /// Who says where the certificates are.
+    source: String,
+}
+
+/// A context, and where it is written.
+struct Chosen {
+    context: file::Context,
+    /// For messages.
+    name: String,
 }
 
 impl Connection {
@@ -46,7 +120,7 @@ impl Connection {
         refused: u8,
         command: impl AsyncFnOnce(&Daemon) -> anyhow::Result<u8>,
     ) -> ExitCode {
-        let done = self.try_run(command);
+        let done = self.ask(command);
         match done {
             Ok(code) => ExitCode::from(code),
             Err(error) if matches!(error.downcast_ref(), Some(OutputError::Closed)) => ExitCode::SUCCESS,
@@ -54,15 +128,18 @@ impl Connection {
         }
     }
 
-    fn try_run(&self, command: impl AsyncFnOnce(&Daemon) -> anyhow::Result<u8>) -> anyhow::Result<u8> {
-        let (directory, source) = self.certificates()?;
+    /// Runs a command that speaks with the daemon, and says nothing by itself.
+    pub(super) fn ask<T>(
+        &self,
+        command: impl AsyncFnOnce(&Daemon) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let Found { address, certificates: directory, source } = self.find()?;
         let file = |name| directory.join(name);
         let files = Files { ca: file("ca.pem"), cert: file("cert.pem"), key: file("key.pem") };
         let looked = format!("the client's certificates are looked for in {}, {source}", directory.display());
         let identity = Identity::load(&files).with_context(|| {
             format!("{looked}; say with --cert-path or SCSM_CERT_PATH where ca.pem, cert.pem and key.pem are")
         })?;
-        let address = self.addr.first().cloned().context("--addr names no address")?;
         let daemon = Daemon::new(address, &identity)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let done = runtime.block_on(command(&daemon));
@@ -74,21 +151,66 @@ impl Connection {
         })
     }
 
-    /// The directory with the certificates, and who says so.
-    fn certificates(&self) -> anyhow::Result<(PathBuf, &'static str)> {
-        if let Some(directory) = &self.cert_path {
-            return Ok((directory.clone(), "as --cert-path or SCSM_CERT_PATH says"));
-        }
-        if let Some(directory) = variable("DOCKER_CERT_PATH") {
-            return Ok((directory.into(), "as DOCKER_CERT_PATH says"));
-        }
-        let data = self.state_dir().context("give --cert-path")?;
-        Ok((data.join("certs"), "where a daemon of this machine makes them"))
+    /// What the command line says, before variables, before contexts, before what is there by default.
+    fn find(&self) -> anyhow::Result<Found> {
+        let ConnectionFlags { addr, cert_path, .. } = &self.flags;
+        let given = self.given;
+        let context = self.context()?;
+        let context = context.as_ref();
+        // One that is named on the command line stands before variables.
+        let named = context.filter(|_| given.context);
+        let of = |chosen: &Chosen| chosen.context.addr.as_ref().map(|Place(address)| address.clone());
+        let own = addr.first();
+        let address = (own.filter(|_| given.addr).cloned())
+            .or_else(|| named.and_then(of))
+            .or_else(|| own.cloned())
+            .or_else(|| context.and_then(of));
+        let address = match address {
+            Some(address) => address,
+            None => DEFAULT.parse().map_err(anyhow::Error::msg)?,
+        };
+        let of = |chosen: &Chosen| {
+            let directory = chosen.context.cert_path.clone()?;
+            Some((directory, format!("as the context {} says", chosen.name)))
+        };
+        let own = cert_path.clone().map(|path| (path, "as --cert-path or SCSM_CERT_PATH says".to_owned()));
+        let made = || -> anyhow::Result<(PathBuf, String)> {
+            let data = self.state_dir().context("give --cert-path")?;
+            Ok((data.join("certs"), "where a daemon of this machine makes them".to_owned()))
+        };
+        let dockers = || Some((variable("DOCKER_CERT_PATH")?.into(), "as DOCKER_CERT_PATH says".to_owned()));
+        let (certificates, source) = match own.clone().filter(|_| given.cert_path) {
+            Some(own) => own,
+            None if given.data_dir => made()?,
+            None => match named.and_then(of).or(own).or_else(|| context.and_then(of)).or_else(dockers) {
+                Some(found) => found,
+                None => made()?,
+            },
+        };
+        Ok(Found { address, certificates, source })
+    }
+
+    /// The context that is named, or the current one. Where all is said without it, its file is not looked at.
+    fn context(&self) -> anyhow::Result<Option<Chosen>> {
+        let ConnectionFlags { addr, cert_path, context, .. } = &self.flags;
+        let name = match context.as_deref() {
+            Some(file::NONE) => return Ok(None),
+            None if !addr.is_empty() && cert_path.is_some() => return Ok(None),
+            named => named,
+        };
+        let path = match file::path() {
+            Err(_) if name.is_none() => return Ok(None),
+            path => path?,
+        };
+        let contexts = Contexts::read(&path)?;
+        let Some(name) = name.or(contexts.current.as_deref()) else { return Ok(None) };
+        let context = contexts.named(name, &path)?.clone();
+        Ok(Some(Chosen { context, name: format!("{name} in {}", path.display()) }))
     }
 
     /// The data directory of a daemon of this machine.
     pub(super) fn state_dir(&self) -> anyhow::Result<PathBuf> {
-        match &self.data_dir {
+        match &self.flags.data_dir {
             Some(none) if none.as_os_str() == "none" => {
                 anyhow::bail!(
                     "a daemon with the data directory `none` keeps no state and makes no certificates"

@@ -7,11 +7,10 @@
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::output::{self, OutputError};
-use super::{REFUSED, complain, object_name};
+use super::{REFUSED, complain, object_name, yaml};
 use crate::model::submission::{self, SubmissionError};
 use crate::model::{MAX_COUNT, ObjectName};
 
@@ -76,7 +75,7 @@ pub(super) fn run(flags: &ConvertFlags) -> ExitCode {
 /// An object, and what to say about how it came to be.
 #[derive(Debug)]
 struct Converted {
-    object: Map<String, Value>,
+    object: Value,
     notes: Vec<String>,
 }
 
@@ -93,9 +92,7 @@ fn convert(
         draft.take(option)?;
     }
     let (object, mut notes) = draft.finish(name, count, &image, arguments)?;
-    let value = Value::Object(object);
-    notes.extend(judged(&value)?);
-    let Value::Object(object) = value else { return Ok(Converted { object: Map::new(), notes }) };
+    notes.extend(judged(&object)?);
     Ok(Converted { object, notes })
 }
 
@@ -138,32 +135,10 @@ fn remove(object: &mut Value, path: &str) -> bool {
 
 impl Converted {
     fn written(&self, format: Format) -> anyhow::Result<String> {
-        let fields = InOrder(&self.object);
         Ok(match format {
-            Format::Yaml => {
-                let options =
-                    serde_saphyr::ser_options! { prefer_block_scalars: false, compact_list_indent: false };
-                serde_saphyr::to_string_with_options(&fields, options)?
-            }
-            Format::Json => format!("{}\n", serde_json::to_string_pretty(&fields)?),
+            Format::Yaml => yaml::documents(std::slice::from_ref(&self.object))?,
+            Format::Json => format!("{}\n", serde_json::to_string_pretty(&yaml::Ordered(&self.object))?),
         })
-    }
-}
-
-/// An object's fields, those first that people look for first.
-struct InOrder<'a>(&'a Map<String, Value>);
-
-const FIRST: [&str; 6] = ["Name", "Count", "Image", "Entrypoint", "Cmd", "Env"];
-
-impl Serialize for InOrder<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let first = FIRST.iter().filter_map(|name| self.0.get_key_value(*name));
-        let others = self.0.iter().filter(|(name, _)| !FIRST.contains(&name.as_str()));
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in first.chain(others) {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
     }
 }
 

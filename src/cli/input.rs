@@ -63,6 +63,19 @@ impl Objects {
         body.into()
     }
 
+    /// The object of this name.
+    pub(super) fn named(&self, name: &str) -> Option<&Value> {
+        self.0
+            .iter()
+            .map(|item| &item.value)
+            .find(|value| value.get("Name").is_some_and(|given| given == name))
+    }
+
+    /// Whether one of them is only taken at some generation, and so not twice.
+    pub(super) fn are_conditional(&self) -> bool {
+        self.0.iter().any(|item| item.value.get("Generation").is_some_and(|generation| !generation.is_null()))
+    }
+
     /// Where the object stands that a field such as `[3].Count` is of, in words.
     pub(super) fn place(&self, field: &str) -> Option<String> {
         let index = field.strip_prefix('[').and_then(|f| f.split_once(']')).and_then(|(i, _)| i.parse().ok());
@@ -113,7 +126,8 @@ pub(super) fn parse(path: &Path, text: &str) -> anyhow::Result<Vec<Value>> {
         .collect())
 }
 
-fn yaml(text: &str) -> anyhow::Result<Vec<Value>> {
+/// The documents in a text of YAML.
+pub(super) fn yaml(text: &str) -> anyhow::Result<Vec<Value>> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,

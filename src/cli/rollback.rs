@@ -7,6 +7,7 @@ use clap::Args;
 use http::Method;
 
 use super::connection::Connection;
+use super::json::{self, Format};
 use super::submit::{conclude, duration, unknown};
 use super::wait::Patience;
 use super::{REFUSED, object_name};
@@ -26,6 +27,9 @@ pub(super) struct RollbackFlags {
     /// Wait up to this long, such as 2m, until it has converged or failed.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait: Option<Duration>,
+    /// How to write it. With --wait, JSON is asked for and answered in one request, with the outcome.
+    #[arg(long, short, value_name = "FORMAT", default_value = "text")]
+    output: Format,
     #[command(flatten)]
     connection: Connection,
 }
@@ -35,6 +39,9 @@ pub(super) fn run(flags: &RollbackFlags) -> ExitCode {
         let mut ask = Ask::new(Method::POST, format!("/objects/{}/rollback", flags.name));
         if let Some(to) = flags.to {
             ask = ask.with("to", &to.to_string());
+        }
+        if flags.output == Format::Json {
+            return json::change(daemon, ask, flags.wait).await;
         }
         // Never sent twice: the last spec that differs is another one after it.
         let receipts = Vec::from(daemon.ask(ask).await.map_err(unknown)?.json::<OneOrMany<Receipt>>()?);

@@ -1,6 +1,5 @@
 //! `submit`: hands objects to the daemon, and waits for what becomes of them if asked to.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,9 +8,11 @@ use http::{Method, header};
 use tokio::time::{Instant, sleep};
 
 use super::connection::Connection;
+use super::files::Files;
 use super::input::Objects;
+use super::json::{self, Format};
 use super::wait::Patience;
-use super::{REFUSED, output, wait};
+use super::{REFUSED, output, plan, wait};
 use crate::client::answers::{OneOrMany, Receipt};
 use crate::client::{Answer, Ask, ClientError, Daemon};
 use crate::model::submission::seconds_or_duration;
@@ -22,10 +23,8 @@ const WAIT_MAX: Duration = Duration::from_secs(3600);
 /// Flags of `submit`.
 #[derive(Debug, Args)]
 pub(super) struct SubmitFlags {
-    /// JSON or YAML with one object or many (an array, or several documents of YAML); `-` is standard input. All files
-    /// together are one transaction.
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    files: Files,
     /// Wait up to this long, such as 2m, until the objects have converged or failed.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait: Option<Duration>,
@@ -41,13 +40,32 @@ pub(super) struct SubmitFlags {
     /// Only if there is no object of this name. For a single object.
     #[arg(long, conflicts_with = "prune")]
     create_only: bool,
+    /// Only show what would be done, as `plan` does. Exit codes: 0 it would be taken, 1 it would not.
+    #[arg(long, conflicts_with = "wait")]
+    dry_run: bool,
+    /// How to write it. With --wait, JSON is asked for and answered in one request, with the outcome.
+    #[arg(long, short, value_name = "FORMAT", default_value = "text")]
+    output: Format,
     #[command(flatten)]
     connection: Connection,
 }
 
 pub(super) fn run(flags: &SubmitFlags) -> ExitCode {
     flags.connection.run(REFUSED, async |daemon| {
-        let objects = Objects::read(&flags.files)?;
+        let objects = flags.files.read()?;
+        if flags.dry_run {
+            let ask = flags.request(&objects).with("dry_run", "true");
+            let answer = daemon.ask(ask).await.map_err(|error| placed(error.into(), &objects))?;
+            match flags.output {
+                Format::Text => plan::show(&answer.json()?),
+                Format::Json => output::raw(&answer.body)?,
+            }
+            return Ok(0);
+        }
+        if flags.output == Format::Json {
+            let done = json::change(daemon, flags.request(&objects), flags.wait).await;
+            return done.map_err(|error| placed(error, &objects));
+        }
         let answer = flags.submit(daemon, &objects).await.map_err(|error| placed(error, &objects))?;
         let receipts = Vec::from(answer.json::<OneOrMany<Receipt>>()?);
         conclude(daemon, &receipts, Patience::of(flags.wait, flags.fail_fast)).await
@@ -59,7 +77,7 @@ impl SubmitFlags {
     /// submitted again: what was taken is unchanged then.
     async fn submit(&self, daemon: &Daemon, objects: &Objects) -> anyhow::Result<Answer> {
         let until = Instant::now() + self.wait.unwrap_or_default();
-        let conditional = self.if_match.is_some() || self.create_only;
+        let conditional = self.if_match.is_some() || self.create_only || objects.are_conditional();
         let mut sent = false;
         loop {
             let error = match daemon.ask(self.request(objects)).await {

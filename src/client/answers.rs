@@ -397,3 +397,54 @@ pub struct Submitted {
     /// How many containers.
     pub count: u64,
 }
+
+/// What was submitted, as `/objects` has it, of which a line has room for this much.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Stored {
+    /// The object.
+    pub name: String,
+    /// How many containers.
+    pub count: u64,
+    /// The image.
+    pub image: String,
+    /// Its generation.
+    pub generation: u64,
+}
+
+/// Of the whole status, what says which versions are at work.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Versions {
+    /// The manager.
+    pub manager: ManagerVersion,
+    /// The endpoint.
+    pub engine: EngineVersion,
+}
+
+/// The manager's version.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ManagerVersion {
+    /// The version of the program.
+    pub version: String,
+}
+
+/// The endpoint's version.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct EngineVersion {
+    /// Where it is.
+    pub endpoint: String,
+    /// Whether it answers.
+    pub connected: bool,
+    /// What it is.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// Its version.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// The version of the API that is spoken with it.
+    #[serde(default)]
+    pub api_version: Option<String>,
+}

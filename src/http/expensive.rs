@@ -20,7 +20,7 @@ use super::fair_share::{FairShare, Permit};
 use super::peer::Peer;
 use super::problem::Problem;
 use crate::engine::Info;
-use crate::model::submission::{self, Submission, SubmissionError};
+use crate::model::submission::{self, Generations, Submission, SubmissionError};
 
 /// Expensive requests at once, most of which wait for their turn with a body of up to 1 MiB in memory.
 const AT_ONCE: usize = 8;
@@ -77,18 +77,19 @@ impl Expensive {
         })
     }
 
-    /// Reads what was submitted, up to `most` objects, for this endpoint, where it has answered once.
+    /// Reads what was submitted, up to `most` objects, for this endpoint, where it has answered once; and the generations that
+    /// the objects must have.
     pub(super) async fn parse(
         &self,
         body: Bytes,
         most: usize,
         endpoint: Option<Info>,
-    ) -> Result<Submission, Problem> {
+    ) -> Result<(Submission, Generations), Problem> {
         let small = u64::try_from(body.len()).is_ok_and(|length| length <= LARGE_BODY);
-        let parse = move || -> Result<Submission, SubmissionError> {
-            let submission = submission::read_at_most(&body, most)?;
+        let parse = move || -> Result<(Submission, Generations), SubmissionError> {
+            let (submission, generations) = submission::read_at_most(&body, most)?;
             endpoint.map_or(Ok(()), |info| endpoint::check(&info, &submission))?;
-            Ok(submission)
+            Ok((submission, generations))
         };
         Ok(if small { parse()? } else { self.in_turn(parse).await?? })
     }

@@ -77,7 +77,8 @@ pub(super) async fn submit(
         return Err(Problem::new(StatusCode::BAD_REQUEST, "Encoded body", detail));
     }
     let endpoint = api.cache.engine().borrow().info.clone();
-    let (changes, shape) = match api.expensive.parse(body, manner.most_objects(), endpoint).await? {
+    let (submission, generations) = api.expensive.parse(body, manner.most_objects(), endpoint).await?;
+    let (changes, shape) = match submission {
         Submission::One(spec) => (vec![Change::Put(spec)], Shape::One),
         Submission::Many(specs) => {
             (specs.into_iter().map(|spec| Change::Put(Box::new(spec))).collect(), Shape::Many)
@@ -93,7 +94,23 @@ pub(super) async fn submit(
             "it deletes what an array does not hold; this is one object: put it into [ ]",
         ));
     }
-    change(&api, &caller, &manner, Transaction { prune, ..Transaction::of(changes) }, shape, permit).await
+    for generation in generations.values() {
+        agree(manner.precondition, *generation)?;
+    }
+    let transaction = Transaction { prune, generations, ..Transaction::of(changes) };
+    change(&api, &caller, &manner, transaction, shape, permit).await
+}
+
+/// Refuses a header and a `Generation` in the body that cannot both hold.
+fn agree(header: Precondition, generation: u64) -> Result<(), Problem> {
+    if header.agrees_with(Precondition::submitted(generation)) {
+        return Ok(());
+    }
+    let detail = format!(
+        "the header {} and the object's Generation {generation} cannot both hold: leave one of them out; nothing was done",
+        if header == Precondition::Absent { "If-None-Match" } else { "If-Match" },
+    );
+    Err(Problem::new(StatusCode::BAD_REQUEST, "Contradicting preconditions", detail).at("Generation"))
 }
 
 /// Refuses a form of several parts. Any other type is taken, as curl's `-d` says that it is a form.

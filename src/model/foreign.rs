@@ -5,10 +5,17 @@ use serde_json::{Map, Value};
 /// What this is instead of an object, and what to do with it.
 pub(super) fn problem(fields: &Map<String, Value>) -> Option<&'static str> {
     let has = |name: &str| fields.contains_key(name);
-    if has("Id") && (has("State") || has("NetworkSettings") || has("Config")) {
+    if fields.get("Config").is_some_and(Value::is_object)
+        || (has("Id") && (has("State") || has("NetworkSettings")))
+    {
         return Some(
             "this is what `docker inspect` prints; submit an object of Name, Count, the fields of its Config, and its \
              HostConfig; Id, State, NetworkSettings and the like are read-only",
+        );
+    }
+    if has("Phase") && has("ObservedGeneration") {
+        return Some(
+            "this is what GET /status says; GET /objects/NAME gives an object that can be submitted again",
         );
     }
     if has("apiVersion") && has("kind") {

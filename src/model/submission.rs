@@ -4,13 +4,13 @@
 //! into Docker's create body. What a client asks for now is checked by the grammar of image references and by [`policy`];
 //! what is stored already is not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::exclusive::Exclusive;
 use super::foreign;
@@ -28,8 +28,14 @@ use crate::store::MAX_OBJECTS;
 
 /// The most dead containers that may be kept a slot.
 pub const MAX_HISTORY: u32 = 100;
+/// Dead containers kept a slot where the object does not say.
+const DEFAULT_HISTORY: u32 = 1;
+/// The field in which an object says which generation it was made from. It is a condition of the submit, and no part of
+/// the spec.
+pub(crate) const GENERATION: &str = "Generation";
 /// Our own fields, beside Docker's.
-pub(crate) const OWN: [&str; 7] = ["Name", "Count", "Update", "OnNodeLost", "Pull", "Constraints", "History"];
+pub(crate) const OWN: [&str; 8] =
+    ["Name", "Count", "Update", "OnNodeLost", "Pull", "Constraints", "History", GENERATION];
 /// Own fields that do not ask for a new container.
 const NOT_IN_TEMPLATE: [&str; 6] = ["Name", "Count", "Update", "OnNodeLost", "Pull", "History"];
 
@@ -41,6 +47,9 @@ pub enum Submission {
     /// An array, taken as one transaction.
     Many(Vec<Spec>),
 }
+
+/// The generations that a submit's objects must have, where they say so; 0: there must be none.
+pub type Generations = BTreeMap<ObjectName, u64>;
 
 /// Why a submit was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -70,19 +79,24 @@ impl SubmissionError {
 
 /// Reads a submit's body.
 pub fn read(body: &[u8]) -> Result<Submission, SubmissionError> {
-    read_at_most(body, MAX_OBJECTS)
+    read_at_most(body, MAX_OBJECTS).map(|(submission, _)| submission)
 }
 
 /// Reads a submit's body, of which an array holds up to `most` objects. Objects are read one by one: what is refused
 /// costs no more than what came before it.
-pub fn read_at_most(body: &[u8], most: usize) -> Result<Submission, SubmissionError> {
+pub fn read_at_most(body: &[u8], most: usize) -> Result<(Submission, Generations), SubmissionError> {
     let mut one = None;
     let mut specs = Vec::new();
+    let mut generations = Generations::new();
     let mut names = BTreeSet::new();
     strict::parse_each(body, |item| -> Result<(), SubmissionError> {
         let i = specs.len();
         match item {
-            Item::Only(value) => one = Some(submitted(&value)?),
+            Item::Only(value) => {
+                let spec = submitted(&value)?;
+                generations.extend(generation(&value)?.map(|generation| (spec.name.clone(), generation)));
+                one = Some(spec);
+            }
             Item::Next(_) if i >= most => {
                 let message = format!(
                     "given more than {most} objects; allowed are up to {most}: submit in several parts"
@@ -98,6 +112,8 @@ pub fn read_at_most(body: &[u8], most: usize) -> Result<Submission, SubmissionEr
                     );
                     return Err(FieldError::new(format!("[{i}].Name"), message).into());
                 }
+                let generation = generation(&value).map_err(|e| inside(i, e.into()))?;
+                generations.extend(generation.map(|generation| (spec.name.clone(), generation)));
                 specs.push(spec);
             }
             Item::End if specs.is_empty() => {
@@ -108,10 +124,11 @@ pub fn read_at_most(body: &[u8], most: usize) -> Result<Submission, SubmissionEr
         }
         Ok(())
     })?;
-    Ok(match one {
+    let submission = match one {
         Some(spec) => Submission::One(Box::new(spec)),
         None => Submission::Many(specs),
-    })
+    };
+    Ok((submission, generations))
 }
 
 /// An error of the object at this place of an array.
@@ -125,6 +142,20 @@ pub(crate) fn inside(index: usize, error: SubmissionError) -> SubmissionError {
         SubmissionError::Field(e) => FieldError { field: prefix(e.field), ..e }.into(),
         SubmissionError::Refused(r) => Refusal { field: prefix(r.field), ..r }.into(),
         other => other,
+    }
+}
+
+/// The generation that an object of a submit must have.
+fn generation(object: &Value) -> Result<Option<u64>, FieldError> {
+    match object.get(GENERATION) {
+        None | Some(Value::Null) => Ok(None),
+        Some(given) => forms::plain(given).as_u64().map(Some).ok_or_else(|| {
+            let message = format!(
+                "given {}; allowed is a whole number: the generation that the object has, or 0 where there is to be none",
+                shown(&given.to_string())
+            );
+            FieldError::new(GENERATION, message)
+        }),
     }
 }
 
@@ -169,7 +200,11 @@ fn fits(spec: &Spec, exclusives: impl Iterator<Item = Exclusive>) -> Result<(), 
 
 /// Reads one object as it is stored. What was taken once stays readable, also where it would be refused by now.
 pub fn object(value: &Value) -> Result<Spec, SubmissionError> {
-    let value = &forms::plain(value);
+    let mut value = forms::plain(value);
+    if let Value::Object(map) = &mut value {
+        map.remove(GENERATION);
+    }
+    let value = &value;
     let Value::Object(map) = value else {
         return Err(FieldError::new(
             "",
@@ -216,7 +251,7 @@ pub fn object(value: &Value) -> Result<Spec, SubmissionError> {
         update,
         on_node_lost: choice::<OnNodeLost>(map, "OnNodeLost")?.unwrap_or_default(),
         pull: choice::<Pull>(map, "Pull")?.unwrap_or_default(),
-        history: bounded(map, "History", MAX_HISTORY)?.unwrap_or(1),
+        history: bounded(map, "History", MAX_HISTORY)?.unwrap_or(DEFAULT_HISTORY),
         template,
         submitted,
     })
@@ -338,6 +373,21 @@ impl serde::de::Visitor<'_> for PauseVisitor {
     }
 }
 
+impl Update {
+    /// What holds where an object does not say otherwise.
+    fn default_for(template: &Template) -> Update {
+        Update {
+            parallelism: 1,
+            delay: Duration::ZERO,
+            order: if template.exclusives().is_empty() { Order::StartFirst } else { Order::StopFirst },
+            monitor: Duration::from_secs(5),
+            fail_after: Duration::from_secs(10),
+            failure_action: FailureAction::Rollback,
+            max_failure_ratio: 0.0,
+        }
+    }
+}
+
 fn update(map: &Map<String, Value>, template: &Template) -> Result<Update, FieldError> {
     let fields = match map.get("Update") {
         None | Some(Value::Null) => None,
@@ -346,16 +396,7 @@ fn update(map: &Map<String, Value>, template: &Template) -> Result<Update, Field
             FieldError { field, ..e }
         })?),
     };
-    let order = if template.exclusives().is_empty() { Order::StartFirst } else { Order::StopFirst };
-    let mut update = Update {
-        parallelism: 1,
-        delay: Duration::ZERO,
-        order,
-        monitor: Duration::from_secs(5),
-        fail_after: Duration::from_secs(10),
-        failure_action: FailureAction::Rollback,
-        max_failure_ratio: 0.0,
-    };
+    let mut update = Update::default_for(template);
     let Some(fields) = fields else { return Ok(update) };
     if let Some(ratio) = fields.max_failure_ratio {
         if !(0.0..=1.0).contains(&ratio) {
@@ -423,6 +464,52 @@ fn template_part(canonical: &Value) -> Value {
         .map(|(name, v)| (name.clone(), v.clone()))
         .collect::<Map<_, _>>()
         .into()
+}
+
+/// An object in the form in which it is stored, for comparing two of them field by field.
+pub fn as_stored(object: &Value) -> Value {
+    let mut canonical = canonical(&forms::plain(object));
+    if let Value::Object(fields) = &mut canonical {
+        fields.remove(GENERATION);
+    }
+    canonical
+}
+
+/// The same without what only states a default.
+pub fn without_defaults(value: &Value) -> Value {
+    // What this version cannot read, it knows no defaults of.
+    let Ok(spec) = object(value) else { return as_stored(value) };
+    let Value::Object(mut fields) = neutral::meaning(&template_part(&spec.submitted)) else {
+        return as_stored(value);
+    };
+    let default = Update::default_for(&spec.template);
+    let Update { parallelism, delay, order, monitor, fail_after, failure_action, max_failure_ratio } =
+        &spec.update;
+    let pause = |duration: &Duration| json!(humantime::format_duration(*duration).to_string());
+    let update: Map<String, Value> = [
+        ("Parallelism", *parallelism != default.parallelism, json!(parallelism)),
+        ("Delay", *delay != default.delay, pause(delay)),
+        ("Order", *order != default.order, json!(order)),
+        ("Monitor", *monitor != default.monitor, pause(monitor)),
+        ("FailAfter", *fail_after != default.fail_after, pause(fail_after)),
+        ("FailureAction", *failure_action != default.failure_action, json!(failure_action)),
+        ("MaxFailureRatio", *max_failure_ratio != default.max_failure_ratio, json!(max_failure_ratio)),
+    ]
+    .into_iter()
+    .filter(|(_, differs, _)| *differs)
+    .map(|(name, _, value)| (name.to_owned(), value))
+    .collect();
+    let own = [
+        ("Name", true, json!(spec.name.as_str())),
+        ("Count", true, json!(spec.count)),
+        ("Update", !update.is_empty(), Value::Object(update)),
+        ("OnNodeLost", spec.on_node_lost != OnNodeLost::default(), json!(spec.on_node_lost)),
+        ("Pull", spec.pull != Pull::default(), json!(spec.pull)),
+        ("History", spec.history != DEFAULT_HISTORY, json!(spec.history)),
+    ];
+    let differs = own.into_iter().filter(|(_, differs, _)| *differs);
+    fields.extend(differs.map(|(name, _, value)| (name.to_owned(), value)));
+    fields.into()
 }
 
 /// Whether two canonical objects ask for the same containers, however they write it.
@@ -506,6 +593,8 @@ mod tests {
             (r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {}}"#, "a Kubernetes manifest"),
             (r#"{"version": "3", "services": {"web": {"image": "a"}}}"#, "a compose file"),
             (r#"[{"Id": "abc", "State": {}, "Config": {}, "Image": "sha256:1"}]"#, "docker inspect"),
+            (r#"{"Name": "/web", "Count": 1, "Config": {"Image": "a"}, "HostConfig": {}}"#, "docker inspect"),
+            (r#"{"Name": "web", "Phase": "converged", "ObservedGeneration": 1}"#, "GET /objects/NAME"),
         ] {
             let (_, message) = field(text);
             assert!(message.contains(said) && !message.contains("known here"), "{message}");
@@ -616,6 +705,54 @@ mod tests {
         assert_eq!(field(&text).0, "HostConfig.NetworkMode");
         assert_eq!(field(&format!("[{text}]")).0, "[0].HostConfig.NetworkMode");
         assert!(object(&serde_json::from_str(&text).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_generation_is_a_condition_and_no_part_of_the_spec() {
+        let with = |generation: &str| {
+            let text = format!(r#"{{"Name": "x", "Image": "a", "Count": 1, "Generation": {generation}}}"#);
+            read_at_most(text.as_bytes(), 1)
+        };
+        let plain = one(r#"{"Name": "x", "Image": "a", "Count": 1}"#).unwrap();
+        for (given, generation) in [("3", Some(3)), ("0", Some(0)), ("3.0", Some(3)), ("null", None)] {
+            let (Submission::One(spec), generations) = with(given).unwrap() else { panic!("an array") };
+            assert_eq!(generations.get(&plain.name).copied(), generation, "{given}");
+            assert_eq!(*spec, plain, "{given}");
+        }
+        for bad in ["-1", "1.5", "\"3\"", "true", "[3]"] {
+            let error = with(bad).unwrap_err();
+            assert!(matches!(error, SubmissionError::Field(e) if e.field == "Generation"), "{bad}");
+        }
+        let array = r#"[{"Name": "x", "Image": "a", "Count": 1, "Generation": "new"}]"#;
+        assert_eq!(field(array).0, "[0].Generation");
+    }
+
+    #[test]
+    fn an_object_without_defaults_holds_only_what_it_asks_for() {
+        let text = |more: &str| {
+            serde_json::from_str::<Value>(&format!(r#"{{"Name": "x", "Image": "a", "Count": 1{more}}}"#))
+                .unwrap()
+        };
+        let plain = text("");
+        for default in [
+            r#", "Env": [], "Tty": false, "HostConfig": {}, "Generation": 7"#,
+            r#", "Update": {"Parallelism": 1, "Monitor": 5, "Order": "start-first"}, "History": 1"#,
+            r#", "OnNodeLost": "replace", "Pull": "missing", "Constraints": [], "Cmd": null"#,
+        ] {
+            assert_eq!(without_defaults(&text(default)), plain, "{default}");
+        }
+        for (more, field, value) in [
+            (r#", "Update": {"Monitor": "1m30s", "Delay": 0}"#, "Update", json!({"Monitor": "1m 30s"})),
+            (r#", "Update": {"Order": "stop-first"}"#, "Update", json!({"Order": "stop-first"})),
+            (r#", "OnNodeLost": "hold""#, "OnNodeLost", json!("hold")),
+            (r#", "History": 0"#, "History", json!(0)),
+            (r#", "Cmd": "a""#, "Cmd", json!(["a"])),
+            (r#", "NotKnownYet": 1"#, "NotKnownYet", json!(1)),
+        ] {
+            let mut expected = plain.clone();
+            expected[field] = value;
+            assert_eq!(without_defaults(&text(more)), expected, "{more}");
+        }
     }
 
     #[test]

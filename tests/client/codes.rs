@@ -110,7 +110,10 @@ fn plan_tells_a_change_from_none_and_from_what_cannot_be_told() {
     let user = User::of(&daemon);
     let web = user.file("web.yaml", &object("web", "nginx", 2));
     let ran = user.runs(&["plan", &web]).ends_with(1).says("web would be created: generation 1");
-    assert_eq!(ran.last(), "1 of 1 objects would change");
+    assert_eq!(
+        ran.last(),
+        "1 of 1 objects would change: 2 to create, 0 to replace, 0 to remove, 1 image to pull"
+    );
     assert!(ran.out.contains("    create web.1.1 "), "{ran:?}");
     assert!(daemon.status()["Objects"].as_array().unwrap().is_empty(), "a plan does nothing");
     user.runs(&["submit", WAIT, &web]).ends_with(0);

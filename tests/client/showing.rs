@@ -1,12 +1,10 @@
 //! What is written, and where: lines for pipelines, a display on a terminal, silence for whoever has left.
 
-use std::process::Command;
-
 use serde_json::Value;
 
 use crate::support::Daemon;
 use crate::support::daemon::program;
-use crate::support::process::{run, text};
+use crate::support::process::run;
 use crate::{Ran, User, object};
 
 #[test]
@@ -106,24 +104,6 @@ fn a_watch_tells_how_it_is_and_then_what_changes() {
     watch.says("web converged 3/3 generation 2: ");
     user.runs(&["delete", "web"]).ends_with(0);
     watch.says("web gone");
-}
-
-#[test]
-fn completions_are_what_their_shells_read() {
-    for shell in ["bash", "zsh", "fish"] {
-        let script = Ran::of(run(program().args(["completions", shell]))).ends_with(0).out;
-        for word in ["submit", "rollback", "--cert-path", "--swarm-manager"] {
-            let word = if shell == "fish" { word.trim_start_matches('-') } else { word };
-            assert!(script.contains(word), "{shell}: {word} is missing");
-        }
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), script).unwrap();
-        // Read, not run; a shell that is not installed cannot say anything.
-        match Command::new(shell).arg("-n").arg(file.path()).output() {
-            Ok(output) => assert!(output.status.success(), "{shell}: {}", text(&output.stderr)),
-            Err(error) => assert_ne!(shell, "bash", "{error}"),
-        }
-    }
 }
 
 #[test]

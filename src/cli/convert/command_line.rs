@@ -5,6 +5,7 @@
 use anyhow::{Context, bail, ensure};
 
 use super::flags::{self, Does, Flag};
+use crate::model::strict::did_you_mean;
 
 /// A command line, taken apart.
 #[derive(Debug)]
@@ -147,10 +148,9 @@ fn short<'w>(
 
 /// What to say of a flag that there is not, with the nearest that there is.
 fn unknown(name: &str, known: &'static [Flag], what: &str) -> String {
-    let names = known.iter().flat_map(|flag| flag.names);
-    let near = names.map(|other| (strsim::damerau_levenshtein(name, other), other)).min();
-    match near.filter(|(distance, _)| *distance <= 2) {
-        Some((_, near)) => format!("{what} has no flag --{name} that is known here; did you mean --{near}?"),
+    let names = known.iter().flat_map(|flag| flag.names.iter().copied());
+    match did_you_mean(name, names) {
+        Some(near) => format!("{what} has no flag --{name} that is known here; did you mean --{near}?"),
         None => format!("{what} has no flag --{name} that is known here"),
     }
 }

@@ -120,7 +120,7 @@ impl<'a> Draft<'a> {
         count: u32,
         image: &str,
         arguments: Vec<String>,
-    ) -> anyhow::Result<(Map<String, Value>, Vec<String>)> {
+    ) -> anyhow::Result<(Value, Vec<String>)> {
         self.finish_health()?;
         if self.remove {
             ensure!(self.get("HostConfig.RestartPolicy").is_none(), "--restart and --rm exclude each other");
@@ -141,9 +141,7 @@ impl<'a> Draft<'a> {
         self.set("Name", json!(name));
         self.set("Count", json!(count));
         self.set("Image", json!(image));
-        let fields = without_nulls(self.body);
-        let Value::Object(fields) = fields else { bail!("the object is none") };
-        Ok((fields, self.notes))
+        Ok((without_nulls(self.body), self.notes))
     }
 
     fn finish_health(&mut self) -> anyhow::Result<()> {

@@ -39,7 +39,7 @@ fn words(line: &[&str]) -> Vec<String> {
 
 fn converted(line: &[&str]) -> anyhow::Result<(Value, Vec<String>)> {
     let Converted { object, notes } = convert(&words(line), None, 1, &There)?;
-    Ok((object.into(), notes))
+    Ok((object, notes))
 }
 
 /// `docker run OPTIONS --name x a`: the object without name, count and image, and the notes.
@@ -583,7 +583,7 @@ fn the_yaml_reads_back_as_the_same_object() {
         let text = converted.written(format).unwrap();
         let name = if format == Format::Json { "x.json" } else { "x.yaml" };
         let read = input::parse(Path::new(name), &text).unwrap();
-        assert_eq!(read, [Value::Object(converted.object.clone())], "{text}");
+        assert_eq!(read, std::slice::from_ref(&converted.object), "{text}");
         assert!(
             text.trim_start_matches("{\n").trim_start().trim_start_matches('"').starts_with("Name"),
             "{text}"

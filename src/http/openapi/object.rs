@@ -26,6 +26,15 @@ pub(super) fn schemas() -> [(String, Value); 5] {
             json!({"description": format!("Docker's {field}, of the body of POST /containers/create.")});
         properties.entry(*field).or_insert(described);
     }
+    let mut stored_properties = properties.clone();
+    properties.insert(
+        "Generation".to_owned(),
+        json!({
+            "type": "integer", "minimum": 0,
+            "description": "The submit is only taken where the object has this generation, as GET /objects/{name} gave it; \
+                            0: where there is no such object. Else it is answered 412. Not stored.",
+        }),
+    );
     let example = json!({"Name": "nginx", "Image": "nginx:1.9.6", "Count": 5});
     let submitted = json!({
         "type": "object",
@@ -36,7 +45,7 @@ pub(super) fn schemas() -> [(String, Value); 5] {
         "additionalProperties": false,
         "examples": [example],
     });
-    properties.insert(
+    stored_properties.insert(
         "Generation".to_owned(),
         json!({"type": "integer", "minimum": 1, "description": "Grows with each changed spec."}),
     );
@@ -44,7 +53,7 @@ pub(super) fn schemas() -> [(String, Value); 5] {
         "type": "object",
         "description": "An object as it was submitted, with its generation.",
         "required": ["Generation", "Name", "Image", "Count"],
-        "properties": properties,
+        "properties": stored_properties,
         "additionalProperties": false,
     });
     [

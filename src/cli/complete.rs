@@ -1,0 +1,141 @@
+//! What a shell offers when the tab key is pressed: commands, flags, files, and the names of objects and contexts.
+//!
+//! The script of `completions SHELL` has the program complete each line, so that names are those of now. Whatever fails
+//! meanwhile, and what takes too long, offers nothing and says nothing: a line is being typed.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Command, CommandFactory, FromArgMatches};
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::env::{CompleteEnv, Shells};
+use http::Method;
+
+use super::connection::Connection;
+use super::context::file::{self, Contexts};
+use super::environment::variable;
+use super::{CommandLine, complain, environment};
+use crate::client::Ask;
+use crate::client::answers::Stored;
+
+/// The variable by which a shell's script asks.
+const VARIABLE: &str = "SCSM_COMPLETE";
+/// Whoever types waits no longer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Commands that have names of objects as arguments, and what these arguments are called.
+const WITH_OBJECTS: [&str; 9] =
+    ["status", "get", "scale", "delete", "history", "rollback", "events", "logs", "restart"];
+const OBJECTS: [&str; 3] = ["name", "names", "object"];
+
+/// Completes a line, if a shell asks for that: with an exit code there is nothing else to do.
+pub(super) fn asked() -> Option<ExitCode> {
+    let asked = CompleteEnv::with_factory(command).var(VARIABLE);
+    match asked.try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref()) {
+        Ok(false) => None,
+        Ok(true) => Some(ExitCode::SUCCESS),
+        Err(error) => Some(complain(1, &error.to_string())),
+    }
+}
+
+/// The script by which a shell asks.
+pub(super) fn script(shell: &str) -> anyhow::Result<Vec<u8>> {
+    let command = CommandLine::command();
+    let name = command.get_name();
+    let shells = Shells::builtins();
+    let shell = shells.completer(shell).with_context(|| format!("no completions for {shell}"))?;
+    // The program as it was called now, by a path that is good elsewhere, too.
+    let called = std::env::args_os().next().unwrap_or_default();
+    let completer = match called.to_string_lossy().contains('/') {
+        true => {
+            std::env::current_exe().context("where this program is cannot be told")?.display().to_string()
+        }
+        false => name.to_owned(),
+    };
+    let mut script = Vec::new();
+    shell.write_registration(VARIABLE, name, name, &completer, &mut script)?;
+    Ok(script)
+}
+
+/// The command line, with what is offered where a name belongs. Flags are offered to whoever has typed a dash, and words of
+/// other programs to whoever has typed them; else only what there is no other word for.
+fn command() -> Command {
+    let flags = words().last().is_some_and(|word| word.to_string_lossy().starts_with('-'));
+    let mut command = hide_flags(CommandLine::command(), !flags);
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    for name in names {
+        command = command.mut_subcommand(&name, |sub| {
+            let aliases: Vec<String> = sub.get_visible_aliases().map(str::to_owned).collect();
+            let sub = hide_flags(sub.visible_alias(None::<&str>).aliases(aliases), !flags);
+            match name.as_str() {
+                "context" => ["use", "set", "rm"].into_iter().fold(sub, |sub, of| {
+                    sub.mut_subcommand(of, |sub| offering(hide_flags(sub, !flags), &OBJECTS, contexts))
+                }),
+                name if WITH_OBJECTS.contains(&name) => {
+                    offering(offering(sub, &OBJECTS, objects), &["context"], contexts)
+                }
+                _ => offering(sub, &["context"], contexts),
+            }
+        });
+    }
+    command
+}
+
+fn hide_flags(command: Command, hide: bool) -> Command {
+    let command = command.disable_help_flag(hide);
+    command.mut_args(|arg| if hide && !arg.is_positional() { arg.hide(true) } else { arg })
+}
+
+/// With these candidates for the arguments of these names.
+fn offering(command: Command, arguments: &[&str], candidates: fn() -> Vec<CompletionCandidate>) -> Command {
+    command.mut_args(|arg| match arguments.contains(&arg.get_id().as_str()) {
+        true => arg.add(ArgValueCandidates::new(candidates)),
+        false => arg,
+    })
+}
+
+/// The words of the line, up to the one that is being typed.
+fn words() -> Vec<OsString> {
+    let mut words: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").skip(1).collect();
+    let at = variable("_CLAP_COMPLETE_INDEX").and_then(|index| index.parse::<usize>().ok());
+    words.truncate(at.map_or(words.len(), |at| at.saturating_add(1)));
+    words
+}
+
+fn contexts() -> Vec<CompletionCandidate> {
+    let contexts = file::path().and_then(|path| Contexts::read(&path)).unwrap_or_default();
+    contexts.contexts.into_keys().map(CompletionCandidate::new).collect()
+}
+
+/// The objects of the daemon that the line leads to.
+fn objects() -> Vec<CompletionCandidate> {
+    let (give, given) = mpsc::channel();
+    // Nobody waits for a lookup that hangs: the program ends without it.
+    std::thread::spawn(move || give.send(connection().and_then(|connection| stored(&connection))));
+    let objects = given.recv_timeout(PATIENCE).ok().flatten().unwrap_or_default();
+    let candidate = |Stored { name, image, count, .. }| {
+        CompletionCandidate::new(name).help(Some(format!("{count} of {image}").into()))
+    };
+    objects.into_iter().map(candidate).collect()
+}
+
+fn stored(connection: &Connection) -> Option<Vec<Stored>> {
+    let asked = connection.ask(async |daemon| {
+        Ok(daemon.ask(Ask::new(Method::GET, "/objects")).await?.json::<Vec<Stored>>()?)
+    });
+    asked.ok()
+}
+
+/// Where the daemon is, by what stands on the line so far, and by variables and contexts.
+fn connection() -> Option<Connection> {
+    let mut words = words();
+    // The one that is being typed.
+    words.pop();
+    let command = CommandLine::command().mut_args(|arg| arg.env(None::<&str>)).ignore_errors(true);
+    let mut matches = environment::without_empty(command).try_get_matches_from(words).ok()?;
+    let (_, matches) = matches.remove_subcommand()?;
+    Connection::from_arg_matches(&matches).ok()
+}

@@ -1,0 +1,54 @@
+//! The files that a command reads objects from.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+
+use super::input::Objects;
+
+/// Where objects are read from.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(super) struct Files {
+    /// JSON or YAML with one object or many (an array, or several documents of YAML). `-` is standard input; a directory
+    /// stands for its *.json, *.yaml and *.yml. All files together are one transaction.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The same as FILE; may be given several times.
+    #[arg(long, short = 'f', value_name = "FILE")]
+    filename: Vec<PathBuf>,
+}
+
+impl Files {
+    /// Reads all of them.
+    pub(super) fn read(&self) -> anyhow::Result<Objects> {
+        let mut files = Vec::new();
+        for path in self.files.iter().chain(&self.filename) {
+            match path.is_dir() {
+                true => files.extend(inside(path)?),
+                false => files.push(path.clone()),
+            }
+        }
+        let standard = files.iter().filter(|path| path.as_os_str() == "-").count();
+        ensure!(standard < 2, "standard input is given {standard} times; it can be read once");
+        Objects::read(&files)
+    }
+}
+
+/// The files in a directory that are meant by it, by name. What is in directories below is not.
+fn inside(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let cannot = || format!("{} cannot be read", directory.display());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).with_context(cannot)? {
+        let path = entry.with_context(cannot)?.path();
+        let meant = path.extension().is_some_and(|e| e == "json" || e == "yaml" || e == "yml");
+        if meant && path.is_file() {
+            files.push(path);
+        }
+    }
+    ensure!(!files.is_empty(), "{} holds no *.json, *.yaml or *.yml", directory.display());
+    files.sort();
+    Ok(files)
+}
