@@ -20,6 +20,7 @@ pub mod exclusive;
 mod foreign;
 mod forms;
 pub(crate) mod image_reference;
+mod inspect;
 mod limits;
 mod manager_id;
 mod neutral;

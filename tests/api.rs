@@ -63,8 +63,9 @@ fn a_submit_that_waits_answers_when_all_of_it_runs() {
     let answer = daemon.client.post("/submit?wait=50s", array.to_string());
     assert_eq!(answer.status, 200, "{answer:?}");
     let answer = answer.json();
-    assert_eq!(outcome(&answer[0]), ("web", 2, "updated", "converged"));
-    assert_eq!(outcome(&answer[1]), ("db", 1, "created", "converged"));
+    assert_eq!(answer["Outcome"], "converged", "as a failure has it: {answer}");
+    assert_eq!(outcome(&answer["Objects"][0]), ("web", 2, "updated", "converged"));
+    assert_eq!(outcome(&answer["Objects"][1]), ("db", 1, "created", "converged"));
     let shown = daemon.object("web");
     assert!(shown["Containers"].as_array().unwrap().iter().all(|row| row["Image"] == "web:2"), "{shown}");
 
@@ -372,7 +373,7 @@ fn an_array_can_be_all_there_is() {
 
     let answer = daemon.client.post("/submit?prune=team-&wait=20s", &body);
     assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(results(&answer.json()), expected);
+    assert_eq!(results(&answer.json()["Objects"]), expected);
     let names: Vec<Value> =
         daemon.status()["Objects"].as_array().unwrap().iter().map(|row| row["Name"].clone()).collect();
     assert_eq!(names, ["other", "team-a", "team-d"], "and nothing of them is left");

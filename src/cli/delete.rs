@@ -7,6 +7,7 @@ use clap::Args;
 use http::{Method, StatusCode};
 
 use super::connection::Connection;
+use super::json::{self, Format};
 use super::submit::{conclude, duration, unknown};
 use super::wait::Patience;
 use super::{REFUSED, object_name, output, wait};
@@ -26,6 +27,9 @@ pub(super) struct DeleteFlags {
     /// An object that does not exist is no error.
     #[arg(long)]
     ignore_missing: bool,
+    /// How to write it: JSON is the daemon's answer, one for each object. With --wait for one object only.
+    #[arg(long, short, value_name = "FORMAT", default_value = "text")]
+    output: Format,
     #[command(flatten)]
     connection: Connection,
 }
@@ -39,7 +43,10 @@ enum Done {
 }
 
 pub(super) fn run(flags: &DeleteFlags) -> ExitCode {
-    flags.connection.run(REFUSED, async |daemon| flags.delete(daemon).await)
+    flags.connection.run(REFUSED, async |daemon| match flags.output {
+        Format::Text => flags.delete(daemon).await,
+        Format::Json => flags.delete_as_json(daemon).await,
+    })
 }
 
 impl DeleteFlags {
@@ -94,6 +101,29 @@ impl DeleteFlags {
         }
     }
 
+    /// Writes the daemon's answers as they come; what is refused is told on standard error.
+    async fn delete_as_json(&self, daemon: &Daemon) -> anyhow::Result<u8> {
+        let several = self.names.len() > 1;
+        anyhow::ensure!(!several || self.wait.is_none(), "with --output json, --wait is for one object");
+        let mut refused = Vec::new();
+        let mut code = 0;
+        for name in &self.names {
+            let ask = Ask::new(Method::DELETE, format!("/objects/{name}"));
+            match json::change(daemon, ask, self.wait).await {
+                Ok(outcome) => code = outcome,
+                Err(error) if self.ignore_missing && is_missing(&error) => {}
+                Err(error) if !several => return Err(error),
+                Err(error) => {
+                    output::note(format_args!("{name} not deleted: {error:#}"));
+                    refused.push(name.as_str());
+                }
+            }
+        }
+        let (refused, all) = (refused.join(", "), self.names.len());
+        anyhow::ensure!(refused.is_empty(), "not all of {all} objects deleted: {refused}");
+        Ok(code)
+    }
+
     async fn one(&self, daemon: &Daemon, name: &ObjectName) -> Result<Done, ClientError> {
         let answer = daemon.ask(Ask::new(Method::DELETE, format!("/objects/{name}"))).await;
         let missing = match answer {
@@ -112,4 +142,8 @@ impl DeleteFlags {
             _ => Err(missing),
         }
     }
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<ClientError>().is_some_and(|error| error.is(StatusCode::NOT_FOUND))
 }

@@ -63,6 +63,10 @@ pub(super) fn run(flags: &SubmitFlags) -> ExitCode {
             return Ok(0);
         }
         if flags.output == Format::Json {
+            anyhow::ensure!(
+                !flags.fail_fast,
+                "--fail-fast is for --output text: JSON is one answer about all objects"
+            );
             let done = json::change(daemon, flags.request(&objects), flags.wait).await;
             return done.map_err(|error| placed(error, &objects));
         }

@@ -17,10 +17,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use utoipa::ToSchema;
 
-use super::Api;
 use super::change::{Receipt, Shape};
 use super::peer::Peer;
 use super::problem::Problem;
+use super::{Api, reply};
 use crate::model::{Object, ObjectName, Objects};
 use crate::observed::EngineState;
 use crate::planner::{Evidence, Phase};
@@ -245,7 +245,7 @@ fn answer(settled: &[Settled], wait: Duration, shape: Shape, expired: Option<&st
     let worst = settled.iter().map(|one| one.outcome).max().unwrap_or(Outcome::Converged);
     let (status, title) = match worst {
         _ if expired.is_some() => (StatusCode::FORBIDDEN, "Certificate expired"),
-        Outcome::Converged => return shape.answer(StatusCode::OK, settled),
+        Outcome::Converged => return reply::json(StatusCode::OK, reply::JSON, &said(settled, worst, shape)),
         Outcome::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "Timed out"),
         Outcome::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "Stopping"),
         Outcome::RolledBack => (StatusCode::FAILED_DEPENDENCY, "Rolled back"),
@@ -258,12 +258,16 @@ fn answer(settled: &[Settled], wait: Duration, shape: Shape, expired: Option<&st
         others => detail += &format!("; and so it is with {others} more of the {} objects", settled.len()),
     }
     detail += expired.unwrap_or_default();
+    Problem::new(status, title, detail).with(said(settled, worst, shape)).into_response()
+}
+
+/// The same members whatever the outcome: those of the one object, or of an array the worst outcome and all objects.
+fn said(settled: &[Settled], worst: Outcome, shape: Shape) -> Map<String, Value> {
     let members = match (shape, settled) {
         (Shape::One, [one]) => json!(one),
-        _ => json!({ "Objects": settled }),
+        _ => json!({ "Outcome": worst, "Objects": settled }),
     };
-    let members = if let Value::Object(members) = members { members } else { Map::new() };
-    Problem::new(status, title, detail).with(members).into_response()
+    if let Value::Object(members) = members { members } else { Map::new() }
 }
 
 impl Settled {

@@ -9,7 +9,7 @@ pub(super) fn problem(fields: &Map<String, Value>) -> Option<&'static str> {
         || (has("Id") && (has("State") || has("NetworkSettings")))
     {
         return Some(
-            "this is what `docker inspect` prints; submit an object of Name, Count, the fields of its Config, and its \
+            "this is a part of what `docker inspect` prints of a container; submit all of that, or an object of Name, Count, the fields of its Config, and its \
              HostConfig; Id, State, NetworkSettings and the like are read-only",
         );
     }

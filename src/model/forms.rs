@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::inspect;
+
 /// Fields that Docker takes as a list or as one string, at the top and in `HostConfig`.
 const LISTS: [&str; 3] = ["Cmd", "Entrypoint", "Shell"];
 const LISTS_IN_HOST_CONFIG: [&str; 2] = ["CapAdd", "CapDrop"];
@@ -14,6 +16,9 @@ const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 pub(super) fn plain(object: &Value) -> Value {
     let mut object = whole_numbers(object);
     if let Value::Object(fields) = &mut object {
+        if let Some(inspected) = inspect::object(fields) {
+            *fields = inspected;
+        }
         lists(fields, &LISTS);
         if let Some(Value::Object(config)) = fields.get_mut("HostConfig") {
             lists(config, &LISTS_IN_HOST_CONFIG);

@@ -93,6 +93,9 @@ fn a_deletion_goes_on_with_the_rest_and_says_what_was_done_with_each() {
         .ends_with(0)
         .says("nobody does not exist");
     user.runs(&["delete", "nobody"]).ends_with(1).complains("nobody");
+    user.runs(&["delete", "nobody", "-o", "json"]).ends_with(1).complains("nobody");
+    user.runs(&["delete", "nobody", "-o", "json", "--ignore-missing"]).ends_with(0);
+    user.runs(&["delete", "x", "y", "-o", "json", "--wait=9s"]).ends_with(1).complains("for one object");
 }
 
 #[test]

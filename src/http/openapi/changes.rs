@@ -72,7 +72,8 @@ impl IntoResponses for Answers {
         BTreeMap::from([
             told(
                 "200",
-                "Taken: a receipt, or an array of them. With wait: all of it has converged. With dry_run: what would be done.",
+                "Taken: a receipt, or an array of them. With wait: all of it has converged, and of an array `Objects` holds each. \
+                 With dry_run: what would be done.",
                 Some((reply::JSON, "Changed")),
             ),
             told("400", "A query parameter, a precondition, the path or the body cannot be read.", None),
@@ -106,18 +107,24 @@ fn generation() -> Header {
 pub(super) fn schemas() -> Map<String, Value> {
     let named = |schema: &str| json!({"$ref": format!("#/components/schemas/{schema}")});
     let many = |schema: &str| json!({"type": "array", "items": named(schema)});
+    let all_settled = json!({
+        "type": "object",
+        "description": "What became of the objects of an array, and the worst of it.",
+        "required": ["Outcome", "Objects"],
+        "properties": {"Outcome": named("SettledAs"), "Objects": many("Settled")},
+    });
     let changed = json!({
         "anyOf": [
-            named("Rehearsed"), named("Settled"), many("Settled"), named("Receipt"), many("Receipt"),
+            named("Rehearsed"), named("Settled"), named("AllSettled"), named("Receipt"), many("Receipt"),
         ],
     });
     let unsettled = json!({
         "description": "A problem, with what became of the object; of the objects, where there was an array.",
         "allOf": [named("Problem")],
-        "anyOf": [
-            named("Settled"),
-            {"type": "object", "required": ["Objects"], "properties": {"Objects": many("Settled")}},
-        ],
+        "anyOf": [named("Settled"), named("AllSettled")],
     });
-    [("Changed".to_owned(), changed), ("Unsettled".to_owned(), unsettled)].into_iter().collect()
+    [("Changed", changed), ("Unsettled", unsettled), ("AllSettled", all_settled)]
+        .into_iter()
+        .map(|(name, schema)| (name.to_owned(), schema))
+        .collect()
 }
