@@ -20,6 +20,7 @@ mod backup;
 mod complete;
 mod connection;
 mod context;
+mod convert;
 mod delete;
 mod diff;
 mod environment;
@@ -132,6 +133,11 @@ enum Command {
     Version(version::VersionFlags),
     /// Names daemons, and chooses one of them.
     Context(context::ContextFlags),
+    /// Turns a `docker run` command line into an object.
+    ///
+    /// Prints the object, for `submit -`, and on standard error what of the command line has no place in it. Asks no
+    /// daemon. Exit codes: 0 converted; 1 not.
+    Convert(convert::ConvertFlags),
     /// Writes the state of the daemon to a file.
     ///
     /// Of a daemon that does not run, with --offline.
@@ -175,6 +181,7 @@ pub fn main() -> ExitCode {
         Some(Command::Logs(flags)) => logs::run(&flags),
         Some(Command::Version(flags)) => version::run(&flags),
         Some(Command::Context(flags)) => context::run(&flags),
+        Some(Command::Convert(flags)) => convert::run(&flags),
         Some(Command::Backup(flags)) => backup::save(&flags),
         Some(Command::Restore(flags)) => backup::restore(&flags),
         Some(Command::Healthcheck(flags)) => healthcheck::run(&flags),
@@ -218,7 +225,7 @@ fn wrong_usage(command: &str) -> u8 {
     match command {
         // Commands for which 2 is the word for something that failed.
         "submit" | "scale" | "delete" | "rollback" | "status" | "get" | "history" | "events" | "logs"
-        | "version" | "context" => REFUSED,
+        | "version" | "context" | "convert" => REFUSED,
         _ => USAGE,
     }
 }

@@ -106,7 +106,7 @@ fn text(path: &Path) -> anyhow::Result<(String, String)> {
 }
 
 /// The objects in a text, which is JSON or YAML by its name or, where that says neither, by its first character.
-fn parse(path: &Path, text: &str) -> anyhow::Result<Vec<Value>> {
+pub(super) fn parse(path: &Path, text: &str) -> anyhow::Result<Vec<Value>> {
     let json = match path.extension().and_then(|e| e.to_str()) {
         Some("json") => true,
         Some("yaml" | "yml") => false,

@@ -6,8 +6,8 @@ use crate::model::strict::{did_you_mean, shown};
 fn instead(word: &str) -> Option<&'static str> {
     Some(match word {
         "run" | "create" | "up" | "start" | "deploy" => {
-            "write an object with Name, Image and Count into a file, and `submit FILE`; `scale NAME COUNT` starts more of one \
-             that is there"
+            "write an object with Name, Image and Count into a file, and `submit FILE`; `convert -- docker run ...` writes one \
+             for you, and `scale NAME COUNT` starts more of one that is there"
         }
         "down" => {
             "`delete NAME` removes an object and its containers; `scale NAME 0` only stops its containers"

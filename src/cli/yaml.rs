@@ -9,13 +9,15 @@ const FIRST: [&str; 4] = ["Name", "Image", "Count", "Generation"];
 
 /// Objects as the documents of one text.
 pub(super) fn documents(objects: &[Value]) -> anyhow::Result<String> {
-    let documents: Result<Vec<String>, _> =
-        objects.iter().map(|object| serde_saphyr::to_string(&Ordered(object))).collect();
+    // A long text stays on its line: an image with its digest, a command.
+    let options = || serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    let written = |object| serde_saphyr::to_string_with_options(&Ordered(object), options());
+    let documents: Result<Vec<String>, _> = objects.iter().map(written).collect();
     Ok(documents.context("the object cannot be written as YAML")?.join("---\n"))
 }
 
 /// An object whose main fields come first.
-struct Ordered<'a>(&'a Value);
+pub(super) struct Ordered<'a>(pub(super) &'a Value);
 
 impl Serialize for Ordered<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

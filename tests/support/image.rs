@@ -31,7 +31,7 @@ pub(crate) fn provide(engine: &Engine) {
         return;
     }
     let archive = cache().join(format!("fixture-{digest}.tar"));
-    fs::write(&archive, tar("server", &fs::read(binary()).unwrap())).unwrap();
+    fs::write(&archive, tar(&fs::read(binary()).unwrap(), "server", &[])).unwrap();
     for tag in tags {
         engine.docker(&[
             "import",
@@ -49,14 +49,20 @@ pub(crate) fn provide(engine: &Engine) {
 /// The image's one layer: a tar archive.
 pub(crate) fn layer() -> Vec<u8> {
     let _held = lock("image");
-    tar("server", &fs::read(binary()).unwrap())
+    tar(&fs::read(binary()).unwrap(), "server", &[])
 }
 
 /// The compiled fixture, which also runs outside a container. Callers hold the lock `image`.
 fn binary() -> PathBuf {
-    let binary = cache().join(format!("fixture-{}", digest()));
+    compile("server.rs", SOURCE)
+}
+
+/// A source in `fixture/` as one static program. Callers hold the lock `image`.
+pub(super) fn compile(name: &str, source: &str) -> PathBuf {
+    let stem = if name == "server.rs" { "fixture" } else { name.trim_end_matches(".rs") };
+    let binary = cache().join(format!("{stem}-{}", digest_of(source)));
     if !binary.exists() {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/fixture/server.rs");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/fixture").join(name);
         let unfinished = binary.with_extension("unfinished");
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         succeed(
@@ -70,26 +76,40 @@ fn binary() -> PathBuf {
 }
 
 fn digest() -> String {
-    Sha256::digest(SOURCE).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    digest_of(SOURCE)
 }
 
-/// A tar archive (ustar) of one executable file.
-fn tar(name: &str, content: &[u8]) -> Vec<u8> {
+pub(super) fn digest_of(source: &str) -> String {
+    Sha256::digest(source).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A tar archive (ustar) of one executable file, and of links in `usr/bin` that lead to it.
+pub(super) fn tar(program: &[u8], name: &str, links: &[&str]) -> Vec<u8> {
+    let mut archive = header(name, program.len(), None).to_vec();
+    archive.extend(program);
+    // Content is padded to whole blocks; two empty blocks end the archive.
+    archive.resize(archive.len().next_multiple_of(512), 0);
+    for link in links {
+        archive.extend(header(&format!("usr/bin/{link}"), 0, Some(&format!("/{name}"))));
+    }
+    archive.resize(archive.len() + 1024, 0);
+    archive
+}
+
+fn header(name: &str, size: usize, target: Option<&str>) -> [u8; 512] {
     let mut header = [0; 512];
     let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
     put(0, name);
     put(100, "0000755\0");
     put(108, "0000000\0");
     put(116, "0000000\0");
-    put(124, &format!("{:011o}\0", content.len()));
+    put(124, &format!("{size:011o}\0"));
     put(136, "00000000000\0");
     put(148, "        ");
-    put(156, "0");
+    put(156, if target.is_some() { "2" } else { "0" });
+    put(157, target.unwrap_or_default());
     put(257, "ustar\x0000");
     let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    let mut archive = [&header, content].concat();
-    // Content is padded to whole blocks; two empty blocks end the archive.
-    archive.resize(archive.len().next_multiple_of(512) + 1024, 0);
-    archive
+    header
 }

@@ -20,6 +20,7 @@ pub(crate) mod events;
 pub(crate) mod image;
 pub(crate) mod kept;
 pub(crate) mod process;
+pub(crate) mod programs;
 pub(crate) mod registry;
 pub(crate) mod relay;
 pub(crate) mod stream;

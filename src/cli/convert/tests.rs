@@ -1,0 +1,592 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::super::input;
+use super::*;
+
+/// A place with two variables and some files.
+struct There;
+
+impl Surroundings for There {
+    fn variable(&self, name: &str) -> Option<String> {
+        match name {
+            "HOME" => Some("/root".to_owned()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        }
+    }
+
+    fn text(&self, path: &str) -> anyhow::Result<String> {
+        match path {
+            "env" => Ok("\u{feff}# a comment\n\n  A=1\nB=  2\nHOME\nNOPE\nC=x y \r\n".to_owned()),
+            "spaces" => Ok("A B=1\n".to_owned()),
+            "labels" => Ok("team=shop\nflag\n".to_owned()),
+            "profile.json" => Ok("{\n  \"defaultAction\": \"SCMP_ACT_ALLOW\"\n}\n".to_owned()),
+            other => anyhow::bail!("{other} cannot be read"),
+        }
+    }
+
+    fn absolute(&self, path: &str) -> anyhow::Result<String> {
+        Ok(format!("/here/{path}"))
+    }
+}
+
+fn words(line: &[&str]) -> Vec<String> {
+    line.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn converted(line: &[&str]) -> anyhow::Result<(Value, Vec<String>)> {
+    let Converted { object, notes } = convert(&words(line), None, 1, &There)?;
+    Ok((object, notes))
+}
+
+/// `docker run OPTIONS --name x a`: the object without name, count and image, and the notes.
+#[track_caller]
+fn run(options: &[&str]) -> (Value, Vec<String>) {
+    let line = [&["docker", "run"], options, &["--name", "x", "a"]].concat();
+    let (mut object, notes) = converted(&line).unwrap_or_else(|e| panic!("{options:?}: {e:#}"));
+    let fields = object.as_object_mut().unwrap();
+    let own: Vec<_> = ["Name", "Count", "Image"].iter().map(|name| fields.remove(*name).unwrap()).collect();
+    assert_eq!(own, [json!("x"), json!(1), json!("a")], "{options:?}");
+    (object, notes)
+}
+
+#[track_caller]
+fn error(line: &[&str]) -> String {
+    match converted(line) {
+        Ok((object, _)) => panic!("{line:?} is no error: {object}"),
+        Err(error) => format!("{error:#}"),
+    }
+}
+
+/// What each flag becomes.
+fn table() -> Vec<(Vec<&'static str>, Value)> {
+    let host = |config: Value| json!({ "HostConfig": config });
+    let health = |fields: Value| json!({ "Healthcheck": fields });
+    vec![
+        (vec!["--entrypoint", "/run.sh"], json!({"Entrypoint": ["/run.sh"]})),
+        (vec!["--entrypoint="], json!({"Entrypoint": [""]})),
+        (vec!["-e", "A=1=2", "--env=B="], json!({"Env": ["A=1=2", "B="]})),
+        (vec!["-e", "HOME", "-e", "EMPTY", "-e", "NOPE"], json!({"Env": ["HOME=/root", "EMPTY=", "NOPE"]})),
+        (
+            vec!["-e", "A=2", "--env-file", "env"],
+            json!({"Env": ["A=1", "B=  2", "HOME=/root", "C=x y ", "A=2"]}),
+        ),
+        (vec!["-u", "1000:1000"], json!({"User": "1000:1000"})),
+        (vec!["--user", "a", "--user="], json!({})),
+        (vec!["-w", "/src"], json!({"WorkingDir": "/src"})),
+        (vec!["-h", "web"], json!({"Hostname": "web"})),
+        (vec!["--domainname", "example.com"], json!({"Domainname": "example.com"})),
+        (
+            vec!["-l", "team=ops", "--label", "a.b=c=d", "-lflag", "--label-file", "labels"],
+            json!({"Labels": {"team": "ops", "a.b": "c=d", "flag": ""}}),
+        ),
+        (vec!["-t"], json!({"Tty": true})),
+        (vec!["-it", "-d"], json!({"Tty": true, "OpenStdin": true})),
+        (vec!["-dit=false"], json!({"OpenStdin": true})),
+        (vec!["--init"], host(json!({"Init": true}))),
+        (vec!["--init=false"], host(json!({"Init": false}))),
+        (vec!["--stop-signal", "SIGQUIT"], json!({"StopSignal": "SIGQUIT"})),
+        (vec!["--stop-timeout", "0"], json!({"StopTimeout": 0})),
+        (vec!["--restart", "always"], host(json!({"RestartPolicy": {"Name": "always"}}))),
+        (
+            vec!["--restart=on-failure:3"],
+            host(json!({"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3}})),
+        ),
+        (vec!["--restart", "no"], json!({})),
+        (vec!["--pull", "always"], json!({"Pull": "always"})),
+        (vec!["--group-add", "audio", "--group-add=1"], host(json!({"GroupAdd": ["audio", "1"]}))),
+        (
+            vec![
+                "--health-cmd",
+                "curl -f localhost || exit 1",
+                "--health-interval=1m30s",
+                "--health-timeout",
+                "5s",
+            ],
+            health(
+                json!({"Test": ["CMD-SHELL", "curl -f localhost || exit 1"], "Interval": 90_000_000_000_u64,
+                          "Timeout": 5_000_000_000_u64}),
+            ),
+        ),
+        (
+            vec!["--health-retries", "3", "--health-start-period=10s", "--health-start-interval", "500ms"],
+            health(json!({"Retries": 3, "StartPeriod": 10_000_000_000_u64, "StartInterval": 500_000_000})),
+        ),
+        (vec!["--health-retries", "0", "--health-cmd="], json!({})),
+        (vec!["--no-healthcheck"], health(json!({"Test": ["NONE"]}))),
+        (
+            vec!["-p8080:80"],
+            json!({"ExposedPorts": {"80/tcp": {}}, "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}}),
+        ),
+        (
+            vec!["-p=80"],
+            json!({"ExposedPorts": {"80/tcp": {}}, "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": ""}]}}}),
+        ),
+        (vec!["-P"], host(json!({"PublishAllPorts": true}))),
+        (
+            vec!["--expose", "53/udp", "--expose=7000-7001"],
+            json!({"ExposedPorts": {"53/udp": {}, "7000/tcp": {}, "7001/tcp": {}}}),
+        ),
+        (vec!["--network", "shop"], host(json!({"NetworkMode": "shop"}))),
+        (vec!["--net=none"], host(json!({"NetworkMode": "none"}))),
+        (
+            vec![
+                "--network-alias",
+                "api",
+                "--network",
+                "shop",
+                "--net-alias=v2",
+                "--ip",
+                "172.30.1.1",
+                "--ip6=2001:db8::33",
+                "--link-local-ip",
+                "169.254.1.1",
+                "--mac-address",
+                "92:d0:c6:0a:29:33",
+            ],
+            json!({"HostConfig": {"NetworkMode": "shop"}, "NetworkingConfig": {"EndpointsConfig": {"shop": {
+                "Aliases": ["api", "v2"], "MacAddress": "92:d0:c6:0a:29:33",
+                "IPAMConfig": {"IPv4Address": "172.30.1.1", "IPv6Address": "2001:db8::33", "LinkLocalIPs": ["169.254.1.1"]}}}}}),
+        ),
+        (
+            vec!["--network", "name=shop,alias=api,\"alias=b\"", "--network", "back"],
+            json!({"HostConfig": {"NetworkMode": "shop"},
+                   "NetworkingConfig": {"EndpointsConfig": {"shop": {"Aliases": ["api", "b"]}, "back": {}}}}),
+        ),
+        (
+            vec!["--mac-address=92:d0:c6:0a:29:33"],
+            json!({"NetworkingConfig": {"EndpointsConfig": {"bridge": {"MacAddress": "92:d0:c6:0a:29:33"}}}}),
+        ),
+        (vec!["--dns", "1.1.1.1", "--dns=::1"], host(json!({"Dns": ["1.1.1.1", "::1"]}))),
+        (vec!["--dns-search", "example.com"], host(json!({"DnsSearch": ["example.com"]}))),
+        (
+            vec!["--dns-option", "ndots:1", "--dns-opt=rotate"],
+            host(json!({"DnsOptions": ["ndots:1", "rotate"]})),
+        ),
+        (
+            vec![
+                "--add-host",
+                "a:10.0.0.1",
+                "--add-host=b=[::1]",
+                "--add-host",
+                "c:host-gateway",
+                "--add-host",
+                "d:::1",
+            ],
+            host(json!({"ExtraHosts": ["a:10.0.0.1", "b:::1", "c:host-gateway", "d:::1"]})),
+        ),
+        (
+            vec!["-v", "data:/data", "-vlogs:/logs:ro", "--volume=data:/data"],
+            host(json!({"Binds": ["data:/data", "logs:/logs:ro"]})),
+        ),
+        (vec!["-v", "/cache"], json!({"Volumes": {"/cache": {}}})),
+        (
+            vec!["-v", "./src:/src", "-v", "/etc/x:/x"],
+            host(json!({"Binds": ["/here/./src:/src", "/etc/x:/x"]})),
+        ),
+        (
+            vec!["--mount", "source=data,dst=/data,readonly,volume-nocopy,volume-label=a=b"],
+            host(json!({"Mounts": [{"Type": "volume", "Source": "data", "Target": "/data", "ReadOnly": true,
+                                    "VolumeOptions": {"NoCopy": true, "Labels": {"a": "b"}}}]})),
+        ),
+        (
+            vec![
+                "--mount",
+                "type=tmpfs,target=/t,tmpfs-size=64m,tmpfs-mode=1777",
+                "--mount",
+                "type=bind,src=.,target=/b,ro=false",
+            ],
+            host(
+                json!({"Mounts": [{"Type": "tmpfs", "Target": "/t", "TmpfsOptions": {"SizeBytes": 67_108_864, "Mode": 0o1777}},
+                                   {"Type": "bind", "Source": "/here/.", "Target": "/b"}]}),
+            ),
+        ),
+        (
+            vec!["--tmpfs", "/run:size=1m,noexec", "--tmpfs=/tmp"],
+            host(json!({"Tmpfs": {"/run": "size=1m,noexec", "/tmp": ""}})),
+        ),
+        (vec!["--volume-driver", "local"], host(json!({"VolumeDriver": "local"}))),
+        (vec!["--volumes-from", "other:ro"], host(json!({"VolumesFrom": ["other:ro"]}))),
+        (vec!["--read-only"], host(json!({"ReadonlyRootfs": true}))),
+        (vec!["--shm-size", "1g"], host(json!({"ShmSize": 1 << 30}))),
+        (vec!["--storage-opt", "size=10G"], host(json!({"StorageOpt": {"size": "10G"}}))),
+        (
+            vec!["-m512m", "--memory-reservation=256m", "--memory-swap", "-1", "--memory-swappiness", "10"],
+            host(
+                json!({"Memory": 536_870_912, "MemoryReservation": 268_435_456, "MemorySwap": -1, "MemorySwappiness": 10}),
+            ),
+        ),
+        (
+            vec!["--cpus", "1.5", "-c", "512", "--cpuset-cpus", "0-1", "--cpuset-mems=0"],
+            host(
+                json!({"NanoCpus": 1_500_000_000, "CpuShares": 512, "CpusetCpus": "0-1", "CpusetMems": "0"}),
+            ),
+        ),
+        (
+            vec![
+                "--cpu-period",
+                "100000",
+                "--cpu-quota=50000",
+                "--cpu-rt-period",
+                "1000",
+                "--cpu-rt-runtime=950",
+            ],
+            host(
+                json!({"CpuPeriod": 100_000, "CpuQuota": 50_000, "CpuRealtimePeriod": 1000, "CpuRealtimeRuntime": 950}),
+            ),
+        ),
+        (vec!["--cpu-count", "2", "--cpu-percent=50"], host(json!({"CpuCount": 2, "CpuPercent": 50}))),
+        (vec!["--pids-limit", "-1"], host(json!({"PidsLimit": -1}))),
+        (
+            vec!["--ulimit", "nofile=1024:2048", "--ulimit=core=-1", "--ulimit", "nofile=4096"],
+            host(
+                json!({"Ulimits": [{"Name": "core", "Soft": -1, "Hard": -1}, {"Name": "nofile", "Soft": 4096, "Hard": 4096}]}),
+            ),
+        ),
+        (vec!["--blkio-weight", "300"], host(json!({"BlkioWeight": 300}))),
+        (
+            vec![
+                "--blkio-weight-device",
+                "/dev/sda:200",
+                "--device-read-bps=/dev/sda:1mb",
+                "--device-write-bps",
+                "/dev/sda:2mb",
+                "--device-read-iops=/dev/sda:10",
+                "--device-write-iops",
+                "/dev/sda:20",
+            ],
+            host(json!({"BlkioWeightDevice": [{"Path": "/dev/sda", "Weight": 200}],
+                        "BlkioDeviceReadBps": [{"Path": "/dev/sda", "Rate": 1 << 20}],
+                        "BlkioDeviceWriteBps": [{"Path": "/dev/sda", "Rate": 2 << 20}],
+                        "BlkioDeviceReadIOps": [{"Path": "/dev/sda", "Rate": 10}],
+                        "BlkioDeviceWriteIOps": [{"Path": "/dev/sda", "Rate": 20}]})),
+        ),
+        (
+            vec!["--oom-kill-disable", "--oom-score-adj", "-500"],
+            host(json!({"OomKillDisable": true, "OomScoreAdj": -500})),
+        ),
+        (vec!["--privileged"], host(json!({"Privileged": true}))),
+        (vec!["--privileged", "--privileged=false"], json!({})),
+        (
+            vec!["--cap-add", "net_admin", "--cap-drop=ALL", "--cap-add=CAP_NET_ADMIN"],
+            host(json!({"CapAdd": ["CAP_NET_ADMIN"], "CapDrop": ["ALL"]})),
+        ),
+        (
+            vec![
+                "--security-opt",
+                "no-new-privileges",
+                "--security-opt=apparmor:mine",
+                "--security-opt",
+                "seccomp=profile.json",
+            ],
+            host(
+                json!({"SecurityOpt": ["no-new-privileges", "apparmor:mine", "seccomp={\"defaultAction\":\"SCMP_ACT_ALLOW\"}"]}),
+            ),
+        ),
+        (
+            vec!["--security-opt", "systempaths=unconfined"],
+            host(json!({"MaskedPaths": [], "ReadonlyPaths": []})),
+        ),
+        (
+            vec![
+                "--device",
+                "/dev/fuse",
+                "--device=/dev/sda:/dev/x:r",
+                "--device",
+                "/dev/sdb:rw",
+                "--device",
+                "vendor.com/gpu=0",
+            ],
+            host(json!({
+                "Devices": [{"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse", "CgroupPermissions": "rwm"},
+                            {"PathOnHost": "/dev/sda", "PathInContainer": "/dev/x", "CgroupPermissions": "r"},
+                            {"PathOnHost": "/dev/sdb", "PathInContainer": "/dev/sdb", "CgroupPermissions": "rw"}],
+                "DeviceRequests": [{"Driver": "cdi", "DeviceIDs": ["vendor.com/gpu=0"]}]})),
+        ),
+        (vec!["--device-cgroup-rule", "c 42:* rmw"], host(json!({"DeviceCgroupRules": ["c 42:* rmw"]}))),
+        (vec!["--gpus", "all"], host(json!({"DeviceRequests": [{"Count": -1, "Capabilities": [["gpu"]]}]}))),
+        (
+            vec!["--gpus", "\"device=0,1\",capabilities=utility"],
+            host(
+                json!({"DeviceRequests": [{"DeviceIDs": ["0", "1"], "Capabilities": [["utility", "gpu"]]}]}),
+            ),
+        ),
+        (
+            vec!["--sysctl", "net.core.somaxconn=1024"],
+            host(json!({"Sysctls": {"net.core.somaxconn": "1024"}})),
+        ),
+        (
+            vec![
+                "--ipc",
+                "shareable",
+                "--pid=host",
+                "--uts",
+                "host",
+                "--userns=host",
+                "--cgroupns",
+                "private",
+            ],
+            host(
+                json!({"IpcMode": "shareable", "PidMode": "host", "UTSMode": "host", "UsernsMode": "host", "CgroupnsMode": "private"}),
+            ),
+        ),
+        (
+            vec!["--cgroup-parent", "/x", "--runtime=runc", "--isolation", "default"],
+            host(json!({"CgroupParent": "/x", "Runtime": "runc", "Isolation": "default"})),
+        ),
+        (
+            vec!["--log-driver", "json-file", "--log-opt", "max-size=10m", "--log-opt=labels=a,b"],
+            host(json!({"LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "labels": "a,b"}}})),
+        ),
+        (vec!["--annotation", "a=b"], host(json!({"Annotations": {"a": "b"}}))),
+    ]
+}
+
+#[test]
+fn each_flag_becomes_what_docker_makes_of_it() {
+    for (options, expected) in table() {
+        assert_eq!(run(&options).0, expected, "{options:?}");
+    }
+}
+
+#[test]
+fn what_has_no_place_is_named_with_the_reason() {
+    for (options, name) in [
+        (vec!["--rm"], "rm"),
+        (vec!["-a", "stdout"], "attach"),
+        (vec!["--detach-keys=ctrl-a"], "detach-keys"),
+        (vec!["--sig-proxy=false"], "sig-proxy"),
+        (vec!["--cidfile", "/tmp/id"], "cidfile"),
+        (vec!["--pidfile", "/tmp/pid"], "pidfile"),
+        (vec!["--platform", "linux/arm64"], "platform"),
+        (vec!["-q"], "quiet"),
+        (vec!["--disable-content-trust=false"], "disable-content-trust"),
+        (vec!["--replace"], "replace"),
+        (vec!["--kernel-memory", "1g"], "kernel-memory"),
+    ] {
+        let (object, notes) = run(&options);
+        assert_eq!(object, json!({}), "{options:?}");
+        let [note] = &notes[..] else { panic!("{options:?}: {notes:?}") };
+        assert!(note.starts_with(&format!("note: --{name} is left out: ")), "{note}");
+    }
+    let (_, notes) =
+        converted(&["docker", "-H", "tcp://n1:2376", "--tls", "run", "--name", "x", "a"]).unwrap();
+    assert!(
+        notes.len() == 2 && notes[0].contains("--host is left out") && notes[1].contains("--tls is"),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn no_flag_is_without_a_test() {
+    let here = include_str!("tests.rs");
+    for flag in flags::FLAGS {
+        let long = |name: &&str| ["\"", "="].iter().any(|end| here.contains(&format!("\"--{name}{end}")));
+        let short = flag.short.is_some_and(|letter| here.contains(&format!("\"-{letter}")));
+        assert!(short || flag.names.iter().any(long), "--{} is in no test", flag.name());
+    }
+    let shorts: Vec<char> = flags::FLAGS.iter().filter_map(|flag| flag.short).collect();
+    assert_eq!(shorts.iter().collect::<BTreeSet<_>>().len(), shorts.len(), "a letter stands for one flag");
+    let names: Vec<&str> = flags::FLAGS.iter().flat_map(|flag| flag.names.iter().copied()).collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "a name stands for one flag");
+}
+
+#[test]
+fn ports_are_read_in_all_forms() {
+    let ports = |options: &[&str]| run(options).0["HostConfig"]["PortBindings"].clone();
+    for (publish, expected) in [
+        ("8080:80", json!({"80/tcp": [{"HostPort": "8080"}]})),
+        ("80/udp", json!({"80/udp": [{"HostPort": ""}]})),
+        ("53:53/UDP", json!({"53/udp": [{"HostPort": "53"}]})),
+        ("127.0.0.1:8080:80", json!({"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]})),
+        ("127.0.0.1::80", json!({"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]})),
+        ("[::1]:8080:80", json!({"80/tcp": [{"HostIp": "::1", "HostPort": "8080"}]})),
+        ("8080-8081:80-81", json!({"80/tcp": [{"HostPort": "8080"}], "81/tcp": [{"HostPort": "8081"}]})),
+        ("8080-8089:80", json!({"80/tcp": [{"HostPort": "8080-8089"}]})),
+        ("7000-7001", json!({"7000/tcp": [{"HostPort": ""}], "7001/tcp": [{"HostPort": ""}]})),
+        ("published=8080,target=80", json!({"80/tcp": [{"HostPort": "8080"}]})),
+        ("target=80,protocol=udp", json!({"80/udp": [{"HostPort": ""}]})),
+    ] {
+        assert_eq!(ports(&["-p", publish]), expected, "{publish}");
+    }
+    let twice = json!({"80/tcp": [{"HostPort": "8080"}, {"HostPort": "9090"}]});
+    assert_eq!(ports(&["-p", "8080:80", "-p", "9090:80"]), twice);
+    for publish in [
+        "",
+        "x",
+        "80:",
+        "70000",
+        "a:80:80",
+        "80:80/icmp",
+        "1-3:80-81",
+        "81-80",
+        "80:80:80:80:x",
+        "published=1",
+        "a=1",
+    ] {
+        let said = error(&["docker", "run", "-p", publish, "a"]);
+        assert!(said.starts_with(&format!("--publish {publish}")), "{said}");
+    }
+}
+
+#[test]
+fn options_end_at_the_image() {
+    for (line, image, cmd) in [
+        (vec!["docker", "run", "a", "-d", "--rm"], "a", json!(["-d", "--rm"])),
+        (vec!["docker", "run", "-d", "--", "a", "--x"], "a", json!(["--x"])),
+        (vec!["docker", "run", "a:1", "--", "x"], "a:1", json!(["--", "x"])),
+        (vec!["docker", "container", "run", "a", "sh", "-c", "a b"], "a", json!(["sh", "-c", "a b"])),
+        (vec!["sudo", "/usr/bin/docker", "create", "-e", "--rm", "a"], "a", Value::Null),
+        (vec!["podman", "run", "--replace", "a"], "a", Value::Null),
+    ] {
+        let (object, _) = converted(&line).unwrap_or_else(|e| panic!("{line:?}: {e:#}"));
+        assert_eq!((object["Image"].as_str(), &object["Cmd"]), (Some(image), &cmd), "{line:?}");
+    }
+}
+
+#[test]
+fn an_object_has_a_name_in_any_case() {
+    let named = |line: &[&str], name: Option<&str>| {
+        let converted = convert(&words(line), name, 7, &There).unwrap();
+        assert_eq!(converted.object["Count"], 7);
+        (converted.object["Name"].as_str().unwrap().to_owned(), converted.notes.join("\n"))
+    };
+    assert_eq!(named(&["docker", "run", "--name", "/web", "a"], None), ("web".to_owned(), String::new()));
+    let (name, note) = named(&["docker", "run", "--name", "web", "a"], Some("shop"));
+    assert!(name == "shop" && note.contains("--name web is left out"), "{name}: {note}");
+    let (name, note) = named(&["docker", "run", "localhost:5000/team/api:1.2"], None);
+    assert!(name == "api" && note.contains("called api"), "{name}: {note}");
+    assert!(error(&["docker", "run", "--name", "-web", "a"]).contains("convert --name"));
+}
+
+#[test]
+fn what_the_policy_refuses_is_kept_and_warned_of() {
+    let options =
+        ["-v", "/etc:/etc", "--privileged", "--network", "host", "--mount", "type=bind,source=/,target=/x"];
+    let (object, notes) = run(&options);
+    assert_eq!(object["HostConfig"]["Binds"], json!(["/etc:/etc"]));
+    assert_eq!(
+        (&object["HostConfig"]["Privileged"], &object["HostConfig"]["NetworkMode"]),
+        (&json!(true), &json!("host"))
+    );
+    for field in
+        ["HostConfig.Binds", "HostConfig.Privileged", "HostConfig.NetworkMode", "HostConfig.Mounts[0].Type"]
+    {
+        let warning = format!("warning: the daemon will refuse this: {field} is refused by the rule");
+        assert!(notes.iter().any(|note| note.starts_with(&warning)), "{field}: {notes:?}");
+    }
+    assert_eq!(notes.len(), 4, "{notes:?}");
+}
+
+#[test]
+fn an_order_to_a_swarm_manager_becomes_a_constraint() {
+    let (object, _) = run(&["-e", "constraint:node==n1", "-e", "A=1"]);
+    assert_eq!(object, json!({"Constraints": ["node==n1"], "Env": ["A=1"]}));
+    let (_, notes) = run(&["-e", "affinity:container==db"]);
+    assert!(notes.iter().any(|note| note.contains("no-scheduler-env")), "{notes:?}");
+}
+
+#[test]
+fn several_containers_cannot_share_a_port_or_an_address() {
+    let convert = |more: &[&str], count| {
+        let line = words(&[&["docker", "run", "--name", "x"], more, &["a"]].concat());
+        convert(&line, None, count, &There).map(|converted| converted.notes.join("\n"))
+    };
+    assert_eq!(convert(&["-p", "80:80"], 1).unwrap(), "");
+    assert_eq!(convert(&["-p", "80-89:80"], 2).unwrap(), "");
+    let warned = convert(&["-p", "80:80"], 2).unwrap();
+    assert!(
+        warned.starts_with("warning: on a single host this cannot be: HostConfig.PortBindings.80/tcp"),
+        "{warned}"
+    );
+    let error = convert(&["--network", "n", "--ip", "10.0.0.1"], 2).unwrap_err().to_string();
+    assert!(error.contains("address 10.0.0.1 in network n with Count 2"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_flag() {
+    for (line, said) in [
+        (vec!["docker", "run", "--bogus", "a"], "docker run has no flag --bogus"),
+        (vec!["docker", "run", "--memry", "1g", "a"], "did you mean --memory?"),
+        (vec!["docker", "run", "-dx", "a"], "docker run has no flag -x (in -dx)"),
+        (vec!["docker", "run", "-d"], "docker run needs an image"),
+        (vec!["docker", "run", "-e"], "-e needs a value"),
+        (vec!["docker", "run", "--env"], "--env needs a value"),
+        (vec!["docker", "create", "-d", "a"], "docker create has no flag --detach"),
+        (vec!["docker", "run", "-d=maybe", "a"], "--detach maybe"),
+        (vec!["docker", "run", "-m", "much", "a"], "--memory much: invalid size"),
+        (vec!["docker", "run", "--cpus", "many", "a"], "--cpus many"),
+        (
+            vec!["docker", "run", "--pids-limit", "1.5", "a"],
+            "--pids-limit 1.5: \"1.5\" is not a whole number",
+        ),
+        (
+            vec!["docker", "run", "--health-interval", "-1s", "a"],
+            "--health-interval -1s: a duration cannot be negative",
+        ),
+        (vec!["docker", "run", "--no-healthcheck", "--health-retries=1", "a"], "exclude each other"),
+        (vec!["docker", "run", "--rm", "--restart=always", "a"], "--restart and --rm exclude each other"),
+        (vec!["docker", "run", "--restart=sometimes", "a"], "--restart sometimes: expected no, always"),
+        (vec!["docker", "run", "--restart=always:3", "a"], "only on-failure"),
+        (vec!["docker", "run", "--pull=maybe", "a"], "--pull maybe: expected always"),
+        (vec!["docker", "run", "--link", "db:db", "a"], "--link db:db: it cannot be converted: a link hands"),
+        (vec!["docker", "run", "--use-api-socket=true", "a"], "root on its node"),
+        (
+            vec!["docker", "run", "-v", "a:b", "a"],
+            "--volume a:b: the path in the container has to begin with /",
+        ),
+        (vec!["docker", "run", "-v", "a:/b:ro:z", "a"], "too many colons"),
+        (vec!["docker", "run", "--mount", "type=volume", "a"], "it has no target"),
+        (vec!["docker", "run", "--mount", "target=/x,bogus=1", "a"], "there is no option \"bogus\""),
+        (
+            vec!["docker", "run", "--mount", "type=bind,source=/a,target=/b,volume-nocopy", "a"],
+            "for the type bind",
+        ),
+        (vec!["docker", "run", "--env-file", "nowhere", "a"], "--env-file nowhere: nowhere cannot be read"),
+        (vec!["docker", "run", "--env-file", "spaces", "a"], "contains white space"),
+        (vec!["docker", "run", "-e", "=1", "a"], "--env =1: expected NAME=VALUE"),
+        (vec!["docker", "run", "--network-alias", "x", "a"], "name one with --network"),
+        (vec!["docker", "run", "--network=host", "--network=n", "a"], "can be joined together"),
+        (vec!["docker", "run", "--network=n", "--network=n", "a"], "the network n is given twice"),
+        (vec!["docker", "run", "--ip", "::1", "--network", "n", "a"], "not of that version of IP"),
+        (vec!["docker", "run", "--dns", "here", "a"], "--dns here: \"here\" is not an IP address"),
+        (vec!["docker", "run", "--ulimit", "files=1", "a"], "there is no limit \"files\""),
+        (vec!["docker", "run", "--ulimit", "nofile=2:1", "a"], "2 > 1"),
+        (vec!["docker", "run", "--log-driver=none", "--log-opt=a=b", "a"], "has no options"),
+        (vec!["docker", "run", "--stop-timeout", "-1", "a"], "StopTimeout: given -1"),
+        (vec!["docker", "run", "Nginx"], "lower case"),
+        (vec!["docker", "compose", "up"], "compose files are not converted"),
+        (vec!["docker-compose", "up"], "compose files are not converted"),
+        (vec!["docker", "exec", "-it", "a"], "docker exec creates no container"),
+        (vec!["docker", "service", "create", "a"], "services of swarm mode"),
+        (vec!["kubectl", "run", "a"], "\"kubectl\" is not docker"),
+        (vec!["docker"], "expected is a `docker run`"),
+    ] {
+        let error = error(&line);
+        assert!(error.contains(said), "{line:?}: {error}");
+    }
+}
+
+#[test]
+fn the_yaml_reads_back_as_the_same_object() {
+    let awkward = [
+        "on", "05", "1_000", "0x10", "12:30:45", "~", "null", "- x", "a: b #c", "x\ny\n", " \t", "é\u{1b}",
+        "{}", "'\"", "1e3",
+    ];
+    let mut line = vec!["docker", "run", "--name", "x", "-p", "80:80", "-v", "/cache", "a"];
+    line.extend(awkward);
+    let converted = convert(&words(&line), None, 1, &There).unwrap();
+    for format in [Format::Yaml, Format::Json] {
+        let text = converted.written(format).unwrap();
+        let name = if format == Format::Json { "x.json" } else { "x.yaml" };
+        let read = input::parse(Path::new(name), &text).unwrap();
+        assert_eq!(read, std::slice::from_ref(&converted.object), "{text}");
+        assert!(
+            text.trim_start_matches("{\n").trim_start().trim_start_matches('"').starts_with("Name"),
+            "{text}"
+        );
+    }
+}
