@@ -75,7 +75,7 @@ pub(super) async fn logs(
     let query = Query::read(query.as_deref(), &known)?;
     let name = objects::named(name)?;
     let object = ObjectName::parse(&name).ok_or_else(|| objects::missing(&api, &name))?;
-    let asked = read(&query, &headers, object, api.sources.clock.now())?;
+    let asked = read(&query, &headers, object, api.sources.clock.wall())?;
     let timestamps = query.flag("timestamps")?;
     api.logs.find(&asked).map_err(|missing| match missing {
         Missing::Object => objects::missing(&api, &name),
