@@ -1,8 +1,8 @@
 //! The logs of an object: what its containers write, merged into one stream.
 //!
-//! [`Logs::read`] begins with the last lines of each container, in order of time ([`merge`]), and then follows
-//! ([`follow`]): containers that the object gets join by themselves, and those that end leave. The lines of a container
-//! are asked for anew where the connection to the engine broke, and none is told twice ([`seen`]).
+//! [`Logs::read`] begins with the last lines of each container, in order of time (`merge`), and then follows
+//! (`follow`): containers that the object gets join by themselves, and those that end leave. The lines of a container
+//! are asked for anew where the connection to the engine broke, and none is told twice (`seen`).
 //!
 //! A stream of this module is only worked on while it is polled, and asks the engine for no more than is taken: a reader
 //! that stands still holds up nobody. It keeps a line a container. What cannot be read is told in the stream, as a note.

@@ -151,7 +151,7 @@ impl Ends {
     }
 
     /// How often a slot's containers ended of late, and how long a run is asked of the next one before the slot counts as
-    /// steady: twice the longest of theirs, at least [`STABLE_RUN`], at most [`WINDOW`]. `None` where that was once or
+    /// steady: twice the longest of theirs, at least [`STABLE_RUN`], at most ten minutes. `None` where that was once or
     /// never: once is bad luck.
     pub fn unsteady(&self, slot: u32) -> Option<(usize, Duration)> {
         let recent = &self.slots.get(&slot)?.recent;

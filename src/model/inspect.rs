@@ -38,7 +38,8 @@ pub(super) fn object(fields: &Map<String, Value>) -> Option<Map<String, Value>> 
     let short = id.get(..HOST_NAME_LENGTH).unwrap_or(id);
 
     let mut object = said(config, |field, value| {
-        !OF_THE_COMMAND_LINE.contains(&field) && !(field == "Hostname" && value == short)
+        let of_this_one = field == "Hostname" && value == short;
+        !of_this_one && !OF_THE_COMMAND_LINE.contains(&field)
     });
     if let Some(Value::Object(labels)) = object.get_mut("Labels") {
         labels.retain(|name, _| !LABELS_OF_OWNERS.iter().any(|prefix| name.starts_with(prefix)));
@@ -46,7 +47,8 @@ pub(super) fn object(fields: &Map<String, Value>) -> Option<Map<String, Value>> 
     let twice = host.get("Memory").and_then(Value::as_i64).map(|memory| memory.saturating_mul(2));
     let host = said(host, |field, value| {
         let swap = field == "MemorySwap" && value.as_i64() == twice;
-        !swap && !is_filled_in(field, value) && !(field == "RestartPolicy" && value["Name"] == "no")
+        let no_policy = field == "RestartPolicy" && value["Name"] == "no";
+        !swap && !no_policy && !is_filled_in(field, value)
     });
     object.insert("HostConfig".to_owned(), host.into());
     let networks = networks(fields, [short, name]);
