@@ -110,6 +110,8 @@ struct Seen {
     /// We are ending it: its end is nobody's failure and nobody's wish but ours.
     ending: bool,
     running_since: Option<Time>,
+    /// Since when it runs and is not known to be unwell.
+    ready_since: Option<Time>,
     unhealthy_since: Option<Time>,
     removing_since: Option<Time>,
     end_counted: bool,
@@ -259,8 +261,9 @@ impl History {
         for seen in self.seen.values_mut() {
             seen.removal = Failures::default();
             // One that ends after each start, and runs at this moment, has to prove itself again.
-            if failed.contains(&seen.slot) && seen.running_since.is_some() {
-                seen.running_since = Some(now);
+            if failed.contains(&seen.slot) {
+                seen.running_since = seen.running_since.map(|_| now);
+                seen.ready_since = seen.ready_since.map(|_| now);
             }
         }
         self.doubts.values_mut().for_each(|doubt| doubt.retry_at = now);
@@ -331,16 +334,17 @@ impl History {
             detail.restarts.saturating_sub(counted)
         });
         if restarted > 0 {
-            seen.running_since = None;
+            (seen.running_since, seen.ready_since) = (None, None);
         }
+        seen.ready_since = container.ready().then(|| seen.ready_since.unwrap_or(now));
         seen.exit_code = container.detail.as_ref().and_then(|detail| detail.exit_code).or(seen.exit_code);
         let exit_code = seen.exit_code;
         let clear = container.sight == Sight::Clear;
         if container.state == State::Running {
             seen.end_counted = false;
             let since = *seen.running_since.get_or_insert(now);
-            let proven = present && newest && container.ready() && clear;
-            if proven && since + object.spec.update.monitor <= now {
+            let good_at = seen.ready_since.filter(|_| present && newest && clear);
+            if good_at.is_some_and(|since| since + object.spec.update.monitor <= now) {
                 self.updated.insert(slot);
             }
             let tries = tries_of(&mut self.present, &mut self.fallback, container);
@@ -356,7 +360,11 @@ impl History {
             self.held.remove(&slot);
         }
         let turned_unhealthy = match container.health {
-            Health::Unhealthy => seen.unhealthy_since.replace(seen.unhealthy_since.unwrap_or(now)).is_none(),
+            // An engine calls what is being killed unhealthy: somebody asked for that.
+            Health::Unhealthy => {
+                seen.unhealthy_since.replace(seen.unhealthy_since.unwrap_or(now)).is_none()
+                    && !stopped_by_a_user(container, now)
+            }
             _ => {
                 seen.unhealthy_since = None;
                 false
@@ -449,8 +457,8 @@ impl History {
                 self.ends.tell(end, None);
             }
             let unexplained = !seen.ending && !seen.end_counted && seen.removing_since.is_none();
-            let ran = seen.running_since.map(|since| now.since(since)).filter(|_| unexplained);
-            if ran.is_some() {
+            let ran = seen.running_since.map(|since| now.since(since));
+            if ran.is_some() && !seen.ending && !seen.end_counted {
                 let (container, slot, kind) = (seen.name, seen.slot, Kind::Vanished);
                 let end = ends::Seen {
                     kind,
@@ -464,8 +472,8 @@ impl History {
                 };
                 self.ends.tell(end, None);
             }
-            if let (Some(ran), Some(template)) = (ran.filter(|ran| *ran < backoff::STABLE_RUN), seen.template)
-            {
+            let ran = ran.filter(|ran| unexplained && *ran < backoff::STABLE_RUN);
+            if let (Some(ran), Some(template)) = (ran, seen.template) {
                 let (slot, seed) = (seen.slot, self.seed);
                 let error = format!("the container of slot {slot} was removed, and not by this manager");
                 self.tries_mut(&template).slot_failed(slot, ran, Says::Nothing, error, seed, now);
@@ -701,6 +709,11 @@ impl History {
     /// Since when a container has been seen running.
     pub fn running_since(&self, id: &ContainerId) -> Option<Time> {
         self.seen.get(id)?.running_since
+    }
+
+    /// Since when a container has been seen ready.
+    pub fn ready_since(&self, id: &ContainerId) -> Option<Time> {
+        self.seen.get(id)?.ready_since
     }
 
     /// Since when a container has been seen unhealthy.

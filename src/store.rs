@@ -460,7 +460,7 @@ fn earlier(object: &Object, to: Option<u64>) -> Result<(u64, Spec), StoreError> 
         let all: Vec<String> = object.revisions.iter().map(|r| r.generation.to_string()).collect();
         return Err(refusal(match to {
             Some(_) => format!("remembered are {}", all.join(", ")),
-            None => "it never had another one".to_owned(),
+            None => "it never had another one; delete it to take it back".to_owned(),
         }));
     };
     let spec = submission::submitted(&revision.submitted)
@@ -521,6 +521,9 @@ fn check(
         return Ok(());
     }
     let found = match live {
+        Some(object) if precondition == Precondition::Absent => {
+            format!("it exists already, at generation {}", object.generation)
+        }
         Some(object) => format!("it is at generation {}", object.generation),
         None if unreadable.is_some() => "what is stored of it cannot be read".to_owned(),
         None => "there is no such object".to_owned(),

@@ -147,6 +147,9 @@ impl Connection {
         runtime.shutdown_background();
         done.map_err(|error| match error.downcast_ref() {
             Some(ClientError::Certificate { .. }) => error.context(looked),
+            Some(ClientError::NotSent { .. }) => anyhow::anyhow!(
+                "{error}; is it running? Its address is given with --addr, SCSM_ADDR or a context"
+            ),
             _ => error,
         })
     }

@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::json::{self, Format};
 use super::submit::{conclude, duration, unknown};
 use super::wait::Patience;
-use super::{REFUSED, object_name, output, wait};
+use super::{REFUSED, object_name, output, plan, wait};
 use crate::client::answers::{OneOrMany, Receipt};
 use crate::client::{Ask, ClientError, Daemon};
 use crate::model::ObjectName;
@@ -27,6 +27,9 @@ pub(super) struct DeleteFlags {
     /// An object that does not exist is no error.
     #[arg(long)]
     ignore_missing: bool,
+    /// Only show what would be done.
+    #[arg(long, conflicts_with = "wait")]
+    dry_run: bool,
     /// How to write it: JSON is the daemon's answer, one for each object. With --wait for one object only.
     #[arg(long, short, value_name = "FORMAT", default_value = "text")]
     output: Format,
@@ -44,6 +47,7 @@ enum Done {
 
 pub(super) fn run(flags: &DeleteFlags) -> ExitCode {
     flags.connection.run(REFUSED, async |daemon| match flags.output {
+        _ if flags.dry_run => flags.rehearse(daemon).await,
         Format::Text => flags.delete(daemon).await,
         Format::Json => flags.delete_as_json(daemon).await,
     })
@@ -99,6 +103,19 @@ impl DeleteFlags {
                 refused.join(", ")
             ),
         }
+    }
+
+    /// Shows what deleting them would do.
+    async fn rehearse(&self, daemon: &Daemon) -> anyhow::Result<u8> {
+        for name in &self.names {
+            let ask = Ask::new(Method::DELETE, format!("/objects/{name}")).with("dry_run", "true");
+            match (daemon.ask(ask).await, self.output) {
+                (Err(error), _) if self.ignore_missing && error.is(StatusCode::NOT_FOUND) => {}
+                (answer, Format::Text) => plan::show(&answer?.json()?),
+                (answer, Format::Json) => output::raw(&answer?.body)?,
+            }
+        }
+        Ok(0)
     }
 
     /// Writes the daemon's answers as they come; what is refused is told on standard error.

@@ -66,7 +66,7 @@ pub(super) fn run(flags: &GetFlags) -> ExitCode {
 
 fn table(objects: &[Value]) -> anyhow::Result<()> {
     if objects.is_empty() {
-        return Ok(output::line("no objects: nothing was submitted")?);
+        return Ok(output::line("no objects")?);
     }
     let mut rows = vec!["NAME\tCOUNT\tIMAGE\tGENERATION".to_owned()];
     for object in objects {

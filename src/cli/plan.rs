@@ -60,6 +60,9 @@ pub(super) fn show(plans: &Plans) {
         for step in &plan.plan {
             let _ = output::line(format_args!("    {step}"));
         }
+        for warning in &plan.warnings {
+            let _ = output::line(format_args!("    warning: {warning}"));
+        }
         if plan.truncated {
             let _ = output::line("    … and more");
         }

@@ -19,7 +19,7 @@ mod screen;
 #[cfg(test)]
 mod tests;
 
-pub(super) use object::MONITOR;
+pub(super) use object::{MONITOR, beside_numbers};
 use object::{Stage, Watched};
 use screen::Screen;
 

@@ -87,7 +87,7 @@ fn cluster(answer: &Answer) -> anyhow::Result<()> {
         output::line(line)?;
     }
     match status.objects.is_empty() {
-        true => output::line("no objects: nothing was submitted")?,
+        true => output::line("no objects")?,
         false => output::table(&cluster::rows(&status.objects, Ages::of(answer)))?,
     }
     for line in cluster::foot(&status) {

@@ -81,6 +81,9 @@ pub struct Plan {
     /// Why the steps are not known.
     #[serde(default)]
     pub waiting: Option<String>,
+    /// What will not work.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// There are more steps than were sent.
     #[serde(default)]
     pub truncated: bool,

@@ -17,8 +17,11 @@ use crate::clock::Time;
 use crate::engine::{Outcome, Prospects};
 use crate::history::{History, Report};
 use crate::model::exclusive::InTheWay;
-use crate::model::{Container, ContainerId, Health, Marks, Object, Pull, Sight, State};
+use crate::model::{Container, ContainerId, Health, Marks, Object, Pull, Sight, State, Template};
 use crate::observed::nodes::Nodes;
+
+/// How the ids of containers begin that are only imagined; no engine's does.
+const IMAGINED: &str = "new ";
 
 /// The most lines of one object's forecast: an update of a thousand containers has two each, and some more.
 pub const MAX_LINES: usize = 2_010;
@@ -85,12 +88,23 @@ pub fn forecast(
     }
     let mut world = World::new(object, hold::own(&containers), present);
     if prospects.image == Some(true) && object.spec.pull != Pull::Always {
-        world.has_image();
+        world.has_image(object.spec.template.image.clone());
     }
     let truncated = !world.run(budget);
     let creates = world.lines.iter().any(|line| line.starts_with("create "));
     let warnings = if creates { warnings(object, prospects) } else { Vec::new() };
     Forecast { plan: world.lines, waiting: None, warnings, truncated }
+}
+
+/// A step as its line; of a container that is only imagined there is no id.
+fn line(step: &Step) -> String {
+    let text = step.to_string();
+    match &step.action {
+        Action::Start { id, .. } | Action::Remove { id, .. } if id.0.starts_with(IMAGINED) => {
+            text.replacen(&format!(" id={}", id.short()), "", 1)
+        }
+        _ => text,
+    }
 }
 
 fn warnings(object: &Object, prospects: Prospects) -> Vec<String> {
@@ -117,17 +131,19 @@ impl<'a> World<'a> {
         history.observe(object, &containers, now);
         let template = &object.spec.template;
         // What runs has its image; a worker that made it does not ask for that again.
-        let runs = containers.iter().any(|c| c.live() && c.marks.template == template.hash);
+        let runs =
+            |template: &&Template| containers.iter().any(|c| c.live() && c.marks.template == template.hash);
+        let known: Vec<&Template> = [Some(template), object.fallback()].into_iter().flatten().collect();
+        let there: Vec<String> =
+            known.into_iter().filter(runs).map(|template| template.image.clone()).collect();
         let mut world = World { object, containers, nodes, history, now, lines: Vec::new() };
-        if runs {
-            world.has_image();
-        }
+        there.into_iter().for_each(|image| world.has_image(image));
         world
     }
 
     /// The image is there: nothing has to be pulled.
-    fn has_image(&mut self) {
-        let pull = Action::Pull { image: self.object.spec.template.image.clone(), pull: Pull::Missing };
+    fn has_image(&mut self, image: String) {
+        let pull = Action::Pull { image, pull: Pull::Missing };
         self.history.ended(&pull, Report::Image(Outcome::Done(())), self.now);
     }
 
@@ -152,7 +168,7 @@ impl<'a> World<'a> {
             });
             if !plan.steps.is_empty() {
                 let room = budget.lines.min(MAX_LINES - self.lines.len());
-                self.lines.extend(plan.steps.iter().take(room).map(Step::to_string));
+                self.lines.extend(plan.steps.iter().take(room).map(line));
                 budget.lines -= room.min(plan.steps.len());
                 if plan.steps.len() > room {
                     return false;
@@ -200,7 +216,7 @@ impl<'a> World<'a> {
     fn made(&self, marks: &Marks, image: &str) -> Container {
         let name = marks.container_name();
         Container {
-            id: ContainerId::from(format!("new {name}").as_str()),
+            id: ContainerId::from(format!("{IMAGINED}{name}").as_str()),
             name,
             marks: marks.clone(),
             manager: None,
@@ -276,9 +292,9 @@ mod tests {
         let expected = [
             r#"pull img cause="needed to create web.1""#,
             r#"create web.1.2 image=img cause="replaces web.1.1, which is stale""#,
-            r#"remove web.1.1 id=new web.1.1 cause="replaced by web.1.2""#,
+            r#"remove web.1.1 cause="replaced by web.1.2""#,
             r#"create web.2.2 image=img cause="replaces web.2.1, which is stale""#,
-            r#"remove web.2.1 id=new web.2.1 cause="replaced by web.2.2""#,
+            r#"remove web.2.1 cause="replaced by web.2.2""#,
         ];
         assert_eq!(foretold(&object, stale(&object, 2)).plan, expected);
     }

@@ -455,7 +455,7 @@ impl<'a> Planning<'a> {
         if !self.ready(container) {
             return false;
         }
-        let since = self.input.history.running_since(&container.id).unwrap_or(self.input.now);
+        let since = self.input.history.ready_since(&container.id).unwrap_or(self.input.now);
         let good_at = since + self.input.object.spec.update.monitor;
         if good_at > self.input.now {
             self.look_again(good_at);
@@ -647,7 +647,7 @@ impl<'a> Planning<'a> {
     fn proven_at(&self) -> Time {
         let Input { history, now, object, .. } = self.input;
         let staying = self.staying.iter().filter_map(|number| self.slots.get(number)?.current.first());
-        let newest = staying.map(|c| history.running_since(&c.id).unwrap_or(now)).max();
+        let newest = staying.map(|c| history.ready_since(&c.id).unwrap_or(now)).max();
         newest.map_or(now, |since| since + object.spec.update.monitor)
     }
 

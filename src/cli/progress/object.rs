@@ -127,6 +127,10 @@ impl Watched {
         if outcome == Outcome::Converged && self.deleted {
             self.seen = None;
         }
+        // The watch may be some changes behind: exactly so many run, and no others.
+        if let Some(seen) = self.seen.as_mut().filter(|_| outcome == Outcome::Converged) {
+            (seen.ready, seen.updated) = (seen.count, seen.count);
+        }
     }
 
     pub(super) fn settled(&self) -> bool {
@@ -210,7 +214,7 @@ impl Watched {
 }
 
 /// A reason without the numbers that it begins with, as the line has these already.
-fn beside_numbers(reason: &str) -> &str {
+pub(in crate::cli) fn beside_numbers(reason: &str) -> &str {
     match reason.split_once("; ") {
         Some((numbers, rest))
             if numbers.starts_with(|c: char| c.is_ascii_digit()) && numbers.contains(" of ") =>

@@ -2,6 +2,7 @@
 
 use super::Ages;
 use crate::cli::output;
+use crate::cli::progress::beside_numbers;
 use crate::client::answers::{Cluster, Engine, Manager, Object};
 
 /// The lines before the table.
@@ -54,7 +55,9 @@ pub(super) fn rows(objects: &[Object], ages: Ages) -> Vec<String> {
         let mut cells = vec![one.name.clone(), one.phase.clone(), format!("{}/{}", one.ready, one.count)];
         cells.extend(updated.then(|| one.updated.to_string()));
         cells.extend(restarts.then(|| one.restarts.map_or("-".to_owned(), |n| n.to_string())));
-        cells.extend([one.image.clone(), age(one, ages), one.reason.clone()]);
+        // READY has the numbers already.
+        let reason = beside_numbers(&one.reason).to_owned();
+        cells.extend([one.image.clone(), age(one, ages), reason]);
         output::row(&output::cells(&cells))
     };
     std::iter::once(head.join("\t")).chain(objects.iter().map(row)).collect()
@@ -112,7 +115,7 @@ mod tests {
             [
                 "NAME  PHASE        READY  UPDATED  RESTARTS  IMAGE    AGE  REASON",
                 "web   converged    3/3    3        -         nginx:2  60m  3 of 3 run, as wanted",
-                "api   progressing  3/3    1        4         nginx:2  -    3 of 3 run; 1 being created",
+                "api   progressing  3/3    1        4         nginx:2  -    1 being created",
             ]
         );
     }

@@ -119,6 +119,41 @@ fn a_failing_health_check_is_told_with_its_output() {
 }
 
 #[test]
+fn what_an_engine_calls_unhealthy_while_a_user_removes_it_is_removed_and_not_unhealthy() {
+    let object = object("t1", "t1");
+    let signalled = Some(Signalled { signal: Signal::KILL, at: at(5), stop: false });
+    let killed = detail(
+        Detail { health_output: Some("all is well".to_owned()), ..Detail::default() },
+        "web.1.1 t1 running unhealthy",
+    );
+    let killed = Arc::new(Container { signalled, ..Container::clone(&killed) });
+    let going = Arc::new(Container { state: crate::model::State::Removing, ..Container::clone(&killed) });
+    let mut history = History::new(1);
+    history.observe(&object, &[Arc::new(container("web.1.1 t1 running healthy"))], NOW);
+    history.observe(&object, &[killed], at(5));
+    history.observe(&object, &[going], at(5));
+    history.observe(&object, &[], at(6));
+    let said = "web.1.1 was removed after 6s, and not by this manager";
+    assert_eq!(history.take_untold(), [(Kind::Vanished, said.to_owned())]);
+    assert_eq!(history.ends().restarts(), 0);
+}
+
+#[test]
+fn a_container_is_proven_when_it_has_been_healthy_for_as_long_as_its_monitor_asks() {
+    let object = object("t1", "t1");
+    let look_at = |history: &History, line: &str, second| {
+        let world = [Arc::new(container(line))];
+        let plan = look(&object, &world, history, at(second));
+        (plan.verdict.proven, plan.wake_at)
+    };
+    let mut history = History::new(1);
+    history.observe(&object, &[Arc::new(container("web.1.1 t1 running starting"))], NOW);
+    history.observe(&object, &[Arc::new(container("web.1.1 t1 running healthy"))], at(20));
+    assert_eq!(look_at(&history, "web.1.1 t1 running healthy", 20), (false, Some(at(25))));
+    assert!(look_at(&history, "web.1.1 t1 running healthy", 25).0);
+}
+
+#[test]
 fn what_ended_while_no_manager_ran_is_told_and_what_an_earlier_one_told_is_not() {
     let ended = |finished: &str| {
         let mut history = History::resuming(1, Some(Time(1_767_225_600_000)));
