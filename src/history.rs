@@ -342,6 +342,9 @@ impl History {
         let clear = container.sight == Sight::Clear;
         if container.state == State::Running {
             seen.end_counted = false;
+            if seen.running_since.is_none() && newest {
+                self.ends.replaced(slot);
+            }
             let since = *seen.running_since.get_or_insert(now);
             let good_at = seen.ready_since.filter(|_| present && newest && clear);
             if good_at.is_some_and(|since| since + object.spec.update.monitor <= now) {
@@ -493,7 +496,7 @@ impl History {
         let seen = self.seen.entry(id.clone()).or_default();
         seen.ending = true;
         if seen.live && seen.unhealthy_since.is_none() {
-            self.ends.removing(seen.slot);
+            self.ends.replaced(seen.slot);
         }
         if seen.live && seen.template.as_ref().is_some_and(|template| !self.present.are_of(template)) {
             self.updated.insert(seen.slot);

@@ -62,8 +62,10 @@ pub(super) struct Seen {
 /// What is remembered of a slot.
 #[derive(Debug, Clone, Default)]
 struct Slot {
-    /// The last end, in words: why its next container is made.
+    /// The last end, in words.
     last: Option<String>,
+    /// No container has run since.
+    empty: bool,
     /// Ends that nobody asked for, and how long each container had run; oldest first, within [`WINDOW`].
     recent: Vec<(Time, Duration)>,
 }
@@ -110,7 +112,8 @@ impl Ends {
         }
         let words = words(&seen, container);
         let at = finished.unwrap_or_else(|| seen.at.shown());
-        self.slots.entry(*slot).or_default().last = Some(words.clone());
+        let of_slot = self.slots.entry(*slot).or_default();
+        (of_slot.last, of_slot.empty) = (Some(words.clone()), true);
         self.last = Some(LastExit { container: name.clone(), at, reason: words.clone() });
         if self.untold.len() < MAX_UNTOLD {
             self.untold.push((*kind, words));
@@ -123,10 +126,10 @@ impl Ends {
         self.told_until.zip(finished).is_some_and(|(told, finished)| finished > told.system())
     }
 
-    /// We remove the slot's container: that is why the next one is made.
-    pub(super) fn removing(&mut self, slot: u32) {
+    /// A new container runs in the slot, or we remove the one that did: the last end is not why the next one is made.
+    pub(super) fn replaced(&mut self, slot: u32) {
         if let Some(slot) = self.slots.get_mut(&slot) {
-            slot.last = None;
+            slot.empty = false;
         }
     }
 
@@ -146,6 +149,11 @@ impl Ends {
     }
 
     /// Why a slot is empty, in words, where its last container ended by itself.
+    pub fn cause_of(&self, slot: u32) -> Option<&str> {
+        self.slots.get(&slot).filter(|slot| slot.empty)?.last.as_deref()
+    }
+
+    /// The last end of a container of a slot, in words.
     pub fn last_of(&self, slot: u32) -> Option<&str> {
         self.slots.get(&slot)?.last.as_deref()
     }

@@ -436,7 +436,7 @@ impl<'a> Planning<'a> {
             let lost = self.slots.get(&number).and_then(|slot| slot.lost.iter().find(|c| c.live()));
             let cause = match lost.and_then(|c| Some((c, c.node.as_deref()?))) {
                 Some((lost, node)) => format!("{} is lost with node {node}", lost.name),
-                None => match self.input.history.ends().last_of(number) {
+                None => match self.input.history.ends().cause_of(number) {
                     Some(end) => end.to_owned(),
                     None => "missing replica".to_owned(),
                 },

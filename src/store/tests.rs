@@ -128,7 +128,10 @@ fn a_rollback_takes_an_earlier_spec_as_a_new_generation() {
     let error = try_step(&s, back("web", Some(9))).unwrap_err().to_string();
     assert_eq!(error, "'web' cannot go back to generation 9: remembered are 1, 2, 3, 4, 5");
     let error = try_step(&world([put("web", 1)]), back("web", None)).unwrap_err().to_string();
-    assert_eq!(error, "'web' cannot go back to an earlier spec: it never had another one; delete it to take it back");
+    assert_eq!(
+        error,
+        "'web' cannot go back to an earlier spec: it never had another one; delete it to take it back"
+    );
     assert_eq!(try_step(&s, back("none", None)).unwrap_err(), StoreError::NotFound(name("none")));
 }
 

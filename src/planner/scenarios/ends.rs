@@ -44,9 +44,13 @@ fn an_end_is_told_once_and_is_why_the_next_container_is_made() {
     let steps = look(&object("t1", "t1"), &[ended], &history, at(6)).steps;
     let create = ["create web.1.2 image=img cause=\"web.1.1 ended with exit code 3 after 5s\""];
     assert_eq!(steps.iter().map(ToString::to_string).collect::<Vec<_>>(), create);
+    // No later than until that runs.
+    let mut later = history.clone();
+    later.observe(&object("t1", "t1"), &[Arc::new(container("web.1.2 t1 running"))], at(7));
+    assert_eq!(later.ends().cause_of(1), None);
     // Also where an older dead one of the slot is removed before it.
     history.begun(&Action::Remove { id: "id-web.1.1".into(), name: "web.1.1".to_owned(), force: false });
-    assert!(history.ends().last_of(1).is_some());
+    assert!(history.ends().cause_of(1).is_some());
 }
 
 #[test]
@@ -102,7 +106,7 @@ fn what_is_removed_by_others_is_told_and_what_we_remove_is_not() {
     ours.observe(&object, &[detail(exited(143), "web.1.1 t1 exited")], at(5));
     ours.observe(&object, &[], at(6));
     assert_eq!(ours.take_untold(), []);
-    assert_eq!((ours.ends().restarts(), ours.ends().last_of(1)), (0, None));
+    assert_eq!((ours.ends().restarts(), ours.ends().cause_of(1)), (0, None));
 }
 
 #[test]
