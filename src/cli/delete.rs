@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http::{Method, StatusCode};
+use tokio::time::sleep;
 
 use super::connection::Connection;
 use super::json::{self, Format};
@@ -36,6 +37,9 @@ pub(super) struct DeleteFlags {
     #[command(flatten)]
     connection: Connection,
 }
+
+/// How often a deletion that came too fast is tried again.
+const BUSY_TRIES: u32 = 30;
 
 /// What has become of one name.
 enum Done {
@@ -142,7 +146,18 @@ impl DeleteFlags {
     }
 
     async fn one(&self, daemon: &Daemon, name: &ObjectName) -> Result<Done, ClientError> {
-        let answer = daemon.ask(Ask::new(Method::DELETE, format!("/objects/{name}"))).await;
+        let mut tries = 0;
+        let answer = loop {
+            let answer = daemon.ask(Ask::new(Method::DELETE, format!("/objects/{name}"))).await;
+            match answer {
+                // Many at once are more than one client may ask in a second: nothing was done.
+                Err(error) if error.is(StatusCode::TOO_MANY_REQUESTS) && tries < BUSY_TRIES => {
+                    tries += 1;
+                    sleep(ClientError::SOON).await;
+                }
+                answer => break answer,
+            }
+        };
         let missing = match answer {
             Err(error) if error.is(StatusCode::NOT_FOUND) => error,
             answer => {

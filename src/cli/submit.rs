@@ -122,6 +122,10 @@ impl SubmitFlags {
 /// Adds the file to an error that names a field.
 pub(super) fn placed(error: anyhow::Error, objects: &Objects) -> anyhow::Error {
     let field = match error.downcast_ref() {
+        // Of the only object the file is known without a field, too.
+        Some(ClientError::Refused(problem)) if problem.status == 422 => {
+            Some(problem.field.as_deref().unwrap_or_default())
+        }
         Some(ClientError::Refused(problem)) => problem.field.as_deref(),
         _ => None,
     };

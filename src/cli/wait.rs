@@ -277,6 +277,9 @@ async fn interrupted() -> u8 {
     }
 }
 
+/// Objects that ended in the same way and are named in the last line, beside the one whose reason it gives.
+const OTHERS_NAMED: usize = 5;
+
 /// The last line: the outcome, and the reason.
 fn conclude(settled: &[Settled], total: usize, after: Duration) -> u8 {
     let after = after.as_secs_f64();
@@ -297,8 +300,19 @@ fn conclude(settled: &[Settled], total: usize, after: Duration) -> u8 {
                 0 => String::new(),
                 open => format!("; {open} not settled yet, which are worked on further"),
             };
+            let others: Vec<&str> = settled
+                .iter()
+                .filter(|one| one.outcome == *outcome && one.name != *name)
+                .map(|one| one.name.as_str())
+                .collect();
+            let named = others.iter().take(OTHERS_NAMED).copied().collect::<Vec<_>>().join(", ");
+            let others = match others.len() {
+                0 => String::new(),
+                n if n > OTHERS_NAMED => format!("; {word} as well: {named} and {} more", n - OTHERS_NAMED),
+                _ => format!("; {word} as well: {named}"),
+            };
             output::note(format_args!(
-                "error: {word} after {after:.1} s: {name}: {reason} ({n} of {total} objects converged{open})"
+                "error: {word} after {after:.1} s: {name}: {reason} ({n} of {total} objects converged{open}{others})"
             ));
         }
     }
@@ -308,6 +322,16 @@ fn conclude(settled: &[Settled], total: usize, after: Duration) -> u8 {
 /// What becomes of what was taken when the user waits no longer.
 fn farewell(receipts: &[Receipt], settled: &[Settled], after: Duration) {
     let after = after.as_secs_f64();
+    output::note(format_args!("stopped waiting after {after:.1} s"));
+    // What has not changed has nothing to be undone.
+    let changed: Vec<Receipt> = receipts.iter().filter(|one| one.result != "unchanged").cloned().collect();
+    let receipts = changed.as_slice();
+    if receipts.is_empty() {
+        output::note(
+            "Nothing was changed; what was submitted before is worked on further: look with `status`",
+        );
+        return;
+    }
     let converged = settled.iter().filter(|one| one.outcome == Outcome::Converged).count();
     let (what, name) = match receipts {
         [one] => {
@@ -325,6 +349,5 @@ fn farewell(receipts: &[Receipt], settled: &[Settled], after: Duration) {
         all if all.iter().any(new) => format!("`rollback {name}`, or `delete {name}` where it is new"),
         _ => format!("`rollback {name}`"),
     };
-    output::note(format_args!("stopped waiting after {after:.1} s"));
     output::note(format_args!("{what} worked on further: look with `status {name}`, undo it with {undo}"));
 }

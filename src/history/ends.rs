@@ -205,7 +205,10 @@ pub(super) fn words(seen: &Seen, container: Option<&Container>) -> String {
     let again = match kind {
         Kind::Restarted => {
             let restarts = detail.map_or(0, |detail| detail.restarts);
-            format!(", and its restart policy has restarted it {restarts} times")
+            match restarts {
+                1 => ", and its restart policy has restarted it once".to_owned(),
+                n => format!(", and its restart policy has restarted it {n} times"),
+            }
         }
         _ => String::new(),
     };

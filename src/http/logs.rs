@@ -82,6 +82,8 @@ pub(super) async fn logs(
         Missing::Container(there) => no_such_container(&asked, &there),
     })?;
     let place = api.long_answer(&peer)?;
+    // Where not even one container can be read, there is no stream; with some, it says which it leaves out.
+    drop(api.log_readers.try_acquire(&peer.identity).map_err(Problem::too_many_wait)?);
     let places: Places = {
         let (readers, identity) = (api.log_readers.clone(), peer.identity.clone());
         Arc::new(move || Some(Box::new(readers.try_acquire(&identity).ok()?) as Place))

@@ -35,7 +35,12 @@ enum Phase {
     /// Which containers there are is not known yet; that the engine is waited for was told, or was not.
     Begin { told: bool },
     /// The past lines are told.
-    Past { merge: Merge, known: BTreeMap<ContainerId, Known> },
+    Past {
+        merge: Merge,
+        known: BTreeMap<ContainerId, Known>,
+        /// How many lines of each container, by its name, were told.
+        lines: BTreeMap<Arc<str>, u32>,
+    },
     /// Lines are told as they come.
     Follow(Box<Follow>),
     /// There is nothing more.
@@ -64,7 +69,7 @@ impl Reading {
             }
             self.phase = match std::mem::replace(&mut self.phase, Phase::Over) {
                 Phase::Begin { told } => self.begin(told).await,
-                Phase::Past { merge, known } => self.past(merge, known).await,
+                Phase::Past { merge, known, lines } => self.past(merge, known, lines).await,
                 Phase::Follow(mut follow) => match follow.step(self).await {
                     true => Phase::Follow(follow),
                     false => Phase::Over,
@@ -147,7 +152,8 @@ impl Reading {
             read.clear();
         }
         let request = LogRequest { tail: Some(self.asked.tail), since: self.asked.since, follow: false };
-        Phase::Past { merge: Merge::new(self.logs.engine.clone(), request, read), known }
+        let merge = Merge::new(self.logs.engine.clone(), request, read);
+        Phase::Past { merge, known, lines: BTreeMap::new() }
     }
 
     fn note_none(&mut self, there: &[Arc<Container>]) {
@@ -168,14 +174,32 @@ impl Reading {
         self.note(self.asked.container.as_deref().map(Arc::from), text);
     }
 
-    async fn past(&mut self, mut merge: Merge, mut known: BTreeMap<ContainerId, Known>) -> Phase {
+    /// Says of which containers there were more lines since the time that was asked for.
+    fn note_cut(&mut self, lines: &BTreeMap<Arc<str>, u32>) {
+        let tail = self.asked.tail;
+        let cut = lines.iter().filter(|(_, told)| self.asked.since.is_some() && **told >= tail);
+        for container in cut.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            self.note(
+                Some(container),
+                format!("its last {tail} lines are shown; there may be older ones since then"),
+            );
+        }
+    }
+
+    async fn past(
+        &mut self,
+        mut merge: Merge,
+        mut known: BTreeMap<ContainerId, Known>,
+        mut lines: BTreeMap<Arc<str>, u32>,
+    ) -> Phase {
         match merge.next().await {
             Some(Merged::Line(id, container, line)) => {
                 if let Some(known) = known.get_mut(&id) {
                     known.seen.note(line.at);
                 }
+                *lines.entry(container.clone()).or_default() += 1;
                 self.ready.push_back(Told::Line { container, line });
-                Phase::Past { merge, known }
+                Phase::Past { merge, known, lines }
             }
             Some(Merged::Failed(id, container, error)) => {
                 // One that is followed is asked again, and it is said once.
@@ -183,12 +207,16 @@ impl Reading {
                     known.failed(&error);
                 }
                 self.note(Some(container), error.to_string());
-                Phase::Past { merge, known }
+                Phase::Past { merge, known, lines }
             }
             None if self.asked.follow => {
-                Phase::Follow(Box::new(Follow::new(known, self.logs.sources.clock.now().into())))
+                self.note_cut(&lines);
+                Phase::Follow(Box::new(Follow::new(known, self.logs.sources.clock.wall().into())))
             }
-            None => Phase::Over,
+            None => {
+                self.note_cut(&lines);
+                Phase::Over
+            }
         }
     }
 }

@@ -2,9 +2,17 @@
 
 use serde_json::{Map, Value};
 
+use super::inspect;
+
 /// What this is instead of an object, and what to do with it.
 pub(super) fn problem(fields: &Map<String, Value>) -> Option<&'static str> {
     let has = |name: &str| fields.contains_key(name);
+    if inspect::is_managed(fields) {
+        return Some(
+            "this is a container that a manager has made for one of its objects; GET /objects/NAME gives the object, which \
+             can be submitted again",
+        );
+    }
     if fields.get("Config").is_some_and(Value::is_object)
         || (has("Id") && (has("State") || has("NetworkSettings")))
     {

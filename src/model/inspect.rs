@@ -33,6 +33,9 @@ const HOST_NAME_LENGTH: usize = 12;
 pub(super) fn object(fields: &Map<String, Value>) -> Option<Map<String, Value>> {
     let Value::Object(config) = fields.get("Config")? else { return None };
     let Value::Object(host) = fields.get("HostConfig")? else { return None };
+    if is_managed(fields) {
+        return None;
+    }
     let id = fields.get("Id")?.as_str()?;
     let name = fields.get("Name")?.as_str()?.trim_start_matches('/');
     let short = id.get(..HOST_NAME_LENGTH).unwrap_or(id);
@@ -59,6 +62,12 @@ pub(super) fn object(fields: &Map<String, Value>) -> Option<Map<String, Value>> 
     object.insert("Name".to_owned(), name.into());
     object.insert("Count".to_owned(), 1.into());
     Some(object)
+}
+
+/// Whether this is a container of an object, which a manager has made.
+pub(super) fn is_managed(fields: &Map<String, Value>) -> bool {
+    let labels = fields.get("Config").and_then(|config| config.get("Labels"));
+    labels.is_some_and(|labels| labels.get(super::LABEL_OBJECT).is_some())
 }
 
 /// The fields that are `wanted` and say anything.
@@ -146,6 +155,10 @@ mod tests {
         );
         assert!(super::super::submission::submitted(&inspected()).is_ok());
         assert_eq!(super::object(&object), None, "an object is no inspect");
+        let mut managed = inspected();
+        managed["Config"]["Labels"][super::super::LABEL_OBJECT] = json!("web");
+        let refused = super::super::submission::submitted(&managed).unwrap_err().to_string();
+        assert!(refused.contains("GET /objects/NAME"), "{refused}");
     }
 
     #[test]

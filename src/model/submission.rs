@@ -167,9 +167,25 @@ pub fn submitted(value: &Value) -> Result<Spec, SubmissionError> {
         return Err(FieldError::new("Image", problem).into());
     }
     policy::check(&spec.template.body, &spec.template.constraints)?;
+    check_kind(&spec.template.body)?;
     let addresses = spec.template.exclusives().into_iter();
     fits(&spec, addresses.filter(|one| matches!(one, Exclusive::Address { .. })))?;
     Ok(spec)
+}
+
+/// Refuses a health check of a kind that engines do not know: they would run none, and say so only in their log.
+fn check_kind(body: &ContainerCreateBody) -> Result<(), FieldError> {
+    let test = body.healthcheck.as_ref().and_then(|check| check.test.as_ref()?.first());
+    match test.map(String::as_str) {
+        None | Some("" | "NONE" | "CMD" | "CMD-SHELL") => Ok(()),
+        Some(kind) => {
+            let message = format!(
+                "given {:?}; allowed is \"CMD\" or \"CMD-SHELL\" before the command, or \"NONE\"",
+                shown(kind)
+            );
+            Err(FieldError::new("Healthcheck.Test[0]", message))
+        }
+    }
 }
 
 /// Whether so many containers of the spec as it asks for can run on one host, and be updated there.
@@ -783,6 +799,17 @@ mod tests {
         assert_eq!(name, "Update.Order");
         assert!(one(&text(1, "")).is_ok() && one(&text(0, "")).is_ok());
         assert!(object(&serde_json::from_str(&text(2, "")).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_health_check_is_of_a_kind_that_engines_know() {
+        let test = |test: &str| {
+            one(&format!(r#"{{"Name": "x", "Image": "a", "Count": 1, "Healthcheck": {{"Test": {test}}}}}"#))
+        };
+        for good in ["[]", r#"["NONE"]"#, r#"["CMD", "/check"]"#, r#"["CMD-SHELL", "curl x"]"#] {
+            assert!(test(good).is_ok(), "{good}");
+        }
+        assert!(test(r#"["curl", "x"]"#).unwrap_err().to_string().contains("CMD-SHELL"));
     }
 
     #[test]

@@ -70,6 +70,13 @@ fn more_objects_than_are_asked_about_at_a_time_are_all_waited_for() {
     let delete = ["delete", "--wait=50s"].into_iter().chain(names.iter().map(String::as_str));
     let ran = user.runs(&delete.collect::<Vec<_>>()).ends_with(0);
     assert!(ran.last().ends_with("all 40 objects"), "{ran:?}");
+
+    // Those without containers are gone before anybody could watch it.
+    let empty = user.file("empty.yaml", &all("nginx").replace("Count: 1", "Count: 0"));
+    user.runs(&["submit", &empty]).ends_with(0);
+    let delete = ["delete", "--wait=20s"].into_iter().chain(names.iter().map(String::as_str));
+    let ran = user.runs(&delete.collect::<Vec<_>>()).ends_with(0);
+    assert!(ran.last().ends_with("all 40 objects"), "{ran:?}");
 }
 
 #[test]

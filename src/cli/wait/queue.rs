@@ -25,6 +25,8 @@ const PACE: Duration = Duration::from_millis(8);
 /// Of many objects, each has its turn after so long, or after so long for each of them if that is longer.
 const ROUND: Duration = Duration::from_secs(30);
 const ROUND_EACH: Duration = Duration::from_millis(30);
+/// A deleted object that was there has its turn again after so long.
+const ROUND_OF_DELETED: Duration = Duration::from_secs(3);
 /// Two questions about one of many objects are so far apart, whatever is hinted.
 const APART: Duration = Duration::from_secs(1);
 
@@ -72,7 +74,8 @@ impl Queue {
             spec: None,
             state: State::Idle,
             fresh: receipts.len() <= FEW,
-            due: now + ROUND,
+            // What is gone before the watch begins is told by nobody.
+            due: if receipt.deleted() { now } else { now + ROUND },
             not_before: now,
             phase: String::new(),
             reason: "nothing is known of it yet".to_owned(),
@@ -155,6 +158,8 @@ impl Queue {
         let round = ROUND.max(ROUND_EACH * u32::try_from(self.unsettled).unwrap_or(u32::MAX));
         let (hinted, many) = (self.answered(place), self.many());
         if let Some(one) = self.objects.get_mut(place) {
+            let round =
+                if one.receipt.deleted() { round.min(ROUND_OF_DELETED.max(round - ROUND)) } else { round };
             one.reason = reason;
             one.not_before = if many { now + APART } else { now };
             one.due = match one.phase.as_str() {
