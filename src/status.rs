@@ -187,8 +187,8 @@ pub struct ObjectStatus {
     /// When the next try is made, where something failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_retry: Option<String>,
-    /// How often its containers ended or turned unhealthy without being asked to, since its last change and since the
-    /// daemon started.
+    /// How often its containers ended or turned unhealthy without being asked to, since it was last submitted and since
+    /// the daemon started.
     pub restarts: u64,
     /// The last end of a container that the manager did not ask for.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -48,7 +48,7 @@ pub struct Progress {
     pub verdict: Verdict,
     /// The lines of the plan: steps under way, then steps that begin now.
     pub plan: Vec<String>,
-    /// How often containers of the present spec ended or turned unhealthy without being asked to, as far as this process
+    /// How often containers ended or turned unhealthy without being asked to since the last submit, as far as this process
     /// has seen.
     pub restarts: u64,
     /// The last end that nobody asked this manager for.

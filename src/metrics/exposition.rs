@@ -161,7 +161,7 @@ impl Snapshot {
             let each = objects.iter().map(|object| (object.label(), figure(object)));
             gauges.many(&format!("object_containers_{name}"), &help, None, each)?;
         }
-        let help = "Ends and health failures of an object's containers that nobody asked for, since its last change.";
+        let help = "Ends and health failures of an object's containers that nobody asked for, since it was last submitted.";
         let restarts = objects.iter().map(|object| (object.label(), object.restarts));
         gauges.many("object_restarts", help, None, restarts)?;
         let converged =
