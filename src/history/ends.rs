@@ -11,9 +11,10 @@ use crate::backoff::STABLE_RUN;
 use crate::clock::Time;
 use crate::model::{Container, Detail, Signal};
 
-/// Ends of a slot that are further apart than this do not belong together; also the longest run that is asked of a slot
-/// before it counts as steady again.
+/// Ends of a slot that are further apart than this do not belong together.
 const WINDOW: Duration = Duration::from_secs(600);
+/// The longest run that is asked of a slot before it counts as steady again.
+const LONGEST_ASKED: Duration = Duration::from_secs(300);
 /// The most ends of one slot that are remembered.
 const MAX_RECENT: usize = 8;
 /// The most texts that wait to be told. A worker takes them after each look.
@@ -159,12 +160,12 @@ impl Ends {
     }
 
     /// How often a slot's containers ended of late, and how long a run is asked of the next one before the slot counts as
-    /// steady: twice the longest of theirs, at least [`STABLE_RUN`], at most ten minutes. `None` where that was once or
+    /// steady: twice the longest of theirs, at least [`STABLE_RUN`], at most five minutes. `None` where that was once or
     /// never: once is bad luck.
     pub fn unsteady(&self, slot: u32) -> Option<(usize, Duration)> {
         let recent = &self.slots.get(&slot)?.recent;
         let longest = recent.iter().map(|(_, ran)| *ran).max().filter(|_| recent.len() > 1)?;
-        Some((recent.len(), (longest * 2).clamp(STABLE_RUN, WINDOW)))
+        Some((recent.len(), (longest * 2).clamp(STABLE_RUN, LONGEST_ASKED)))
     }
 }
 
@@ -262,7 +263,7 @@ mod tests {
         (1..100).for_each(|second| ends.count(1, 1, Duration::ZERO, Time(second * 1_000)));
         assert_eq!(ends.unsteady(1), Some((MAX_RECENT, STABLE_RUN)));
         ends.count(1, 1, SECOND * 10_000, Time(100_000));
-        assert_eq!(ends.unsteady(1), Some((MAX_RECENT, WINDOW)));
+        assert_eq!(ends.unsteady(1), Some((MAX_RECENT, LONGEST_ASKED)));
     }
 
     #[test]
