@@ -23,7 +23,7 @@ use crate::client::answers::Stored;
 
 /// The variable by which a shell's script asks.
 const VARIABLE: &str = "SCSM_COMPLETE";
-/// Whoever types waits no longer.
+/// The longest that a shell waits for names.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Commands that have names of objects as arguments, and what these arguments are called.
@@ -60,8 +60,8 @@ pub(super) fn script(shell: &str) -> anyhow::Result<Vec<u8>> {
     Ok(script)
 }
 
-/// The command line, with what is offered where a name belongs. Flags are offered to whoever has typed a dash, and words of
-/// other programs to whoever has typed them; else only what there is no other word for.
+/// The command line, with the completions for names. Flags are offered only after a dash, and aliases only once their first
+/// letters are typed.
 fn command() -> Command {
     let flags = words().last().is_some_and(|word| word.to_string_lossy().starts_with('-'));
     let mut command = hide_flags(CommandLine::command(), !flags);

@@ -83,7 +83,7 @@ pub(super) fn show(plans: &Plans) {
 fn conclude(plans: &Plans, format: Format) -> anyhow::Result<u8> {
     let waiting = plans.objects.iter().find_map(|plan| Some((&plan.name, plan.waiting.as_ref()?)));
     if let (0, Some((name, why))) = (plans.changes, waiting) {
-        anyhow::bail!("what would be done for {name} is not known: {why}");
+        anyhow::bail!("what would be done for {name} is unknown: {why}");
     }
     if format == Format::Text {
         show(plans);

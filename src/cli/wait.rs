@@ -212,9 +212,7 @@ impl Waiting<'_> {
             Err(error) => {
                 let Some(pause) = error.passes_after() else {
                     return Err(error).with_context(|| {
-                        format!(
-                            "generation {generation} of {name} was taken; what has become of it is not known"
-                        )
+                        format!("generation {generation} of {name} was taken; its outcome is unknown")
                     });
                 };
                 self.trouble(&error, receipt);

@@ -132,7 +132,7 @@ fn the_time_for_which_a_converged_object_is_watched_counts_down() {
     see(&mut object, json!({"Phase": "progressing", "Ready": 0}), began);
     see(&mut object, json!({}), began);
     let later = began + Duration::from_millis(6_500);
-    // Another report of the same does not begin it anew.
+    // A second report of the same state does not restart the countdown.
     see(&mut object, json!({}), later);
     assert_eq!(object.left_to_monitor(later).as_deref(), Some("4s"));
     assert_eq!(line(object, later), "web [============] 3/3 ready  converged, watching 4s more");
