@@ -28,34 +28,35 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::actuator::Actuator;
+use crate::api::event::EventKind;
 use crate::certificates::{Files, Identity, generate};
 use crate::cli::Settings;
 use crate::clock::Clock;
+use crate::control::actuator::Actuator;
+use crate::control::cache::Cache;
+use crate::control::context::Shop;
+use crate::control::dispatcher;
+use crate::control::engine_events::Chronicle;
+use crate::control::heartbeat::Pulse;
+use crate::control::observer::Observer;
+use crate::core::identity;
 use crate::engine::docker::DockerEngine;
 use crate::engine::docker::own::OwnData;
 use crate::engine::docker::transport::{Address, Transport};
+use crate::engine::endpoint::Endpoint;
 use crate::engine::simulated::SimulatedEngine;
-use crate::engine::{self, Endpoint, Engine};
-use crate::feed;
-use crate::http::accept::{self, Limits};
-use crate::http::fair_share::FairShare;
-use crate::http::tls::Tls;
+use crate::engine::{self, Engine};
 use crate::http::{self, Answers, Api, Expensive};
-use crate::journal::EventKind;
 use crate::logs::{self, Logs};
-use crate::metrics::{Expiry, Exposition, Metrics};
-use crate::observed::Cache;
-use crate::observed::chronicle::Chronicle;
-use crate::observed::observer::Observer;
-use crate::ownership::Ownership;
-use crate::ownership::identity;
-use crate::pulse::Pulse;
-use crate::status::Sources;
+use crate::server::accept::{self, Limits};
+use crate::server::fair_share::FairShare;
+use crate::server::tls::Tls;
+use crate::status::{self, Sources};
 use crate::store::memory::MemoryStore;
+use crate::store::ownership::Ownership;
 use crate::store::redb::{self, Lock, RedbStore, Writer};
 use crate::store::{self, Store};
-use crate::worker::{self, Shop};
+use crate::telemetry::{Expiry, Exposition, Metrics};
 
 mod descriptors;
 
@@ -317,7 +318,7 @@ impl App {
         };
         let chronicle =
             Chronicle { cache: cache.clone(), endpoint: endpoint.clone(), journal: store.journal().clone() };
-        let (feed, reporter) = feed::new(sources.clone());
+        let (feed, reporter) = status::watch::new(sources.clone());
         info!(endpoint = %endpoint, state = store.durability(), resync = ?settings.resync, lost_after = ?settings.lost_after,
               parallel = settings.parallel, cluster = %settings.claims.cluster,
               manager = %store.ownership().manager(), "starting");
@@ -388,7 +389,7 @@ async fn supervise(
     let Loops { observer, chronicle, shop, mut reporter, writer } = loops;
     let mut observer = tokio::spawn(observer.run());
     let mut chronicle = tokio::spawn(chronicle.run());
-    let mut dispatcher = tokio::spawn(worker::dispatch(shop));
+    let mut dispatcher = tokio::spawn(dispatcher::dispatch(shop));
     // It stops last: what the others still do stands in its log.
     let all_done = CancellationToken::new();
     let writer_end = all_done.clone();

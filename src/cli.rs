@@ -14,7 +14,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::app;
-use crate::model::ObjectName;
+use crate::core::name::ObjectName;
 
 mod backup;
 mod complete;

@@ -2,127 +2,37 @@
 //!
 //! One trait, two implementations: [`docker`] speaks to a plain Docker Engine or a classic Swarm manager,
 //! [`simulated`] is a small world of its own. A call that changes something ends in one of four
-//! [`Outcome`]s, and what may be done next depends on which: the table that decides is in [`outcome`].
+//! `Outcome`s, and what may be done next depends on which: the table that decides is in [`reply`].
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
-use crate::model::{Constraint, Container, ContainerId, ManagerId, Marks, ObjectName, Signal, Template};
-use crate::sanitize;
-use logs::{LogLines, LogRequest, LogsError};
+use self::logs::{LogLines, LogRequest, LogsError};
+use crate::core::container::{Container, ContainerId};
+use crate::core::engine_kind::Kind;
+use crate::core::labels::Marks;
+use crate::core::manager_id::ManagerId;
+use crate::core::name::ObjectName;
+use crate::core::node::Node;
+use crate::core::outcome::Outcome;
+use crate::core::prospects::Prospects;
+use crate::core::signal::Signal;
+use crate::core::spec::{Constraint, Template};
+use crate::engine::error::EngineError;
 
 pub mod docker;
+pub mod endpoint;
+pub mod error;
 pub mod logs;
 mod measured;
-pub mod outcome;
+pub mod reply;
 pub mod simulated;
 
 pub use measured::Measured;
-pub use outcome::{Outcome, Refusal, RefusalKind};
-
-/// Where the engine is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Endpoint {
-    /// A socket on this machine.
-    Unix(std::path::PathBuf),
-    /// `HOST:PORT`, spoken to with TLS unless plain TCP was allowed.
-    Tcp {
-        /// Host name or address.
-        host: String,
-        /// Port.
-        port: u16,
-    },
-    /// A simulated cluster of this many nodes.
-    Simulated(u32),
-}
-
-/// The most nodes of a simulated cluster.
-pub const MAX_SIMULATED_NODES: u32 = 1_000;
-
-impl FromStr for Endpoint {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Endpoint, String> {
-        let wanted = "expected unix:///PATH, tcp://HOST:PORT or simulated://NODES";
-        let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(format!("no scheme in {text:?}: {wanted}"));
-        };
-        match scheme {
-            "unix" if rest.starts_with('/') => Ok(Endpoint::Unix(rest.into())),
-            "unix" => Err(format!("{text:?} is not an absolute path: {wanted}")),
-            "tcp" => {
-                let rest = rest.strip_suffix('/').unwrap_or(rest);
-                let (host, port) = rest.rsplit_once(':').ok_or_else(|| {
-                    format!("no port in {text:?}: {wanted}; Docker with TLS usually is at 2376, a Swarm manager at 3376")
-                })?;
-                let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-                let port = port.parse().ok().filter(|p| *p > 0);
-                match (host, port) {
-                    ("", _) => Err(format!("no host in {text:?}: {wanted}")),
-                    (_, None) => Err(format!("no valid port in {text:?}: {wanted}")),
-                    (host, Some(port)) => Ok(Endpoint::Tcp { host: host.to_owned(), port }),
-                }
-            }
-            "simulated" => rest
-                .parse()
-                .ok()
-                .filter(|n| (1..=MAX_SIMULATED_NODES).contains(n))
-                .map(Endpoint::Simulated)
-                .ok_or_else(|| {
-                    format!("{text:?} does not say how many nodes, 1 to {MAX_SIMULATED_NODES}: {wanted}")
-                }),
-            other => Err(format!("the scheme {other:?} is not known: {wanted}")),
-        }
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Endpoint::Unix(path) => write!(f, "unix://{}", path.display()),
-            Endpoint::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
-            Endpoint::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
-            Endpoint::Simulated(nodes) => write!(f, "simulated://{nodes}"),
-        }
-    }
-}
-
-/// What kind of endpoint answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub enum Kind {
-    /// A plain Docker Engine.
-    #[serde(rename = "docker")]
-    Docker,
-    /// A classic Docker Swarm manager, one API over many engines.
-    #[serde(rename = "classic-swarm")]
-    ClassicSwarm,
-    /// No Docker at all.
-    #[serde(rename = "simulated")]
-    Simulated,
-}
-
-/// A host behind the endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Node {
-    /// Its name; empty where the endpoint does not know it yet.
-    pub name: String,
-    /// Its address, by which it is told apart also while its name is not known.
-    pub address: String,
-    /// Its state in the endpoint's own word: `Healthy`, `Unhealthy`, `Pending` …
-    pub status: String,
-    /// What the endpoint says is wrong with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-}
 
 /// Who answers at the endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,15 +82,6 @@ pub enum Holder {
     Foreign,
 }
 
-/// What a create would meet now, as far as questions tell that change nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Prospects {
-    /// Whether the image is there; `None` where that is unknown.
-    pub image: Option<bool>,
-    /// Why the create would be refused.
-    pub refusal: Option<String>,
-}
-
 /// Something happened to a container of ours: a hint to look, nothing more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hint {
@@ -194,23 +95,6 @@ pub enum Hint {
     Signalled(ContainerId, Signal),
     /// Look at everything, nodes included.
     Everything,
-}
-
-/// A question to the engine that was not answered. Its message is escaped and bounded.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct EngineError(String);
-
-impl EngineError {
-    /// An error with this message, escaped and bounded.
-    pub fn new(message: impl AsRef<str>) -> EngineError {
-        EngineError(sanitize::message(message.as_ref()))
-    }
-
-    /// The message.
-    pub fn message(&self) -> &str {
-        &self.0
-    }
 }
 
 /// A Docker API endpoint. Every call has a deadline of its own and may be repeated.
@@ -227,7 +111,7 @@ pub trait Engine: Send + Sync {
     async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Holder, EngineError>;
 
     /// Sees to it that the image is there: asks first unless `always`, then pulls unless `never`.
-    async fn provide_image(&self, image: &str, pull: crate::model::Pull) -> Outcome<()>;
+    async fn provide_image(&self, image: &str, pull: crate::core::spec::Pull) -> Outcome<()>;
 
     /// What a create of this template would meet now: only questions, for a dry run.
     async fn prospects(&self, template: &Template) -> Prospects {
@@ -268,7 +152,7 @@ pub trait Engine: Send + Sync {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::engine::endpoint::Endpoint;
 
     #[test]
     fn endpoints_are_read_and_written_alike() {

@@ -1,6 +1,6 @@
 //! The HTTPS side: requests in, answers out.
 //!
-//! [`accept`] owns the sockets and hands whole requests of clients with a valid certificate to the router made
+//! [`server`](crate::server) owns the sockets and hands whole requests of clients with a valid certificate to the router made
 //! here. A handler parses, commits or reads a snapshot, and answers; it never speaks to the engine or to a worker (logs
 //! come through [`logs`](crate::logs)), and one that is asked to wait watches snapshots. Errors leave as `problem` documents, by one table.
 
@@ -16,24 +16,27 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::openapi::Document;
+use self::problem::Problem;
+use self::query::Query;
+use crate::control::cache::Cache;
+use crate::core::submission::strict;
 use crate::engine::Engine;
-use crate::feed::Feed;
 use crate::logs::Logs;
-use crate::metrics::{Exposition, Route};
-use crate::model::strict;
-use crate::observed::Cache;
+use crate::server::fair_share::{FairShare, Permit};
+use crate::server::peer::Peer;
+use crate::server::request_check::{self, ServedNames};
 use crate::status::Sources;
+use crate::status::watch::Feed;
 use crate::store::Store;
+use crate::telemetry::{Exposition, Route};
 
-pub mod accept;
 mod answers;
 mod backup;
 mod change;
-pub mod connection;
 mod endpoint;
 mod events;
 mod expensive;
-pub mod fair_share;
 mod health;
 mod history;
 mod logs;
@@ -41,27 +44,18 @@ mod metrics;
 mod negotiate;
 mod objects;
 mod openapi;
-pub mod peer;
 mod plan;
-mod problem;
+pub(crate) mod problem;
 mod query;
 mod reply;
-pub mod request_check;
 mod shared_answer;
 mod status;
 mod stream;
 mod submit;
-pub mod tls;
 mod wait;
 
 pub use answers::Answers;
 pub use expensive::Expensive;
-use fair_share::{FairShare, Permit};
-use openapi::Document;
-use peer::Peer;
-use problem::Problem;
-use query::Query;
-use request_check::ServedNames;
 
 /// The largest request body, in bytes: room for some thousand objects.
 const BODY_MAX_BYTES: usize = 1024 * 1024;

@@ -3,65 +3,68 @@
 //! # Data flow
 //!
 //! ```text
-//! client ─mTLS─▶ http ─▶ store ──commit──▶ disk
-//!                          │ desired
-//!                          ▼
-//!  engine ──list/events─▶ observed ─▶ worker of an object ─▶ planner (pure) ─▶ plan ─▶ actuator ─▶ engine
-//!                          ▲                                                             │
-//!                          └──────────────────── outcomes ───────────────────────────────┘
+//! client ─mTLS─▶ server ─▶ http ─▶ store ──commit──▶ disk
+//!                                    │ desired
+//!                                    ▼
+//!  engine ──list/events─▶ control: cache ─▶ worker ─▶ planner (pure) ─▶ plan ─▶ actuator ─▶ engine
+//!                                    ▲                                             │
+//!                                    └──────────────── outcomes ───────────────────┘
 //! ```
 //!
-//! Data goes one way round. [`http`] parses what a client sent into the types of [`model`] and commits it to
-//! the [`store`], which publishes a *desired* snapshot. The observer in [`observed`] keeps a cache of our own
-//! containers from complete lists, hurried along by events, and corrected by the outcomes of our own calls.
-//! Every object has one [`worker`]: on each wake-up, whatever its reason, it hands both snapshots, its
-//! [`history`] and the time to the [`planner`], a pure function, and gives the steps that come back to the
-//! [`actuator`], which performs and decides nothing. The [`status`] page is made from the same snapshots; so are the
-//! answers to those who wait, and what [`planner::forecast`] tells beforehand. The [`feed`] tells those who watch what
-//! changes in the status; what was done, and why, stands in the [`journal`]. What containers write is read through
-//! [`logs`], past all of this: nothing is decided by it.
+//! Data flows one way. [`server`] admits clients, [`http`] parses their requests into the types of [`core`] and commits
+//! them to the [`store`], which publishes the desired state. The observer in [`control`] keeps a cache of our own
+//! containers: complete lists fill it, events make it look sooner, and the outcomes of our own calls correct it. Each
+//! object has one worker: on every wake-up, whatever the cause, it passes both snapshots, its memory and the time to the
+//! [`planner`], a pure function, and passes the returned steps to the actuator, which performs them and decides nothing.
+//! [`status`] is computed from the same snapshots; so are the answers to waiting clients and the plan of a dry run.
+//! [`logs`] reads container output directly from the engine; nothing is decided by it.
 //!
-//! Subcommands of [`cli`] ask a running daemon over the network, through [`client`], as any other client does.
+//! The subcommands of [`cli`] talk to a running daemon over the network through [`client`], like any other client.
+//!
+//! # Modules, in reading order
+//!
+//! * [`core`]: nouns and decisions, pure. [`planner`]: the rules, pure.
+//! * [`engine`] and [`store`]: the two sides of the outside world, each a trait with several implementations.
+//! * [`control`]: the reconcile loop. [`status`], [`logs`], [`telemetry`]: what users see of it.
+//! * [`api`]: the wire contract. [`http`]: the routes. [`server`] and [`certificates`]: connections and TLS.
+//! * [`client`] and [`cli`]: the other side of the wire. [`app`]: composition and supervision.
 //!
 //! # Rules that hold everywhere
 //!
-//! * The planner does no I/O and reads no clock; the same input gives the same plan, and a plan prints as one
-//!   line a step, with its cause.
-//! * Submits, events, timers and outcomes only mean "look again". Every step may be repeated. First start,
-//!   recovery after a crash and steady state are one code path.
-//! * Nothing is planned before the first complete list, and what a list lacks is not missing until it is proven:
-//!   [`observed::nodes`] knows which nodes may be believed, the observer what the engine says of an id.
-//! * Which containers are ours is decided in one place, [`ownership::claim`]: labels alone are no proof. Others are
-//!   never touched, and containers are removed by their full id only.
-//! * An engine call has one of four outcomes ([`engine::Outcome`]); one whose effect is unknown keeps its name
-//!   and counts as occupied until it is known.
-//! * Text from outside passes through [`sanitize`] where it enters, and has a bound in bytes.
-//! * Each outside thing is named in one place: bollard in [`engine`], axum and rustls' server side in [`http`],
-//!   clap in [`cli`], redb in [`store`], the Prometheus client in [`metrics`].
-//! * Every task has an owner: [`app`] starts all of them, and when one of the loops ends the process ends too.
+//! * The planner does no I/O and reads no clock; the same input gives the same plan, and a plan prints as one line per
+//!   step, with its cause.
+//! * Submits, events, timers and outcomes only mean "reconcile again". Every step may be repeated. First start, recovery
+//!   after a crash and steady state are one code path.
+//! * Nothing is planned before the first complete list, and a container that a list lacks is not missing until that is
+//!   proven: [`core::availability`] decides which nodes may be believed, the observer asks the engine about the id.
+//! * One place decides which containers are ours, [`core::claim`]: labels alone are no proof. Other containers are never
+//!   touched, and containers are removed by their full id only.
+//! * An engine call has one of four outcomes ([`core::outcome::Outcome`]). A create with an unknown outcome keeps its name
+//!   and counts as occupied until it is resolved.
+//! * Text from outside passes through [`core::sanitize`] where it enters, and has a bound in bytes.
+//! * Each external interface is named in one place: bollard in [`engine`], axum in [`http`], rustls' server side in
+//!   [`server`], clap in [`cli`], redb in [`store`], the Prometheus client in [`telemetry`].
+//! * Every task has an owner: [`app`] starts all of them, and when one of the loops ends, the process ends too.
 
-pub mod actuator;
-pub mod app;
-pub mod backoff;
+pub mod core;
+pub mod planner;
+
+pub mod engine;
+pub mod store;
+
+pub mod control;
+pub mod logs;
+pub mod status;
+pub mod telemetry;
+
+pub mod api;
 pub mod certificates;
+pub mod http;
+pub mod server;
+
 pub mod cli;
 pub mod client;
+
+pub mod app;
 pub mod clock;
-pub mod death;
-pub mod engine;
-pub mod feed;
-pub mod history;
-pub mod http;
-pub mod journal;
-pub mod logs;
-pub mod metrics;
-pub mod model;
-pub mod observed;
-pub mod ownership;
-pub mod planner;
-pub mod policy;
-pub mod pulse;
-pub mod sanitize;
-pub mod status;
-pub mod store;
-pub mod worker;
+pub mod crash_points;

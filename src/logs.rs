@@ -11,9 +11,11 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, Stream};
 
+use self::reading::Reading;
+use crate::core::container::{Container, State};
+use crate::core::name::ObjectName;
 use crate::engine::Engine;
 use crate::engine::logs::{LogLine, LogTime};
-use crate::model::{Container, ObjectName, State};
 use crate::status::Sources;
 
 mod follow;
@@ -21,7 +23,6 @@ mod merge;
 mod reading;
 mod seen;
 
-use reading::Reading;
 pub use seen::Seen;
 
 /// The most containers whose logs one stream reads at once: each takes a connection to the engine.

@@ -28,198 +28,19 @@
 //! slot gets another container elsewhere, unless `OnNodeLost` is `hold`. Of the two that there are when the node
 //! is back, rule 2 keeps one; and nothing on a node that is believed goes for the sake of one that is not yet.
 
-use std::fmt;
-use std::sync::Arc;
+use crate::core::evidence::Evidence;
+use crate::core::plan::Plan;
+use crate::planner::input::Input;
 
-use serde::Serialize;
-use utoipa::ToSchema;
-
-use crate::clock::Time;
-use crate::history::History;
-use crate::model::exclusive::InTheWay;
-use crate::model::{Container, ContainerId, Marks, Object, Pull, TemplateHash};
-use crate::observed::nodes::Nodes;
-
+mod condition;
 pub mod forecast;
 pub mod hold;
+pub mod input;
 #[cfg(test)]
 mod properties;
 mod rules;
 #[cfg(test)]
 mod scenarios;
-mod verdict;
-
-/// What the planner reads.
-#[derive(Debug, Clone, Copy)]
-pub struct Input<'a> {
-    /// What is wanted.
-    pub object: &'a Object,
-    /// Its containers as observed, in any order.
-    pub containers: &'a [Arc<Container>],
-    /// What was begun and has not ended.
-    pub under_way: &'a [Action],
-    /// Whether the observation may be believed.
-    pub evidence: &'a Evidence,
-    /// The nodes they are on.
-    pub nodes: &'a Nodes,
-    /// What other objects' containers that are going still have and a new container needs.
-    pub in_the_way: &'a InTheWay,
-    /// What is remembered.
-    pub history: &'a History,
-    /// The present.
-    pub now: Time,
-}
-
-/// Whether an observed snapshot may be believed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Evidence {
-    /// It is complete and current.
-    Good,
-    /// It is not.
-    Waiting {
-        /// Why: a whole sentence.
-        reason: String,
-        /// When that may change by itself.
-        until: Option<Time>,
-    },
-}
-
-/// One step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// See to it that the image is there.
-    Pull {
-        /// The image.
-        image: String,
-        /// When to pull it.
-        pull: Pull,
-    },
-    /// Make a container and start it.
-    Create {
-        /// Which one.
-        marks: Marks,
-        /// Its image, for people.
-        image: String,
-    },
-    /// Start a container that was made and does not run.
-    Start {
-        /// Its id.
-        id: ContainerId,
-        /// Its name, for people.
-        name: String,
-        /// The template that it was made from.
-        template: TemplateHash,
-    },
-    /// Stop a container gracefully and remove it.
-    Remove {
-        /// Its id.
-        id: ContainerId,
-        /// Its name, for people.
-        name: String,
-        /// End its process at once: asking it to stop got no answer, again and again.
-        force: bool,
-    },
-}
-
-impl Action {
-    /// The word that its line begins with.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Action::Pull { .. } => "pull",
-            Action::Create { .. } => "create",
-            Action::Start { .. } => "start",
-            Action::Remove { .. } => "remove",
-        }
-    }
-}
-
-/// A step and why it is taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// What to do.
-    pub action: Action,
-    /// Why.
-    pub cause: String,
-}
-
-/// A plan prints as one line a step.
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.action {
-            Action::Pull { image, pull: Pull::Never } => write!(f, "find {image}")?,
-            Action::Pull { image, .. } => write!(f, "pull {image}")?,
-            Action::Create { marks, image } => write!(f, "create {} image={image}", marks.container_name())?,
-            Action::Start { id, name, .. } => write!(f, "start {name} id={}", id.short())?,
-            Action::Remove { id, name, force } => {
-                write!(f, "remove {name} id={}{}", id.short(), if *force { " force" } else { "" })?;
-            }
-        }
-        write!(f, " cause={:?}", self.cause)
-    }
-}
-
-/// How an object is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// All is as wanted.
-    Converged,
-    /// Steps are under way, or about to be.
-    Progressing,
-    /// Something does not work; the rest does.
-    Degraded,
-    /// Nothing can go on until something changes.
-    Blocked,
-    /// It was deleted and its containers are going.
-    Deleting,
-}
-
-impl Phase {
-    /// The word for it, as the status has it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Phase::Converged => "converged",
-            Phase::Progressing => "progressing",
-            Phase::Degraded => "degraded",
-            Phase::Blocked => "blocked",
-            Phase::Deleting => "deleting",
-        }
-    }
-}
-
-/// How an object is doing, and why, in one sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
-    /// How it is doing.
-    pub phase: Phase,
-    /// Why: one sentence, the engine's own words kept.
-    pub reason: String,
-    /// When the next try is made, where something failed.
-    pub next_retry: Option<Time>,
-    /// It does not seem to work at all: it cannot, or the engine has refused it, or its containers have ended or turned
-    /// unhealthy, [`FAILED_AFTER`](crate::history::FAILED_AFTER) times in a row over at least `Update.FailAfter`. It is
-    /// tried further all the same.
-    pub failing: bool,
-    /// It has converged, and all its containers have been ready for `Update.Monitor`.
-    pub proven: bool,
-    /// Containers whose process runs.
-    pub running: usize,
-    /// Containers that run and are not known to be unwell.
-    pub ready: usize,
-    /// Live containers of the present template.
-    pub updated: usize,
-}
-
-/// What to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
-    /// The steps to begin now.
-    pub steps: Vec<Step>,
-    /// When to look again even if nothing happens.
-    pub wake_at: Option<Time>,
-    /// How the object is doing.
-    pub verdict: Verdict,
-}
 
 /// Decides what to do. See the module's story for the rules.
 pub fn plan(input: Input<'_>) -> Plan {
@@ -234,10 +55,14 @@ pub fn plan(input: Input<'_>) -> Plan {
 /// Decides for an object of which only our own containers are left in the input; `held` says why nothing may be done.
 fn plan_own(input: Input<'_>, held: Option<String>) -> Plan {
     if let Evidence::Waiting { reason, until } = input.evidence {
-        return Plan { steps: Vec::new(), wake_at: None, verdict: verdict::waiting(&input, reason, *until) };
+        return Plan {
+            steps: Vec::new(),
+            wake_at: None,
+            verdict: condition::waiting(&input, reason, *until),
+        };
     }
     if let Some(reason) = held {
-        return Plan { steps: Vec::new(), wake_at: None, verdict: verdict::waiting(&input, &reason, None) };
+        return Plan { steps: Vec::new(), wake_at: None, verdict: condition::waiting(&input, &reason, None) };
     }
     rules::apply(input)
 }

@@ -25,7 +25,7 @@ use standin::faults::{Call, Fault};
 use standin::manager::Manager;
 use standin::many::{paused, run_all};
 use standin::world::{Life as State, Registry, What};
-use swarm_cluster_state_manager::engine::Kind;
+use swarm_cluster_state_manager::core::engine_kind::Kind;
 
 /// Within this all must be well again: the longest deadline of a call is two minutes, and it may be met twice.
 const CONVERGES: Duration = Duration::from_secs(300);

@@ -21,8 +21,8 @@ use serde_json::{Value, json};
 use standin::Standin;
 use standin::faults::Call;
 use standin::manager::Manager;
-use swarm_cluster_state_manager::engine::Kind;
-use swarm_cluster_state_manager::sanitize::{MESSAGE_MAX_BYTES, harmless};
+use swarm_cluster_state_manager::core::engine_kind::Kind;
+use swarm_cluster_state_manager::core::sanitize::{MESSAGE_MAX_BYTES, harmless};
 use swarm_cluster_state_manager::store::Store;
 use tokio::time::sleep;
 

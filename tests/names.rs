@@ -19,8 +19,10 @@ use standin::faults::{Call, Fault};
 use standin::manager::{CLUSTER, Manager};
 use standin::names::Volume;
 use standin::world::What;
-use swarm_cluster_state_manager::model::submission::{self, Submission};
-use swarm_cluster_state_manager::model::{Marks, ObjectName};
+use swarm_cluster_state_manager::core::labels::Marks;
+use swarm_cluster_state_manager::core::name::ObjectName;
+use swarm_cluster_state_manager::core::submission;
+use swarm_cluster_state_manager::core::submission::Submission;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

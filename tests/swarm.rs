@@ -20,8 +20,8 @@ use standin::control::Processes;
 use standin::faults::{Call, Fault};
 use standin::manager::{CLUSTER, LOST_AFTER, Manager, RESYNC};
 use standin::world::{Container, FOR_GOOD, Lag, Life, Registry, What, World};
-use swarm_cluster_state_manager::model::LABEL_CLUSTER;
-use swarm_cluster_state_manager::planner::Phase;
+use swarm_cluster_state_manager::core::condition::Phase;
+use swarm_cluster_state_manager::core::labels::LABEL_CLUSTER;
 use tokio::time::sleep;
 
 /// Long enough for all that has nothing to wait for.

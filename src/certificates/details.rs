@@ -8,7 +8,7 @@ use x509_parser::asn1_rs::Tag;
 use x509_parser::objects::{oid_registry, oid2abbrev};
 use x509_parser::prelude::{ASN1Time, AttributeTypeAndValue, GeneralName, X509Certificate, X509Name};
 
-use crate::sanitize;
+use crate::core::sanitize;
 
 /// The most bytes of a subject: it goes into each line that says who did something.
 const SUBJECT_MAX_BYTES: usize = 512;

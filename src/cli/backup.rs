@@ -17,11 +17,12 @@ use super::connection::Connection;
 use super::flags::default_data_dir;
 use super::{REFUSED, complain, output};
 use crate::client::{Ask, ClientError};
-use crate::clock::Time;
-use crate::engine::Kind;
-use crate::ownership::identity::Identity;
-use crate::store::backup::Backup;
-use crate::store::{Desired, backup, redb};
+use crate::clock;
+use crate::core::desired::Desired;
+use crate::core::engine_kind::Kind;
+use crate::core::identity::Identity;
+use crate::store::backup::{self, Backup};
+use crate::store::redb;
 
 /// Flags of `backup`.
 #[derive(Debug, Args)]
@@ -82,7 +83,7 @@ fn save_offline(flags: &BackupFlags) -> anyhow::Result<()> {
     anyhow::ensure!(dir.is_dir(), "there is no directory {shown}: say with --data-dir where the state is");
     let _lock = redb::Lock::take(&dir).context("leave --offline out to ask a running daemon")?;
     let (desired, identity) = redb::export(&redb::place(&dir, flags.simulated))?;
-    keep(&backup::write(&desired, identity.as_ref(), Time::of_the_wall())?, &flags.file)
+    keep(&backup::write(&desired, identity.as_ref(), clock::wall_now())?, &flags.file)
 }
 
 /// Checks a backup and writes it, whole or not at all.
@@ -125,7 +126,7 @@ fn try_restore(flags: &RestoreFlags) -> anyhow::Result<()> {
         prepare(flags).context("nothing was changed")?;
     let contents = contents(&desired);
     let whose = identity.as_ref().map(whose).unwrap_or_default();
-    let aside = redb::restore(&dir, desired, identity, Time::of_the_wall())?;
+    let aside = redb::restore(&dir, desired, identity, clock::wall_now())?;
     output::line(format!(
         "{}: {contents}, as of {made}{whose}. Start the daemon: what runs and is among them is taken over; \
          containers of what was submitted later are left alone and listed as Unclaimed in /status.",

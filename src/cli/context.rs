@@ -7,15 +7,14 @@ use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use self::file::{Contexts, NONE, Place};
 use super::json::Format;
-use super::output::OutputError;
-use super::{REFUSED, complain, object_name, output};
+use super::output::{self, OutputError};
+use super::{REFUSED, complain, object_name};
 use crate::client::Address;
-use crate::model::ObjectName;
+use crate::core::name::ObjectName;
 
 pub(super) mod file;
-
-use file::{Contexts, NONE, Place};
 
 /// What is to be done with contexts.
 #[derive(Debug, Args)]

@@ -9,10 +9,14 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
+use self::command_line::CommandLine;
+use self::draft::Draft;
+use self::surroundings::{Process, Surroundings};
 use super::output::{self, OutputError};
 use super::{REFUSED, complain, object_name, yaml};
-use crate::model::submission::{self, SubmissionError};
-use crate::model::{MAX_COUNT, ObjectName};
+use crate::core::name::ObjectName;
+use crate::core::spec::MAX_COUNT;
+use crate::core::submission::{self, SubmissionError};
 
 mod command_line;
 mod csv;
@@ -28,10 +32,6 @@ mod settings;
 mod surroundings;
 mod tree;
 mod values;
-
-use command_line::CommandLine;
-use draft::Draft;
-use surroundings::{Process, Surroundings};
 
 /// Flags of `convert`.
 #[derive(Debug, Args)]

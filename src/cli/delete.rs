@@ -10,11 +10,11 @@ use tokio::time::sleep;
 use super::connection::Connection;
 use super::json::{self, Format};
 use super::submit::{conclude, duration, unknown};
-use super::wait::Patience;
-use super::{REFUSED, object_name, output, plan, wait};
+use super::wait::{self, Patience};
+use super::{REFUSED, object_name, output, plan};
 use crate::client::answers::{OneOrMany, Receipt};
 use crate::client::{Ask, ClientError, Daemon};
-use crate::model::ObjectName;
+use crate::core::name::ObjectName;
 
 /// Flags of `delete`.
 #[derive(Debug, Args)]

@@ -9,18 +9,17 @@ use clap::Args;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use self::compare::Line;
 use super::connection::Connection;
 use super::files::Files;
 use super::json::Format;
-use super::output::OutputError;
-use super::{USAGE, output, submit};
+use super::output::{self, OutputError};
+use super::{USAGE, submit};
 use crate::client::answers::Plans;
 use crate::client::{Ask, Daemon};
-use crate::model::submission;
+use crate::core::submission;
 
 mod compare;
-
-use compare::Line;
 
 /// Something differs: exit codes as those of `diff`.
 const DIFFERENCES: u8 = 1;

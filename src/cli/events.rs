@@ -10,7 +10,7 @@ use super::follow::follow;
 use super::{REFUSED, object_name, output};
 use crate::client::Ask;
 use crate::client::answers::Event;
-use crate::model::ObjectName;
+use crate::core::name::ObjectName;
 
 /// Flags of `events`.
 #[derive(Debug, Args)]

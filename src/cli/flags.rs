@@ -8,9 +8,10 @@ use clap::{Args, ValueEnum};
 
 use super::environment::variable;
 use crate::certificates::Files;
-use crate::engine::Endpoint;
-use crate::model::{ManagerId, ObjectName};
-use crate::ownership::identity::Claims;
+use crate::core::identity::Claims;
+use crate::core::manager_id::ManagerId;
+use crate::core::name::ObjectName;
+use crate::engine::endpoint::Endpoint;
 
 /// The port of the original prototype.
 const DEFAULT_PORT: u16 = 3476;

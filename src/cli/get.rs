@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::{REFUSED, object_name, output, yaml};
 use crate::client::Ask;
 use crate::client::answers::Stored;
-use crate::model::ObjectName;
+use crate::core::name::ObjectName;
 
 /// Flags of `get`.
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use super::status::Format;
 use super::{REFUSED, object_name, output};
 use crate::client::Ask;
 use crate::client::answers::{History, Revision};
-use crate::model::ObjectName;
+use crate::core::name::ObjectName;
 
 /// Flags of `history`.
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use serde_saphyr::UserMessageFormatter;
 
-use crate::model::strict;
+use crate::core::submission::strict;
 
 /// The most that is read of one file, in bytes. The daemon takes 1 MiB of JSON; comments and layout are extra.
 const FILE_MAX_BYTES: u64 = 16 << 20;

@@ -19,7 +19,7 @@ use tracing_subscriber::{EnvFilter, Layer, registry};
 
 use super::LogFormat;
 use super::environment::variable;
-use crate::sanitize;
+use crate::core::sanitize;
 
 /// The variable that says what is logged.
 const VARIABLE: &str = "SCSM_LOG";

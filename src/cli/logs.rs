@@ -17,10 +17,10 @@ use super::follow::{Reader, read};
 use super::{REFUSED, object_name, output};
 use crate::client::Ask;
 use crate::client::answers::LogsLine;
+use crate::core::name::ObjectName;
+use crate::core::sanitize;
 use crate::engine::logs::LogTime;
 use crate::logs::Seen;
-use crate::model::ObjectName;
-use crate::sanitize;
 
 /// After a lost connection lines are asked for from so long before the newest one: the clocks of nodes differ, and a line
 /// may come later than a newer one of another node. What was shown is not shown again.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::time::sleep;
 
-use crate::sanitize;
+use crate::core::sanitize;
 
 /// How often it is looked whether anybody still reads, where there may be nothing to write for hours.
 const LOOK: Duration = Duration::from_millis(500);

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::object::{Stage, Watched};
+use self::screen::Screen;
 use super::output;
 use super::wait::Settled;
 use crate::client::answers::{Object, Receipt};
-use crate::sanitize;
+use crate::core::sanitize;
 
 mod frame;
 mod object;
@@ -20,8 +22,6 @@ mod screen;
 mod tests;
 
 pub(super) use object::{MONITOR, beside_numbers};
-use object::{Stage, Watched};
-use screen::Screen;
 
 /// The display.
 pub(super) struct Progress {

@@ -13,7 +13,7 @@ use super::wait::Patience;
 use super::{REFUSED, object_name};
 use crate::client::Ask;
 use crate::client::answers::{OneOrMany, Receipt};
-use crate::model::ObjectName;
+use crate::core::name::ObjectName;
 
 /// Flags of `rollback`.
 #[derive(Debug, Args)]

@@ -15,7 +15,8 @@ use super::wait::Patience;
 use super::{REFUSED, object_name};
 use crate::client::answers::{OneOrMany, Receipt};
 use crate::client::{Answer, Ask, Daemon};
-use crate::model::{MAX_COUNT, ObjectName};
+use crate::core::name::ObjectName;
+use crate::core::spec::MAX_COUNT;
 
 /// How often it is tried again where others change the object at the same time.
 const RETRIES: usize = 5;

@@ -5,18 +5,17 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use http::Method;
 
+use self::ages::Ages;
 use super::connection::Connection;
 use super::follow::follow;
 use super::{REFUSED, object_name, output};
 use crate::client::answers::{Change, Cluster, Object};
 use crate::client::{Answer, Ask};
-use crate::model::ObjectName;
+use crate::core::name::ObjectName;
 
 mod ages;
 mod cluster;
 mod object;
-
-use ages::Ages;
 
 /// Flags of `status`.
 #[derive(Debug, Args)]

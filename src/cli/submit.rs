@@ -11,11 +11,11 @@ use super::connection::Connection;
 use super::files::Files;
 use super::input::Objects;
 use super::json::{self, Format};
-use super::wait::Patience;
-use super::{REFUSED, output, plan, wait};
+use super::wait::{self, Patience};
+use super::{REFUSED, output, plan};
 use crate::client::answers::{OneOrMany, Receipt};
 use crate::client::{Answer, Ask, ClientError, Daemon};
-use crate::model::submission::seconds_or_duration;
+use crate::core::submission::seconds_or_duration;
 
 /// The longest `--wait`: what the daemon allows.
 const WAIT_MAX: Duration = Duration::from_secs(3600);

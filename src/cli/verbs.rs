@@ -1,6 +1,6 @@
 //! Words that people of docker, kubectl and nomad type as a command, and what to do here instead.
 
-use crate::model::strict::{did_you_mean, shown};
+use crate::core::submission::strict::{did_you_mean, shown};
 
 /// What to do instead of a command that there is not.
 fn instead(word: &str) -> Option<&'static str> {

@@ -1,15 +1,14 @@
 //! Why there is no answer, or not the one that was hoped for.
 
 use std::error::Error;
-use std::fmt;
-use std::io;
 use std::time::Duration;
+use std::{fmt, io};
 
 use http::StatusCode;
 use serde::Deserialize;
 
 use super::Address;
-use crate::sanitize;
+use crate::core::sanitize;
 
 /// A request that was not answered with a success.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -5,7 +5,7 @@
 //! fail on a word that they do not know, and do not fit what a classic Swarm manager says.
 //!
 //! Every call has a deadline over the whole of it, body included, and what its answer means is looked up in
-//! [`outcome`].
+//! [`reply`].
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -26,13 +26,19 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::warn;
 
+use self::own::OwnData;
+use self::transport::{Transport, TransportError};
 use super::logs::{LogLines, LogRequest, LogsError};
-use super::outcome::{self, Call, Reply};
-use super::{
-    Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Outcome, Prospects, Refusal, RefusalKind,
-};
-use crate::model::{Container, ContainerId, ObjectName, Pull, Template};
-use crate::sanitize;
+use crate::core::container::{Container, ContainerId};
+use crate::core::engine_kind::Kind;
+use crate::core::name::ObjectName;
+use crate::core::outcome::{Outcome, Refusal, RefusalKind};
+use crate::core::prospects::Prospects;
+use crate::core::sanitize;
+use crate::core::spec::{Pull, Template};
+use crate::engine::error::EngineError;
+use crate::engine::reply::{self, Call, Reply};
+use crate::engine::{Engine, Hint, Holder, Info, NewContainer};
 
 mod api_fields;
 mod logs;
@@ -41,9 +47,6 @@ mod resolve;
 pub mod transport;
 mod verify;
 mod wire;
-
-use own::OwnData;
-use transport::{Transport, TransportError};
 
 /// The oldest API spoken: Docker Engine 1.12, and what classic Swarm managers were made for.
 const OLDEST_API: Api = Api(1, 24);
@@ -191,7 +194,7 @@ impl DockerEngine {
             Ok(Err(error)) => Reply::Broken(explain(&error).0),
             Err(_) => Reply::Broken(no_answer(deadline)),
         };
-        outcome::read(call, reply)
+        reply::read(call, reply)
     }
 
     /// Why the endpoint would drop a part of a template; nothing where it knows all of it.
@@ -212,7 +215,7 @@ impl DockerEngine {
         };
         match self.inspect(new.cluster, &new.marks.container_name()).await {
             Ok(Holder::Nobody) => {
-                let kind = match outcome::is_rejection(&words) {
+                let kind = match reply::is_rejection(&words) {
                     true => RefusalKind::Impossible,
                     false => RefusalKind::Other,
                 };
@@ -249,8 +252,8 @@ impl DockerEngine {
         let _place = self.pulls.acquire().await;
         match timeout(PULL, self.follow_pull(image)).await {
             Ok(Ok(())) => Outcome::Done(()),
-            Ok(Err(reply)) => outcome::read(Call::Pull, reply),
-            Err(_) => outcome::read(Call::Pull, Reply::Broken(no_answer(PULL))),
+            Ok(Err(reply)) => reply::read(Call::Pull, reply),
+            Err(_) => reply::read(Call::Pull, Reply::Broken(no_answer(PULL))),
         }
     }
 
@@ -538,7 +541,7 @@ impl Engine for DockerEngine {
             },
             Ok(Ok((status, body))) => {
                 let reply = Reply::Status(status, wire::words(&body));
-                if !self.is_swarm() && outcome::is_doubtful_answer(&reply) {
+                if !self.is_swarm() && reply::is_doubtful_answer(&reply) {
                     return self.settle(&new, reply).await;
                 }
                 reply
@@ -547,7 +550,7 @@ impl Engine for DockerEngine {
             Ok(Err(TransportError::Broken(why))) => Reply::Broken(why),
             Err(_) => Reply::Broken(no_answer(CREATE)),
         };
-        match outcome::read(Call::Create, reply) {
+        match reply::read(Call::Create, reply) {
             Outcome::Done(()) => {
                 Outcome::InDoubt("done already, but the answer does not tell its id".to_owned())
             }

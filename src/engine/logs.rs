@@ -7,8 +7,8 @@ use futures_util::stream::BoxStream;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::clock::Time;
-use crate::sanitize;
+use crate::core::sanitize;
+use crate::core::time::Time;
 
 /// The longest line, in bytes; of a longer one the beginning is kept. Docker cuts messages into pieces of this size.
 pub const LINE_MAX_BYTES: usize = 16 * 1024;

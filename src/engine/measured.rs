@@ -9,9 +9,14 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
 use super::logs::{LogLines, LogRequest, LogsError};
-use super::{Engine, EngineError, Hint, Holder, Info, NewContainer, Outcome, Prospects};
-use crate::metrics::Metrics;
-use crate::model::{Container, ContainerId, ObjectName, Pull, Template};
+use crate::core::container::{Container, ContainerId};
+use crate::core::name::ObjectName;
+use crate::core::outcome::Outcome;
+use crate::core::prospects::Prospects;
+use crate::core::spec::{Pull, Template};
+use crate::engine::error::EngineError;
+use crate::engine::{Engine, Hint, Holder, Info, NewContainer};
+use crate::telemetry::Metrics;
 
 /// An engine whose calls are counted.
 pub struct Measured {

@@ -17,11 +17,16 @@ use tokio::sync::broadcast;
 use tokio::time::sleep;
 
 use super::logs::{LogLines, LogRequest, LogsError};
-use super::{Engine, EngineError, Hint, Holder, Info, Kind, NewContainer, Outcome, Refusal, RefusalKind};
 use crate::clock::Clock;
-use crate::model::{
-    Container, ContainerId, Health, Marks, ObjectName, Pull, Sight, Signal, State, Template, TemplateHash,
-};
+use crate::core::container::{Container, ContainerId, Health, Sight, State};
+use crate::core::engine_kind::Kind;
+use crate::core::labels::Marks;
+use crate::core::name::ObjectName;
+use crate::core::outcome::{Outcome, Refusal, RefusalKind};
+use crate::core::signal::Signal;
+use crate::core::spec::{Pull, Template, TemplateHash};
+use crate::engine::error::EngineError;
+use crate::engine::{Engine, Hint, Holder, Info, NewContainer};
 
 mod logs;
 mod world;
@@ -120,7 +125,7 @@ impl SimulatedEngine {
 
     /// A running container of an object, as this engine shows it.
     #[cfg(test)]
-    pub(crate) fn sample(object: &crate::model::Object, slot: u32) -> Container {
+    pub(crate) fn sample(object: &crate::core::object::Object, slot: u32) -> Container {
         let template = object.spec.template.hash.clone();
         let marks = Marks { object: object.spec.name.clone(), slot, attempt: 1, template };
         Container {
@@ -135,7 +140,7 @@ impl SimulatedEngine {
             sight: Sight::Clear,
             image: object.spec.template.image.clone(),
             image_id: None,
-            created: crate::clock::Time(0),
+            created: crate::core::time::Time(0),
             detail: None,
             signalled: None,
         }

@@ -9,7 +9,8 @@ use super::objects::as_submitted;
 use super::problem::Problem;
 use super::shared_answer::{SharedAnswer, Sources};
 use super::{Api, reply};
-use crate::store::{Desired, backup};
+use crate::core::desired::Desired;
+use crate::store::backup;
 
 /// One of each.
 pub struct Answers {

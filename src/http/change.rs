@@ -17,13 +17,13 @@ use serde::Serialize;
 use tracing::info;
 use utoipa::ToSchema;
 
-use super::connection::AnswerDeadline;
-use super::fair_share::Permit;
-use super::peer::Peer;
 use super::problem::Problem;
 use super::query::Query;
 use super::{Api, objects, plan, reply, wait};
-use crate::store::{Committed, Effect, MAX_OBJECTS, Precondition, StoreError, Transaction};
+use crate::core::transaction::{Committed, Effect, MAX_OBJECTS, Precondition, StoreError, Transaction};
+use crate::server::connection::AnswerDeadline;
+use crate::server::fair_share::Permit;
+use crate::server::peer::Peer;
 
 /// The longest `?wait=`: a rollout that takes longer is better asked about than waited for on one connection.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);

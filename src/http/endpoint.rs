@@ -3,11 +3,12 @@
 //! What only a question to the endpoint can tell is asked before each create. And before the endpoint has answered once,
 //! the create is what refuses all of this.
 
-use crate::engine::{Info, Kind, docker};
-use crate::model::strict::FieldError;
-use crate::model::submission::{self, Submission, SubmissionError};
-use crate::model::{Constraint, Spec};
-use crate::policy;
+use crate::core::engine_kind::Kind;
+use crate::core::policy;
+use crate::core::spec::{Constraint, Spec};
+use crate::core::submission::strict::FieldError;
+use crate::core::submission::{self, Submission, SubmissionError};
+use crate::engine::{Info, docker};
 
 /// Refuses specs that cannot come about at the endpoint.
 pub(super) fn check(info: &Info, submission: &Submission) -> Result<(), SubmissionError> {

@@ -12,13 +12,14 @@ use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
-use super::peer::Peer;
 use super::problem::Problem;
 use super::query::{Query, bad};
 use super::stream::{End, Item};
 use super::{Api, stream as answers};
-use crate::journal::{Event, Journal, MAX_EVENTS};
-use crate::model::ObjectName;
+use crate::api::event::Event;
+use crate::core::name::ObjectName;
+use crate::server::peer::Peer;
+use crate::store::event_log::{Journal, MAX_EVENTS};
 
 /// Where nobody says how many: so many events are shown before those to come.
 const TAIL: usize = 100;

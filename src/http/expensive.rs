@@ -16,11 +16,11 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::endpoint;
-use super::fair_share::{FairShare, Permit};
-use super::peer::Peer;
 use super::problem::Problem;
+use crate::core::submission::{self, Generations, Submission, SubmissionError};
 use crate::engine::Info;
-use crate::model::submission::{self, Generations, Submission, SubmissionError};
+use crate::server::fair_share::{FairShare, Permit};
+use crate::server::peer::Peer;
 
 /// Expensive requests at once, most of which wait for their turn with a body of up to 1 MiB in memory.
 const AT_ONCE: usize = 8;

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use super::Api;
 use super::problem::Problem;
 use super::query::Query;
-use crate::planner::Evidence;
+use crate::core::evidence::Evidence;
 
 /// Whether it is alive
 ///

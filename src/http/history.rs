@@ -14,8 +14,9 @@ use super::openapi::{Answers, Manners, submitted};
 use super::problem::Problem;
 use super::query::Query;
 use super::{Api, reply};
-use crate::model::{Object, ObjectName, Revision};
-use crate::store::{Change, Transaction};
+use crate::core::name::ObjectName;
+use crate::core::object::{Object, Revision};
+use crate::core::transaction::{Change, Transaction};
 
 /// An object's past.
 #[derive(Debug, Serialize, ToSchema)]

@@ -10,16 +10,16 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use futures_util::StreamExt;
 
-use super::peer::Peer;
 use super::problem::Problem;
 use super::query::{Query, bad};
 use super::stream::{End, Form};
 use super::{Api, negotiate, objects, stream as answers};
-use crate::clock::Time;
+use crate::core::name::ObjectName;
+use crate::core::submission::strict::{did_you_mean, shown};
+use crate::core::time::Time;
 use crate::engine::logs::LogTime;
 use crate::logs::{Asked, DEFAULT_TAIL, MAX_TAIL, Missing, Place, Places};
-use crate::model::ObjectName;
-use crate::model::strict::{did_you_mean, shown};
+use crate::server::peer::Peer;
 
 mod line;
 

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use super::problem::Problem;
 use super::query::Query;
 use super::{Api, negotiate};
-use crate::metrics::Format;
+use crate::telemetry::Format;
 
 /// Metrics, for Prometheus
 #[utoipa::path(

@@ -10,8 +10,9 @@ use super::openapi::{Answers, Manners};
 use super::problem::Problem;
 use super::query::Query;
 use super::{Api, answers, reply};
-use crate::model::{Object, ObjectName};
-use crate::store::{Change, Transaction};
+use crate::core::name::ObjectName;
+use crate::core::object::Object;
+use crate::core::transaction::{Change, Transaction};
 
 /// An object as it was submitted, with its generation.
 pub(super) fn as_submitted(object: &Object) -> Value {

@@ -23,7 +23,7 @@ use super::problem::{PROBLEM, Problem};
 use super::query::Query;
 use super::stream::Ended;
 use super::wait::Settled;
-use crate::journal::Event;
+use crate::api::event::Event;
 
 mod changes;
 mod object;

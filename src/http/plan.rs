@@ -19,14 +19,17 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::change::{Receipt, refused};
-use super::peer::Peer;
 use super::problem::Problem;
 use super::query::Query;
 use super::{Api, reply};
-use crate::engine::Prospects;
-use crate::model::{Container, Object, ObjectName};
+use crate::core::container::Container;
+use crate::core::desired::Desired;
+use crate::core::name::ObjectName;
+use crate::core::object::Object;
+use crate::core::prospects::Prospects;
+use crate::core::transaction::{self, Change, Effect, Transaction};
 use crate::planner::forecast::{Budget, Forecast, Present, forecast};
-use crate::store::{self, Change, Desired, Effect, Transaction};
+use crate::server::peer::Peer;
 
 /// The most objects of one dry run.
 pub(super) const DRY_RUN_OBJECTS: usize = 1_000;
@@ -125,8 +128,8 @@ pub(super) async fn rehearse(api: &Api, transaction: &Transaction) -> Result<Res
     }
     let before =
         Desired { objects: api.store.objects().borrow().clone(), quarantined: api.store.quarantined() };
-    let (_, committed) =
-        store::apply(&before, transaction, api.sources.clock.wall()).map_err(|error| refused(api, error))?;
+    let (_, committed) = transaction::apply(&before, transaction, api.sources.clock.wall())
+        .map_err(|error| refused(api, error))?;
     let forecasts = foretell(api, committed.iter().map(|one| one.object.clone()).collect()).await?;
     let objects = planned(committed.iter().map(Receipt::of).collect(), forecasts);
     let changed = committed.iter().zip(&objects).filter(|(committed, planned)| {

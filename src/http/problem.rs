@@ -8,14 +8,14 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::fair_share::NoPermit;
-use super::peer::Peer;
 use super::reply;
-use crate::model::ObjectName;
-use crate::model::strict::did_you_mean;
-use crate::model::submission::SubmissionError;
-use crate::sanitize;
-use crate::store::StoreError;
+use crate::core::name::ObjectName;
+use crate::core::sanitize;
+use crate::core::submission::SubmissionError;
+use crate::core::submission::strict::did_you_mean;
+use crate::core::transaction::StoreError;
+use crate::server::fair_share::NoPermit;
+use crate::server::peer::Peer;
 
 /// The media type of errors.
 pub(super) const PROBLEM: &str = "application/problem+json";
@@ -25,7 +25,7 @@ const DETAIL_MAX_BYTES: usize = 8 * 1024;
 
 /// An error, RFC 9457.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     /// Always `about:blank`: the title says it.
     #[serde(rename = "type")]
     kind: &'static str,
@@ -50,7 +50,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Problem {
+    pub(crate) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Problem {
         Problem {
             kind: "about:blank",
             title,
@@ -63,22 +63,22 @@ impl Problem {
         }
     }
 
-    pub(super) fn at(mut self, field: impl Into<String>) -> Problem {
+    pub(crate) fn at(mut self, field: impl Into<String>) -> Problem {
         self.field = Some(sanitize::message(&field.into())).filter(|f| !f.is_empty());
         self
     }
 
     /// With the number of seconds after which to come back.
-    pub(super) fn retry_after(self, seconds: u16) -> Problem {
+    pub(crate) fn retry_after(self, seconds: u16) -> Problem {
         Problem { retry_after: Some(seconds), ..self }
     }
 
     /// With further members, for programs.
-    pub(super) fn with(self, members: Map<String, Value>) -> Problem {
+    pub(crate) fn with(self, members: Map<String, Value>) -> Problem {
         Problem { members: Some(Box::new(members)), ..self }
     }
 
-    pub(super) fn wrong_method(method: &Method, path: &str, allowed: String) -> Problem {
+    pub(crate) fn wrong_method(method: &Method, path: &str, allowed: String) -> Problem {
         let detail = format!("{method} is not for {path}; allowed is {allowed}");
         Problem {
             allow: Some(allowed),
@@ -86,7 +86,7 @@ impl Problem {
         }
     }
 
-    pub(super) fn no_such_path(path: &str, routes: &[String]) -> Problem {
+    pub(crate) fn no_such_path(path: &str, routes: &[String]) -> Problem {
         let hint = match did_you_mean(path, routes.iter().map(String::as_str)) {
             Some(near) => format!("did you mean {near}?"),
             None => format!("there are {}", routes.join(", ")),
@@ -94,7 +94,7 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, "No such path", format!("there is nothing at {path}; {hint}"))
     }
 
-    pub(super) fn no_such_object<'a>(name: &str, known: impl Iterator<Item = &'a ObjectName>) -> Problem {
+    pub(crate) fn no_such_object<'a>(name: &str, known: impl Iterator<Item = &'a ObjectName>) -> Problem {
         let hint = match did_you_mean(name, known.map(ObjectName::as_str)) {
             Some(near) => format!("; did you mean '{near}'?"),
             None => "; GET /objects lists those there are".to_owned(),
@@ -102,7 +102,7 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, "No such object", format!("there is no object '{name}'{hint}"))
     }
 
-    pub(super) fn too_many_wait(why: NoPermit) -> Problem {
+    pub(crate) fn too_many_wait(why: NoPermit) -> Problem {
         let detail = format!(
             "of the requests that may wait or watch at a time {why}; nothing was done; come back as Retry-After says"
         );
@@ -112,12 +112,12 @@ impl Problem {
         }
     }
 
-    pub(super) fn expired(peer: &Peer) -> Problem {
+    pub(crate) fn expired(peer: &Peer) -> Problem {
         let detail = format!("the client certificate of {} has expired; make a new one", peer.subject);
         Problem::new(StatusCode::FORBIDDEN, "Certificate expired", detail)
     }
 
-    pub(super) fn health_only() -> Problem {
+    pub(crate) fn health_only() -> Problem {
         let detail = "this is the daemon's own certificate, or one for its key, which may only ask /healthz and /readyz; use \
                       a client certificate, such as docker-machine's cert.pem and key.pem";
         Problem::new(StatusCode::FORBIDDEN, "Not a client's certificate", detail)

@@ -10,8 +10,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 
 use super::problem::Problem;
-use crate::model::strict::{did_you_mean, shown};
-use crate::model::submission::seconds_or_duration;
+use crate::core::submission::seconds_or_duration;
+use crate::core::submission::strict::{did_you_mean, shown};
 
 /// The most bytes of a query: the longest that means anything has some hundred.
 const QUERY_MAX_BYTES: usize = 4 * 1024;

@@ -10,13 +10,13 @@ use axum::response::Response;
 use futures_util::stream;
 
 use super::openapi::Watch;
-use super::peer::Peer;
 use super::problem::Problem;
 use super::query::{Query, bad};
 use super::stream::{End, Item};
 use super::{Api, answers as shared, objects, reply, stream as answers};
-use crate::model::ObjectName;
-use crate::status::{ClusterStatus, ObjectStatus};
+use crate::api::status::{ClusterStatus, ObjectStatus};
+use crate::core::name::ObjectName;
+use crate::server::peer::Peer;
 
 /// How everything is doing
 ///

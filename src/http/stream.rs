@@ -26,13 +26,13 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
-use super::fair_share::Permit;
 use super::negotiate;
-use super::peer::Peer;
 use super::problem::Problem;
 use super::query::{self, Query};
 use crate::clock::Clock;
-use crate::model::strict::shown;
+use crate::core::submission::strict::shown;
+use crate::server::fair_share::Permit;
+use crate::server::peer::Peer;
 
 /// Without anything to say for this long, that is said: proxies cut what is silent for 60 s, and often for 30 s.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);

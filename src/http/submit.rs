@@ -8,15 +8,15 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 
 use super::change::{Caller, Shape, change};
-use super::connection::BodyError;
 use super::openapi::{Answers, Manners};
 use super::problem::Problem;
 use super::query::bad;
 use super::{Api, BODY_MAX_BYTES, Expensive};
-use crate::model::ObjectName;
-use crate::model::strict::shown;
-use crate::model::submission::Submission;
-use crate::store::{Change, Precondition, Transaction};
+use crate::core::name::ObjectName;
+use crate::core::submission::Submission;
+use crate::core::submission::strict::shown;
+use crate::core::transaction::{Change, Precondition, Transaction};
+use crate::server::connection::BodyError;
 
 /// Takes one object, or an array of objects as one transaction
 ///

@@ -18,14 +18,16 @@ use tokio::time::{Instant, sleep, sleep_until};
 use utoipa::ToSchema;
 
 use super::change::{Receipt, Shape};
-use super::peer::Peer;
 use super::problem::Problem;
 use super::{Api, reply};
-use crate::model::{Object, ObjectName, Objects};
-use crate::observed::EngineState;
-use crate::planner::{Evidence, Phase};
-use crate::store::Committed;
-use crate::worker::{Board, Progress};
+use crate::control::engine_state::EngineState;
+use crate::control::progress::{Board, Progress};
+use crate::core::condition::Phase;
+use crate::core::evidence::Evidence;
+use crate::core::name::ObjectName;
+use crate::core::object::{Object, Objects};
+use crate::core::transaction::Committed;
+use crate::server::peer::Peer;
 
 /// From one look to the next at least so long, and so much longer for each object that is looked at: a client that
 /// waits for thousands of objects must not keep a thread busy.

@@ -14,9 +14,9 @@ use tokio::time::{Instant, sleep_until};
 use super::reading::Reading;
 use super::seen::Seen;
 use super::{Asked, MAX_CONTAINERS, MAX_TAIL, Place, Told, runs};
+use crate::core::container::{Container, ContainerId, Sight};
 use crate::engine::Engine;
 use crate::engine::logs::{LogLine, LogRequest, LogTime, LogsError};
-use crate::model::{Container, ContainerId, Sight};
 
 /// Before a log is asked for again for the first time; doubled with each time that gave no line.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -8,9 +8,9 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 
 use super::Place;
+use crate::core::container::{Container, ContainerId};
 use crate::engine::Engine;
 use crate::engine::logs::{LogLine, LogLines, LogRequest, LogTime, LogsError};
-use crate::model::{Container, ContainerId};
 
 /// What comes next.
 #[derive(Debug)]

@@ -10,10 +10,12 @@ use tokio::time::timeout;
 use super::follow::{Follow, Known, NO_PLACE_LEFT, too_many};
 use super::merge::{Merge, Merged};
 use super::{Asked, Logs, MAX_CONTAINERS, Places, Told, runs};
+use crate::control::cache::Containers;
+use crate::control::engine_state::EngineState;
+use crate::core::container::{Container, ContainerId, Sight};
+use crate::core::evidence::Evidence;
+use crate::core::object::Objects;
 use crate::engine::logs::LogRequest;
-use crate::model::{Container, ContainerId, Objects, Sight};
-use crate::observed::{Containers, EngineState};
-use crate::planner::Evidence;
 
 /// How long the engine is waited for, before it is said that it does not answer.
 const ENGINE: Duration = Duration::from_secs(5);

@@ -12,13 +12,21 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use super::{Action, Evidence, Input, Step, hold, plan};
-use crate::clock::Time;
-use crate::engine::{Outcome, Prospects};
-use crate::history::{History, Report};
-use crate::model::exclusive::InTheWay;
-use crate::model::{Container, ContainerId, Health, Marks, Object, Pull, Sight, State, Template};
-use crate::observed::nodes::Nodes;
+use crate::core::availability::Nodes;
+use crate::core::container::{Container, ContainerId, Health, Sight, State};
+use crate::core::evidence::Evidence;
+use crate::core::exclusive::InTheWay;
+use crate::core::labels::Marks;
+use crate::core::memory::History;
+use crate::core::memory::report::Report;
+use crate::core::object::Object;
+use crate::core::outcome::Outcome;
+use crate::core::plan::{Action, Step};
+use crate::core::prospects::Prospects;
+use crate::core::spec::{Pull, Template};
+use crate::core::time::Time;
+use crate::planner::input::Input;
+use crate::planner::{hold, plan};
 
 /// How the ids of containers begin that are only imagined; no engine's does.
 const IMAGINED: &str = "new ";
@@ -257,8 +265,8 @@ mod tests {
     use super::super::properties::world;
     use super::super::scenarios::{NOW, spec};
     use super::*;
-    use crate::model::TemplateHash;
-    use crate::planner::Phase;
+    use crate::core::condition::Phase;
+    use crate::core::spec::TemplateHash;
 
     fn foretold(object: &Object, containers: Vec<Arc<Container>>) -> Forecast {
         let present = Present { evidence: &Evidence::Good, nodes: &Nodes::default(), now: NOW };

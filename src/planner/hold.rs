@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::{Container, ManagerId, Object};
+use crate::core::container::Container;
+use crate::core::manager_id::ManagerId;
+use crate::core::object::Object;
 
 /// The most managers that a reason names.
 const MAX_NAMED: usize = 3;
@@ -47,11 +49,15 @@ pub fn reason(object: &Object, containers: &[Arc<Container>]) -> Option<String> 
 mod tests {
     use super::super::scenarios::{NOW, spec};
     use super::*;
+    use crate::core::availability::Nodes;
+    use crate::core::condition::Phase;
+    use crate::core::evidence::Evidence;
+    use crate::core::exclusive::InTheWay;
+    use crate::core::memory::History;
+    use crate::core::plan::Plan;
     use crate::engine::simulated::SimulatedEngine;
-    use crate::history::History;
-    use crate::model::exclusive::InTheWay;
-    use crate::observed::nodes::Nodes;
-    use crate::planner::{Evidence, Input, Phase, Plan, plan};
+    use crate::planner::input::Input;
+    use crate::planner::plan;
 
     fn container(slot: u32, manager: Option<&ManagerId>) -> Arc<Container> {
         let object = Object::new(spec("web", 2, ""));

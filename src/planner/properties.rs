@@ -3,6 +3,15 @@
 //! A world here obeys the steps at once, so a plan's steps are applied whole and the next look is taken. The
 //! histories are those of a worker that was there all the time.
 
+use crate::core::availability::Nodes;
+use crate::core::condition::Phase;
+use crate::core::container::Container;
+use crate::core::container::ContainerId;
+use crate::core::labels::Marks;
+use crate::core::memory::History;
+use crate::core::object::Object;
+use crate::core::plan::Action;
+use crate::core::time::Time;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -10,11 +19,11 @@ use proptest::prelude::*;
 
 use super::scenarios::spec;
 use super::*;
-use crate::engine::Outcome;
-use crate::history::Report;
-use crate::model::TemplateHash;
-use crate::model::exclusive::InTheWay;
-use crate::model::{Health, Order, Sight, State};
+use crate::core::container::{Health, Sight, State};
+use crate::core::exclusive::InTheWay;
+use crate::core::memory::report::Report;
+use crate::core::outcome::Outcome;
+use crate::core::spec::{Order, TemplateHash};
 
 const HOUR: u64 = 3_600_000;
 

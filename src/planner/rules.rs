@@ -6,14 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Action, Input, Phase, Plan, Step, verdict};
-use crate::backoff::STABLE_RUN;
-use crate::clock::Time;
-use crate::history::Tries;
-use crate::model::{
-    Container, ContainerId, Health, Marks, OnNodeLost, Order, Pull, Sight, State, Template, TemplateHash,
-};
-use crate::observed::nodes::Standing;
+use crate::core::availability::Standing;
+use crate::core::backoff::STABLE_RUN;
+use crate::core::condition::Phase;
+use crate::core::container::{Container, ContainerId, Health, Sight, State};
+use crate::core::labels::Marks;
+use crate::core::memory::tries::Tries;
+use crate::core::plan::{Action, Plan, Step};
+use crate::core::spec::{OnNodeLost, Order, Pull, Template, TemplateHash};
+use crate::core::time::Time;
+use crate::planner::condition;
+use crate::planner::input::Input;
 
 /// The most removals of one object under way at once, so that one with thousands of containers that take long to
 /// stop leaves places for the others.
@@ -676,7 +679,7 @@ impl<'a> Planning<'a> {
         let proven_at: Vec<Time> =
             self.staying.iter().filter_map(|number| Some(self.proven_steady_at(*number)?.1)).collect();
         steady_at.into_iter().chain(proven_at).for_each(|at| self.look_again(at));
-        let mut verdict = verdict::verdict(&self);
+        let mut verdict = condition::verdict(&self);
         if verdict.phase == Phase::Converged {
             let at = self.proven_at();
             verdict.proven = at <= self.input.now;

@@ -17,17 +17,31 @@
 //! at all and `PHASE, unproven` where `Update.Monitor` is not over. Times are seconds before the present; a container
 //! without `up` runs for an hour.
 
+use crate::core::condition::Phase;
+use crate::core::condition::Verdict;
+use crate::core::container::Container;
+use crate::core::container::ContainerId;
+use crate::core::labels::Marks;
+use crate::core::memory::History;
+use crate::core::object::Object;
+use crate::core::plan::Action;
+use crate::core::spec::Pull;
+use crate::core::time::Time;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::engine::{Node, Outcome, Refusal, RefusalKind};
-use crate::history::Report;
-use crate::model::exclusive::InTheWay;
-use crate::model::submission::{self, Submission};
-use crate::model::{Converged, Health, Sight, Signal, Signalled, State};
-use crate::model::{ObjectName, Spec, TemplateHash};
-use crate::observed::nodes::{Nodes, Patience};
+use crate::core::availability::{Nodes, Patience};
+use crate::core::container::{Health, Sight, Signalled, State};
+use crate::core::exclusive::InTheWay;
+use crate::core::memory::report::Report;
+use crate::core::name::ObjectName;
+use crate::core::node::Node;
+use crate::core::object::Converged;
+use crate::core::outcome::{Outcome, Refusal, RefusalKind};
+use crate::core::signal::Signal;
+use crate::core::spec::{Spec, TemplateHash};
+use crate::core::submission::{self, Submission};
 
 mod disturbed;
 mod ends;

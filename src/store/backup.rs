@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Desired, record};
-use crate::clock::Time;
-use crate::model::ObjectName;
-use crate::ownership::identity::Identity;
+use crate::core::desired::Desired;
+use crate::core::identity::Identity;
+use crate::core::name::ObjectName;
+use crate::core::time::Time;
+use crate::store::record;
 
 /// The version of this form. Raise it whenever an older program would misread it.
 const FORMAT: u32 = 1;
@@ -123,7 +124,8 @@ pub fn read(text: &str) -> Result<Backup, BackupError> {
     if foot.sha256 != digest(body) {
         return Err(damaged("its digest does not fit"));
     }
-    let (mut objects, mut quarantined) = (crate::model::Objects::new(), std::collections::BTreeMap::new());
+    let (mut objects, mut quarantined) =
+        (crate::core::object::Objects::new(), std::collections::BTreeMap::new());
     for line in body.lines().skip(1) {
         let line: Line = serde_json::from_str(line).map_err(|e| damaged(&e.to_string()))?;
         let name = ObjectName::parse(&line.name)
@@ -147,12 +149,13 @@ pub fn read(text: &str) -> Result<Backup, BackupError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Change, Quarantined, Transaction, apply};
+    use crate::core::desired::Quarantined;
+    use crate::core::transaction::{Change, Transaction, apply};
 
     fn some() -> Desired {
         let spec = |text: &str| {
             Change::Put(Box::new(
-                crate::model::submission::object(&serde_json::from_str(text).unwrap()).unwrap(),
+                crate::core::submission::object(&serde_json::from_str(text).unwrap()).unwrap(),
             ))
         };
         let changes = [
@@ -178,7 +181,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read_back_whole() {
         let desired = some();
-        let identity = crate::ownership::Ownership::ephemeral("blue").identity();
+        let identity = crate::store::ownership::Ownership::ephemeral("blue").identity();
         let text = write(&desired, Some(&identity), Time(7)).unwrap();
         let Backup { desired: read, identity: who, at } = read(&text).unwrap();
         assert_eq!((&read.objects, who), (&desired.objects, Some(identity)));

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Committed, Quarantined, Store, StoreError, Transaction};
-use crate::journal::Journal;
-use crate::metrics::Metrics;
-use crate::model::{ObjectName, Objects};
-use crate::ownership::Ownership;
+use crate::core::desired::Quarantined;
+use crate::core::name::ObjectName;
+use crate::core::object::Objects;
+use crate::core::transaction::{Committed, StoreError, Transaction};
+use crate::store::Store;
+use crate::store::event_log::Journal;
+use crate::store::ownership::Ownership;
+use crate::telemetry::Metrics;
 
 /// A store whose commits are counted.
 pub struct Measured {

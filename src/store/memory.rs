@@ -6,11 +6,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Committed, Desired, Quarantined, Store, StoreError, Transaction, apply};
 use crate::clock::Clock;
-use crate::journal::Journal;
-use crate::model::{ObjectName, Objects};
-use crate::ownership::Ownership;
+use crate::core::desired::{Desired, Quarantined};
+use crate::core::name::ObjectName;
+use crate::core::object::Objects;
+use crate::core::transaction::{Committed, StoreError, Transaction, apply};
+use crate::store::Store;
+use crate::store::event_log::Journal;
+use crate::store::ownership::Ownership;
 
 /// Keeps the desired state as long as the process lives.
 #[derive(Debug)]

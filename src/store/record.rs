@@ -8,10 +8,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::clock::Time;
-use crate::model::{Converged, Object, ObjectName, Revision, submission};
-use crate::sanitize;
-use crate::store::Quarantined;
+use crate::core::desired::Quarantined;
+use crate::core::name::ObjectName;
+use crate::core::object::{Converged, Object, Revision};
+use crate::core::time::Time;
+use crate::core::{sanitize, submission};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]

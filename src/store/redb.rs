@@ -11,12 +11,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Committed, Desired, Quarantined, Store, StoreError, Transaction};
-use crate::clock::{Clock, Time};
-use crate::journal::Journal;
-use crate::model::{ObjectName, Objects, Revision};
-use crate::ownership::Ownership;
-use crate::ownership::identity::{self, Claims, Identity, Settled};
+use self::file::{Batch, Content, StateFile};
+use self::guard::Guard;
+use crate::clock::Clock;
+use crate::core::desired::{Desired, Quarantined};
+use crate::core::identity::{self, Claims, Identity, Settled};
+use crate::core::name::ObjectName;
+use crate::core::object::{Objects, Revision};
+use crate::core::time::Time;
+use crate::core::transaction::{Committed, StoreError, Transaction};
+use crate::store::Store;
+use crate::store::event_log::Journal;
+use crate::store::ownership::Ownership;
 
 mod file;
 mod guard;
@@ -32,9 +38,6 @@ pub use file::OpenError;
 pub use lock::Lock;
 pub use place::{place, prepare};
 pub use writer::Writer;
-
-use file::{Batch, Content, StateFile};
-use guard::Guard;
 
 /// Transactions that may wait for the writer; who comes then waits for a place.
 const QUEUE: usize = 1_024;

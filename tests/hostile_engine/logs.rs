@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use swarm_cluster_state_manager::engine::Kind;
+use swarm_cluster_state_manager::core::engine_kind::Kind;
+use swarm_cluster_state_manager::core::name::ObjectName;
 use swarm_cluster_state_manager::engine::logs::{LINE_MAX_BYTES, LogTime};
 use swarm_cluster_state_manager::logs::{Asked, Places, Told};
-use swarm_cluster_state_manager::model::ObjectName;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::standin::Standin;

@@ -9,9 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use swarm_cluster_state_manager::clock::{Clock, Time};
+use swarm_cluster_state_manager::clock::Clock;
+use swarm_cluster_state_manager::core::container::{ContainerId, State};
+use swarm_cluster_state_manager::core::labels::Marks;
+use swarm_cluster_state_manager::core::manager_id::ManagerId;
+use swarm_cluster_state_manager::core::name::ObjectName;
+use swarm_cluster_state_manager::core::time::Time;
 use swarm_cluster_state_manager::engine::simulated::Real;
-use swarm_cluster_state_manager::model::{ContainerId, ManagerId, Marks, ObjectName, State};
 
 /// What was granted is granted for this long: longer than the latest landing, and the waits for it.
 const MEMORY: Duration = Duration::from_secs(400);

@@ -4,19 +4,26 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use swarm_cluster_state_manager::actuator::Actuator;
-use swarm_cluster_state_manager::clock::{Clock, Time};
+use swarm_cluster_state_manager::clock::Clock;
+use swarm_cluster_state_manager::control::actuator::Actuator;
+use swarm_cluster_state_manager::control::cache::Cache;
+use swarm_cluster_state_manager::control::context::Shop;
+use swarm_cluster_state_manager::control::dispatcher;
+use swarm_cluster_state_manager::control::heartbeat::Pulse;
+use swarm_cluster_state_manager::control::observer::Observer;
+use swarm_cluster_state_manager::control::progress::Board;
+use swarm_cluster_state_manager::core::condition::Phase;
+use swarm_cluster_state_manager::core::container::ContainerId;
+use swarm_cluster_state_manager::core::name::ObjectName;
+use swarm_cluster_state_manager::core::signal::Signal;
+use swarm_cluster_state_manager::core::submission;
+use swarm_cluster_state_manager::core::submission::Submission;
+use swarm_cluster_state_manager::core::time::Time;
+use swarm_cluster_state_manager::core::transaction::{Change, Transaction};
 use swarm_cluster_state_manager::engine::Engine;
 use swarm_cluster_state_manager::engine::simulated::{Fate, SimulatedEngine};
-use swarm_cluster_state_manager::model::submission::{self, Submission};
-use swarm_cluster_state_manager::model::{ContainerId, ObjectName, Signal};
-use swarm_cluster_state_manager::observed::Cache;
-use swarm_cluster_state_manager::observed::observer::Observer;
-use swarm_cluster_state_manager::planner::Phase;
-use swarm_cluster_state_manager::pulse::Pulse;
+use swarm_cluster_state_manager::store::Store;
 use swarm_cluster_state_manager::store::memory::MemoryStore;
-use swarm_cluster_state_manager::store::{Change, Store, Transaction};
-use swarm_cluster_state_manager::worker::{self, Board, Shop};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -81,7 +88,7 @@ impl Daemon {
             lost_after: Duration::from_secs(30),
             clock,
         };
-        let dispatcher = tokio::spawn(async move { worker::dispatch(shop).await.unwrap() });
+        let dispatcher = tokio::spawn(async move { dispatcher::dispatch(shop).await.unwrap() });
         Daemon { tasks: [dispatcher, tokio::spawn(observer.run())], board: board.subscribe() }
     }
 

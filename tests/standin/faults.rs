@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
+use swarm_cluster_state_manager::core::container::{Container, ContainerId};
+use swarm_cluster_state_manager::core::name::ObjectName;
+use swarm_cluster_state_manager::core::outcome::Outcome;
+use swarm_cluster_state_manager::core::prospects::Prospects;
+use swarm_cluster_state_manager::core::spec::{Pull, Template};
 use swarm_cluster_state_manager::engine::docker::DockerEngine;
+use swarm_cluster_state_manager::engine::error::EngineError;
 use swarm_cluster_state_manager::engine::logs::{LogLines, LogRequest, LogsError};
-use swarm_cluster_state_manager::engine::{
-    Engine, EngineError, Hint, Holder, Info, NewContainer, Outcome, Prospects,
-};
-use swarm_cluster_state_manager::model::{Container, ContainerId, ObjectName, Pull, Template};
+use swarm_cluster_state_manager::engine::{Engine, Hint, Holder, Info, NewContainer};
 
 /// The calls that the client makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

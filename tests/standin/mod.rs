@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use swarm_cluster_state_manager::engine::Kind;
+use swarm_cluster_state_manager::core::engine_kind::Kind;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;

@@ -16,7 +16,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use swarm_cluster_state_manager::engine::Kind;
+use swarm_cluster_state_manager::core::engine_kind::Kind;
 use swarm_cluster_state_manager::engine::docker::transport::Address;
 use tokio::io::DuplexStream;
 use tokio::time::sleep;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use swarm_cluster_state_manager::clock::Time;
-use swarm_cluster_state_manager::model::{LABEL_OBJECT, LABEL_PREFIX};
+use swarm_cluster_state_manager::core::labels::{LABEL_OBJECT, LABEL_PREFIX};
+use swarm_cluster_state_manager::core::time::Time;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 

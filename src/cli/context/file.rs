@@ -12,7 +12,7 @@ use serde_saphyr::UserMessageFormatter;
 
 use crate::cli::environment::variable;
 use crate::client::Address;
-use crate::model::strict::{did_you_mean, shown};
+use crate::core::submission::strict::{did_you_mean, shown};
 
 /// The most that is read of the file, in bytes.
 const FILE_MAX_BYTES: u64 = 1 << 20;

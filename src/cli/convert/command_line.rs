@@ -5,7 +5,7 @@
 use anyhow::{Context, bail, ensure};
 
 use super::flags::{self, Does, Flag};
-use crate::model::strict::did_you_mean;
+use crate::core::submission::strict::did_you_mean;
 
 /// A command line, taken apart.
 #[derive(Debug)]

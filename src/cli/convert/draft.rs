@@ -8,9 +8,8 @@ use super::flags::Does;
 use super::networks::Networks;
 use super::pairs::Pairs;
 use super::surroundings::Surroundings;
-use super::tree;
-use super::values;
-use crate::model::ObjectName;
+use super::{tree, values};
+use crate::core::name::ObjectName;
 
 /// An object to be.
 pub(super) struct Draft<'a> {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::cli::wait::Outcome;
 use crate::client::answers::{Object, Receipt};
-use crate::sanitize;
+use crate::core::sanitize;
 
 /// `Update.Monitor` where the object does not say otherwise.
 pub(in crate::cli) const MONITOR: Duration = Duration::from_secs(5);

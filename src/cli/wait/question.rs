@@ -16,7 +16,7 @@ use super::Outcome;
 use crate::cli::progress::MONITOR;
 use crate::client::answers::{History, Object, OneOrMany, Receipt, Revision};
 use crate::client::{Ask, ClientError, Daemon};
-use crate::model::submission::seconds_or_duration;
+use crate::core::submission::seconds_or_duration;
 
 /// The shortest wait, which asks how things are now.
 const GLANCE: Duration = Duration::from_millis(1);

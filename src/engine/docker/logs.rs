@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::{Method, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::transport::TransportError;
-use super::wire::{Framing, LogReadError, LogReader};
-use super::{DockerEngine, QUESTION, broke_off, no_answer, outcome, read_whole, refusal, wire};
+use super::wire::{self, Framing, LogReadError, LogReader};
+use super::{DockerEngine, QUESTION, broke_off, no_answer, read_whole, refusal, reply};
+use crate::core::container::ContainerId;
 use crate::engine::logs::{LogLines, LogRequest, LogsError};
-use crate::model::ContainerId;
 
 /// A log that is read to its end comes at once; this forgives a busy disk.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -74,7 +73,7 @@ impl DockerEngine {
         let words = wire::words(body);
         let said = refusal(status, body);
         // Of a container on such a node a Swarm manager may well say 404.
-        let away = words.contains("unhealthy node") || outcome::connection_failed(&words);
+        let away = words.contains("unhealthy node") || reply::connection_failed(&words);
         match status {
             _ if self.is_swarm() && away => LogsError::NodeAway(said),
             _ if words.contains(NOT_READABLE) => LogsError::NotReadable(said),

@@ -12,9 +12,9 @@ use serde::de::DeserializeOwned;
 
 use super::transport::TransportError;
 use super::{DockerEngine, QUESTION, no_answer, wire};
-use crate::engine::{Outcome, Refusal, RefusalKind};
-use crate::model::LABEL_CLUSTER;
-use crate::policy::{self, volumes};
+use crate::core::labels::LABEL_CLUSTER;
+use crate::core::outcome::{Outcome, Refusal, RefusalKind};
+use crate::core::policy::{self, volumes};
 
 /// Networks that every engine has, by names that are nobody else's.
 const BUILT_IN: [&str; 3] = ["default", "bridge", "none"];

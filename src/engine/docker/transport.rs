@@ -25,8 +25,8 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::engine::EngineError;
-use crate::sanitize;
+use crate::core::sanitize;
+use crate::engine::error::EngineError;
 
 /// Name lookup, TCP connect and TLS handshake together.
 const CONNECT: Duration = Duration::from_secs(5);

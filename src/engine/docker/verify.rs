@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::model::strict::shown;
-use crate::policy::volumes;
+use crate::core::policy::volumes;
+use crate::core::submission::strict::shown;
 
 /// A field in which a container is not what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

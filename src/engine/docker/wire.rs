@@ -6,9 +6,13 @@
 use bollard::models::ContainerCreateBody;
 use serde::Deserialize;
 
+use self::lenient::Json;
+use crate::core::container::ContainerId;
+use crate::core::labels::{LABEL_CLUSTER, LABEL_OBJECT};
+use crate::core::manager_id::LABEL_MANAGER;
+use crate::core::name::ObjectName;
 use crate::engine::NewContainer;
 use crate::engine::logs::LogRequest;
-use crate::model::{ContainerId, LABEL_CLUSTER, LABEL_MANAGER, LABEL_OBJECT, ObjectName};
 
 mod container;
 mod events;
@@ -26,12 +30,10 @@ pub(super) use list::{List, ListError, ListReader};
 pub(super) use logs::{Framing, LogReadError, LogReader};
 pub(super) use progress::{Progress, ProgressError};
 
-use lenient::Json;
-
 /// The label by which a classic Swarm manager takes constraints.
 const SWARM_CONSTRAINTS: &str = "com.docker.swarm.constraints";
 /// The message of an error answer: `{"message": …}` from an engine, plain text from a Swarm manager. It is as long as
-/// the answer was: [`outcome::read`](crate::engine::outcome::read) looks into it before it is cut.
+/// the answer was: [`outcome::read`](crate::engine::reply::read) looks into it before it is cut.
 pub(super) fn words(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Message {

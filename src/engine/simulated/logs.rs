@@ -3,15 +3,16 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::sync::broadcast;
 use tokio::time::timeout;
 
-use super::{Event, world::World};
-use crate::clock::{Clock, Time};
+use super::Event;
+use super::world::World;
+use crate::clock::Clock;
+use crate::core::container::{Container, ContainerId};
+use crate::core::time::Time;
 use crate::engine::logs::{LogLine, LogLines, LogRequest, LogStream, LogTime, LogsError};
-use crate::model::{Container, ContainerId};
 
 /// Between two lines.
 const PERIOD: Duration = Duration::from_secs(2);

@@ -9,10 +9,14 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::clock::Time;
+use crate::core::container::{Container, ContainerId, Detail, Health, Sight, State};
+use crate::core::name::ObjectName;
+use crate::core::node::Node;
+use crate::core::outcome::{Outcome, Refusal, RefusalKind};
+use crate::core::time::Time;
+use crate::engine::error::EngineError;
 use crate::engine::logs::LogsError;
-use crate::engine::{EngineError, Holder, NewContainer, Node, Outcome, Refusal, RefusalKind};
-use crate::model::{Container, ContainerId, Detail, Health, ObjectName, Sight, State};
+use crate::engine::{Holder, NewContainer};
 
 /// What becomes of the processes on a node that stops answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

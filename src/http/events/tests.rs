@@ -4,8 +4,9 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::*;
-use crate::clock::{Clock, Time};
-use crate::journal::EventKind;
+use crate::api::event::EventKind;
+use crate::clock::Clock;
+use crate::core::time::Time;
 
 fn note(journal: &Journal, count: usize) {
     (0..count).for_each(|i| journal.note_general(EventKind::Engine, format!("{i}")));

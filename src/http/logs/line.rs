@@ -7,10 +7,10 @@ use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::core::sanitize;
 use crate::engine::logs::{LogLine, LogStream, LogTime};
 use crate::http::stream::Item;
 use crate::logs::Told;
-use crate::sanitize;
 
 /// A line that a container wrote.
 #[derive(Serialize, ToSchema)]

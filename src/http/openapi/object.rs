@@ -7,8 +7,9 @@ use bollard::models::ContainerCreateBody;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::Ref;
 
-use crate::model::submission::MAX_HISTORY;
-use crate::model::{MAX_COUNT, MAX_NAME_BYTES, strict};
+use crate::core::name::MAX_NAME_BYTES;
+use crate::core::spec::MAX_COUNT;
+use crate::core::submission::{MAX_HISTORY, strict};
 
 /// Where Docker describes its create body.
 const DOCKER: &str = "https://docs.docker.com/reference/api/engine/";

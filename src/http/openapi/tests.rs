@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::model::submission::OWN;
+use crate::core::submission::OWN;
 
 fn document() -> Value {
     serde_json::from_slice(&crate::http::document()).unwrap()
@@ -90,7 +90,7 @@ fn an_object_has_our_fields_and_dockers() {
     // What is described is taken: no field is refused as unknown.
     let unknown = fields.keys().find(|field| {
         let text = json!({"Name": "x", "Image": "a", "Count": 1, field.as_str(): null});
-        crate::model::submission::object(&text).is_err_and(|error| error.to_string().contains("not known"))
+        crate::core::submission::object(&text).is_err_and(|error| error.to_string().contains("not known"))
     });
     assert_eq!(unknown, None);
 }

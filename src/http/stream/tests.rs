@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::certificates::Fingerprint;
-use crate::clock::Time;
-use crate::http::fair_share::FairShare;
+use crate::core::time::Time;
+use crate::server::fair_share::FairShare;
 
 fn headers(accept: &[&'static str]) -> HeaderMap {
     accept.iter().map(|value| (header::ACCEPT, HeaderValue::from_static(value))).collect()

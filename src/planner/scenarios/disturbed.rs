@@ -1,10 +1,19 @@
 //! Scenarios in which a rollout is stuck, or a user or the engine interferes with containers.
 
 use super::*;
-use crate::backoff;
-use crate::history::RESTART_GRACE;
-use crate::model::Detail;
-use crate::model::exclusive::InTheWay;
+use crate::core::backoff;
+use crate::core::condition::Phase;
+use crate::core::container::Container;
+use crate::core::container::Detail;
+use crate::core::exclusive::InTheWay;
+use crate::core::labels::Marks;
+use crate::core::memory::History;
+use crate::core::memory::RESTART_GRACE;
+use crate::core::object::Object;
+use crate::core::plan::Action;
+use crate::core::plan::Step;
+use crate::core::spec::Pull;
+use crate::core::time::Time;
 
 const STUCK: &str = "failed create 1.2 image ago=0";
 

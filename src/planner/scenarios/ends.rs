@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use super::disturbed::{look, object};
 use super::{NOW, container};
-use crate::clock::Time;
-use crate::history::{History, Kind, Report};
-use crate::model::{Container, Detail, Object, Signal, Signalled};
-use crate::planner::{Action, Phase};
+use crate::core::condition::Phase;
+use crate::core::container::{Container, Detail, Signalled};
+use crate::core::memory::History;
+use crate::core::memory::ends::Kind;
+use crate::core::memory::report::Report;
+use crate::core::object::Object;
+use crate::core::plan::Action;
+use crate::core::signal::Signal;
+use crate::core::time::Time;
 
 fn at(second: u64) -> Time {
     NOW + Duration::from_secs(second)
@@ -39,8 +44,8 @@ fn an_end_is_told_once_and_is_why_the_next_container_is_made() {
     history.observe(&object("t1", "t1"), std::slice::from_ref(&ended), at(6));
     assert_eq!(history.take_untold(), []);
     assert_eq!(history.ends().restarts(), 1);
-    let pull = Action::Pull { image: "img".to_owned(), pull: crate::model::Pull::Missing };
-    history.ended(&pull, Report::Image(crate::engine::Outcome::Done(())), at(6));
+    let pull = Action::Pull { image: "img".to_owned(), pull: crate::core::spec::Pull::Missing };
+    history.ended(&pull, Report::Image(crate::core::outcome::Outcome::Done(())), at(6));
     let steps = look(&object("t1", "t1"), &[ended], &history, at(6)).steps;
     let create = ["create web.1.2 image=img cause=\"web.1.1 ended with exit code 3 after 5s\""];
     assert_eq!(steps.iter().map(ToString::to_string).collect::<Vec<_>>(), create);
@@ -131,7 +136,8 @@ fn what_an_engine_calls_unhealthy_while_a_user_removes_it_is_removed_and_not_unh
         "web.1.1 t1 running unhealthy",
     );
     let killed = Arc::new(Container { signalled, ..Container::clone(&killed) });
-    let going = Arc::new(Container { state: crate::model::State::Removing, ..Container::clone(&killed) });
+    let going =
+        Arc::new(Container { state: crate::core::container::State::Removing, ..Container::clone(&killed) });
     let mut history = History::new(1);
     history.observe(&object, &[Arc::new(container("web.1.1 t1 running healthy"))], NOW);
     history.observe(&object, &[killed], at(5));

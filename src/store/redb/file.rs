@@ -20,12 +20,15 @@ use redb::{
 };
 
 use super::mark::{self, Mark};
-use crate::death;
-use crate::journal::Event;
-use crate::model::{ContainerId, Object, ObjectName, Objects};
-use crate::ownership::Unwritten;
-use crate::ownership::identity::{Identity, IdentityError};
-use crate::store::{Desired, Quarantined, record};
+use crate::api::event::Event;
+use crate::core::container::ContainerId;
+use crate::core::desired::{Desired, Quarantined};
+use crate::core::identity::{Identity, IdentityError};
+use crate::core::name::ObjectName;
+use crate::core::object::{Object, Objects};
+use crate::crash_points;
+use crate::store::ownership::Unwritten;
+use crate::store::record;
 
 /// The file's name in the data directory.
 pub(super) const FILE: &str = "state.redb";
@@ -278,10 +281,10 @@ impl StateFile {
 
     /// Commits a batch: when it returns, the disk has it.
     pub(super) fn commit(&mut self, batch: &Batch) -> Result<(), redb::Error> {
-        death::point("before-commit");
+        crash_points::point("before-commit");
         let mark = Mark { commit: self.mark.commit + 1, ..self.mark };
         write(&self.database, mark, batch, &BTreeMap::new())?;
-        death::point("after-commit");
+        crash_points::point("after-commit");
         self.mark = mark;
         // Only a guard against old copies: without it the commit stands all the same.
         if let Err(error) = mark.write(&self.mark_file) {
@@ -453,7 +456,7 @@ fn write(
             events.retain_in(gone, |_, _| false)?;
         }
     }
-    death::point("amid-commit");
+    crash_points::point("amid-commit");
     transaction.commit()?;
     Ok(())
 }

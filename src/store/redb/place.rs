@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::file::{self, OpenError, StateFile};
 use super::mark;
-use crate::journal::{Event, EventKind};
+use crate::api::event::{Event, EventKind};
 
 /// The directory of the state of simulated endpoints, in the data directory.
 const SIMULATED: &str = "simulated";

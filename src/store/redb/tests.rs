@@ -1,21 +1,21 @@
 //! The file under all that can happen to it: what is read is what was committed, or nothing is read at all.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{fs, panic};
 
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::clock::Time;
-use crate::engine::Kind;
-use crate::journal::EventKind;
-use crate::model::submission;
-use crate::ownership::identity::EngineIdentity;
-use crate::store::{Change, Effect, Precondition, backup};
+use crate::api::event::EventKind;
+use crate::core::engine_kind::Kind;
+use crate::core::identity::EngineIdentity;
+use crate::core::submission;
+use crate::core::time::Time;
+use crate::core::transaction::{Change, Effect, Precondition};
+use crate::store::backup;
 
 fn put(name: &str, count: u32) -> Change {
     let text = format!(r#"{{"Name": "{name}", "Image": "a", "Count": {count}}}"#);
@@ -475,7 +475,7 @@ async fn who_we_are_and_what_is_ours_is_there_again_after_a_restart() {
     assert_eq!(again.meet(EngineIdentity::new(Kind::Docker, "ANOTHER")), Err(engine));
     store.close().await;
     let mut taking = claims("default");
-    taking.take_over.insert(crate::model::ManagerId::random());
+    taking.take_over.insert(crate::core::manager_id::ManagerId::random());
     let open = |claims: &Claims| RedbStore::open(dir.path(), None, claims, Clock::starting_at(Time(1)));
     drop(open(&taking).unwrap());
     let (store, _writer) = open(&claims("default")).unwrap();

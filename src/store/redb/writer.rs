@@ -28,10 +28,12 @@ use tracing::{error, info, warn};
 use super::file::{Batch, Content, OpenError, StateFile};
 use super::guard::{Displaced, Guard};
 use super::{Answer, EVENTS_AHEAD, Request, Shared};
+use crate::api::event::EventKind;
 use crate::clock::Clock;
-use crate::death;
-use crate::journal::{EventKind, MAX_EVENTS};
-use crate::store::{Committed, Desired, Effect, StoreError, apply};
+use crate::core::desired::Desired;
+use crate::core::transaction::{Committed, Effect, StoreError, apply};
+use crate::crash_points;
+use crate::store::event_log::MAX_EVENTS;
 
 /// The most transactions in one commit: what 1 MiB bodies may need of memory at once.
 const MAX_BATCH: usize = 64;
@@ -196,7 +198,7 @@ impl Writer {
             self.desired = after;
             self.publish(&decided);
         }
-        death::point("before-answer");
+        crash_points::point("before-answer");
         for Decided { request, answer } in decided {
             let _ = request.answer.send(answer);
         }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::lenient::{Fields, Json};
-use crate::clock::Time;
-use crate::model::{
-    Container, ContainerId, Detail, HEALTH_OUTPUT_MAX_BYTES, Health, LABEL_CLUSTER, LABEL_PREFIX, MAX_PORTS,
-    ManagerId, Marks, Sight, Signal, State,
+use crate::core::container::{
+    Container, ContainerId, Detail, HEALTH_OUTPUT_MAX_BYTES, Health, MAX_PORTS, Sight, State,
 };
-use crate::sanitize::{self, MESSAGE_MAX_BYTES, NAME_MAX_BYTES};
+use crate::core::labels::{LABEL_CLUSTER, LABEL_PREFIX, Marks};
+use crate::core::manager_id::ManagerId;
+use crate::core::sanitize::{self, MESSAGE_MAX_BYTES, NAME_MAX_BYTES};
+use crate::core::signal::Signal;
+use crate::core::time::Time;
 
 /// The most names of a container that are looked at: its own, and one for each link to it.
 const NAMES_MAX: usize = 1_000;
@@ -324,7 +326,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::{ObjectName, TemplateHash};
+    use crate::core::name::ObjectName;
+    use crate::core::spec::TemplateHash;
 
     fn labels() -> Value {
         let marks = Marks {

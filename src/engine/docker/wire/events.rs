@@ -14,9 +14,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::framing::{Frame, Framer, FramingError, Shape};
 use super::lenient::Json;
-use crate::engine::{EngineError, Hint};
-use crate::model::{LABEL_CLUSTER, LABEL_OBJECT, ObjectName, Signal};
-use crate::sanitize::NAME_MAX_BYTES;
+use crate::core::labels::{LABEL_CLUSTER, LABEL_OBJECT};
+use crate::core::name::ObjectName;
+use crate::core::sanitize::NAME_MAX_BYTES;
+use crate::core::signal::Signal;
+use crate::engine::Hint;
+use crate::engine::error::EngineError;
 
 /// One event with many labels is far smaller; what is longer is not an event.
 const EVENT_MAX_BYTES: usize = 1024 * 1024;

@@ -1,8 +1,10 @@
 //! Who answers: `/version`, and `/info` with a Swarm manager's node table.
 
 use super::lenient::Json;
-use crate::engine::{Info, Kind, Node};
-use crate::sanitize::{self, MESSAGE_MAX_BYTES, NAME_MAX_BYTES};
+use crate::core::engine_kind::Kind;
+use crate::core::node::Node;
+use crate::core::sanitize::{self, MESSAGE_MAX_BYTES, NAME_MAX_BYTES};
+use crate::engine::Info;
 
 /// The most nodes behind one endpoint. Classic Swarm was tested with 1,000; each container is looked up among all.
 pub(in crate::engine::docker) const NODES_MAX: usize = 2_000;

@@ -10,7 +10,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::sanitize;
+use crate::core::sanitize;
 
 /// One value.
 #[derive(Debug, Clone, Copy)]

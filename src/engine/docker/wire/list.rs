@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::container::{Entry, read_entry};
 use super::framing::{Frame, Framer, FramingError, Shape};
-use crate::model::{Container, ContainerId, Sight};
+use crate::core::container::{Container, ContainerId, Sight};
 
 /// The longest entry: the labels of a submit, and a line for each of 65,535 published ports.
 const ENTRY_MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -121,7 +121,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::{Marks, ObjectName, State, TemplateHash};
+    use crate::core::container::State;
+    use crate::core::labels::Marks;
+    use crate::core::name::ObjectName;
+    use crate::core::spec::TemplateHash;
 
     fn entry(n: usize, state: &str) -> String {
         let template = TemplateHash::from_label("t");

@@ -7,8 +7,8 @@
 
 use std::collections::VecDeque;
 
+use crate::core::sanitize;
 use crate::engine::logs::{LINE_MAX_BYTES, LogLine, LogStream, LogTime, line_text};
-use crate::sanitize;
 
 /// The length of a frame's header.
 const HEADER_BYTES: usize = 8;

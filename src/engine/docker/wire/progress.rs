@@ -2,7 +2,7 @@
 
 use super::framing::{Frame, Framer, Shape};
 use super::lenient::Json;
-use crate::sanitize::MESSAGE_MAX_BYTES;
+use crate::core::sanitize::MESSAGE_MAX_BYTES;
 
 /// The longest message: a line of progress has some hundred bytes.
 const PROGRESS_MAX_BYTES: usize = 64 * 1024;

@@ -1,0 +1,227 @@
+//! Performs steps; decides nothing.
+//!
+//! A worker hands a step over and gets a [`Report`] back. On the way the cache is told what our calls changed,
+//! so that the next look sees it without waiting for a list. All workers share the limits kept here; the
+//! semaphores are fair, first come first served, and a worker asks for a bounded number at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, FutureExt, Shared};
+use tokio::sync::{Mutex, Semaphore};
+
+use crate::clock::Clock;
+use crate::control::cache::Cache;
+use crate::core::container::{Container, ContainerId, Health, Sight, State};
+use crate::core::labels::Marks;
+use crate::core::manager_id::ManagerId;
+use crate::core::memory::report::Report;
+use crate::core::object::Object;
+use crate::core::outcome::{Outcome, RefusalKind};
+use crate::core::plan::Action;
+use crate::core::spec::{Pull, Template, TemplateHash};
+use crate::engine::{Engine, Holder, NewContainer};
+
+/// Stops under way at once, over all objects. A stop mostly waits for the container's own grace period, which
+/// costs the engine nothing, so it does not take a place among the calls that make the engine work.
+const STOPS_AT_ONCE: usize = 256;
+/// What is waited for a stop where the object does not say: Docker's own grace period.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+type PullKey = (String, Pull);
+type SharedPull = Shared<BoxFuture<'static, Outcome<()>>>;
+
+/// Performs steps on one engine.
+pub struct Actuator {
+    engine: Arc<dyn Engine>,
+    cache: Arc<Cache>,
+    cluster: String,
+    clock: Clock,
+    calls: Semaphore,
+    stops: Semaphore,
+    pulls: Mutex<BTreeMap<PullKey, SharedPull>>,
+}
+
+impl Actuator {
+    /// An actuator with `parallel` engine calls at once.
+    pub fn new(
+        engine: Arc<dyn Engine>,
+        cache: Arc<Cache>,
+        cluster: String,
+        parallel: usize,
+        clock: Clock,
+    ) -> Actuator {
+        Actuator {
+            engine,
+            cache,
+            cluster,
+            clock,
+            calls: Semaphore::new(parallel),
+            stops: Semaphore::new(STOPS_AT_ONCE),
+            pulls: Mutex::default(),
+        }
+    }
+
+    /// Performs one step of an object.
+    pub async fn perform(&self, object: &Object, action: &Action) -> Report {
+        match action {
+            Action::Pull { image, pull } => Report::Image(self.pull(image, *pull).await),
+            Action::Create { marks, .. } => self.create(object, marks).await,
+            Action::Start { id, template, .. } => {
+                Report::Started(self.start(template_of(object, template), id).await)
+            }
+            Action::Remove { id, force, .. } => self.remove(object, id, *force).await,
+        }
+    }
+
+    /// One pull an image at a time, whoever asks: the others wait for its outcome and share it.
+    async fn pull(&self, image: &str, pull: Pull) -> Outcome<()> {
+        let key = (image.to_owned(), pull);
+        let shared = {
+            let mut pulls = self.pulls.lock().await;
+            let begin = || {
+                let (engine, image) = (self.engine.clone(), image.to_owned());
+                async move { engine.provide_image(&image, pull).await }.boxed().shared()
+            };
+            pulls.entry(key.clone()).or_insert_with(begin).clone()
+        };
+        let outcome = shared.clone().await;
+        let mut pulls = self.pulls.lock().await;
+        if pulls.get(&key).is_some_and(|current| current.ptr_eq(&shared)) {
+            pulls.remove(&key);
+        }
+        outcome
+    }
+
+    async fn create(&self, object: &Object, marks: &Marks) -> Report {
+        let _place = self.calls.acquire().await;
+        let template = template_of(object, &marks.template);
+        let manager = self.cache.ownership().manager();
+        let new = NewContainer { marks, cluster: &self.cluster, manager: &manager, template };
+        let made = match self.engine.create(new).await {
+            Outcome::Refused(refusal) if refusal.kind == RefusalKind::NameTaken => {
+                let holder = self.engine.inspect(&self.cluster, &marks.container_name()).await;
+                match holder.map(|holder| self.cache.sort_out(holder)) {
+                    // Another manager's: once the cache has it, the planner holds the object.
+                    Ok(Holder::Ours(found)) if found.rival => {
+                        self.cache.wrote(*found);
+                        Outcome::Refused(refusal)
+                    }
+                    // An earlier create of this very container did happen.
+                    Ok(Holder::Ours(found)) if found.marks == *marks => {
+                        let id = found.id.clone();
+                        self.cache.wrote(*found);
+                        Outcome::Done(id)
+                    }
+                    // One of ours made from an older template, by a create that was in doubt.
+                    Ok(Holder::Ours(found)) => {
+                        self.cache.wrote(*found);
+                        Outcome::Refused(refusal)
+                    }
+                    Ok(Holder::Foreign) => Outcome::Refused(refusal),
+                    Ok(Holder::Nobody) => return Report::Landing(refusal.words),
+                    Err(error) => {
+                        Outcome::InDoubt(format!("{}; who holds it is not known: {error}", refusal.words))
+                    }
+                }
+            }
+            Outcome::Done(id) => {
+                self.cache.wrote(self.as_created(&id, marks, manager, &template.image));
+                Outcome::Done(id)
+            }
+            other => other,
+        };
+        let Outcome::Done(id) = made else { return Report::Created(made) };
+        match self.start_now(template, &id).await {
+            Outcome::Done(()) => Report::Created(Outcome::Done(id)),
+            other => Report::CreatedNotStarted(id, other),
+        }
+    }
+
+    fn as_created(&self, id: &ContainerId, marks: &Marks, manager: ManagerId, image: &str) -> Container {
+        Container {
+            id: id.clone(),
+            name: marks.container_name(),
+            marks: marks.clone(),
+            manager: Some(manager),
+            rival: false,
+            node: None,
+            state: State::Created,
+            health: Health::None,
+            sight: Sight::Clear,
+            image: image.to_owned(),
+            image_id: None,
+            created: self.clock.now(),
+            detail: None,
+            signalled: None,
+        }
+    }
+
+    async fn start(&self, template: &Template, id: &ContainerId) -> Outcome<()> {
+        let _place = self.calls.acquire().await;
+        self.start_now(template, id).await
+    }
+
+    /// Starts a container, once it is certain to be what its template asks for. One that is not is never started; the
+    /// planner then has it removed by its full id.
+    async fn start_now(&self, template: &Template, id: &ContainerId) -> Outcome<()> {
+        let verified = self.engine.verify(id, template).await;
+        if verified != Outcome::Done(()) {
+            return verified;
+        }
+        let outcome = self.engine.start(id).await;
+        if outcome != Outcome::Done(()) {
+            return outcome;
+        }
+        // Whether it still runs, and whether it has a health check that has not spoken yet, only the engine knows.
+        let begun = self.cache.begin_look();
+        match self.engine.inspect(&self.cluster, &id.0).await {
+            Ok(found) => self.cache.inspected(begun, id, found),
+            // A list will say. Until then it counts as running, which is what was just done.
+            Err(_) => self.cache.changed(id, |container| {
+                if container.state == State::Created {
+                    container.state = State::Running;
+                }
+            }),
+        }
+        outcome
+    }
+
+    async fn remove(&self, object: &Object, id: &ContainerId, force: bool) -> Report {
+        if !force {
+            let grace = self.grace(object, id);
+            let (stopped, took) = {
+                let _place = self.stops.acquire().await;
+                let begun = self.clock.now();
+                (self.engine.stop(id, grace).await, self.clock.now().since(begun))
+            };
+            match stopped {
+                // A container that cannot be stopped, such as one that was never started, is only to be removed.
+                Outcome::Done(()) | Outcome::Refused(_) => {}
+                // It may be stopping yet. Its removal would end it at once, so it waits until this is known.
+                other if took > grace => return Report::NotStopped(other),
+                other => return Report::Removed(other),
+            }
+        }
+        let _place = self.calls.acquire().await;
+        let outcome = self.engine.remove(id).await;
+        if outcome == Outcome::Done(()) {
+            self.cache.removed(id);
+        }
+        Report::Removed(outcome)
+    }
+
+    /// How long a container may take to stop: by its own spec, which may be older than the object's, or by the
+    /// object's.
+    fn grace(&self, object: &Object, id: &ContainerId) -> Duration {
+        let present = object.spec.template.body.stop_timeout.and_then(|s| u64::try_from(s).ok());
+        let own = self.cache.container(id).and_then(|c| c.detail.as_ref()?.stop_timeout);
+        own.max(present.map(Duration::from_secs)).unwrap_or(DEFAULT_GRACE)
+    }
+}
+
+/// The template that a step is for. A step is begun for the object as it was planned for, which has it.
+fn template_of<'a>(object: &'a Object, hash: &TemplateHash) -> &'a Template {
+    object.template(hash).unwrap_or(&object.spec.template)
+}

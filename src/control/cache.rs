@@ -1,0 +1,545 @@
+//! What is there: a cache of our own containers, and whether it may be believed.
+//!
+//! The [`Cache`] is written from two sides. The [`observer`](crate::control::observer) brings complete lists of the whole cluster or of
+//! one object; the [`actuator`](crate::control::actuator) brings the outcomes of our own calls, which are newer than
+//! any list that was begun before them. Each entry knows when it was written, so that a late list never undoes
+//! what we know better: that is the rule "newer than our last write", container by container.
+//!
+//! Workers and the status page read snapshots. Every object has a channel of its own; a worker is woken when
+//! something about its object changed, and not told what.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::control::cache::claims::{CopySeen, Rivals};
+use crate::control::engine_state::EngineState;
+use crate::core::availability::Nodes;
+use crate::core::container::{Container, ContainerId, Health, Sight, Signalled, State};
+use crate::core::name::ObjectName;
+use crate::core::signal::Signal;
+use crate::core::time::Time;
+use crate::engine::Holder;
+use crate::store::ownership::Ownership;
+
+pub mod claims;
+
+/// The most removed containers remembered: as many as one object may have at once.
+const MAX_REMOVED: usize = 10_000;
+
+/// An object's containers.
+pub type Containers = BTreeMap<ContainerId, Arc<Container>>;
+
+/// When something was written; later is greater. Lists carry the mark of their beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark(u64);
+
+#[derive(Debug)]
+struct Entry {
+    container: Arc<Container>,
+    written: Mark,
+    /// The state that the last inspect reported, until a list reports the same. An engine's list can lag behind
+    /// its inspect for good: after a removal that failed, and after its disk was full.
+    inspected: Option<State>,
+}
+
+impl Entry {
+    fn new(container: Container, written: Mark) -> Entry {
+        Entry { container: Arc::new(container), written, inspected: None }
+    }
+}
+
+impl Entry {
+    /// Whether we know better than an answer that was asked for at `begun`. That a process has ended is believed
+    /// all the same: we start a container once, and an answer from before that start would call it created.
+    fn newer_than(&self, begun: Mark, answer: &Container) -> bool {
+        self.written > begun && !(answer.dead() && self.container.live())
+    }
+}
+
+/// Drops the output of a health check that has passed since.
+fn forget_old_output(container: &mut Container) {
+    let passed = container.health != Health::Unhealthy;
+    if let Some(detail) = container.detail.as_mut().filter(|detail| passed && detail.health_output.is_some())
+    {
+        Arc::make_mut(detail).health_output = None;
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    mark: u64,
+    entries: BTreeMap<ContainerId, Entry>,
+    /// Containers that were removed, so that an old list does not bring them back.
+    removed: BTreeMap<ContainerId, Mark>,
+    objects: BTreeMap<ObjectName, watch::Sender<Arc<Containers>>>,
+    /// Containers that only carry our labels.
+    copies: BTreeMap<ContainerId, Arc<CopySeen>>,
+}
+
+/// The cache. See the module's story.
+#[derive(Debug)]
+pub struct Cache {
+    inner: Mutex<Inner>,
+    engine: watch::Sender<Arc<EngineState>>,
+    /// The names of objects that have containers of ours.
+    present: watch::Sender<Arc<BTreeSet<ObjectName>>>,
+    /// How many containers other managers have in this cluster.
+    rivals: watch::Sender<Arc<Rivals>>,
+    /// Says that some object's containers have changed.
+    changes: watch::Sender<()>,
+    ownership: Ownership,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Cache::new()
+    }
+}
+
+impl Cache {
+    /// An empty cache of a manager that lives as long as its process.
+    pub fn new() -> Cache {
+        Cache::of(Ownership::ephemeral(""))
+    }
+
+    /// An empty cache that nothing may be concluded from.
+    pub fn of(ownership: Ownership) -> Cache {
+        let engine = EngineState {
+            info: None,
+            trouble: None,
+            listed: None,
+            nodes: Nodes::default(),
+            other_engine: None,
+        };
+        Cache {
+            inner: Mutex::default(),
+            engine: watch::Sender::new(Arc::new(engine)),
+            present: watch::Sender::new(Arc::default()),
+            rivals: watch::Sender::new(Arc::default()),
+            changes: watch::Sender::new(()),
+            ownership,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing in here panics half-way through a change.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An object's containers, now and whenever they change.
+    pub fn containers(&self, object: &ObjectName) -> watch::Receiver<Arc<Containers>> {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        let sender = inner.objects.entry(object.clone()).or_insert_with(|| {
+            let there = inner.entries.values().map(|e| &e.container).filter(|c| c.marks.object == *object);
+            watch::Sender::new(Arc::new(there.map(|c| (c.id.clone(), c.clone())).collect()))
+        });
+        sender.subscribe()
+    }
+
+    /// The endpoint's state, now and whenever it changes.
+    pub fn engine(&self) -> watch::Receiver<Arc<EngineState>> {
+        self.engine.subscribe()
+    }
+
+    /// The names of all objects that have containers of ours, now and whenever one comes or goes.
+    pub fn present(&self) -> watch::Receiver<Arc<BTreeSet<ObjectName>>> {
+        self.present.subscribe()
+    }
+
+    /// Word of every change of some object's containers, once it can be seen.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// One container, if it is there.
+    pub fn container(&self, id: &ContainerId) -> Option<Arc<Container>> {
+        self.lock().entries.get(id).map(|entry| entry.container.clone())
+    }
+
+    /// All containers of the cluster, by id.
+    pub fn all(&self) -> Vec<Arc<Container>> {
+        self.lock().entries.values().map(|entry| entry.container.clone()).collect()
+    }
+
+    /// Takes note of the endpoint's state.
+    pub fn set_engine(&self, change: impl FnOnce(&mut EngineState)) {
+        self.engine.send_if_modified(|state| {
+            let mut next = EngineState::clone(state);
+            change(&mut next);
+            let changed = next != **state;
+            *state = Arc::new(next);
+            changed
+        });
+    }
+
+    /// To be called before a list or an inspect is asked for; the answer is then handed to [`Cache::listed`] or
+    /// [`Cache::inspected`].
+    pub fn begin_look(&self) -> Mark {
+        let mut inner = self.lock();
+        inner.mark += 1;
+        Mark(inner.mark)
+    }
+
+    /// Takes a list over: of one object, or of all. What we wrote since `begun` stays as it is. A list never makes
+    /// a container go: those that it ought to hold and does not are returned, for somebody to find out why.
+    pub fn listed(
+        &self,
+        begun: Mark,
+        object: Option<&ObjectName>,
+        list: Vec<Container>,
+    ) -> Vec<Arc<Container>> {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        let concerned = |c: &Container| object.is_none_or(|name| c.marks.object == *name);
+        let mut changed = BTreeSet::new();
+        let mut listed = BTreeSet::new();
+        let list = list.into_iter().filter(concerned).collect();
+        for mut container in self.take_claims(inner, object, list) {
+            listed.insert(container.id.clone());
+            if inner.removed.contains_key(&container.id) {
+                continue;
+            }
+            let mut inspected = None;
+            match inner.entries.get(&container.id) {
+                Some(entry) if entry.newer_than(begun, &container) => continue,
+                Some(entry) => {
+                    if entry.container.state == container.state {
+                        container.detail = container.detail.or_else(|| entry.container.detail.clone());
+                    }
+                    forget_old_output(&mut container);
+                    container.signalled =
+                        entry.container.signalled.filter(|_| !(entry.container.dead() && container.live()));
+                    // Nothing becomes unstarted again: such an answer is an old one.
+                    let old = container.state == State::Created && entry.container.state != State::Created;
+                    if old || container.sight == Sight::Disputed {
+                        (container.state, container.health) = (entry.container.state, entry.container.health);
+                    }
+                    if *entry.container == container {
+                        continue;
+                    }
+                    inspected = entry.inspected.map(|_| container.state);
+                }
+                None => {}
+            }
+            changed.insert(container.marks.object.clone());
+            let entry = Entry { inspected, ..Entry::new(container, begun) };
+            inner.entries.insert(entry.container.id.clone(), entry);
+        }
+        let absent = |(id, entry): &(&ContainerId, &Entry)| {
+            concerned(&entry.container) && !listed.contains(*id) && entry.written <= begun
+        };
+        let absent = inner.entries.iter().filter(absent).map(|(_, e)| e.container.clone()).collect();
+        self.announce(inner, changed);
+        absent
+    }
+
+    /// Takes note of a container as one of our own calls left it.
+    pub fn wrote(&self, container: Container) {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        inner.mark += 1;
+        let object = container.marks.object.clone();
+        let written = Mark(inner.mark);
+        if !container.rival {
+            self.ownership.record(&container.id);
+        }
+        inner.entries.insert(container.id.clone(), Entry::new(container, written));
+        self.announce(inner, BTreeSet::from([object]));
+    }
+
+    /// Takes note of what one of our own calls changed about a container that is known.
+    pub fn changed(&self, id: &ContainerId, change: impl FnOnce(&mut Container)) {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        inner.mark += 1;
+        let written = Mark(inner.mark);
+        let Some(entry) = inner.entries.get_mut(id) else { return };
+        change(Arc::make_mut(&mut entry.container));
+        entry.written = written;
+        let object = entry.container.marks.object.clone();
+        self.announce(inner, BTreeSet::from([object]));
+    }
+
+    /// Takes note that a user sent a container a signal. A signal that ends every process does not make one forget
+    /// that it was asked to stop before: that is how a stop ends.
+    pub fn signalled(&self, id: &ContainerId, signal: Signal, at: Time) {
+        if let Some(entry) = self.lock().entries.get_mut(id) {
+            let before = entry.container.signalled.filter(|_| signal == Signal::KILL);
+            let stop = signal != Signal::KILL || before.is_some_and(|before| before.stop);
+            Arc::make_mut(&mut entry.container).signalled = Some(Signalled { signal, at, stop });
+        }
+    }
+
+    /// Whether a list says of a container what the last inspect contradicts: then only another inspect can tell.
+    pub fn contradicts(&self, listed: &Container) -> bool {
+        let mut inner = self.lock();
+        let Some(entry) = inner.entries.get_mut(&listed.id) else { return false };
+        entry.inspected.take_if(|state| *state == listed.state);
+        entry.inspected.is_some()
+    }
+
+    /// Takes note that an inspect contradicts the list about a container.
+    pub fn overrule(&self, id: &ContainerId, state: State) {
+        if let Some(entry) = self.lock().entries.get_mut(id) {
+            entry.inspected = Some(state);
+        }
+    }
+
+    /// Takes an inspect of one container over. A container that is not known yet is left to the lists; and that
+    /// there is none of this id proves nothing by itself: a classic Swarm manager that was just started says so of
+    /// all that runs on nodes it has not reached yet.
+    pub fn inspected(&self, begun: Mark, id: &ContainerId, found: Holder) {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        let Some(entry) = inner.entries.get_mut(id) else { return };
+        let object = entry.container.marks.object.clone();
+        match found {
+            Holder::Ours(found) if found.sight == Sight::Clear && !entry.newer_than(begun, &found) => {
+                let container = Arc::make_mut(&mut entry.container);
+                if container.dead() && found.live() {
+                    container.signalled = None;
+                }
+                (container.state, container.health, container.detail) =
+                    (found.state, found.health, found.detail);
+                container.sight = Sight::Clear;
+                entry.inspected = Some(container.state);
+                entry.written = entry.written.max(begun);
+            }
+            Holder::Ours(_) | Holder::Nobody | Holder::Foreign => return,
+        }
+        self.announce(inner, BTreeSet::from([object]));
+    }
+
+    /// Whether a container was removed, as far as is known: a list that shows it is an old one, or knows better.
+    pub fn was_removed(&self, id: &ContainerId) -> bool {
+        self.lock().removed.contains_key(id)
+    }
+
+    /// Takes note that a container which was thought to be removed is there.
+    pub fn not_removed(&self, id: &ContainerId) {
+        self.lock().removed.remove(id);
+    }
+
+    /// Takes note that a container was removed: by us, or as the engine announced.
+    pub fn removed(&self, id: &ContainerId) {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        inner.mark += 1;
+        let at = Mark(inner.mark);
+        inner.removed.insert(id.clone(), at);
+        inner.copies.remove(id);
+        self.ownership.forget(id);
+        if inner.removed.len() > 2 * MAX_REMOVED {
+            let mut marks: Vec<Mark> = inner.removed.values().copied().collect();
+            marks.sort_unstable();
+            let oldest_kept = marks.get(marks.len() - MAX_REMOVED).copied();
+            inner.removed.retain(|_, at| oldest_kept.is_none_or(|oldest| *at >= oldest));
+        }
+        if let Some(entry) = inner.entries.remove(id) {
+            self.announce(inner, BTreeSet::from([entry.container.marks.object.clone()]));
+        }
+    }
+
+    /// Takes note that containers which a list begun at `begun` lacks are proven not to be there.
+    pub fn gone(&self, begun: Mark, ids: &[ContainerId]) {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        let mut changed = BTreeSet::new();
+        for id in ids {
+            if inner.entries.get(id).is_some_and(|entry| entry.written <= begun)
+                && let Some(entry) = inner.entries.remove(id)
+            {
+                changed.insert(entry.container.marks.object.clone());
+            }
+        }
+        self.announce(inner, changed);
+    }
+
+    /// Publishes new snapshots of the objects that changed.
+    fn announce(&self, inner: &mut Inner, changed: BTreeSet<ObjectName>) {
+        if changed.is_empty() {
+            return;
+        }
+        let mut by_object: BTreeMap<&ObjectName, Containers> =
+            changed.iter().map(|name| (name, Containers::new())).collect();
+        self.announce_rivals(inner);
+        for (id, entry) in &inner.entries {
+            if let Some(containers) = by_object.get_mut(&entry.container.marks.object) {
+                containers.insert(id.clone(), entry.container.clone());
+            }
+        }
+        self.present.send_if_modified(|present| {
+            let mut next = BTreeSet::clone(present);
+            for (name, containers) in &by_object {
+                if containers.values().all(|container| container.rival) {
+                    next.remove(*name);
+                } else {
+                    next.insert((*name).clone());
+                }
+            }
+            let differs = next != **present;
+            if differs {
+                *present = Arc::new(next);
+            }
+            differs
+        });
+        for (name, containers) in by_object {
+            if let Some(sender) = inner.objects.get(name) {
+                sender.send_replace(Arc::new(containers));
+            }
+        }
+        // Channels that nobody listens to any more are made anew when somebody does.
+        inner.objects.retain(|_, sender| sender.receiver_count() > 0);
+        self.changes.send_replace(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::container::Health;
+    use crate::core::engine_kind::Kind;
+    use crate::core::evidence::Evidence;
+    use crate::core::labels::Marks;
+    use crate::core::spec::TemplateHash;
+    use crate::engine::Info;
+
+    fn container(id: &str, object: &str, state: State) -> Container {
+        let object = ObjectName::parse(object).unwrap();
+        Container {
+            id: id.into(),
+            name: format!("{object}.1.1"),
+            marks: Marks { object, slot: 1, attempt: 1, template: TemplateHash::from_label("t") },
+            manager: None,
+            rival: false,
+            node: None,
+            state,
+            health: Health::None,
+            sight: Sight::Clear,
+            image: "img".to_owned(),
+            image_id: None,
+            created: Time(0),
+            detail: None,
+            signalled: None,
+        }
+    }
+
+    fn there(cache: &Cache) -> Vec<(String, State)> {
+        cache.all().iter().map(|c| (c.id.0.to_string(), c.state)).collect()
+    }
+
+    #[test]
+    fn before_the_first_list_it_is_the_list_that_is_waited_for_and_not_the_nodes_that_come_with_it() {
+        let kind = Kind::ClassicSwarm;
+        let info = Info {
+            kind,
+            id: String::new(),
+            version: String::new(),
+            api: String::new(),
+            nodes: Vec::new(),
+            own_volumes: Default::default(),
+        };
+        let mut state = EngineState {
+            info: Some(info),
+            trouble: None,
+            listed: None,
+            nodes: Nodes::default(),
+            other_engine: None,
+        };
+        let reason = |state: &EngineState| match state.evidence("tcp://m:1") {
+            Evidence::Waiting { reason, .. } => reason,
+            Evidence::Good => "good".to_owned(),
+        };
+        assert_eq!(reason(&state), "waiting for the first complete list from tcp://m:1");
+        state.listed = Some(Time(1));
+        assert_eq!(reason(&state), "the manager at tcp://m:1 names no node: waiting until it does");
+    }
+
+    #[test]
+    fn a_list_does_not_undo_what_was_written_after_it_began() {
+        let cache = Cache::new();
+        cache.wrote(container("old", "web", State::Running));
+        let begun = cache.begin_look();
+        cache.wrote(container("new", "web", State::Created));
+        cache.changed(&"new".into(), |c| c.state = State::Running);
+        cache.removed(&"old".into());
+        cache.listed(
+            begun,
+            None,
+            vec![container("old", "web", State::Running), container("new", "web", State::Created)],
+        );
+        assert_eq!(there(&cache), [("new".to_owned(), State::Running)]);
+        // The next list lacks it; that alone proves nothing.
+        let begun = cache.begin_look();
+        let absent = cache.listed(begun, None, vec![]);
+        assert_eq!(absent.iter().map(|c| &*c.id.0).collect::<Vec<_>>(), ["new"]);
+        assert_eq!(there(&cache), [("new".to_owned(), State::Running)]);
+        cache.gone(begun, &["new".into()]);
+        assert_eq!(there(&cache), []);
+    }
+
+    #[test]
+    fn an_end_is_believed_even_from_an_answer_that_was_asked_for_before_our_start_returned() {
+        let cache = Cache::new();
+        cache.wrote(container("a", "web", State::Created));
+        let begun = cache.begin_look();
+        cache.changed(&"a".into(), |c| c.state = State::Running);
+        cache.listed(begun, None, vec![container("a", "web", State::Created)]);
+        assert_eq!(there(&cache), [("a".to_owned(), State::Running)]);
+        cache.inspected(begun, &"a".into(), Holder::Ours(Box::new(container("a", "web", State::Exited))));
+        assert_eq!(there(&cache), [("a".to_owned(), State::Exited)]);
+    }
+
+    #[test]
+    fn an_inspect_outweighs_the_lists_until_one_of_them_agrees() {
+        let cache = Cache::new();
+        let listed = container("a", "web", State::Removing);
+        cache.wrote(listed.clone());
+        assert!(!cache.contradicts(&listed), "nothing has contradicted it");
+        cache.overrule(&listed.id, State::Dead);
+        assert!(cache.contradicts(&listed));
+        assert!(cache.contradicts(&listed), "a list that repeats itself proves nothing");
+        let agrees = Container { state: State::Dead, ..listed.clone() };
+        assert!(!cache.contradicts(&agrees));
+        assert!(!cache.contradicts(&listed), "from then on the lists are believed again");
+    }
+
+    #[test]
+    fn a_list_that_was_asked_for_before_an_inspect_does_not_undo_it() {
+        let cache = Cache::new();
+        cache.wrote(container("a", "web", State::Created));
+        let old = cache.begin_look();
+        let begun = cache.begin_look();
+        cache.inspected(begun, &"a".into(), Holder::Ours(Box::new(container("a", "web", State::Running))));
+        cache.inspected(begun, &"a".into(), Holder::Nobody);
+        cache.listed(old, None, vec![container("a", "web", State::Created)]);
+        assert_eq!(there(&cache), [("a".to_owned(), State::Running)]);
+    }
+
+    #[test]
+    fn a_list_of_one_object_says_nothing_of_others() {
+        let cache = Cache::new();
+        cache.wrote(container("a", "web", State::Running));
+        cache.wrote(container("b", "db", State::Running));
+        let begun = cache.begin_look();
+        let absent = cache.listed(begun, Some(&ObjectName::parse("web").unwrap()), vec![]);
+        assert_eq!(absent.iter().map(|c| &*c.id.0).collect::<Vec<_>>(), ["a"]);
+    }
+
+    #[test]
+    fn only_listeners_of_what_changed_are_woken() {
+        let cache = Cache::new();
+        let mut web = cache.containers(&ObjectName::parse("web").unwrap());
+        let mut db = cache.containers(&ObjectName::parse("db").unwrap());
+        cache.wrote(container("a", "web", State::Running));
+        assert!(web.has_changed().unwrap() && !db.has_changed().unwrap());
+        assert_eq!(web.borrow_and_update().len(), 1);
+        let begun = cache.begin_look();
+        cache.listed(begun, None, vec![container("a", "web", State::Running)]);
+        assert!(!web.has_changed().unwrap(), "the same again is no change");
+        assert!(db.borrow_and_update().is_empty());
+    }
+}

@@ -1,0 +1,82 @@
+//! Keeps one worker per object.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::task::{Id, JoinSet};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::control::context::Shop;
+use crate::control::progress::Progress;
+use crate::control::worker::Worker;
+use crate::control::{heartbeat, record};
+use crate::core::name::ObjectName;
+use crate::core::object::Object;
+
+/// A worker ended that should not have.
+#[derive(Debug, thiserror::Error)]
+#[error("the worker of '{object}' died: {cause}")]
+pub struct WorkerDied {
+    object: String,
+    cause: String,
+}
+
+/// Keeps a worker for each object, until it is asked to stop or a worker dies.
+pub async fn dispatch(shop: Shop) -> Result<(), WorkerDied> {
+    let mut objects = shop.store.objects();
+    let mut present = shop.cache.present();
+    let mut workers: JoinSet<()> = JoinSet::new();
+    let mut names: BTreeMap<ObjectName, Id> = BTreeMap::new();
+    let mut recorder: JoinSet<()> = JoinSet::new();
+    let (record, queue) = record::queue();
+    recorder.spawn(record::record(shop.store.clone(), queue));
+    let mut beat = interval(heartbeat::PERIOD);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let wanted: BTreeSet<ObjectName> = {
+            let objects = objects.borrow_and_update();
+            let present = present.borrow_and_update();
+            let needed =
+                |(name, o): &(&ObjectName, &Arc<Object>)| o.deleted.is_none() || present.contains(*name);
+            objects.iter().filter(needed).map(|(name, _)| name.clone()).collect()
+        };
+        for name in wanted {
+            names.entry(name.clone()).or_insert_with(|| {
+                let newcomer = Arc::new(Progress::of_newcomer());
+                shop.board.send_modify(|board| drop(Arc::make_mut(board).insert(name.clone(), newcomer)));
+                workers.spawn(Worker::new(shop.clone(), name, record.clone()).run()).id()
+            });
+        }
+        // In a fixed order, so that a simulation of the same seed takes the same way.
+        tokio::select! {
+            biased;
+            // First: once the store is gone, which ends with the server, there is always a change.
+            () = shop.stop.cancelled() => {
+                // Each ends by itself, once its steps have ended.
+                while workers.join_next().await.is_some() {}
+                return Ok(());
+            }
+            _ = beat.tick() => shop.pulse.beat(shop.clock.now()),
+            _ = objects.changed() => {}
+            _ = present.changed() => {}
+            Some(ended) = recorder.join_next() => {
+                let cause = ended.map_or_else(|error| error.to_string(), |()| "it ended".to_owned());
+                return Err(WorkerDied { object: "the record of what has converged".to_owned(), cause });
+            }
+            Some(ended) = workers.join_next_with_id() => {
+                let (id, result) = match ended {
+                    Ok((id, ())) => (id, Ok(())),
+                    Err(error) => (error.id(), Err(error.to_string())),
+                };
+                let name = names.iter().find(|(_, of)| **of == id).map(|(name, _)| name.clone());
+                if let Err(cause) = result {
+                    return Err(WorkerDied { object: name.map(|n| n.to_string()).unwrap_or_default(), cause });
+                }
+                if let Some(name) = name {
+                    names.remove(&name);
+                    shop.board.send_if_modified(|board| Arc::make_mut(board).remove(&name).is_some());
+                }
+            }
+        }
+    }
+}

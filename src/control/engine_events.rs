@@ -1,0 +1,235 @@
+//! Tells the log what becomes of the engine: one line a change, and none for a resync that finds the same.
+//!
+//! Woken by the engine's state in the cache, and reads nothing else. What changes and changes back between two
+//! looks is not told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tracing::warn;
+
+use crate::api::event::EventKind;
+use crate::control::cache::Cache;
+use crate::control::cache::claims::Rivals;
+use crate::control::engine_state::EngineState;
+use crate::core::availability::{Standing, Tracked};
+use crate::core::engine_kind::Kind;
+use crate::core::evidence::Evidence;
+use crate::core::manager_id::ManagerId;
+use crate::engine::Info;
+use crate::store::event_log::Journal;
+
+/// What the chronicle needs.
+pub struct Chronicle {
+    /// What is there.
+    pub cache: Arc<Cache>,
+    /// How the engine is called in messages.
+    pub endpoint: Arc<str>,
+    /// Where it is told.
+    pub journal: Journal,
+}
+
+impl Chronicle {
+    /// Tells for ever; ends with the cache.
+    pub async fn run(self) {
+        let mut engine = self.cache.engine();
+        let mut rivals = self.cache.rivals();
+        let mut told = Told::default();
+        loop {
+            if let Some(text) = told.news_of_rivals(&rivals.borrow_and_update().clone()) {
+                warn!("{text}");
+                self.journal.note_general(EventKind::Engine, text);
+            }
+            let state = engine.borrow_and_update().clone();
+            for text in told.news(&state, &self.endpoint) {
+                self.journal.note_general(EventKind::Engine, text);
+            }
+            let changed = tokio::select! {
+                changed = engine.changed() => changed,
+                changed = rivals.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// What was told last.
+#[derive(Debug, Default)]
+struct Told {
+    evidence: Option<Evidence>,
+    /// By address.
+    nodes: BTreeMap<String, Standing>,
+    /// Other managers that have containers in this cluster.
+    rivals: BTreeSet<ManagerId>,
+}
+
+impl Told {
+    /// What is new, in sentences.
+    fn news(&mut self, state: &EngineState, endpoint: &str) -> Vec<String> {
+        // That the first list is awaited is no news, unless it is long in coming: then that is a trouble.
+        let starting =
+            state.trouble.is_none() && state.listed.is_none() && state.distrust(endpoint).is_none();
+        if starting {
+            return Vec::new();
+        }
+        let mut news = self.news_of_nodes(state);
+        let mut evidence = state.evidence(endpoint);
+        if let Evidence::Waiting { until, .. } = &mut evidence {
+            // The next of many tries is no news either.
+            *until = None;
+        }
+        if self.evidence.as_ref() != Some(&evidence) {
+            news.push(match &evidence {
+                Evidence::Waiting { reason, .. } => reason.clone(),
+                Evidence::Good => format!("the engine at {endpoint} answers and is believed{}", who(state)),
+            });
+            self.evidence = Some(evidence);
+        }
+        news
+    }
+
+    /// Which other managers have containers in this cluster, where that has changed.
+    fn news_of_rivals(&mut self, rivals: &Rivals) -> Option<String> {
+        let now: BTreeSet<ManagerId> = rivals.keys().cloned().collect();
+        if now == self.rivals {
+            return None;
+        }
+        self.rivals = now;
+        let named: Vec<String> = rivals.iter().map(|(id, n)| format!("{id} ({n} containers)")).collect();
+        Some(match named.is_empty() {
+            true => "no other manager has containers in this cluster any more".to_owned(),
+            false => format!(
+                "other managers have containers in this cluster: {}; objects that they have containers of are held",
+                named.join(", ")
+            ),
+        })
+    }
+
+    fn news_of_nodes(&mut self, state: &EngineState) -> Vec<String> {
+        let mut news = Vec::new();
+        // A plain engine is no node to be told of: of that speaks the evidence.
+        let nodes = state.nodes.all().filter(|_| state.kind() != Some(Kind::Docker));
+        let now: BTreeMap<String, &Tracked> =
+            nodes.map(|tracked| (tracked.node.address.clone(), tracked)).collect();
+        for (address, tracked) in &now {
+            let before = self.nodes.get(address).copied();
+            // Those that are well when the first are named stand in one line with the engine.
+            let expected = self.nodes.is_empty() && tracked.standing == Standing::Up;
+            if before != Some(tracked.standing) && !expected {
+                news.push(sentence(tracked, before));
+            }
+        }
+        let forgotten = self.nodes.keys().filter(|address| !now.contains_key(*address));
+        news.extend(
+            forgotten.map(|address| format!("the node at {address} was not named for long: forgotten")),
+        );
+        self.nodes = now.into_iter().map(|(address, tracked)| (address, tracked.standing)).collect();
+        news
+    }
+}
+
+fn sentence(tracked: &Tracked, before: Option<Standing>) -> String {
+    let (name, trouble) = (tracked.name(), tracked.trouble());
+    match tracked.standing {
+        Standing::Up if before.is_none() => format!("node {name} is new, and up"),
+        Standing::Up => format!("node {name} is up"),
+        Standing::Settling => format!("node {name} is back, and believed once it was well for a while"),
+        Standing::Down => format!("node {name} is down ({trouble})"),
+        Standing::Unknown => format!("what runs on node {name} is not known ({trouble})"),
+        Standing::Lost => format!("node {name} is lost ({trouble}): its containers do not count any more"),
+    }
+}
+
+/// Who answers there, in brackets.
+fn who(state: &EngineState) -> String {
+    let Some(Info { kind, version, .. }) = &state.info else { return String::new() };
+    let kind = match kind {
+        Kind::Docker => return format!(" (Docker {version})"),
+        Kind::ClassicSwarm => "classic Swarm",
+        Kind::Simulated => "simulated",
+    };
+    format!(" ({kind} {version}, nodes: {})", state.nodes.all().count())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::control::engine_state::Trouble;
+    use crate::core::availability::{Nodes, Patience};
+    use crate::core::node::Node;
+    use crate::core::time::Time;
+
+    fn state(nodes: Nodes, listed: Option<u64>, trouble: Option<&str>) -> EngineState {
+        let info = Info {
+            kind: Kind::ClassicSwarm,
+            version: "1.2.9".to_owned(),
+            api: String::new(),
+            id: String::new(),
+            nodes: Vec::new(),
+            own_volumes: Default::default(),
+        };
+        let trouble = trouble.map(|error| Trouble {
+            error: error.to_owned(),
+            since: Time(0),
+            retry_at: Time(listed.unwrap_or_default()),
+        });
+        EngineState { info: Some(info), trouble, listed: listed.map(Time), nodes, other_engine: None }
+    }
+
+    #[test]
+    fn a_change_is_told_once_and_a_resync_that_finds_the_same_not_at_all() {
+        let patience =
+            Patience { lost_after: Duration::from_secs(30), stable_after: Duration::from_secs(20) };
+        let mut nodes = Nodes::default();
+        let mut see = |second: u64, second_node: &str| {
+            let node = |n: u32, status: &str| Node {
+                name: format!("n{n}"),
+                address: format!("10.0.0.{n}"),
+                status: status.to_owned(),
+                error: None,
+            };
+            nodes.observe(Time(second * 1000), &[node(1, "Healthy"), node(2, second_node)], patience);
+            nodes.clone()
+        };
+        let mut told = Told::default();
+        let mut news = |state: EngineState| told.news(&state, "tcp://m:3376").join("; ");
+
+        assert_eq!(
+            news(state(Nodes::default(), None, Some("refused"))).matches("does not answer").count(),
+            1
+        );
+        assert_eq!(news(state(Nodes::default(), Some(1), Some("refused"))), "", "only the next try differs");
+        let up = "the engine at tcp://m:3376 answers and is believed (classic Swarm 1.2.9, nodes: 2)";
+        assert_eq!(news(state(see(10, "Healthy"), Some(10), None)), up);
+        assert_eq!(news(state(see(20, "Healthy"), Some(20), None)), "");
+        assert_eq!(news(state(see(30, "Unhealthy"), Some(30), None)), "node n2 is down (Unhealthy)");
+        assert_eq!(news(state(see(45, "Unhealthy"), Some(45), None)), "");
+        assert!(news(state(see(60, "Unhealthy"), Some(60), None)).starts_with("node n2 is lost (Unhealthy)"));
+        assert!(news(state(see(70, "Healthy"), Some(70), None)).starts_with("node n2 is back"));
+        assert_eq!(news(state(see(90, "Healthy"), Some(90), None)), "node n2 is up");
+        let pending = news(state(see(100, "Pending"), Some(100), None));
+        assert!(
+            pending.starts_with("what runs on node n2 is not known (Pending); waiting until"),
+            "{pending}"
+        );
+        assert!(news(state(see(101, "Healthy"), Some(101), None)).contains("answers and is believed"));
+    }
+
+    #[test]
+    fn that_the_first_list_is_awaited_is_no_news() {
+        let mut told = Told::default();
+        let plain = |listed| {
+            let mut state = state(Nodes::default(), listed, None);
+            state.info.as_mut().unwrap().kind = Kind::Docker;
+            state
+        };
+        assert!(told.news(&plain(None), "unix:///s").is_empty());
+        let news = told.news(&plain(Some(1)), "unix:///s");
+        assert_eq!(news, ["the engine at unix:///s answers and is believed (Docker 1.2.9)"]);
+        assert!(told.news(&plain(Some(2)), "unix:///s").is_empty());
+    }
+}

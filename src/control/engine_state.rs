@@ -1,0 +1,105 @@
+//! What is known of the engine, and whether that may be acted upon.
+
+use crate::core::availability::{Nodes, Standing};
+use crate::core::engine_kind::Kind;
+use crate::core::evidence::Evidence;
+use crate::core::time::Time;
+use crate::engine::Info;
+
+/// The endpoint as last seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineState {
+    /// Who answers there; the last answer, where there was one.
+    pub info: Option<Info>,
+    /// Why it does not answer, where it does not.
+    pub trouble: Option<Trouble>,
+    /// When the last complete list was begun.
+    pub listed: Option<Time>,
+    /// The nodes behind it.
+    pub nodes: Nodes,
+    /// Why it is not acted upon: it is another engine than the one that the state is for.
+    pub other_engine: Option<String>,
+}
+
+/// An endpoint that does not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What it said, or what the connection said.
+    pub error: String,
+    /// Since when.
+    pub since: Time,
+    /// The next try.
+    pub retry_at: Time,
+}
+
+impl EngineState {
+    /// Whether it answers.
+    pub fn connected(&self) -> bool {
+        self.trouble.is_none() && self.listed.is_some()
+    }
+
+    /// Whether what is cached may be acted upon.
+    pub fn evidence(&self, endpoint: &str) -> Evidence {
+        if let Some(trouble) = &self.trouble {
+            let reason = format!(
+                "waiting for the engine at {endpoint}, which does not answer since {}: {}",
+                trouble.since.shown(),
+                trouble.error
+            );
+            return Evidence::Waiting { reason, until: Some(trouble.retry_at) };
+        }
+        if let Some((reason, until)) = self.distrust(endpoint) {
+            return Evidence::Waiting { reason, until };
+        }
+        match self.listed {
+            Some(_) => Evidence::Good,
+            None => Evidence::Waiting {
+                reason: format!("waiting for the first complete list from {endpoint}"),
+                until: None,
+            },
+        }
+    }
+
+    /// Why a list cannot be complete, or must not be acted upon, as far as nodes go.
+    pub(super) fn distrust(&self, endpoint: &str) -> Option<(String, Option<Time>)> {
+        if let Some(reason) = &self.other_engine {
+            return Some((reason.clone(), None));
+        }
+        if let Some(hidden) = self.nodes.all().find(|tracked| tracked.standing == Standing::Unknown) {
+            let until = hidden.lost_at.map(|at| format!(", or it counts as lost at {}", at.shown()));
+            let reason = match self.kind() {
+                Some(Kind::ClassicSwarm | Kind::Simulated) | None => format!(
+                    "waiting until the manager at {endpoint} knows what runs on node {} ({}){}: until then nothing can be called missing",
+                    hidden.name(),
+                    hidden.trouble(),
+                    until.unwrap_or_default()
+                ),
+                Some(Kind::Docker) => format!(
+                    "another engine answers at {endpoint} than before: waiting for the one before{}",
+                    until.unwrap_or_default()
+                ),
+            };
+            return Some((reason, hidden.lost_at));
+        }
+        let manager = matches!(self.kind(), Some(Kind::ClassicSwarm | Kind::Simulated));
+        if !manager || self.nodes.all().any(|tracked| tracked.standing.reachable()) {
+            return None;
+        }
+        let reason = match self.nodes.all().next() {
+            // They are told of with the first list, not before.
+            None if self.listed.is_none() => return None,
+            None => format!("the manager at {endpoint} names no node: waiting until it does"),
+            Some(node) => format!(
+                "no node behind {endpoint} is up ({}: {}): nothing is created or removed until one is",
+                node.name(),
+                node.trouble()
+            ),
+        };
+        Some((reason, None))
+    }
+
+    /// The kind of endpoint, once it is known.
+    pub fn kind(&self) -> Option<Kind> {
+        self.info.as_ref().map(|info| info.kind)
+    }
+}

@@ -1,0 +1,36 @@
+//! The heartbeat of the loop, for `/healthz`.
+//!
+//! The dispatcher beats as it turns, busy or idle. A server whose loop hangs still answers, and says so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::core::time::Time;
+
+/// How often the loop beats.
+pub const PERIOD: Duration = Duration::from_secs(2);
+/// Without a beat for this long the loop is called stalled: several periods, on a machine that is very busy.
+const STALLED_AFTER: Duration = Duration::from_secs(15);
+
+/// The last beat. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    /// A pulse that beats for the first time now.
+    pub fn new(now: Time) -> Pulse {
+        Pulse(Arc::new(AtomicU64::new(now.0)))
+    }
+
+    /// Beats.
+    pub fn beat(&self, now: Time) {
+        self.0.store(now.0, Ordering::Relaxed);
+    }
+
+    /// Why the loop is thought to be stalled, if it is.
+    pub fn stalled(&self, now: Time) -> Option<String> {
+        let silent = now.since(Time(self.0.load(Ordering::Relaxed)));
+        (silent > STALLED_AFTER).then(|| format!("the loop has not turned for {} s", silent.as_secs()))
+    }
+}

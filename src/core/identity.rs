@@ -1,0 +1,236 @@
+//! Who this manager is and what its state is for: stored with the state, checked at each start.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::engine_kind::Kind;
+use crate::core::manager_id::ManagerId;
+use crate::core::name::ObjectName;
+
+/// The most managers that may be taken over. Each costs one lost state; more than this is a mistake.
+pub const MAX_TAKEN_OVER: usize = 64;
+/// The most that is kept of an engine's id, in bytes; Docker's have 59 or 36.
+const MAX_ENGINE_ID_BYTES: usize = 256;
+
+/// Who this manager is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Identity {
+    /// The id that its containers carry.
+    pub manager: ManagerId,
+    /// Managers whose containers are this one's, too.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub taken_over: BTreeSet<ManagerId>,
+    /// The cluster that the state is for.
+    pub cluster: String,
+    /// The engine that the state is for, once it was met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineIdentity>,
+}
+
+/// Which engine answers at an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct EngineIdentity {
+    /// What kind of endpoint it is.
+    pub kind: Kind,
+    /// The engine's own id; empty where it has none, as a classic Swarm manager.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
+}
+
+impl EngineIdentity {
+    /// An identity as an endpoint reports it.
+    pub fn new(kind: Kind, id: &str) -> EngineIdentity {
+        EngineIdentity {
+            kind,
+            id: id.chars().filter(char::is_ascii_graphic).take(MAX_ENGINE_ID_BYTES).collect(),
+        }
+    }
+
+    /// The word to name it by on the command line: its id, or its kind where it has none.
+    pub fn word(&self) -> &str {
+        match (self.id.as_str(), self.kind) {
+            ("", Kind::Docker) => "docker",
+            ("", Kind::ClassicSwarm) => "classic-swarm",
+            ("", Kind::Simulated) => "simulated",
+            (id, _) => id,
+        }
+    }
+
+    /// Whether this is certainly another engine than `other`. Where one of two of a kind has no id, nothing tells.
+    pub fn differs_from(&self, other: &EngineIdentity) -> bool {
+        let both_named = !self.id.is_empty() && !other.id.is_empty();
+        self.kind != other.kind || (both_named && self.id != other.id)
+    }
+}
+
+/// What the command line says of identity.
+#[derive(Debug, Clone)]
+pub struct Claims {
+    /// The cluster to manage.
+    pub cluster: ObjectName,
+    /// Whether the endpoint is a simulated one.
+    pub simulated: bool,
+    /// Managers to take over.
+    pub take_over: BTreeSet<ManagerId>,
+    /// Take over whatever other manager's containers are found in this run.
+    pub take_over_any: bool,
+    /// Clusters or engines that the state may have been for and is not for any longer.
+    pub adopt_state: Vec<String>,
+}
+
+impl Claims {
+    /// A manager of this cluster that asks for nothing else.
+    pub fn of_cluster(cluster: ObjectName) -> Claims {
+        Claims {
+            cluster,
+            simulated: false,
+            take_over: BTreeSet::new(),
+            take_over_any: false,
+            adopt_state: Vec::new(),
+        }
+    }
+
+    fn adopts(&self, word: &str) -> bool {
+        self.adopt_state.iter().any(|adopted| adopted == word)
+    }
+}
+
+/// Why a start is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// The state is another cluster's.
+    #[error(
+        "the state in {place} is for the cluster '{stored}', and --cluster is '{given}': start with --cluster={stored}, or \
+         give this one another --data-dir. If the state is to be used for '{given}' from now on, start once with \
+         --adopt-state={stored}: its objects are then created in '{given}', and what runs in '{stored}' is left alone"
+    )]
+    OtherCluster {
+        /// Where the state is.
+        place: String,
+        /// The cluster that it is for.
+        stored: String,
+        /// The cluster that was asked for.
+        given: String,
+    },
+    /// More takeovers than are kept.
+    #[error("more than {MAX_TAKEN_OVER} managers were taken over: --take-over takes no more")]
+    TooManyTakenOver,
+}
+
+/// What a start makes of the stored identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// The identity from now on.
+    pub identity: Identity,
+    /// The cluster has changed: what was deleted in the old one was not deleted in this one.
+    pub other_cluster: bool,
+}
+
+/// Settles a stored identity with the command line. A state of a version that stored none takes the present ones.
+pub fn settle(stored: Option<Identity>, claims: &Claims, place: &str) -> Result<Settled, IdentityError> {
+    let cluster = claims.cluster.to_string();
+    let simulated = || EngineIdentity::new(Kind::Simulated, "");
+    let mut identity = stored.unwrap_or_else(|| Identity {
+        manager: ManagerId::random(),
+        taken_over: BTreeSet::new(),
+        cluster: cluster.clone(),
+        engine: None,
+    });
+    let other_cluster = identity.cluster != cluster;
+    if other_cluster && !claims.adopts(&identity.cluster) {
+        return Err(IdentityError::OtherCluster {
+            place: place.to_owned(),
+            stored: identity.cluster,
+            given: cluster,
+        });
+    }
+    identity.cluster = cluster;
+    if claims.simulated {
+        identity.engine = Some(simulated());
+    } else if identity.engine.as_ref().is_some_and(|engine| claims.adopts(engine.word())) {
+        // The next one that answers is taken.
+        identity.engine = None;
+    }
+    let own = identity.manager.clone();
+    identity.taken_over.extend(claims.take_over.iter().filter(|id| **id != own).cloned());
+    if identity.taken_over.len() > MAX_TAKEN_OVER {
+        return Err(IdentityError::TooManyTakenOver);
+    }
+    Ok(Settled { identity, other_cluster })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims(cluster: &str) -> Claims {
+        Claims::of_cluster(ObjectName::parse(cluster).unwrap())
+    }
+
+    fn stored(cluster: &str, engine: Option<&str>) -> Identity {
+        Identity {
+            manager: ManagerId::random(),
+            taken_over: BTreeSet::new(),
+            cluster: cluster.to_owned(),
+            engine: engine.map(|id| EngineIdentity::new(Kind::Docker, id)),
+        }
+    }
+
+    #[test]
+    fn a_state_without_an_identity_takes_the_present_one() {
+        let settled = settle(None, &claims("a"), "/x").unwrap();
+        assert_eq!((settled.identity.cluster.as_str(), settled.other_cluster), ("a", false));
+        assert_eq!(settled.identity.engine, None);
+    }
+
+    #[test]
+    fn another_cluster_is_refused_with_the_ways_out_unless_it_is_adopted_by_its_name() {
+        let before = stored("a", Some("E1"));
+        let error = settle(Some(before.clone()), &claims("b"), "/x").unwrap_err().to_string();
+        for words in ["/x", "'a'", "--cluster=a", "--data-dir", "--adopt-state=a"] {
+            assert!(error.contains(words), "{words}: {error}");
+        }
+        let adopting = |word: &str| Claims { adopt_state: vec![word.to_owned()], ..claims("b") };
+        assert!(settle(Some(before.clone()), &adopting("c"), "/x").is_err());
+        let settled = settle(Some(before.clone()), &adopting("a"), "/x").unwrap();
+        assert_eq!((settled.identity.cluster.as_str(), settled.other_cluster), ("b", true));
+        assert_eq!(settled.identity.manager, before.manager);
+        // A flag that stays in a unit file does nothing more.
+        let again = settle(Some(settled.identity.clone()), &adopting("a"), "/x").unwrap();
+        assert_eq!((again.identity, again.other_cluster), (settled.identity, false));
+    }
+
+    #[test]
+    fn an_engine_is_forgotten_where_it_is_adopted_by_its_id() {
+        let before = stored("a", Some("E1"));
+        let adopting = |word: &str| Claims { adopt_state: vec![word.to_owned()], ..claims("a") };
+        let engine =
+            |word: &str| settle(Some(before.clone()), &adopting(word), "/x").unwrap().identity.engine;
+        assert_eq!(engine("E2"), before.engine);
+        assert_eq!(engine("E1"), None);
+    }
+
+    #[test]
+    fn takeovers_are_added_once_and_bounded() {
+        let before = stored("a", None);
+        let one = ManagerId::random();
+        let taking = Claims { take_over: [one.clone(), before.manager.clone()].into(), ..claims("a") };
+        let settled = settle(Some(before), &taking, "/x").unwrap();
+        assert_eq!(settled.identity.taken_over, BTreeSet::from([one]));
+        let many = (0..=MAX_TAKEN_OVER).map(|_| ManagerId::random()).collect();
+        let error = settle(Some(settled.identity), &Claims { take_over: many, ..claims("a") }, "/x");
+        assert_eq!(error, Err(IdentityError::TooManyTakenOver));
+    }
+
+    #[test]
+    fn only_what_identifies_an_engine_tells_it_from_another() {
+        let engine = EngineIdentity::new;
+        assert!(engine(Kind::Docker, "a").differs_from(&engine(Kind::Docker, "b")));
+        assert!(engine(Kind::Docker, "a").differs_from(&engine(Kind::ClassicSwarm, "")));
+        assert!(!engine(Kind::Docker, "a").differs_from(&engine(Kind::Docker, "")));
+        assert!(!engine(Kind::ClassicSwarm, "").differs_from(&engine(Kind::ClassicSwarm, "")));
+    }
+}

@@ -1,0 +1,279 @@
+//! How the containers of an object ended without this manager's doing: what is told of it, how often it happened, and
+//! whether a slot is steady since.
+//!
+//! A container that ends after a minute, again and again, is ready most of the time and each time replaced at once.
+//! Here it is remembered, so that it does not count as converged in between.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::core::backoff::STABLE_RUN;
+use crate::core::container::{Container, Detail};
+use crate::core::signal::Signal;
+use crate::core::time::Time;
+
+/// Ends of a slot that are further apart than this do not belong together.
+const WINDOW: Duration = Duration::from_secs(600);
+/// The longest run that is asked of a slot before it counts as steady again.
+const LONGEST_ASKED: Duration = Duration::from_secs(300);
+/// The most ends of one slot that are remembered.
+const MAX_RECENT: usize = 8;
+/// The most texts that wait to be told. A worker takes them after each look.
+const MAX_UNTOLD: usize = 1_000;
+
+/// The last end of a container of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastExit {
+    /// The container's name.
+    pub container: String,
+    /// When it ended, RFC 3339: by the engine's clock where that is known, else when it was seen.
+    pub at: String,
+    /// How, in a sentence that begins with the container's name.
+    pub reason: String,
+}
+
+/// What kind of end it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The process ended.
+    Ended,
+    /// The process ended, and the engine started it again by its restart policy.
+    Restarted,
+    /// The process runs, and its health check fails.
+    Unhealthy,
+    /// The container was removed by somebody else.
+    Vanished,
+}
+
+/// An end that has been seen and not been told of yet, since an inspect has to say how.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) kind: Kind,
+    pub(super) container: String,
+    pub(super) slot: u32,
+    /// A user asked for it through the engine.
+    pub(super) asked: bool,
+    pub(super) ran: Option<Duration>,
+    /// The last exit code that was seen of it, for one that runs again meanwhile.
+    pub(super) exit_code: Option<i64>,
+    /// It had ended already when we came: it is news only if it ended later than we last told anything.
+    pub(super) found: bool,
+    pub(super) at: Time,
+}
+
+/// What is remembered of a slot.
+#[derive(Debug, Clone, Default)]
+struct Slot {
+    /// The last end, in words.
+    last: Option<String>,
+    /// No container has run since.
+    empty: bool,
+    /// Ends that nobody asked for, and how long each container had run; oldest first, within [`WINDOW`].
+    recent: Vec<(Time, Duration)>,
+}
+
+/// The ends of an object's containers.
+#[derive(Debug, Clone, Default)]
+pub struct Ends {
+    restarts: u64,
+    last: Option<LastExit>,
+    slots: BTreeMap<u32, Slot>,
+    untold: Vec<(Kind, String)>,
+    /// Until when an earlier process has told what happened.
+    told_until: Option<Time>,
+}
+
+impl Ends {
+    pub(super) fn told_until(told_until: Option<Time>) -> Ends {
+        Ends { told_until, ..Ends::default() }
+    }
+
+    /// What ended before does not count against a new spec.
+    pub(super) fn forgive(&mut self) {
+        self.restarts = 0;
+        self.slots.clear();
+    }
+
+    /// Counts an end that nobody asked for; `ran` is how long the container had run.
+    pub(super) fn count(&mut self, slot: u32, times: u64, ran: Duration, now: Time) {
+        self.restarts += times;
+        let recent = &mut self.slots.entry(slot).or_default().recent;
+        recent.retain(|(at, _)| now.since(*at) <= WINDOW);
+        recent.push((now, ran));
+        if recent.len() > MAX_RECENT {
+            recent.remove(0);
+        }
+    }
+
+    /// Takes note of an end that can be told of now.
+    pub(super) fn tell(&mut self, seen: Seen, container: Option<&Container>) {
+        let Seen { kind, container: name, slot, .. } = &seen;
+        let finished = container.and_then(|c| c.detail.as_ref()?.finished_at.clone());
+        if seen.found && !self.is_news(finished.as_deref()) {
+            return;
+        }
+        let words = words(&seen, container);
+        let at = finished.unwrap_or_else(|| seen.at.shown());
+        let of_slot = self.slots.entry(*slot).or_default();
+        (of_slot.last, of_slot.empty) = (Some(words.clone()), true);
+        self.last = Some(LastExit { container: name.clone(), at, reason: words.clone() });
+        if self.untold.len() < MAX_UNTOLD {
+            self.untold.push((*kind, words));
+        }
+    }
+
+    /// Whether a container that had ended when we came ended after all that an earlier process has told.
+    fn is_news(&self, finished: Option<&str>) -> bool {
+        let finished = finished.and_then(|at| humantime::parse_rfc3339(at).ok());
+        self.told_until.zip(finished).is_some_and(|(told, finished)| finished > told.system())
+    }
+
+    /// A new container runs in the slot, or we remove the one that did: the last end is not why the next one is made.
+    pub(super) fn replaced(&mut self, slot: u32) {
+        if let Some(slot) = self.slots.get_mut(&slot) {
+            slot.empty = false;
+        }
+    }
+
+    /// What is to be told, once.
+    pub fn take_untold(&mut self) -> Vec<(Kind, String)> {
+        std::mem::take(&mut self.untold)
+    }
+
+    /// How often containers of the present spec ended or turned unhealthy without being asked to.
+    pub fn restarts(&self) -> u64 {
+        self.restarts
+    }
+
+    /// The last end.
+    pub fn last(&self) -> Option<&LastExit> {
+        self.last.as_ref()
+    }
+
+    /// Why a slot is empty, in words, where its last container ended by itself.
+    pub fn cause_of(&self, slot: u32) -> Option<&str> {
+        self.slots.get(&slot).filter(|slot| slot.empty)?.last.as_deref()
+    }
+
+    /// The last end of a container of a slot, in words.
+    pub fn last_of(&self, slot: u32) -> Option<&str> {
+        self.slots.get(&slot)?.last.as_deref()
+    }
+
+    /// How often a slot's containers ended of late, and how long a run is asked of the next one before the slot counts as
+    /// steady: twice the longest of theirs, at least [`STABLE_RUN`], at most five minutes. `None` where that was once or
+    /// never: once is bad luck.
+    pub fn unsteady(&self, slot: u32) -> Option<(usize, Duration)> {
+        let recent = &self.slots.get(&slot)?.recent;
+        let longest = recent.iter().map(|(_, ran)| *ran).max().filter(|_| recent.len() > 1)?;
+        Some((recent.len(), (longest * 2).clamp(STABLE_RUN, LONGEST_ASKED)))
+    }
+}
+
+/// An end in words, beginning with the container's name.
+pub(super) fn words(seen: &Seen, container: Option<&Container>) -> String {
+    let Seen { kind, container: name, asked, ran, exit_code, .. } = seen;
+    let detail = container.and_then(|container| container.detail.as_deref());
+    // The engine knows better than one who only looks now and then.
+    let ran = detail.and_then(run_of).or(*ran);
+    let after = ran.map(|ran| format!(" after {}", rounded(ran))).unwrap_or_default();
+    if *kind == Kind::Vanished {
+        return format!("{name} was removed{after}, and not by this manager");
+    }
+    if *kind == Kind::Unhealthy {
+        let output = detail.and_then(|detail| detail.health_output.as_deref()).unwrap_or_default();
+        return match output {
+            "" => format!("{name} is unhealthy"),
+            output => format!("{name} is unhealthy: its health check says: {output}"),
+        };
+    }
+    let code = detail.and_then(|detail| detail.exit_code).or(*exit_code);
+    let oom = detail.is_some_and(|detail| detail.oom_killed);
+    let signal = container.and_then(|container| container.signalled).filter(|_| *asked);
+    let how = match (signal, code) {
+        (Some(signalled), Some(code)) => {
+            format!("was sent {} through the engine and ended with exit code {code}", signalled.signal)
+        }
+        (Some(signalled), None) => format!("was sent {} through the engine and ended", signalled.signal),
+        (None, Some(code)) if oom => format!("ran out of memory and ended with exit code {code}"),
+        (None, Some(code)) => match killed_by(code) {
+            Some(signal) => format!("ended with exit code {code} ({signal})"),
+            None => format!("ended with exit code {code}"),
+        },
+        (None, None) => "ended".to_owned(),
+    };
+    let error = detail.and_then(|detail| detail.error.as_deref()).filter(|error| !error.is_empty());
+    let error = error.map(|error| format!(" ({error})")).unwrap_or_default();
+    let again = match kind {
+        Kind::Restarted => {
+            let restarts = detail.map_or(0, |detail| detail.restarts);
+            match restarts {
+                1 => ", and its restart policy has restarted it once".to_owned(),
+                n => format!(", and its restart policy has restarted it {n} times"),
+            }
+        }
+        _ => String::new(),
+    };
+    format!("{name} {how}{error}{after}{again}")
+}
+
+/// How long the process of a container that has ended ran.
+fn run_of(detail: &Detail) -> Option<Duration> {
+    let moment = |text: &Option<String>| humantime::parse_rfc3339(text.as_deref()?).ok();
+    moment(&detail.finished_at)?.duration_since(moment(&detail.started_at)?).ok()
+}
+
+/// The signal that a process died of, by the shells' and Docker's convention of 128 and its number.
+fn killed_by(code: i64) -> Option<Signal> {
+    u8::try_from(code.checked_sub(128)?).ok().filter(|number| (1..=31).contains(number)).map(Signal)
+}
+
+/// Whole seconds, or milliseconds below one.
+fn rounded(ran: Duration) -> humantime::FormattedDuration {
+    let millis = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
+    humantime::format_duration(match millis {
+        0..1_000 => Duration::from_millis(millis),
+        more => Duration::from_secs(more / 1_000),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn one_end_is_bad_luck_and_a_second_within_ten_minutes_is_not() {
+        let mut ends = Ends::default();
+        ends.count(1, 1, SECOND * 61, Time(61_000));
+        assert_eq!(ends.unsteady(1), None);
+        ends.count(1, 1, SECOND * 61, Time(122_000));
+        assert_eq!(ends.unsteady(1), Some((2, SECOND * 122)));
+        assert_eq!((ends.unsteady(2), ends.restarts()), (None, 2));
+        // Half an hour later that is past.
+        ends.count(1, 1, SECOND * 1_800, Time(1_922_000));
+        assert_eq!(ends.unsteady(1), None);
+        ends.forgive();
+        assert_eq!(ends.restarts(), 0);
+    }
+
+    #[test]
+    fn the_run_that_is_asked_for_is_bounded() {
+        let mut ends = Ends::default();
+        (1..100).for_each(|second| ends.count(1, 1, Duration::ZERO, Time(second * 1_000)));
+        assert_eq!(ends.unsteady(1), Some((MAX_RECENT, STABLE_RUN)));
+        ends.count(1, 1, SECOND * 10_000, Time(100_000));
+        assert_eq!(ends.unsteady(1), Some((MAX_RECENT, LONGEST_ASKED)));
+    }
+
+    #[test]
+    fn exit_codes_above_128_name_their_signal() {
+        for (code, said) in [(137, Some("SIGKILL")), (143, Some("SIGTERM")), (139, Some("SIGSEGV"))] {
+            assert_eq!(killed_by(code).map(|signal| signal.to_string()).as_deref(), said);
+        }
+        for code in [0, 1, 127, 128, 160, 255, -1] {
+            assert_eq!(killed_by(code), None, "{code}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A submitted object as the store holds it, with its revisions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::core::name::ObjectName;
+use crate::core::spec::{OnNodeLost, Spec, Template, TemplateHash};
+use crate::core::time::Time;
+
+/// The most specs of an object that are remembered, the present one among them.
+pub const MAX_REVISIONS: usize = 10;
+
+/// The most bytes that the specs of an object take together, the present one always among them: two of the longest
+/// that a submit can bring, or the last ten of 200 KiB.
+pub const MAX_REVISION_BYTES: usize = 2 * 1024 * 1024;
+
+/// The same for an object that is deleted.
+pub const MAX_TOMBSTONE_BYTES: usize = 64 * 1024;
+
+/// A spec that an object has or had.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Revision {
+    /// The generation that it made.
+    pub generation: u64,
+    /// When it was submitted.
+    pub at: Time,
+    /// Who submitted it: the subject of the certificate.
+    pub by: Arc<str>,
+    /// The generation whose spec this is again, where it came from a rollback.
+    pub rolled_back_to: Option<u64>,
+    /// The submitted JSON, canonical.
+    pub submitted: Value,
+}
+
+impl Revision {
+    /// The bytes that it takes as JSON, about.
+    pub fn bytes(&self) -> usize {
+        fn of(value: &Value) -> usize {
+            match value {
+                Value::String(text) => text.len() + 2,
+                Value::Array(items) => 2 + items.iter().map(|item| of(item) + 1).sum::<usize>(),
+                Value::Object(map) => {
+                    2 + map.iter().map(|(name, value)| name.len() + of(value) + 4).sum::<usize>()
+                }
+                _ => 8,
+            }
+        }
+        of(&self.submitted) + self.by.len()
+    }
+}
+
+/// A submitted object as the store holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    /// Its content.
+    pub spec: Spec,
+    /// Grows by one with each changed spec, also over a deletion.
+    pub generation: u64,
+    /// When it was deleted: its containers go, and what turns up late goes too.
+    pub deleted: Option<Time>,
+    /// The last [`MAX_REVISIONS`] specs, oldest first. The last one is `spec`.
+    pub revisions: Vec<Revision>,
+    /// The last spec that converged.
+    pub converged: Option<Converged>,
+    /// The bytes that its revisions take as JSON, about.
+    pub bytes: usize,
+    /// How often this generation was submitted again: each time is a wish to try at once and to count failures anew. Not
+    /// durable: a process that has just started tries at once anyhow.
+    pub asked: u64,
+}
+
+/// The last spec of an object that converged, as far as that was recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Converged {
+    /// The generation that it made.
+    pub generation: u64,
+    /// Its content; `None` where that is the object's present spec.
+    pub spec: Option<Arc<Spec>>,
+}
+
+impl Object {
+    /// An object at its first generation, without a past.
+    pub fn new(spec: Spec) -> Object {
+        Object {
+            spec,
+            generation: 1,
+            deleted: None,
+            revisions: Vec::new(),
+            converged: None,
+            bytes: 0,
+            asked: 0,
+        }
+    }
+
+    /// Adds a spec to the past, of which the oldest is forgotten where it gets too long.
+    pub fn remember(&mut self, revision: Revision) {
+        self.bytes += revision.bytes();
+        self.revisions.push(revision);
+        self.forget(MAX_REVISIONS, MAX_REVISION_BYTES);
+    }
+
+    /// Forgets the oldest specs until no more than `most` are left, and these are no more than `bytes` long. The last
+    /// one stays, and the one that converged last.
+    pub fn forget(&mut self, most: usize, bytes: usize) {
+        let converged = self.converged.as_ref().map(|converged| converged.generation);
+        while self.revisions.len() > most || self.bytes > bytes {
+            let past = self.revisions.len().saturating_sub(1);
+            let mut past = self.revisions.iter().take(past);
+            let Some(oldest) = past.position(|revision| Some(revision.generation) != converged) else {
+                break;
+            };
+            self.bytes -= self.revisions.remove(oldest).bytes();
+        }
+    }
+
+    /// The last spec that converged, for an object that is about to get another spec.
+    pub fn converged_before(&self) -> Option<Converged> {
+        let mut converged = self.converged.clone()?;
+        converged.spec.get_or_insert_with(|| Arc::new(self.spec.clone()));
+        Some(converged)
+    }
+
+    /// The template that worked last, while the present one is another and has not converged yet: what a slot gets
+    /// that loses its old container during a rollout.
+    pub fn fallback(&self) -> Option<&Template> {
+        let spec = self.converged.as_ref()?.spec.as_deref()?;
+        (spec.template.hash != self.spec.template.hash).then_some(&spec.template)
+    }
+
+    /// The template of this hash: the present one, or the one that worked last.
+    pub fn template(&self, hash: &TemplateHash) -> Option<&Template> {
+        [Some(&self.spec.template), self.fallback()].into_iter().flatten().find(|t| t.hash == *hash)
+    }
+
+    /// What to do with containers on a lost node. One that was deleted holds nothing.
+    pub fn on_node_lost(&self) -> OnNodeLost {
+        if self.deleted.is_some() { OnNodeLost::Replace } else { self.spec.on_node_lost }
+    }
+
+    /// How many containers are wanted: `Count`, or none once deleted.
+    pub fn wanted(&self) -> u32 {
+        if self.deleted.is_some() { 0 } else { self.spec.count }
+    }
+}
+
+/// All that was submitted, by name; deleted objects stay as tombstones.
+pub type Objects = BTreeMap<ObjectName, Arc<Object>>;

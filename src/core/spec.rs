@@ -1,0 +1,157 @@
+//! What a client submits: the content of an object, parsed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::models::ContainerCreateBody;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::core::name::ObjectName;
+
+/// The most containers one object may ask for.
+pub const MAX_COUNT: u32 = 10_000;
+
+/// What to do with containers on a node that is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnNodeLost {
+    /// Run their replacements elsewhere.
+    #[default]
+    Replace,
+    /// Wait for the node.
+    Hold,
+}
+
+/// When an image is pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pull {
+    /// Where the engine does not have it.
+    #[default]
+    Missing,
+    /// Once for every changed template, even where the engine has it.
+    Always,
+    /// Never: a missing image is an error.
+    Never,
+}
+
+/// Whether an update starts the new container before it stops the old one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// New before old: one more than `Count` for a moment.
+    StartFirst,
+    /// Old before new: one fewer than `Count` for a moment; needed where a host port is fixed.
+    StopFirst,
+}
+
+/// What an update does after too many failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailureAction {
+    /// Go back to the last generation that converged.
+    Rollback,
+    /// Stop where it is.
+    Pause,
+    /// Go on.
+    Continue,
+}
+
+/// How a changed template is rolled out: Docker's `UpdateConfig` words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    /// Slots replaced at once; 0 means all.
+    pub parallelism: u32,
+    /// Pause between one replaced batch and the next.
+    pub delay: Duration,
+    /// New before old, or old before new.
+    pub order: Order,
+    /// How long a replacement must run (healthy) before it counts as good and the old one goes.
+    pub monitor: Duration,
+    /// How long something that can pass must have failed before it is called failed.
+    pub fail_after: Duration,
+    /// What happens after too many failures.
+    pub failure_action: FailureAction,
+    /// The part of replacements that may fail, 0 to 1.
+    pub max_failure_ratio: f64,
+}
+
+/// A placement constraint such as `name==n3`, passed on in the endpoint's own form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Constraint(pub String);
+
+/// What one container of an object is to be: the create body, and what else asks for a new container.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Template {
+    /// The image reference, which every object has.
+    pub image: String,
+    /// Docker's create body, as submitted (with the image in it, without any label of ours).
+    pub body: ContainerCreateBody,
+    /// Placement constraints.
+    pub constraints: Vec<Constraint>,
+    /// Digest of all of the above in canonical form.
+    pub hash: TemplateHash,
+}
+
+impl Template {
+    /// The period of the container's health check, where the object sets one.
+    pub fn check_cycle(&self) -> Option<Duration> {
+        let nanos = self.body.healthcheck.as_ref()?.interval?;
+        u64::try_from(nanos).ok().filter(|nanos| *nanos > 0).map(Duration::from_nanos)
+    }
+
+    /// True where the engine itself starts ended containers of it again, some of them only when it starts.
+    pub fn restarts_by_itself(&self) -> bool {
+        use bollard::models::RestartPolicyNameEnum::{EMPTY, NO};
+        let policy = self.body.host_config.as_ref().and_then(|h| h.restart_policy.as_ref());
+        policy.and_then(|policy| policy.name).is_some_and(|name| !matches!(name, EMPTY | NO))
+    }
+}
+
+/// The content of an object: what was submitted, parsed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// The object's name.
+    pub name: ObjectName,
+    /// How many containers run; 0 to [`MAX_COUNT`].
+    pub count: u32,
+    /// What each of them is.
+    pub template: Template,
+    /// How a changed template is rolled out.
+    pub update: Update,
+    /// What happens when a node is lost.
+    pub on_node_lost: OnNodeLost,
+    /// When the image is pulled.
+    pub pull: Pull,
+    /// Dead containers kept a slot, for `docker logs`.
+    pub history: u32,
+    /// The submitted JSON, canonical: fields sorted, nulls left out. Two submits of the same are equal here.
+    pub submitted: Value,
+}
+
+/// Digest over what would require a new container.
+///
+/// Taken over the submitted JSON and not over our types, so that a newer version of this program, which may
+/// know more fields, finds the same digest and restarts nothing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TemplateHash(Arc<str>);
+
+impl TemplateHash {
+    /// Digests a canonical template: the first 128 bits of its SHA-256, in hexadecimal.
+    pub fn of(canonical: &Value) -> TemplateHash {
+        let digest = Sha256::digest(canonical.to_string().as_bytes());
+        TemplateHash(digest.iter().take(16).map(|b| format!("{b:02x}")).collect::<String>().into())
+    }
+
+    /// A hash read back from a label.
+    pub fn from_label(text: &str) -> TemplateHash {
+        TemplateHash(text.into())
+    }
+
+    /// The hash as it stands in the label.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,471 @@
+//! What a transaction makes of a snapshot: a pure function.
+//!
+//! Every store commits through [`apply`], so that they agree on generations, preconditions and bounds.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::core::desired::{Desired, Quarantined};
+use crate::core::name::ObjectName;
+use crate::core::object::{Converged, MAX_REVISIONS, MAX_TOMBSTONE_BYTES, Object, Objects, Revision};
+use crate::core::spec::Spec;
+use crate::core::submission::{self, Generations};
+use crate::core::time::Time;
+
+/// The most objects at one time: a bound for memory and for the status page.
+pub const MAX_OBJECTS: usize = 10_000;
+
+/// The most tombstones kept; the oldest goes first. As many as objects, so that all may be deleted at once.
+pub const MAX_TOMBSTONES: usize = MAX_OBJECTS;
+
+/// The most bytes that the specs of all objects and tombstones take together: 10,000 objects with ten specs of 1.3 KiB.
+/// In memory they take some times as much.
+pub const MAX_STATE_BYTES: usize = 128 * 1024 * 1024;
+
+/// One change of a transaction.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Take this spec for the object of its name.
+    Put(Box<Spec>),
+    /// Delete the object.
+    Delete(ObjectName),
+    /// Take an earlier spec of the object again, also of a deleted one.
+    Rollback {
+        /// The object.
+        name: ObjectName,
+        /// The generation whose spec it is to have; without one, the last spec that differs from the present.
+        to: Option<u64>,
+    },
+    /// Record that this generation of the object has converged. Does nothing where a later one has, or where the
+    /// object is not there any more.
+    Converged {
+        /// The object.
+        name: ObjectName,
+        /// The generation.
+        generation: u64,
+    },
+}
+
+impl Change {
+    fn name(&self) -> &ObjectName {
+        match self {
+            Change::Put(spec) => &spec.name,
+            Change::Delete(name) | Change::Rollback { name, .. } | Change::Converged { name, .. } => name,
+        }
+    }
+}
+
+/// Changes that are taken together or not at all.
+#[derive(Debug, Clone)]
+pub struct Transaction {
+    /// What is to change.
+    pub changes: Vec<Change>,
+    /// What must hold for each of them.
+    pub precondition: Precondition,
+    /// The generations that objects must have beside that, as they were submitted with it; 0: there must be none.
+    pub generations: Generations,
+    /// Objects whose names begin so and that `changes` does not name are deleted, too.
+    pub prune: Option<String>,
+    /// Who asks for it: the subject of a certificate.
+    pub by: Arc<str>,
+    /// Specs that change nothing are only asked about: nothing is tried at once for them, and no failure is forgotten.
+    pub quiet: bool,
+}
+
+impl Transaction {
+    /// Changes without a condition, by nobody in particular.
+    pub fn of(changes: impl Into<Vec<Change>>) -> Transaction {
+        Transaction {
+            changes: changes.into(),
+            precondition: Precondition::None,
+            generations: Generations::new(),
+            prune: None,
+            by: Arc::default(),
+            quiet: false,
+        }
+    }
+}
+
+/// What must hold for a transaction to be taken: `If-Match` and `If-None-Match`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precondition {
+    /// Nothing.
+    #[default]
+    None,
+    /// The object exists and has this generation.
+    Generation(u64),
+    /// The object exists, in whatever generation.
+    Exists,
+    /// The object does not exist.
+    Absent,
+}
+
+impl Precondition {
+    /// What the `Generation` of a submitted object asks for.
+    pub fn submitted(generation: u64) -> Precondition {
+        match generation {
+            0 => Precondition::Absent,
+            generation => Precondition::Generation(generation),
+        }
+    }
+
+    /// Whether both can hold.
+    pub fn agrees_with(self, other: Precondition) -> bool {
+        use Precondition::{Exists, Generation, None};
+        match (self, other) {
+            (None, _) | (_, None) => true,
+            (Exists, Generation(_)) | (Generation(_), Exists) => true,
+            (one, other) => one == other,
+        }
+    }
+}
+
+/// What a change did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// A new object.
+    Created,
+    /// A new generation of an object.
+    Updated,
+    /// The same spec again.
+    Unchanged,
+    /// The object is deleted; its containers go.
+    Deleted,
+    /// A generation of it has converged; what is wanted is the same.
+    Converged,
+}
+
+impl Effect {
+    /// The word for it in answers and logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Effect::Created => "created",
+            Effect::Updated => "updated",
+            Effect::Unchanged => "unchanged",
+            Effect::Deleted => "deleted",
+            Effect::Converged => "converged",
+        }
+    }
+}
+
+/// One change as it was committed.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// The object as it is now.
+    pub object: Arc<Object>,
+    /// What the change did.
+    pub effect: Effect,
+}
+
+impl Committed {
+    /// The generation whose spec the object has again, where this change was a rollback.
+    pub fn rolled_back_to(&self) -> Option<u64> {
+        let last = self.object.revisions.last().filter(|r| r.generation == self.object.generation)?;
+        last.rolled_back_to.filter(|_| matches!(self.effect, Effect::Created | Effect::Updated))
+    }
+}
+
+/// Why a transaction was not taken. Nothing of it was, except where [`StoreError::Unsettled`] says so.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such object.
+    #[error("there is no object '{0}'")]
+    NotFound(ObjectName),
+    /// A precondition does not hold.
+    #[error("the precondition on '{name}' does not hold: {found}")]
+    Precondition {
+        /// The object.
+        name: ObjectName,
+        /// What was found instead.
+        found: String,
+    },
+    /// The object never had that spec, or it is forgotten.
+    #[error("'{name}' cannot go back to {wanted}: {known}")]
+    NoRevision {
+        /// The object.
+        name: ObjectName,
+        /// What was asked for, in words.
+        wanted: String,
+        /// What there is instead, in words.
+        known: String,
+    },
+    /// What is stored of the object cannot be read by this version, and was left as it is.
+    #[error("'{name}' is stored in a form that this version cannot read ({why}); submit it anew")]
+    Quarantined {
+        /// The object.
+        name: ObjectName,
+        /// Why it cannot be read.
+        why: String,
+    },
+    /// One object more than [`MAX_OBJECTS`].
+    #[error("there are {MAX_OBJECTS} objects already; delete one first")]
+    Full,
+    /// More than [`MAX_STATE_BYTES`].
+    #[error(
+        "the specs of all objects, with their history, would take more than {} MiB; delete objects, or submit smaller ones",
+        MAX_STATE_BYTES >> 20
+    )]
+    TooLarge,
+    /// The disk is full.
+    #[error("the state cannot be written, the disk is full: {0}; make room and try again")]
+    NoSpace(String),
+    /// The commit failed, or an earlier one did and it is not yet known what the disk holds. Whether a change was
+    /// taken, `GET /objects` says as soon as the store can be written again.
+    #[error("the state cannot be written: {0}; nothing is acknowledged until it can be")]
+    Unsettled(String),
+    /// The daemon is stopping.
+    #[error("the daemon is stopping; nothing was changed")]
+    Stopping,
+}
+
+impl StoreError {
+    /// Adds what the object that was submitted said.
+    fn of_a_submitted(self, generation: u64) -> StoreError {
+        match self {
+            StoreError::Precondition { name, found } => {
+                let wanted = match generation {
+                    0 => "0, which asks for a new object".to_owned(),
+                    generation => generation.to_string(),
+                };
+                let found = format!(
+                    "{found}; the Generation in the submitted object is {wanted}: read it again (GET /objects/{name}), or \
+                     leave Generation out to submit whatever there is"
+                );
+                StoreError::Precondition { name, found }
+            }
+            error => error,
+        }
+    }
+}
+
+/// What a transaction makes of a snapshot: the new one, and what happened to each object.
+pub fn apply(
+    before: &Desired,
+    transaction: &Transaction,
+    now: Time,
+) -> Result<(Desired, Vec<Committed>), StoreError> {
+    let mut after = Objects::clone(&before.objects);
+    let mut quarantined = before.quarantined.clone();
+    let mut committed = Vec::with_capacity(transaction.changes.len());
+    let by = &transaction.by;
+    let pruned = pruned(&before.objects, transaction).map(Change::Delete);
+    for change in transaction.changes.iter().cloned().chain(pruned) {
+        let name = change.name().clone();
+        let known = after.get(&name).cloned();
+        let unreadable = quarantined.get(&name);
+        let live = known.as_ref().filter(|o| o.deleted.is_none());
+        if let Change::Converged { generation, .. } = change {
+            if let Some(object) = live.and_then(|object| converged(object, generation)) {
+                after.insert(name, object.clone());
+                committed.push(Committed { object, effect: Effect::Converged });
+            }
+            continue;
+        }
+        check(&name, live, unreadable, transaction.precondition)?;
+        if let Some(generation) = transaction.generations.get(&name) {
+            check(&name, live, unreadable, Precondition::submitted(*generation))
+                .map_err(|error| error.of_a_submitted(*generation))?;
+        }
+        let next =
+            1 + known.as_ref().map(|o| o.generation).max(unreadable.map(|q| q.generation)).unwrap_or(0);
+        let (object, effect) = match change {
+            Change::Delete(_) | Change::Rollback { .. } if unreadable.is_some() => {
+                let why = unreadable.map(|q| q.why.clone()).unwrap_or_default();
+                return Err(StoreError::Quarantined { name, why });
+            }
+            Change::Put(spec) => match put(known.as_ref(), *spec, None, next, by, now) {
+                (object, Effect::Unchanged) if !transaction.quiet => {
+                    let asked = object.asked + 1;
+                    (Arc::new(Object { asked, ..Object::clone(&object) }), Effect::Unchanged)
+                }
+                put => put,
+            },
+            Change::Rollback { to, .. } => {
+                let known = known.as_ref().ok_or_else(|| StoreError::NotFound(name.clone()))?;
+                let (to, spec) = earlier(known, to)?;
+                put(Some(known), spec, Some(to), next, by, now)
+            }
+            Change::Delete(_) => {
+                let object = live.ok_or_else(|| StoreError::NotFound(name.clone()))?;
+                let mut tombstone =
+                    Object { generation: next, deleted: Some(now), converged: None, ..Object::clone(object) };
+                tombstone.forget(MAX_REVISIONS, MAX_TOMBSTONE_BYTES);
+                (Arc::new(tombstone), Effect::Deleted)
+            }
+            // Taken above.
+            Change::Converged { .. } => continue,
+        };
+        if unreadable.is_some() {
+            Arc::make_mut(&mut quarantined).remove(&name);
+        }
+        after.insert(name, object.clone());
+        committed.push(Committed { object, effect });
+    }
+    if committed.iter().any(|c| c.effect == Effect::Created) && count_live(&after) > MAX_OBJECTS {
+        return Err(StoreError::Full);
+    }
+    drop_old_tombstones(&mut after);
+    // What takes no more than before is taken, so that a state that is too large already can get smaller.
+    let taken = |objects: &Objects| -> usize {
+        let changed = committed.iter().filter_map(|one| objects.get(&one.object.spec.name));
+        changed.map(|object| object.bytes).sum()
+    };
+    if bytes(&after) > MAX_STATE_BYTES && taken(&after) > taken(&before.objects) {
+        return Err(StoreError::TooLarge);
+    }
+    Ok((Desired { objects: Arc::new(after), quarantined }, committed))
+}
+
+/// The object with a generation recorded as converged; `None` where there is nothing to record.
+fn converged(object: &Object, generation: u64) -> Option<Arc<Object>> {
+    if object.converged.as_ref().is_some_and(|known| known.generation >= generation) {
+        return None;
+    }
+    let spec = match object.generation.checked_sub(generation)? {
+        0 => None,
+        // It got another spec meanwhile. A generation of before a deletion is no concern of the present object.
+        newer => {
+            let later = object.revisions.iter().filter(|revision| revision.generation > generation).count();
+            let revision = object.revisions.iter().find(|revision| revision.generation == generation)?;
+            let unbroken = u64::try_from(later) == Ok(newer);
+            Some(Arc::new(submission::object(&revision.submitted).ok().filter(|_| unbroken)?))
+        }
+    };
+    let converged = Some(Converged { generation, spec });
+    Some(Arc::new(Object { converged, ..object.clone() }))
+}
+
+/// Takes a spec: a new generation, unless the object is there and has that very spec.
+fn put(
+    known: Option<&Arc<Object>>,
+    spec: Spec,
+    rolled_back_to: Option<u64>,
+    generation: u64,
+    by: &Arc<str>,
+    at: Time,
+) -> (Arc<Object>, Effect) {
+    let live = known.filter(|o| o.deleted.is_none());
+    let spec = known.and_then(|object| reworded(object, &spec)).unwrap_or(spec);
+    if let Some(object) = live.filter(|o| says_the_same(&o.spec, &spec)) {
+        return (object.clone(), Effect::Unchanged);
+    }
+    let revisions = known.map(|o| o.revisions.clone()).unwrap_or_default();
+    let submitted = spec.submitted.clone();
+    let converged = live.and_then(|object| object.converged_before());
+    let bytes = known.map(|o| o.bytes).unwrap_or_default();
+    let mut object = Object { spec, generation, deleted: None, revisions, converged, bytes, asked: 0 };
+    object.remember(Revision { generation, at, by: by.clone(), rolled_back_to, submitted });
+    let effect = if live.is_some() { Effect::Updated } else { Effect::Created };
+    (Arc::new(object), effect)
+}
+
+/// A spec in the words of the newest known one that asks for the same containers: what only states a default keeps the
+/// containers that there are.
+fn reworded(object: &Object, spec: &Spec) -> Option<Spec> {
+    let present = [&object.spec.submitted].into_iter();
+    let converged = object.converged.iter().filter_map(|c| c.spec.as_ref()).map(|spec| &spec.submitted);
+    let past = object.revisions.iter().rev().map(|revision| &revision.submitted);
+    let stored =
+        present.chain(converged).chain(past).find(|s| submission::same_template(s, &spec.submitted))?;
+    submission::in_the_words_of(spec, stored)
+}
+
+/// Whether two specs ask for the same, also where one states a default that the other leaves out.
+fn says_the_same(one: &Spec, other: &Spec) -> bool {
+    let Spec { name, count, template, update, on_node_lost, pull, history, submitted } = one;
+    *submitted == other.submitted
+        || (template.hash == other.template.hash
+            && (name, count, update) == (&other.name, &other.count, &other.update)
+            && (on_node_lost, pull, history) == (&other.on_node_lost, &other.pull, &other.history))
+}
+
+/// An earlier spec of an object, and its generation.
+fn earlier(object: &Object, to: Option<u64>) -> Result<(u64, Spec), StoreError> {
+    let deleted = object.deleted.is_some();
+    let differs = |r: &&Revision| deleted || r.submitted != object.spec.submitted;
+    let found = match to {
+        Some(generation) => object.revisions.iter().find(|r| r.generation == generation),
+        None => object.revisions.iter().rev().find(differs),
+    };
+    let refusal = |known: String| StoreError::NoRevision {
+        name: object.spec.name.clone(),
+        wanted: to.map_or("an earlier spec".to_owned(), |to| format!("generation {to}")),
+        known,
+    };
+    let Some(revision) = found else {
+        let all: Vec<String> = object.revisions.iter().map(|r| r.generation.to_string()).collect();
+        return Err(refusal(match to {
+            Some(_) => format!("remembered are {}", all.join(", ")),
+            None => "it never had another one; delete it to take it back".to_owned(),
+        }));
+    };
+    let spec = submission::submitted(&revision.submitted)
+        .map_err(|e| refusal(format!("what was taken then is refused now: {}", e.with_field())))?;
+    Ok((revision.generation, spec))
+}
+
+/// The names that `prune` deletes.
+fn pruned<'a>(before: &'a Objects, transaction: &'a Transaction) -> impl Iterator<Item = ObjectName> + 'a {
+    let named: BTreeSet<&ObjectName> = transaction.changes.iter().map(Change::name).collect();
+    let prefix = transaction.prune.as_deref();
+    before
+        .iter()
+        .filter(move |(name, object)| {
+            prefix.is_some_and(|prefix| name.as_str().starts_with(prefix))
+                && object.deleted.is_none()
+                && !named.contains(name)
+        })
+        .map(|(name, _)| name.clone())
+}
+
+fn count_live(objects: &Objects) -> usize {
+    objects.values().filter(|o| o.deleted.is_none()).count()
+}
+
+fn bytes(objects: &Objects) -> usize {
+    objects.values().map(|object| object.bytes).sum()
+}
+
+/// Drops the oldest tombstones, where there are too many or they leave no room for what is wanted.
+fn drop_old_tombstones(objects: &mut Objects) {
+    let mut tombstones: Vec<_> =
+        objects.iter().filter_map(|(name, o)| o.deleted.map(|at| (at, name.clone()))).collect();
+    tombstones.sort();
+    let (mut left, mut size) = (tombstones.len(), bytes(objects));
+    for (_, name) in tombstones {
+        if left <= MAX_TOMBSTONES && size <= MAX_STATE_BYTES {
+            return;
+        }
+        size -= objects.remove(&name).map_or(0, |object| object.bytes);
+        left -= 1;
+    }
+}
+
+fn check(
+    name: &ObjectName,
+    live: Option<&Arc<Object>>,
+    unreadable: Option<&Quarantined>,
+    precondition: Precondition,
+) -> Result<(), StoreError> {
+    let holds = match precondition {
+        Precondition::None => true,
+        Precondition::Exists => live.is_some() || unreadable.is_some(),
+        Precondition::Absent => live.is_none() && unreadable.is_none(),
+        Precondition::Generation(wanted) => live.is_some_and(|o| o.generation == wanted),
+    };
+    if holds {
+        return Ok(());
+    }
+    let found = match live {
+        Some(object) if precondition == Precondition::Absent => {
+            format!("it exists already, at generation {}", object.generation)
+        }
+        Some(object) => format!("it is at generation {}", object.generation),
+        None if unreadable.is_some() => "what is stored of it cannot be read".to_owned(),
+        None => "there is no such object".to_owned(),
+    };
+    Err(StoreError::Precondition { name: name.clone(), found })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,324 @@
+//! The sentence: how an object is doing and why.
+//!
+//! Written for somebody on call: it names the container, keeps the engine's words, and says what is waited for.
+
+use std::sync::Arc;
+
+use super::rules::Planning;
+use crate::core::availability::{Standing, Tracked};
+use crate::core::condition::{Phase, Verdict};
+use crate::core::container::{Container, Health, Sight, State};
+use crate::core::memory::failures::Failures;
+use crate::core::plan::Action;
+use crate::core::spec::OnNodeLost;
+use crate::core::time::Time;
+use crate::planner::input::Input;
+
+/// The verdict where nothing may be decided.
+pub(super) fn waiting(input: &Input<'_>, reason: &str, until: Option<Time>) -> Verdict {
+    let ready = |c: &Container| c.ready() && c.sight == Sight::Clear && input.nodes.standing(c).reachable();
+    let counts = Counts::of(input, &ready);
+    Verdict {
+        phase: Phase::Blocked,
+        reason: reason.to_owned(),
+        next_retry: until,
+        failing: false,
+        proven: false,
+        running: counts.running,
+        ready: counts.ready,
+        updated: counts.updated,
+    }
+}
+
+struct Counts {
+    running: usize,
+    ready: usize,
+    updated: usize,
+}
+
+impl Counts {
+    fn of(input: &Input<'_>, ready: &dyn Fn(&Container) -> bool) -> Counts {
+        let count = |test: &dyn Fn(&Container) -> bool| input.containers.iter().filter(|c| test(c)).count();
+        let hash = &input.object.spec.template.hash;
+        Counts {
+            running: count(&|c| c.state == State::Running),
+            ready: count(ready),
+            updated: count(&|c| c.live() && c.marks.template == *hash),
+        }
+    }
+}
+
+/// The verdict of a finished plan.
+pub(super) fn verdict(planning: &Planning<'_>) -> Verdict {
+    let input = &planning.input;
+    let counts = Counts::of(input, &|c| planning.ready(c));
+    let found = find(planning, &counts);
+    Verdict {
+        phase: found.phase,
+        reason: found.reason,
+        next_retry: found.next_retry,
+        failing: found.failing,
+        proven: false,
+        running: counts.running,
+        ready: counts.ready,
+        updated: counts.updated,
+    }
+}
+
+/// The first thing, in the order of how much it matters, that there is to say.
+struct Finding {
+    phase: Phase,
+    reason: String,
+    next_retry: Option<Time>,
+    failing: bool,
+}
+
+impl Finding {
+    fn new(phase: Phase, reason: String) -> Finding {
+        Finding { phase, reason, next_retry: None, failing: false }
+    }
+
+    fn retried(self, at: Option<Time>) -> Finding {
+        Finding { next_retry: at, ..self }
+    }
+}
+
+fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
+    let Input { object, history, now, containers, under_way, .. } = planning.input;
+    let wanted = planning.wanted();
+    let fail_after = object.spec.update.fail_after;
+    let so_far = format!("{} of {wanted} run", counts.ready);
+    let busy = describe_work(planning, under_way);
+
+    let stuck = planning.removal_waits.iter().find_map(|c| Some((c, history.removal(&c.id)?)));
+    if let Some((container, failures)) = stuck {
+        let stuck = format!("{} cannot be removed: {}; {}", container.name, failures.error, tries(failures));
+        let reason = if object.deleted.is_some() { stuck } else { format!("{so_far}; {stuck}") };
+        return Finding::new(Phase::Degraded, reason).retried(Some(failures.retry_at));
+    }
+    if object.deleted.is_some() {
+        let away = containers.iter().find(|c| !planning.standing(c).reachable());
+        let reason = match (containers.len(), away) {
+            (0, _) => "deleted, and nothing of it is left".to_owned(),
+            (n, Some(away)) => {
+                format!(
+                    "deleted; {} still to go; {} goes when {}",
+                    counted(n),
+                    away.name,
+                    node_back(planning, away)
+                )
+            }
+            (n, None) => format!("deleted; {} still to go", counted(n)),
+        };
+        let phase = if containers.is_empty() { Phase::Converged } else { Phase::Deleting };
+        return Finding::new(phase, reason);
+    }
+
+    if let Some(what) = planning.waits_for {
+        return Finding::new(Phase::Progressing, format!("{so_far}; waiting: {what}"));
+    }
+    let not_started = |c: &&Container| c.state == State::Created;
+    let unfinished = !planning.missing.is_empty()
+        || planning.slots.values().any(|s| !s.stale.is_empty() || s.current.iter().any(not_started));
+    let whole = history.present().whole().or_else(|| history.fallback()?.whole());
+    if let Some(failures) = whole.filter(|_| unfinished || busy.is_some()) {
+        let phase = if counts.ready == 0 { Phase::Blocked } else { Phase::Degraded };
+        let reason = format!("{so_far}; {}; {}", failures.error, tries(failures));
+        let found = Finding::new(phase, reason).retried(Some(failures.retry_at));
+        return Finding { failing: failures.failing(fail_after), ..found };
+    }
+    let failing = planning
+        .missing
+        .iter()
+        .chain(&planning.staying)
+        .filter_map(|number| Some((*number, failures_of(planning, *number)?)))
+        .max_by_key(|(_, failures)| failures.count);
+    if let Some((number, failures)) =
+        failing.filter(|(_, failures)| failures.count > 1 || failures.retry_at > now)
+    {
+        let reason = format!("{so_far}; slot {number}: {}; {}", failures.error, tries(failures));
+        let found =
+            Finding::new(Phase::Degraded, reason).retried(Some(failures.retry_at).filter(|at| *at > now));
+        return Finding { failing: failures.failing(fail_after), ..found };
+    }
+    let held = planning.missing.iter().find_map(|number| Some((*number, history.held(*number)?)));
+    if let Some((number, until)) = held.filter(|(_, until)| *until > now) {
+        let stopped = planning.slots.get(&number).and_then(|slot| slot.dead.first());
+        let name = stopped.map_or_else(|| format!("the container of slot {number}"), |c| c.name.clone());
+        let reason = format!(
+            "{so_far}; {name} was stopped by a user: it is replaced unless it is started again at once"
+        );
+        return Finding::new(Phase::Progressing, reason).retried(Some(until));
+    }
+    // One whose slot is filled all the same is of no concern until it lands.
+    let needed = |slot: u32| planning.slots.get(&slot).is_none_or(|slot| slot.current.is_empty());
+    if let Some((_, doubt)) = history.doubts().find(|((slot, _), _)| needed(*slot)) {
+        let reason = format!(
+            "{so_far}; whether the last create happened is not known, its name is kept: {}",
+            doubt.why
+        );
+        return Finding::new(Phase::Degraded, reason).retried(Some(doubt.retry_at));
+    }
+    if let Some((reason, until)) = away(planning) {
+        return Finding::new(Phase::Degraded, format!("{so_far}; {reason}")).retried(until);
+    }
+    if let Some(work) = busy {
+        return Finding::new(Phase::Progressing, format!("{so_far}; {work}"));
+    }
+    let staying = || planning.slots.values().filter_map(|s| s.current.first().or(s.stale.first()).copied());
+    if let Some(unwell) = staying().find(|c| !planning.ready(c)) {
+        let (phase, what) = match (unwell.state, unwell.health) {
+            _ if unwell.sight == Sight::Disputed => (
+                Phase::Degraded,
+                "is in two states at once, or in an unknown one: waiting until an inspect tells which",
+            ),
+            (State::Running, Health::Unhealthy) => {
+                (Phase::Degraded, "is unhealthy; it is replaced if that lasts")
+            }
+            (State::Running, _) => (Phase::Progressing, "runs, and its health check has not passed yet"),
+            (State::Paused, _) => {
+                (Phase::Degraded, "is paused: `docker unpause` it, or remove it to have it replaced")
+            }
+            (State::Restarting, _) => (Phase::Degraded, "is being restarted by its own restart policy"),
+            _ => (Phase::Progressing, "is made and does not run yet"),
+        };
+        return Finding::new(phase, format!("{so_far}; {} {what}", unwell.name));
+    }
+    if unfinished {
+        let reason = format!("{so_far}; {} of them of the present spec", counts.updated);
+        return Finding::new(Phase::Progressing, reason).retried(planning.wake_at);
+    }
+    if let Some(removing) = containers.iter().find(|c| c.state == State::Removing) {
+        let reason = format!("{so_far}; the engine is removing {}", removing.name);
+        return Finding::new(Phase::Progressing, reason);
+    }
+    let unsteady =
+        planning.staying.iter().find_map(|number| Some((*number, planning.proven_steady_at(*number)?)));
+    if let Some((number, (ends, steady_at))) = unsteady {
+        let last = history.ends().last_of(number).map(|last| format!(" ({last})")).unwrap_or_default();
+        let reason = format!(
+            "{so_far}; the containers of slot {number} ended {ends} times of late{last}: it counts as steady if the present \
+             one still runs at {}",
+            steady_at.shown()
+        );
+        return Finding::new(Phase::Degraded, reason);
+    }
+    let out_of_reach = |c: &&Container| c.live() && !planning.standing(c).reachable();
+    let lost: Vec<&Container> = containers.iter().map(Arc::as_ref).filter(out_of_reach).collect();
+    let left_over = lost.first().map(|first| {
+        format!("; {} more, such as {}, go when {}", lost.len(), first.name, node_back(planning, first))
+    });
+    let mixed = mixed_images(planning).unwrap_or_default();
+    Finding::new(Phase::Converged, format!("{so_far}, as wanted{mixed}{}", left_over.unwrap_or_default()))
+}
+
+/// Says that containers of one spec run different images: the tag was moved between their creates.
+fn mixed_images(planning: &Planning<'_>) -> Option<String> {
+    let current = || planning.slots.values().filter_map(|slot| slot.current.first().copied());
+    let (first, its) = current().find_map(|c| Some((c, c.image_id.as_ref()?)))?;
+    let (other, another) = current().find_map(|c| Some((c, c.image_id.as_ref().filter(|id| *id != its)?)))?;
+    let short = |id: &str| -> String { id.trim_start_matches("sha256:").chars().take(12).collect() };
+    Some(format!(
+        "; {} is not one image for all of them, as its tag was moved: {} has {}, {} has {}; a changed spec replaces all",
+        planning.input.object.spec.template.image,
+        first.name,
+        short(its),
+        other.name,
+        short(another)
+    ))
+}
+
+/// The failures of a slot that are of concern: those of the present template, or of the one that worked last where
+/// the slot is empty. A slot whose container is ready is of no concern, once that is steady.
+fn failures_of<'a>(planning: &Planning<'a>, number: u32) -> Option<&'a Failures> {
+    let history = planning.input.history;
+    let slot = planning.slots.get(&number);
+    let ready = slot.is_some_and(|s| s.current.first().is_some_and(|c| planning.ready(c)));
+    let unsteady = !ready || planning.steady_at(number).is_some();
+    let empty = slot.is_none_or(|s| s.current.is_empty() && s.stale.is_empty());
+    let of_present = history.present().slot(number).filter(|_| unsteady);
+    of_present.or_else(|| history.fallback()?.slot(number).filter(|_| empty))
+}
+
+/// "node n2 is back, which is down since …"
+fn node_back(planning: &Planning<'_>, container: &Container) -> String {
+    match planning.input.nodes.of(container) {
+        Some(node) => {
+            format!(
+                "node {} is back, which is away since {} ({})",
+                node.name(),
+                node.since.shown(),
+                node.trouble()
+            )
+        }
+        None => "its node is back".to_owned(),
+    }
+}
+
+/// What holds slots on nodes that do not answer, and until when.
+fn away(planning: &Planning<'_>) -> Option<(String, Option<Time>)> {
+    let held = planning.staying.iter().filter_map(|number| {
+        let slot = planning.slots.get(number)?;
+        slot.current.first().or(slot.stale.first()).copied()
+    });
+    let away: Vec<&Container> = held.filter(|c| !planning.standing(c).reachable()).collect();
+    let first = *away.first()?;
+    let node = planning.input.nodes.of(first);
+    let name = node.map_or("its node", |node| node.name());
+    let since = node.map(|n| format!(" since {} ({})", n.since.shown(), n.trouble())).unwrap_or_default();
+    let lost_at = node.and_then(|node| node.lost_at);
+    let on_it = away.iter().filter(|c| c.node == first.node).count();
+    let what = match (lost_at, planning.standing(first)) {
+        (Some(at), _) if planning.input.object.on_node_lost() == OnNodeLost::Replace => {
+            format!(
+                "its {on_it} containers count as running until {}, then they are replaced elsewhere",
+                at.shown()
+            )
+        }
+        (_, Standing::Lost) | (Some(_), _) => {
+            format!("its {on_it} containers wait for it, as OnNodeLost is \"hold\"")
+        }
+        _ if node.is_some_and(Tracked::sulks) => {
+            format!("its {on_it} containers count as running, as its own engine still answers")
+        }
+        _ => format!("its {on_it} containers count as running until more is known of it"),
+    };
+    Some((format!("node {name} does not answer{since}: {what}"), lost_at))
+}
+
+fn counted(containers: usize) -> String {
+    match containers {
+        1 => "1 container is".to_owned(),
+        n => format!("{n} containers are"),
+    }
+}
+
+fn tries(failures: &Failures) -> String {
+    match failures.count {
+        1 => "failed once".to_owned(),
+        n => format!("failed {n} times in a row"),
+    }
+}
+
+/// What is under way or begins now: "2 being created, 1 being removed".
+fn describe_work(planning: &Planning<'_>, under_way: &[Action]) -> Option<String> {
+    let (mut pulls, mut creates, mut starts, mut removes) = (Vec::new(), 0, 0, 0);
+    for action in under_way.iter().chain(planning.steps.iter().map(|step| &step.action)) {
+        match action {
+            Action::Pull { image, .. } => pulls.push(image.as_str()),
+            Action::Create { .. } => creates += 1,
+            Action::Start { .. } => starts += 1,
+            Action::Remove { .. } => removes += 1,
+        }
+    }
+    let mut parts = Vec::new();
+    if let Some(image) = pulls.first() {
+        parts.push(format!("the image {image} is being fetched"));
+    }
+    for (n, what) in [(creates, "being created"), (starts, "being started"), (removes, "being removed")] {
+        if n > 0 {
+            parts.push(format!("{n} {what}"));
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}

@@ -1,0 +1,8 @@
+//! Connections: accept loop, handshake, limits and TLS. It knows neither objects nor plans.
+
+pub mod accept;
+pub mod connection;
+pub mod fair_share;
+pub mod peer;
+pub mod request_check;
+pub mod tls;

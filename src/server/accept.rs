@@ -1,0 +1,325 @@
+//! The accept loop: from listening sockets to connections, each in a task of its own.
+//!
+//! What runs here: [`serve`] owns one loop a listener and one task a connection, and returns when all of them
+//! are gone. A loop accepts, counts, and hands over; the handshake already runs in the connection's own task, so
+//! that nobody who is silent or slow keeps others waiting. The stop signal ends the loops first (and with them
+//! the listening), then each connection after the answer it is at.
+//!
+//! A connection is counted twice. Until its client has shown a certificate it is one of the `handshakes`, of which
+//! the oldest gives way to a new one. Then it takes one of the connections, of which each address has its share
+//! (`slots`) and each identity ([`FairShare`]). So whoever has no certificate takes nothing from those who have.
+//!
+//! What never happens: a loop does not end before the stop signal, whatever `accept` returns, it does not wait for a
+//! client, and it does not spin. No connection is without a place in a count, and none outlives [`serve`].
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use rustix::net::sockopt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use self::connection_limits::{Share, Slots};
+use self::handshake::{Refusal, handshake};
+use self::handshake_rate::HandshakeRate;
+use self::handshakes::{Handshake, Handshakes};
+use super::fair_share::{FairShare, NoPermit, Permit};
+use super::peer::Peer;
+use super::request_check::ServedNames;
+use crate::server::connection::{Progress, Shared, serve_connection};
+use crate::server::tls::Tls;
+use crate::telemetry::Metrics;
+
+mod bind;
+mod connection_limits;
+mod handshake;
+mod handshake_rate;
+mod handshakes;
+mod limits;
+mod throttle;
+
+pub use bind::{BindError, bind};
+pub use limits::*;
+pub(super) use throttle::Throttle;
+
+/// The first wait after `accept` has failed for want of something.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest one: within it a freed descriptor is noticed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// At most one log line a kind of trouble and period.
+const LOG_PERIOD: Duration = Duration::from_secs(10);
+/// How often the rate limiter forgets identities that have been quiet.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+/// For the last tasks to end once their connections have been cut; they only have to be polled once.
+const CUT_GRACE: Duration = Duration::from_millis(250);
+
+/// The server has stopped without being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An accept loop is gone. It has no way to end but a panic.
+    #[error("an accept loop of the HTTPS server has died: {0}")]
+    LoopDied(String),
+}
+
+/// Serves `router` on `listeners` until `shutdown`, then lets requests in flight finish, for `limits.drain` at
+/// the most, and returns when no connection is left.
+///
+/// Each new connection takes the present value of `tls`. Each request has an `Arc<Peer>` and an
+/// [`AnswerDeadline`](crate::server::connection::AnswerDeadline) among its extensions.
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    tls: Arc<ArcSwap<Tls>>,
+    router: Router,
+    limits: Limits,
+    metrics: Arc<Metrics>,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    metrics.connections_limit.set(i64::try_from(limits.connections).unwrap_or(i64::MAX));
+    let throttle = Throttle::new(LOG_PERIOD);
+    let server = Arc::new(Server {
+        tls,
+        slots: Slots::new(&limits),
+        permits: FairShare::new(limits.connections),
+        handshakes: Handshakes::new(&limits),
+        rate: HandshakeRate::new(&limits),
+        shared: Arc::new(Shared::new(router, limits, shutdown.clone(), throttle, metrics)),
+        connections: TaskTracker::new(),
+        cut: CancellationToken::new(),
+    });
+    let mut loops = JoinSet::new();
+    for listener in listeners {
+        loops.spawn(accept_loop(listener, server.clone()));
+    }
+    let result = watch(&mut loops, &server, &shutdown).await;
+    // The listening ends here, before anybody is waited for.
+    loops.shutdown().await;
+    server.shared.stop.cancel();
+    server.drain().await;
+    result
+}
+
+struct Server {
+    tls: Arc<ArcSwap<Tls>>,
+    slots: Arc<Slots>,
+    permits: Arc<FairShare>,
+    handshakes: Arc<Handshakes>,
+    rate: Arc<HandshakeRate>,
+    shared: Arc<Shared>,
+    connections: TaskTracker,
+    /// The time for draining is over: connections are dropped wherever they are.
+    cut: CancellationToken,
+}
+
+impl Server {
+    async fn drain(&self) {
+        let limit = self.shared.limits.drain;
+        self.connections.close();
+        if timeout(limit, self.connections.wait()).await.is_err() {
+            let left = self.connections.len();
+            warn!(
+                left,
+                "connections were still busy {} after the stop signal: cut",
+                humantime::format_duration(limit)
+            );
+            self.cut.cancel();
+            if timeout(CUT_GRACE, self.connections.wait()).await.is_err() {
+                warn!(
+                    left = self.connections.len(),
+                    "connections did not end when cut: a handler blocks its thread"
+                );
+            }
+        }
+    }
+}
+
+/// Waits for the stop signal and keeps house meanwhile. An accept loop that ends before is an error.
+async fn watch(
+    loops: &mut JoinSet<()>,
+    server: &Server,
+    shutdown: &CancellationToken,
+) -> Result<(), ServeError> {
+    let mut housekeeping = interval(HOUSEKEEPING);
+    housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return Ok(()),
+            Some(ended) = loops.join_next() => {
+                // The signal may have ended it in this very moment.
+                if shutdown.is_cancelled() {
+                    return Ok(());
+                }
+                return Err(ServeError::LoopDied(match ended {
+                    Ok(()) => "it returned".to_owned(),
+                    Err(e) => e.to_string(),
+                }));
+            }
+            _ = housekeeping.tick() => server.shared.forget_quiet_identities(),
+        }
+    }
+}
+
+async fn accept_loop(listener: TcpListener, server: Arc<Server>) {
+    let stop = server.shared.stop.clone();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((tcp, address)) => {
+                pause = FIRST_PAUSE;
+                admit(tcp, address, &server);
+            }
+            Err(e) if concerns_one_client(&e) => debug!("a client went away before it was accepted: {e}"),
+            Err(e) => {
+                if let Some(more) = server.shared.throttle.pass("accept") {
+                    warn!(
+                        more,
+                        "connections cannot be accepted ({e}): raise the limit of open files (ulimit -n) if it is that; trying again"
+                    );
+                }
+                // Its descriptor is free in a moment.
+                server.handshakes.evict_one();
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    () = sleep(pause) => {}
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+/// These are told about one connection that is already gone; the next accept is about another. All else (out of
+/// descriptors, buffers or memory) would only be told again at once.
+fn concerns_one_client(e: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, TimedOut};
+    matches!(e.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | TimedOut)
+}
+
+/// Counts the connection among the handshakes and starts its task; closes it at once where its address has all of its
+/// connections.
+fn admit(tcp: TcpStream, address: SocketAddr, server: &Arc<Server>) {
+    if server.slots.full(address.ip()) {
+        refuse(
+            server,
+            "share",
+            address,
+            &format!("its address has {} connections already", server.shared.limits.connections_per_address),
+        );
+        return;
+    }
+    let pending = server.handshakes.begin(address.ip());
+    server.connections.spawn(connection(tcp, address, server.clone(), pending));
+}
+
+fn refuse(server: &Server, kind: &'static str, address: SocketAddr, reason: &str) {
+    server.shared.metrics.connection_refused(kind);
+    server.shared.throttle.log(kind, address, "refused", reason);
+}
+
+async fn connection(tcp: TcpStream, address: SocketAddr, server: Arc<Server>, pending: Handshake) {
+    let open = server.shared.metrics.connection();
+    tokio::select! {
+        biased;
+        () = server.cut.cancelled() => {}
+        () = converse(tcp, address, &server, pending) => {}
+    }
+    drop(open);
+}
+
+async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server, pending: Handshake) {
+    // Answers are written whole; to hold them back for a fuller packet only costs time.
+    if let Err(e) = tcp.set_nodelay(true) {
+        debug!(peer = %address, "TCP_NODELAY: {e}");
+    }
+    if let Err(e) = notice_vanished(&tcp, &server.shared.limits) {
+        debug!(peer = %address, "the kernel keeps its own patience with a client that vanishes: {e}");
+    }
+    let progress = Progress::new();
+    let greeted = tokio::select! {
+        biased;
+        () = server.shared.stop.cancelled() => return,
+        () = pending.evicted() => Err(Refusal::crowded()),
+        greeted = greet(tcp, address, progress.clone(), server) => greeted,
+    };
+    match greeted {
+        Ok((stream, peer, names, places)) => {
+            drop(pending);
+            serve_connection(stream, Arc::new(peer), names, progress, &server.shared).await;
+            drop(places);
+        }
+        // Until the client has read why, it is among the handshakes.
+        Err(refusal) => tokio::select! {
+            () = refusal.settle(address, &server.shared) => {}
+            () = pending.evicted() => {}
+        },
+    }
+}
+
+/// Performs the handshake, and finds the client's places among the connections.
+async fn greet(
+    tcp: TcpStream,
+    address: SocketAddr,
+    progress: Arc<Progress>,
+    server: &Server,
+) -> Result<(handshake::Stream, Peer, ServedNames, (Share, Permit)), Refusal> {
+    let limits = &server.shared.limits;
+    let tls = server.tls.load_full();
+    let token = async |tcp: &TcpStream| {
+        server.rate.token(address.ip(), server.slots.has_any(address.ip()), tcp).await
+    };
+    let (stream, peer, token) = handshake(tcp, address, &tls, progress, limits, token).await?;
+    // One identity that connects again and again has to be paid for, too.
+    if server.shared.may_connect(&peer.identity) {
+        token.give_back();
+    }
+    let Some(share) = server.slots.share(address.ip()) else {
+        let reason = format!("its address has {} connections already", limits.connections_per_address);
+        return Err(Refusal::new("share", &reason));
+    };
+    if server.permits.in_use() >= limits.connections
+        && let Some(more) = server.shared.throttle.pass("full")
+    {
+        warn!(more, "all {} connections are in use: new ones wait", limits.connections);
+    }
+    let permit = match timeout(limits.handshake, server.permits.acquire(&peer.identity)).await {
+        Ok(Ok(permit)) => permit,
+        Ok(Err(why @ (NoPermit::ShareUsed { .. } | NoPermit::Exhausted { .. }))) => {
+            return Err(Refusal::new("identity", &format!("of the connections {why}")));
+        }
+        Err(_) => return Err(Refusal::new("full", "no connection became free in time")),
+    };
+    Ok((stream, peer, tls.names().clone(), (share, permit)))
+}
+
+/// A client whose machine died or fell asleep says nothing and takes nothing; the kernel would keep its connection for a
+/// quarter of an hour or for ever, and with it the place of whoever waited or watched on it.
+///
+/// Where nothing is on its way, as with one who waits, the kernel asks whether it is still there. Where something is,
+/// it gives up after twice the time that a client has who is there and does not read: that one is cut by us, with a
+/// word in the log.
+fn notice_vanished(tcp: &TcpStream, limits: &Limits) -> rustix::io::Result<()> {
+    sockopt::set_tcp_keepidle(tcp, limits.vanished)?;
+    sockopt::set_tcp_keepintvl(tcp, limits.vanished / 3)?;
+    sockopt::set_tcp_keepcnt(tcp, 3)?;
+    sockopt::set_socket_keepalive(tcp, true)?;
+    #[cfg(target_os = "linux")]
+    sockopt::set_tcp_user_timeout(tcp, u32::try_from(2 * limits.stall.as_millis()).unwrap_or(u32::MAX))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! From an accepted socket to TLS with a known peer, or to a sentence that helps whoever set up the client.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::{AlertDescription, CertificateError, Error};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tracing::debug;
+
+use crate::server::accept::limits::Limits;
+use crate::server::connection::{Progress, Shared, Watched, linger};
+use crate::server::peer::Peer;
+use crate::server::tls::{NotForSigning, Tls};
+
+/// The first byte of every TLS connection: a record of the handshake.
+const TLS_HANDSHAKE_RECORD: u8 = 0x16;
+
+/// What plain HTTP is answered.
+const USE_HTTPS: &str = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
+    This port speaks HTTPS only: use https:// and a client certificate of the CA that this daemon trusts \
+    (curl: --cacert ca.pem --cert cert.pem --key key.pem).\n";
+
+/// Why a connection did not come to be.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// A word for the log's throttle and the metrics.
+    kind: &'static str,
+    /// A sentence for the log.
+    reason: String,
+    /// Port scans, load balancers and browsers that change their mind: nobody has to know.
+    everyday: bool,
+    /// The client has an answer, or an alert of TLS, to read.
+    farewell: Option<TcpStream>,
+}
+
+/// A connection after its handshake.
+pub(super) type Stream = TlsStream<Watched<TcpStream>>;
+
+/// Performs the handshake within `limits.handshake`, once the client has begun one and `token` is there, which comes
+/// back with it.
+pub(super) async fn handshake<T>(
+    tcp: TcpStream,
+    address: SocketAddr,
+    tls: &Tls,
+    progress: Arc<Progress>,
+    limits: &Limits,
+    token: impl AsyncFnOnce(&TcpStream) -> Option<T>,
+) -> Result<(Stream, Peer, T), Refusal> {
+    timeout(limits.handshake, attempt(tcp, address, tls, progress, token)).await.unwrap_or_else(|_| {
+        let limit = humantime::format_duration(limits.handshake);
+        Err(Refusal::new("slow", &format!("no handshake within {limit}")))
+    })
+}
+
+async fn attempt<T>(
+    tcp: TcpStream,
+    address: SocketAddr,
+    tls: &Tls,
+    progress: Arc<Progress>,
+    token: impl AsyncFnOnce(&TcpStream) -> Option<T>,
+) -> Result<(Stream, Peer, T), Refusal> {
+    let mut first = [0];
+    match tcp.peek(&mut first).await {
+        Ok(0) => return Err(Refusal::everyday("it went away without a word")),
+        Err(e) => return Err(Refusal::everyday(&format!("the connection broke: {e}"))),
+        Ok(_) if first == [TLS_HANDSHAKE_RECORD] => {}
+        Ok(_) if first.iter().all(u8::is_ascii_uppercase) => return Err(answer_plain_http(tcp).await),
+        Ok(_) => return Err(Refusal::new("noise", "it speaks neither TLS nor HTTP")),
+    }
+    let Some(token) = token(&tcp).await else {
+        return Err(Refusal::everyday("it went away while its address had failed too often"));
+    };
+    let accept = TlsAcceptor::from(tls.config().clone()).accept(Watched::new(tcp, progress));
+    let stream = match accept.into_fallible().await {
+        Ok(stream) => stream,
+        // In TLS 1.3 the client has sent its request by now.
+        Err((e, socket)) => return Err(Refusal { farewell: Some(socket.into_inner()), ..explain(&e) }),
+    };
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let peer = tls.peer(address, chain).map_err(|e| Refusal::new("unreadable", &e.to_string()))?;
+    Ok((stream, peer, token))
+}
+
+impl Refusal {
+    pub(super) fn new(kind: &'static str, reason: &str) -> Refusal {
+        Refusal { kind, reason: reason.to_owned(), everyday: false, farewell: None }
+    }
+
+    /// There were too many handshakes, and this was the oldest one.
+    pub(super) fn crowded() -> Refusal {
+        Refusal::new("crowded", "its handshake was the oldest of too many that were under way")
+    }
+
+    fn everyday(reason: &str) -> Refusal {
+        Refusal { everyday: true, ..Refusal::new("gone", reason) }
+    }
+
+    /// Why, in a sentence.
+    #[cfg(test)]
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Counts it, tells the log, and lets the client read what it was told.
+    pub(super) async fn settle(self, address: SocketAddr, shared: &Shared) {
+        shared.metrics.connection_refused(self.kind);
+        if self.everyday {
+            debug!(peer = %address, "no connection: {}", self.reason);
+        } else {
+            shared.throttle.log(self.kind, address, "refused", &self.reason);
+        }
+        if let Some(tcp) = self.farewell {
+            linger(tcp, shared.limits.linger).await;
+        }
+    }
+}
+
+async fn answer_plain_http(mut tcp: TcpStream) -> Refusal {
+    let told = tcp.write_all(USE_HTTPS.as_bytes()).await.is_ok();
+    let reason = "it speaks plain HTTP; this port is HTTPS with a client certificate";
+    Refusal { farewell: told.then_some(tcp), ..Refusal::new("plain", reason) }
+}
+
+fn explain(e: &io::Error) -> Refusal {
+    match e.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(error) => explain_tls(error),
+        None => Refusal::everyday(&format!("the connection broke during the handshake: {e}")),
+    }
+}
+
+fn explain_tls(error: &Error) -> Refusal {
+    use CertificateError as Bad;
+    let (kind, reason) = match error {
+        Error::NoCertificatesPresented => {
+            ("no_certificate", "it has shown no client certificate (curl: --cert cert.pem --key key.pem)")
+        }
+        Error::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature) => {
+            ("other_ca", "its certificate is of another CA than the one in --tlscacert")
+        }
+        Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
+            ("expired", "its certificate has expired: have a new one made")
+        }
+        Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
+            ("not_yet", "its certificate is not valid yet: compare the clocks of both machines")
+        }
+        Error::InvalidCertificate(Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. }) => {
+            ("purpose", "its certificate is not for clients: the extended key usage lacks clientAuth")
+        }
+        Error::InvalidCertificate(Bad::Other(other)) if other.0.is::<NotForSigning>() => {
+            ("key_usage", "its certificate is not for signing: the key usage lacks digitalSignature")
+        }
+        Error::InvalidCertificate(other) if format!("{other:?}").contains("UnsupportedCertVersion") => {
+            ("version", "its certificate is of X.509 version 1: make it anew with extensions")
+        }
+        // A decrypt error: it knows another CA of the same name.
+        Error::AlertReceived(
+            AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::DecryptError,
+        ) => (
+            "distrusted",
+            "it does not trust this daemon's certificate (curl: --cacert with the ca.pem that signed --tlscert, \
+             and an address that the certificate is for)",
+        ),
+        Error::AlertReceived(AlertDescription::CertificateExpired) => {
+            ("own_expired", "it says that this daemon's certificate has expired, or its clock is wrong")
+        }
+        Error::PeerIncompatible(_) => ("incompatible", "it has no TLS 1.2 or 1.3, or no cipher in common"),
+        _ => return Refusal::new("other", &error.to_string()),
+    };
+    Refusal::new(kind, reason)
+}

@@ -1,0 +1,265 @@
+//! One connection, from the handshake's end to its own: HTTP/1.1 by hyper, and a bound on every wait.
+//!
+//! What runs here: hyper reads requests and writes answers; the router answers them. After each poll the
+//! connection's own task asks its `Progress` what could become overdue next, and sets its one timer to that:
+//!
+//! - a head that does not end ([`Limits::head`]), a connection without requests ([`Limits::idle`]),
+//! - a client that does not take its answer ([`Limits::stall`]);
+//! - a body that does not end is the handler's to see, as [`BodyError::TooSlow`] ([`Limits::body`]),
+//! - a handler that does not answer is cut off with 503 ([`Limits::handler`], [`AnswerDeadline`]),
+//! - an identity that asks too often gets 429 and is told when to come back.
+//!
+//! What wakes it: the socket, that timer, and the stop signal, at which an idle connection closes at once, one
+//! at work after its answer, and one that streams after what it has written.
+//!
+//! What it never does: decide who may do what (it only puts the peer into the request), or look into a body.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::IntoResponse;
+use governor::clock::Clock;
+use governor::{DefaultKeyedRateLimiter, Quota};
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use tracing::{debug, warn};
+
+use self::body::{AnswerBody, Exchange, RequestBody};
+use self::progress::Overdue;
+use super::peer::Peer;
+use super::request_check::ServedNames;
+use crate::http::problem::Problem;
+use crate::server::accept::{Limits, Throttle};
+use crate::telemetry::Metrics;
+
+mod body;
+mod deadline;
+mod linger;
+mod progress;
+mod progress_stream;
+
+pub use body::BodyError;
+pub use deadline::AnswerDeadline;
+pub(super) use linger::linger;
+pub(super) use progress::Progress;
+pub(super) use progress_stream::Watched;
+
+/// The most of a request's head, and of what is read ahead, in bytes a connection: 64 KiB is eight times what
+/// proxies usually let pass.
+const BUFFER: usize = 64 << 10;
+
+/// What all connections share.
+pub(super) struct Shared {
+    pub(super) limits: Limits,
+    pub(super) stop: CancellationToken,
+    pub(super) throttle: Throttle,
+    pub(super) metrics: Arc<Metrics>,
+    router: Router,
+    rate: DefaultKeyedRateLimiter<Arc<str>>,
+    /// Handshakes of an identity, at the rate of its requests.
+    connects: DefaultKeyedRateLimiter<Arc<str>>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        router: Router,
+        limits: Limits,
+        stop: CancellationToken,
+        throttle: Throttle,
+        metrics: Arc<Metrics>,
+    ) -> Shared {
+        let quota = Quota::per_second(limits.requests_per_second).allow_burst(limits.request_burst);
+        let [rate, connects] = [(); 2].map(|()| DefaultKeyedRateLimiter::keyed(quota));
+        Shared { limits, stop, throttle, metrics, router, rate, connects }
+    }
+
+    /// Drops the rate limiter's memory of identities that have all of their burst again: nothing is lost by it.
+    pub(super) fn forget_quiet_identities(&self) {
+        for limiter in [&self.rate, &self.connects] {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+        }
+    }
+
+    /// Whether an identity connects no more often than it may ask.
+    pub(super) fn may_connect(&self, identity: &Arc<str>) -> bool {
+        self.connects.check_key(identity).is_ok()
+    }
+
+    /// How long an identity must wait before its next request; `None` if it may ask now.
+    fn wait(&self, identity: &Arc<str>) -> Option<Duration> {
+        let too_early = self.rate.check_key(identity).err()?;
+        Some(too_early.wait_time_from(self.rate.clock().now()))
+    }
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve_connection(
+    stream: TlsStream<Watched<TcpStream>>,
+    peer: Arc<Peer>,
+    names: ServedNames,
+    progress: Arc<Progress>,
+    shared: &Arc<Shared>,
+) {
+    progress.greeted();
+    let service = Answering { peer: peer.clone(), names, progress: progress.clone(), shared: shared.clone() };
+    let mut connection = http1::Builder::new()
+        // The progress has the finer deadlines.
+        .header_read_timeout(None)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(stream), service);
+
+    let mut stopped = pin!(shared.stop.cancelled());
+    let mut stopping = false;
+    let mut timer = pin!(sleep(Duration::ZERO));
+    let end = poll_fn(|cx| {
+        if !stopping && stopped.as_mut().poll(cx).is_ready() {
+            stopping = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
+            return Poll::Ready(Ok(result));
+        }
+        // Now that all has been done that could be done, what could become overdue?
+        let Some((deadline, overdue)) = progress.deadline(&shared.limits) else { return Poll::Pending };
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        timer.as_mut().poll(cx).map(|()| Err(overdue))
+    })
+    .await;
+
+    let stream = connection.into_parts().io.into_inner();
+    let limits = &shared.limits;
+    match end {
+        Ok(Ok(())) => close(stream, progress.is_unread(), limits.linger).await,
+        Ok(Err(e)) => {
+            debug!(peer = %peer.address, "the connection ended early: {e}");
+            close(stream, progress.is_unread() || e.is_parse(), limits.linger).await;
+        }
+        Err(Overdue::Idle) => close(stream, false, limits.linger).await,
+        Err(Overdue::Head) => {
+            let limit = humantime::format_duration(limits.head);
+            shared.throttle.log(
+                "head",
+                peer.address,
+                "cut",
+                &format!("its request's head was not complete within {limit}"),
+            );
+            close(stream, false, limits.linger).await;
+        }
+        Err(Overdue::Stalled) => {
+            let limit = humantime::format_duration(limits.stall);
+            shared.throttle.log(
+                "stall",
+                peer.address,
+                "cut",
+                &format!("it took nothing of its answer for {limit}"),
+            );
+            // Without this the kernel would keep the answer and try on for minutes.
+            let _ = stream.get_ref().0.get_ref().set_zero_linger();
+        }
+    }
+}
+
+/// Ends TLS and the connection; `still_sending` if the client may not have come to its end.
+async fn close(mut stream: TlsStream<Watched<TcpStream>>, still_sending: bool, bound: Duration) {
+    let farewell = timeout(bound, stream.shutdown()).await;
+    if still_sending && matches!(farewell, Ok(Ok(()))) {
+        linger(stream.into_inner().0.into_inner(), bound).await;
+    }
+}
+
+/// The service of one connection.
+#[derive(Clone)]
+struct Answering {
+    peer: Arc<Peer>,
+    names: ServedNames,
+    progress: Arc<Progress>,
+    shared: Arc<Shared>,
+}
+
+impl Service<Request<Incoming>> for Answering {
+    type Response = Response<AnswerBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let exchange = Exchange::begin(self.progress.clone());
+        let this = self.clone();
+        Box::pin(async move {
+            let answer = this.answer(request).await;
+            Ok(answer.map(|body| AnswerBody::new(body, &this.shared.stop, exchange)))
+        })
+    }
+}
+
+impl Answering {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let Shared { limits, router, metrics, .. } = &*self.shared;
+        let asked = metrics.requests.begin(request.method());
+        if let Some(wait) = self.shared.wait(&self.peer.identity) {
+            asked.answered(StatusCode::TOO_MANY_REQUESTS, false);
+            return too_many_requests(wait, limits);
+        }
+        let (mut head, body) = request.into_parts();
+        let (body, reading) = match body.is_end_stream() {
+            true => (Body::empty(), Duration::ZERO),
+            false => (Body::new(RequestBody::new(body, limits.body, self.progress.clone())), limits.body),
+        };
+        let deadline = AnswerDeadline::new(limits.handler, reading);
+        head.extensions.insert(self.peer.clone());
+        head.extensions.insert(self.names.clone());
+        head.extensions.insert(deadline.clone());
+        head.extensions.insert(asked.route());
+        let what = format!("{} {}", head.method, head.uri.path());
+        let answer = match deadline.keep(router.clone().oneshot(Request::from_parts(head, body))).await {
+            Some(Ok(answer)) => answer,
+            Some(Err(never)) => match never {},
+            None => {
+                warn!(peer = %self.peer.address, "{what}: no answer in time, given up");
+                overdue()
+            }
+        };
+        asked.answered(answer.status(), deadline.extended());
+        answer
+    }
+}
+
+fn too_many_requests(wait: Duration, limits: &Limits) -> Response<Body> {
+    let detail = format!(
+        "One identity may ask {} times a second, and {} times at once. Come back as Retry-After says.",
+        limits.requests_per_second, limits.request_burst
+    );
+    problem(StatusCode::TOO_MANY_REQUESTS, "Too many requests", wait, &detail)
+}
+
+fn overdue() -> Response<Body> {
+    let detail = "The daemon did not get to an answer in time. What was asked may yet take effect: GET /objects \
+                  shows it, and to ask the same once more does no harm.";
+    problem(StatusCode::SERVICE_UNAVAILABLE, "No answer in time", Duration::ZERO, detail)
+}
+
+/// An error of the connection itself, with the time at which it may be gone.
+fn problem(status: StatusCode, title: &'static str, retry_after: Duration, detail: &str) -> Response<Body> {
+    let mut response = Problem::new(status, title, detail).into_response();
+    // Whole seconds, and never none: "at once" would be an invitation.
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs() + 1));
+    response
+}

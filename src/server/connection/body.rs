@@ -1,0 +1,153 @@
+//! The bodies of a request and its answer, each with a bound of its own.
+
+use std::error::Error;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::time::{Sleep, sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::server::connection::progress::Progress;
+
+/// Why a request's body ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It was not complete in time. Answer 408.
+    #[error("the request's body was not complete within {}", humantime::format_duration(*.0))]
+    TooSlow(Duration),
+    /// The connection or its framing broke. Nobody is there to be answered, or nothing can be made of what came.
+    #[error("the request's body broke off: {0}")]
+    Broken(#[from] hyper::Error),
+}
+
+impl BodyError {
+    /// Whether `error`, or what it was caused by, says that a request's body was not complete in time. For the
+    /// errors that axum wraps around.
+    pub fn is_too_slow(error: &(dyn Error + 'static)) -> bool {
+        let mut causes = std::iter::successors(Some(error), |&error| error.source());
+        causes.any(|cause| matches!(cause.downcast_ref(), Some(BodyError::TooSlow(_))))
+    }
+}
+
+/// A request's body that must be complete by a deadline, which runs from when it is first waited for: before that its
+/// reader had no turn.
+pub(super) struct RequestBody {
+    incoming: Incoming,
+    bound: Duration,
+    /// Made when the body first has to be waited for, which for most it never has.
+    timer: Option<Pin<Box<Sleep>>>,
+    ended: bool,
+    progress: Arc<Progress>,
+}
+
+impl RequestBody {
+    pub(super) fn new(incoming: Incoming, bound: Duration, progress: Arc<Progress>) -> RequestBody {
+        RequestBody { incoming, bound, timer: None, ended: false, progress }
+    }
+}
+
+impl HttpBody for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) {
+            this.ended = frame.is_none() || this.incoming.is_end_stream();
+            return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)));
+        }
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(this.bound)));
+        match timer.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Some(Err(BodyError::TooSlow(this.bound)))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !self.ended && !self.incoming.is_end_stream() {
+            self.progress.left_unread();
+        }
+    }
+}
+
+/// From the head of a request to the end of its answer: tells the [`Progress`] when dropped.
+pub(super) struct Exchange {
+    progress: Arc<Progress>,
+}
+
+impl Exchange {
+    pub(super) fn begin(progress: Arc<Progress>) -> Exchange {
+        progress.asked();
+        Exchange { progress }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.progress.answered();
+    }
+}
+
+/// An answer's body. One of unknown length is a stream that may go on for ever: it ends, as if complete, when
+/// the server is told to stop.
+pub(super) struct AnswerBody {
+    body: Body,
+    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    _exchange: Exchange,
+}
+
+impl AnswerBody {
+    pub(super) fn new(body: Body, stop: &CancellationToken, exchange: Exchange) -> AnswerBody {
+        let stream = body.size_hint().exact().is_none();
+        let stop = stream.then(|| Box::pin(stop.clone().cancelled_owned()));
+        AnswerBody { body, stop, _exchange: exchange }
+    }
+}
+
+impl HttpBody for AnswerBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(stop) = &mut self.stop
+            && stop.as_mut().poll(cx).is_ready()
+        {
+            self.stop = None;
+            self.body = Body::empty();
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.stop {
+            // A stream has no length; that it may be replaced by nothing is not to be promised either.
+            Some(_) => SizeHint::default(),
+            None => self.body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The readers' side of the feed.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::core::name::ObjectName;
+use crate::status::watch::{Line, LineId, LineKind, Snapshot};
+
+/// Where readers begin. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    epoch: u64,
+    /// How many readers have begun.
+    begun: watch::Sender<u64>,
+    published: watch::Sender<Arc<Snapshot>>,
+}
+
+impl Feed {
+    pub(super) fn new(
+        epoch: u64,
+        begun: watch::Sender<u64>,
+        published: watch::Sender<Arc<Snapshot>>,
+    ) -> Feed {
+        Feed { epoch, begun, published }
+    }
+
+    #[cfg(test)]
+    pub(super) fn published(&self) -> Arc<Snapshot> {
+        self.published.borrow().clone()
+    }
+
+    /// Begins to watch everything, or `only` one object: with all as it is now, or with what is newer than line
+    /// `since`, where that is one of this process. Waits for the next look, which begins within
+    /// [`PAUSE`](crate::status::watch::PAUSE). `None` where `only` is not there and the reader never heard of it.
+    pub async fn watch(&self, since: Option<LineId>, only: Option<ObjectName>) -> Option<Watching> {
+        let mut snapshots = self.published.subscribe();
+        let mut ticket = 0;
+        self.begun.send_modify(|begun| {
+            *begun += 1;
+            ticket = *begun;
+        });
+        let looked = snapshots.wait_for(|snapshot| snapshot.begun >= ticket).await;
+        let first = looked.map(|snapshot| snapshot.clone()).unwrap_or_default();
+        let ours =
+            |id: &LineId| id.epoch == self.epoch && (first.forgotten..=first.last).contains(&id.number);
+        let (taken, told) = match since.filter(ours) {
+            Some(id) => (id.number, id.number),
+            None => {
+                let there = |line: &Line| line.kind == LineKind::Object && line.subject == only;
+                if only.is_some() && !first.lines.values().any(there) {
+                    return None;
+                }
+                (0, first.last)
+            }
+        };
+        Some(Watching { snapshots, only, taken, told })
+    }
+}
+
+/// A reader.
+#[derive(Debug)]
+pub struct Watching {
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    only: Option<ObjectName>,
+    /// The number of the last line that was taken, or passed over.
+    taken: u64,
+    /// What was gone by then is no news: the reader never heard of it, or of its end.
+    told: u64,
+}
+
+impl Watching {
+    /// The next line, as soon as there is one; `None` once the feed has ended. May be dropped and called again.
+    pub async fn next(&mut self) -> Option<Line> {
+        loop {
+            let snapshot = self.snapshots.borrow_and_update().clone();
+            let mut newer = snapshot.lines.range((Bound::Excluded(self.taken), Bound::Unbounded));
+            if let Some((number, line)) = newer.find(|(_, line)| self.concerns(line)) {
+                self.taken = *number;
+                return Some(line.clone());
+            }
+            self.taken = self.taken.max(snapshot.last);
+            self.snapshots.changed().await.ok()?;
+        }
+    }
+
+    fn concerns(&self, line: &Line) -> bool {
+        let news = line.kind != LineKind::Gone || line.id.number > self.told;
+        news && (self.only.is_none() || self.only == line.subject)
+    }
+}

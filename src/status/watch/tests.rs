@@ -1,0 +1,358 @@
+//! On a paused clock: time passes only where everybody waits for it.
+
+use serde_json::Value;
+use tokio::time::{Instant, advance, timeout};
+
+use super::*;
+use crate::clock::Clock;
+use crate::control::cache::Cache;
+use crate::control::heartbeat::Pulse;
+use crate::control::progress::Board;
+use crate::core::condition::{Phase, Verdict};
+use crate::core::container::{Container, Health, Sight, State};
+use crate::core::labels::Marks;
+use crate::core::spec::TemplateHash;
+use crate::core::submission::{self, Submission};
+use crate::core::time::Time;
+use crate::core::transaction::{Change, Transaction};
+use crate::store::Store;
+use crate::store::memory::MemoryStore;
+
+/// Long enough for whatever is to come.
+const SOON: Duration = Duration::from_secs(5);
+
+struct World {
+    store: Arc<MemoryStore>,
+    cache: Arc<Cache>,
+    board: watch::Sender<Arc<Board>>,
+    feed: Feed,
+}
+
+fn world() -> World {
+    let clock = Clock::starting_at(Time(1_000));
+    let store = Arc::new(MemoryStore::new(clock));
+    let cache = Arc::new(Cache::new());
+    let board = watch::Sender::new(Arc::default());
+    let sources = Sources {
+        objects: store.objects(),
+        board: board.subscribe(),
+        cache: cache.clone(),
+        endpoint: "simulated://3".into(),
+        cluster: "test".into(),
+        store: store.clone(),
+        pulse: Pulse::new(clock.now()),
+        clock,
+    };
+    let (feed, reporter) = new(sources);
+    tokio::spawn(reporter.run());
+    World { store, cache, board, feed }
+}
+
+fn name(text: &str) -> ObjectName {
+    ObjectName::parse(text).unwrap()
+}
+
+fn container(object: &str, slot: u32) -> Container {
+    Container {
+        id: format!("{object}-{slot}").as_str().into(),
+        name: format!("{object}.{slot}.1"),
+        marks: Marks { object: name(object), slot, attempt: 1, template: TemplateHash::from_label("t") },
+        manager: None,
+        rival: false,
+        node: None,
+        state: State::Running,
+        health: Health::None,
+        sight: Sight::Clear,
+        image: "a".to_owned(),
+        image_id: None,
+        created: Time(0),
+        detail: None,
+        signalled: None,
+    }
+}
+
+impl World {
+    async fn put(&self, object: &str, count: u32) {
+        self.put_all(&[object.to_owned()], count).await;
+    }
+
+    async fn put_all(&self, objects: &[String], count: u32) {
+        let put = |object| {
+            let text = format!(r#"{{"Name": "{object}", "Image": "a", "Count": {count}}}"#);
+            match submission::read(text.as_bytes()).unwrap() {
+                Submission::One(spec) => Change::Put(spec),
+                Submission::Many(_) => unreachable!(),
+            }
+        };
+        let changes: Vec<Change> = objects.iter().map(put).collect();
+        self.store.commit(Transaction::of(changes)).await.unwrap();
+    }
+
+    async fn delete(&self, object: &str) {
+        self.delete_all(&[object.to_owned()]).await;
+    }
+
+    async fn delete_all(&self, objects: &[String]) {
+        let changes: Vec<Change> = objects.iter().map(|object| Change::Delete(name(object))).collect();
+        self.store.commit(Transaction::of(changes)).await.unwrap();
+    }
+
+    fn progress(&self, object: &str, generation: u64, reason: &str) {
+        let verdict = Verdict {
+            phase: Phase::Progressing,
+            reason: reason.to_owned(),
+            next_retry: None,
+            running: 0,
+            ready: 0,
+            updated: 0,
+            failing: false,
+            proven: false,
+        };
+        let progress = Progress {
+            observed_generation: generation,
+            asked: 0,
+            verdict,
+            plan: Vec::new(),
+            restarts: 0,
+            last_exit: None,
+        };
+        self.board.send_modify(|board| {
+            Arc::make_mut(board).insert(name(object), Arc::new(progress));
+        });
+    }
+
+    async fn watch(&self, since: Option<LineId>) -> Watching {
+        self.feed.watch(since, None).await.unwrap()
+    }
+}
+
+/// What comes until nothing more does, in short: the kind, and of an object its name and count.
+async fn heard(watching: &mut Watching) -> (Vec<String>, Option<LineId>) {
+    let (mut said, mut last) = (Vec::new(), None);
+    while let Ok(line) = timeout(SOON, watching.next()).await {
+        let line = line.unwrap();
+        let json: Value = serde_json::from_slice(&line.json).unwrap();
+        assert_eq!(
+            (json["Id"].as_str(), json["Kind"].as_str()),
+            (Some(&*line.id.to_string()), Some(line.kind.word()))
+        );
+        assert!(last.is_none_or(|last: LineId| last.number < line.id.number), "in order: {line:?}");
+        last = Some(line.id);
+        let object = &json["Object"];
+        said.push(match line.kind {
+            LineKind::Object => format!("{}={}", object["Name"].as_str().unwrap(), object["Count"]),
+            LineKind::Gone => format!("{} gone", json["Name"].as_str().unwrap()),
+            LineKind::Engine => "engine".to_owned(),
+        });
+    }
+    (said, last)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_gets_all_as_it_is_and_then_what_changes() {
+    let world = world();
+    world.put("web", 1).await;
+    world.put("db", 1).await;
+    let mut watching = world.watch(None).await;
+    assert_eq!(heard(&mut watching).await.0, ["engine", "db=1", "web=1"]);
+    world.put("web", 2).await;
+    assert_eq!(heard(&mut watching).await.0, ["web=2"]);
+    world.cache.wrote(container("web", 1));
+    assert_eq!(heard(&mut watching).await.0, ["web=2"], "a container is a change");
+    world.progress("web", 2, "so it is");
+    assert_eq!(heard(&mut watching).await.0, ["web=2"], "and so is a verdict");
+    world.delete("web").await;
+    assert_eq!(heard(&mut watching).await.0, ["web=0"], "its container is left");
+    world.cache.removed(&"web-1".into());
+    assert_eq!(heard(&mut watching).await.0, ["web gone"]);
+    world.put("web", 3).await;
+    assert_eq!(heard(&mut watching).await.0, ["web=3"]);
+    // The gone and the old ones are no news to one who comes now.
+    assert_eq!(heard(&mut world.watch(None).await).await.0, ["engine", "db=1", "web=3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_submitted_before_one_begins_is_in_what_it_gets_first() {
+    let world = world();
+    let mut before = world.watch(None).await;
+    heard(&mut before).await;
+    for count in 1..20 {
+        // With and without somebody else who watches, within and after the pause.
+        world.put("web", count).await;
+        let mut watching = world.feed.watch(None, Some(name("web"))).await.unwrap();
+        let line = watching.next().await.unwrap();
+        let json: Value = serde_json::from_slice(&line.json).unwrap();
+        assert_eq!(json["Object"]["Count"], count);
+        if count == 10 {
+            heard(&mut before).await;
+            drop(std::mem::replace(&mut before, watching));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_that_come_close_are_told_as_one() {
+    let world = world();
+    let mut watching = world.watch(None).await;
+    heard(&mut watching).await;
+    let begun = Instant::now();
+    let mut told = Vec::new();
+    for count in 0..1_000 {
+        world.put("web", count).await;
+        advance(Duration::from_millis(1)).await;
+        while let Ok(Some(line)) = timeout(Duration::ZERO, watching.next()).await {
+            told.push(line);
+        }
+    }
+    let most = begun.elapsed().as_millis() / PAUSE.as_millis() + 1;
+    assert!((5..=most).contains(&u128::try_from(told.len()).unwrap()), "{} lines", told.len());
+    assert_eq!(heard(&mut watching).await.0.last().unwrap(), "web=999", "and the last of them is not lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_reads_slowly_gets_the_newest_of_each_and_nothing_else() {
+    let world = world();
+    let mut slow = world.watch(None).await;
+    let mut quick = world.watch(None).await;
+    for round in 0..50 {
+        for object in ["a", "b", "c"] {
+            world.put(object, round).await;
+        }
+        world.put("d", round).await;
+        world.delete("d").await;
+        heard(&mut quick).await;
+    }
+    let held = world.feed.published().lines.iter().filter(|(_, line)| line.kind != LineKind::Gone).count();
+    assert_eq!(held, 4, "of each only the newest line is kept, however slow somebody is");
+    assert_eq!(heard(&mut slow).await.0, ["engine", "a=49", "b=49", "c=49"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_comes_back_gets_what_is_newer_and_no_more() {
+    let world = world();
+    for object in ["a", "b", "c"] {
+        world.put(object, 1).await;
+    }
+    let mut watching = world.watch(None).await;
+    let (_, all) = heard(&mut watching).await;
+    drop(watching);
+    // With nobody there for a while.
+    advance(SOON).await;
+    world.put("b", 2).await;
+    world.delete("c").await;
+    world.put("d", 1).await;
+    let (said, newest) = heard(&mut world.watch(all).await).await;
+    assert_eq!(said, ["b=2", "d=1", "c gone"]);
+    assert_eq!(heard(&mut world.watch(newest).await).await.0, [""; 0]);
+
+    // One that was cut in the middle of the first lines gets the rest of them.
+    let mut watching = world.watch(None).await;
+    let cut = [watching.next().await.unwrap(), watching.next().await.unwrap()];
+    let rest = heard(&mut world.watch(Some(cut[1].id)).await).await.0;
+    assert_eq!(heard(&mut watching).await.0, ["b=2", "d=1"]);
+    assert_eq!(rest, ["b=2", "d=1", "c gone"], "that one more is gone does no harm");
+
+    // The Id of another process, and one that this one has not given yet, say nothing.
+    let all = ["engine", "a=1", "b=2", "d=1"];
+    let newest = newest.unwrap();
+    for id in [LineId { epoch: 999, ..newest }, LineId { number: newest.number + 1, ..newest }] {
+        assert_eq!(heard(&mut world.watch(Some(id)).await).await.0, all, "{id}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_one_object_only_that_is_told() {
+    let world = world();
+    world.put("web", 1).await;
+    world.put("db", 1).await;
+    let mut watching = world.feed.watch(None, Some(name("web"))).await.unwrap();
+    let (said, id) = heard(&mut watching).await;
+    assert_eq!(said, ["web=1"]);
+    world.put("db", 2).await;
+    world.delete("web").await;
+    assert_eq!(heard(&mut watching).await.0, ["web gone"]);
+    assert!(world.feed.watch(None, Some(name("web"))).await.is_none(), "there is none");
+    let mut back = world.feed.watch(id, Some(name("web"))).await.unwrap();
+    assert_eq!(heard(&mut back).await.0, ["web gone"], "to one that knew it, that is news");
+    world.put("web", 7).await;
+    assert_eq!(heard(&mut watching).await.0, ["web=7"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_engine_is_told_of_when_it_changes_and_not_with_each_list() {
+    let world = world();
+    let mut watching = world.watch(None).await;
+    heard(&mut watching).await;
+    world.cache.set_engine(|engine| engine.listed = Some(Time(2_000)));
+    assert_eq!(heard(&mut watching).await.0, ["engine"], "it answers");
+    for second in 3..60 {
+        world.cache.set_engine(|engine| engine.listed = Some(Time(second * 1_000)));
+        advance(Duration::from_secs(10)).await;
+    }
+    assert_eq!(heard(&mut watching).await.0, [""; 0]);
+    for retry in 0..10 {
+        let trouble = crate::control::engine_state::Trouble {
+            error: "refused".to_owned(),
+            since: Time(70_000),
+            retry_at: Time(70_000 + retry * 5_000),
+        };
+        world.cache.set_engine(|engine| engine.trouble = Some(trouble));
+        let said = heard(&mut watching).await.0;
+        assert_eq!(said.len(), usize::from(retry == 0), "the next try is no news");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_nobody_watches_nothing_is_made_and_little_is_kept() {
+    let world = world();
+    world.put("web", 1).await;
+    let mut watching = world.watch(None).await;
+    let (_, id) = heard(&mut watching).await;
+    assert_eq!(world.feed.published().lines.len(), 2);
+    drop(watching);
+    advance(PAUSE * 3).await;
+    world.put("web", 2).await;
+    advance(PAUSE * 3).await;
+    assert!(world.feed.published().lines.is_empty(), "it sleeps");
+    world.put("web", 1).await;
+    let said = heard(&mut world.watch(id).await).await.0;
+    assert_eq!(said, ["web=1"], "another generation");
+    drop(world.watch(None).await);
+    advance(PAUSE * 3).await;
+    let (_, id) = heard(&mut world.watch(None).await).await;
+    assert_eq!(
+        heard(&mut world.watch(id).await).await.0,
+        [""; 0],
+        "after its sleep it knows what it has told"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_the_gone_only_so_many_are_remembered() {
+    let world = world();
+    let mut watching = world.watch(None).await;
+    let (_, first) = heard(&mut watching).await;
+    let ids: Vec<String> = (0..=MAX_GONE).map(|i| format!("o{i:05}")).collect();
+    for half in ids.chunks(MAX_GONE / 2 + 1) {
+        world.put_all(half, 0).await;
+        heard(&mut watching).await;
+        world.delete_all(half).await;
+        heard(&mut watching).await;
+    }
+    let gone = |snapshot: &Snapshot| snapshot.lines.values().filter(|l| l.kind == LineKind::Gone).count();
+    assert_eq!(gone(&world.feed.published()), MAX_GONE);
+    assert_eq!(
+        heard(&mut world.watch(first).await).await.0,
+        ["engine"],
+        "away for too long: from the beginning"
+    );
+}
+
+#[test]
+fn ids_are_read_as_they_are_written() {
+    let id = LineId { epoch: 1_764_021_600_000, number: 7 };
+    assert_eq!(id.to_string().parse(), Ok(id));
+    for wrong in ["", "7", "-", "7-", "-7", "a-1", "1-b", "1-2-3", "1 - 2"] {
+        assert!(wrong.parse::<LineId>().is_err(), "{wrong}");
+    }
+}

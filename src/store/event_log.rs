@@ -1,0 +1,243 @@
+//! The log of what the manager did and why: what `/events` tells.
+//!
+//! A tail in memory, bounded in lines and in bytes. Everybody who does something notes it here in one line; readers hold a place in the
+//! numbering and take what comes after it, in batches, whenever word comes that there is more. So a slow reader
+//! costs nothing: one that falls behind the tail is told how many events it has missed. A store that lasts
+//! writes the tail to disk and gives it back at the next start; numbers grow over restarts and may have gaps.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::api::event::{Event, EventKind};
+use crate::clock::Clock;
+use crate::core::name::ObjectName;
+use crate::core::sanitize;
+use crate::core::time::Time;
+use crate::core::transaction::{Committed, Effect};
+
+/// The most events kept: some days of a quiet cluster, about 3 MB.
+pub const MAX_EVENTS: usize = 10_000;
+/// The most bytes that all events kept may have, beside their fixed fields: twice what [`MAX_EVENTS`] usually have.
+pub const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
+/// The most bytes of one event's text: an engine's message with the step that it is about.
+const TEXT_MAX_BYTES: usize = 2 * 1024;
+
+/// What a reader gets.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// Events that are gone already and that the reader has not seen.
+    pub missed: u64,
+    /// The next events, oldest first.
+    pub events: Vec<Arc<Event>>,
+}
+
+/// The log. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    tail: Mutex<Tail>,
+    /// The number of the last event.
+    last: watch::Sender<u64>,
+    /// When the last event of an earlier process was noted.
+    resumed_after: Option<Time>,
+    clock: Clock,
+}
+
+/// The events that are kept.
+#[derive(Debug, Default)]
+struct Tail {
+    events: VecDeque<Arc<Event>>,
+    /// What their texts take.
+    bytes: usize,
+}
+
+impl Tail {
+    /// Adds an event; the oldest ones go where there are too many or too long ones.
+    fn push(&mut self, mut event: Event) {
+        // Texts of events that an older version wrote are as long as they may be.
+        event.text = sanitize::bounded(&event.text, TEXT_MAX_BYTES);
+        event.by = event.by.map(|by| sanitize::message(&by));
+        self.bytes += bytes(&event);
+        self.events.push_back(Arc::new(event));
+        while self.events.len() > MAX_EVENTS || self.bytes > MAX_EVENT_BYTES {
+            let Some(gone) = self.events.pop_front() else { return };
+            self.bytes -= bytes(&gone);
+        }
+    }
+}
+
+fn bytes(event: &Event) -> usize {
+    let text = |text: &Option<String>| text.as_deref().map_or(0, str::len);
+    event.text.len() + text(&event.object) + text(&event.by)
+}
+
+impl Journal {
+    /// An empty log.
+    pub fn new(clock: Clock) -> Journal {
+        Journal::resuming(Vec::new(), 0, clock)
+    }
+
+    /// A log that goes on after `tail`, whose numbers are greater than `last`.
+    pub fn resuming(tail: Vec<Event>, last: u64, clock: Clock) -> Journal {
+        let newest = tail.last().and_then(|event| humantime::parse_rfc3339(&event.at).ok());
+        let resumed_after = newest.map(Time::of_system);
+        let last = tail.last().map_or(0, |event| event.id).max(last);
+        let mut kept = Tail::default();
+        tail.into_iter().for_each(|event| kept.push(event));
+        let (tail, last) = (Mutex::new(kept), watch::Sender::new(last));
+        Journal { inner: Arc::new(Inner { tail, last, resumed_after, clock }) }
+    }
+
+    /// When an earlier process noted its last event, where there was one: what happened before that has been told.
+    pub fn resumed_after(&self) -> Option<Time> {
+        self.inner.resumed_after
+    }
+
+    /// Notes something about an object.
+    pub fn note(&self, kind: EventKind, object: &ObjectName, generation: u64, text: impl Into<String>) {
+        self.push(kind, Some((object, generation)), None, text.into());
+    }
+
+    /// Notes something about the whole.
+    pub fn note_general(&self, kind: EventKind, text: impl Into<String>) {
+        self.push(kind, None, None, text.into());
+    }
+
+    /// Notes what a transaction did.
+    pub fn committed(&self, committed: &[Committed], by: &str) {
+        let wanted = |one: &&Committed| !matches!(one.effect, Effect::Unchanged | Effect::Converged);
+        for one in committed.iter().filter(wanted) {
+            let object = &one.object;
+            let text = match (one.effect, one.rolled_back_to()) {
+                (Effect::Deleted, _) => "deleted".to_owned(),
+                (_, Some(to)) => format!("rolled back to the spec of generation {to}"),
+                (effect, None) => format!(
+                    "{}: image={} count={}",
+                    effect.word(),
+                    object.spec.template.image,
+                    object.spec.count
+                ),
+            };
+            let by = Some(by.to_owned()).filter(|by| !by.is_empty());
+            self.push(EventKind::Submitted, Some((&object.spec.name, object.generation)), by, text);
+        }
+    }
+
+    fn push(&self, kind: EventKind, object: Option<(&ObjectName, u64)>, by: Option<String>, text: String) {
+        let mut tail = self.tail();
+        let id = *self.inner.last.borrow() + 1;
+        tail.push(Event {
+            id,
+            at: self.inner.clock.wall().rfc3339(),
+            kind,
+            object: object.map(|(name, _)| name.to_string()),
+            generation: object.map(|(_, generation)| generation),
+            by,
+            text,
+        });
+        // With the tail still locked: numbers are announced in order.
+        self.inner.last.send_replace(id);
+    }
+
+    /// The events after number `id`, at most `limit` of them.
+    pub fn after(&self, id: u64, limit: usize) -> Batch {
+        let tail = &self.tail().events;
+        let start = tail.partition_point(|event| event.id <= id);
+        let missed = match tail.front() {
+            Some(first) if start == 0 && id > 0 => first.id - id - 1,
+            _ => 0,
+        };
+        Batch { missed, events: tail.iter().skip(start).take(limit).cloned().collect() }
+    }
+
+    /// The number before the last `count` events: a place to begin reading at.
+    pub fn before_last(&self, count: usize) -> u64 {
+        self.before_last_of(count, |_| true)
+    }
+
+    /// The number before the last `count` events that are `wanted`.
+    pub fn before_last_of(&self, count: usize, wanted: impl Fn(&Event) -> bool) -> u64 {
+        let tail = &self.tail().events;
+        let last = *self.inner.last.borrow();
+        let first = tail.iter().rev().filter(|event| wanted(event)).take(count).last();
+        first.map_or(last, |event| event.id - 1)
+    }
+
+    /// The number of the last event, and word of each new one.
+    pub fn last(&self) -> watch::Receiver<u64> {
+        self.inner.last.subscribe()
+    }
+
+    fn tail(&self) -> MutexGuard<'_, Tail> {
+        // Nothing in here panics half-way through a change.
+        self.inner.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::time::Time;
+
+    fn filled(count: usize) -> Journal {
+        let journal = Journal::new(Clock::starting_at(Time(0)));
+        (0..count).for_each(|i| journal.note_general(EventKind::Engine, format!("{i}")));
+        journal
+    }
+
+    #[tokio::test]
+    async fn readers_take_what_comes_after_their_place() {
+        let journal = filled(5);
+        let ids = |batch: Batch| batch.events.iter().map(|e| e.id).collect::<Vec<_>>();
+        assert_eq!(ids(journal.after(0, 100)), [1, 2, 3, 4, 5]);
+        assert_eq!(ids(journal.after(3, 1)), [4]);
+        assert_eq!(ids(journal.after(5, 1)), [0; 0]);
+        assert_eq!((journal.before_last(2), journal.before_last(0), journal.before_last(9)), (3, 5, 0));
+        let even = |count| journal.before_last_of(count, |event| event.id % 2 == 0);
+        assert_eq!((even(1), even(2), even(9)), (3, 1, 1));
+        assert_eq!(journal.before_last_of(1, |_| false), 5);
+    }
+
+    #[tokio::test]
+    async fn memory_is_bounded_and_a_late_reader_is_told_what_it_missed() {
+        let journal = filled(MAX_EVENTS + 7);
+        let batch = journal.after(2, 1);
+        assert_eq!((batch.missed, batch.events[0].id), (5, 8));
+        // A reader that begins anew has missed nothing.
+        assert_eq!(journal.after(0, 1).missed, 0);
+        assert_eq!(journal.after(7, 1).missed, 0);
+    }
+
+    #[tokio::test]
+    async fn long_texts_are_cut_and_many_of_them_push_the_oldest_out() {
+        let journal = Journal::new(Clock::starting_at(Time(0)));
+        let long = format!("a\n\u{1b}{}", "é".repeat(2 << 10));
+        (0..MAX_EVENTS).for_each(|_| journal.note_general(EventKind::StepFailed, long.as_str()));
+        let events = journal.after(0, usize::MAX).events;
+        assert!(events.iter().all(|e| e.text.len() <= TEXT_MAX_BYTES && e.text.starts_with("a\\n\\u{1b}é")));
+        let total: usize = events.iter().map(|e| e.text.len()).sum();
+        assert!(total <= MAX_EVENT_BYTES && total > MAX_EVENT_BYTES / 2, "{total}");
+        assert_eq!(events.last().map(|e| e.id), Some(MAX_EVENTS as u64));
+        // What an older version kept is bounded as it is taken over; the numbers say where it begins.
+        let event = |id| Event { id, text: long.clone(), by: Some(long.clone()), ..Event::clone(&events[0]) };
+        let resumed = Journal::resuming((1..=3000).map(event).collect(), 0, Clock::starting_at(Time(0)));
+        let kept = resumed.after(0, usize::MAX).events;
+        assert!(kept.iter().map(|e| bytes(e)).sum::<usize>() <= MAX_EVENT_BYTES);
+        assert_eq!(resumed.before_last(MAX_EVENTS) + 1, kept[0].id);
+        assert_eq!(kept.last().map(|e| e.id), Some(3000));
+    }
+
+    #[tokio::test]
+    async fn numbers_go_on_after_a_restart() {
+        let journal = Journal::resuming(Vec::new(), 1_000, Clock::starting_at(Time(0)));
+        journal.note_general(EventKind::Started, "again");
+        assert_eq!(journal.after(0, 9).events[0].id, 1_001);
+        assert_eq!(*journal.last().borrow(), 1_001);
+    }
+}

@@ -1,0 +1,249 @@
+//! Which containers are ours, and who we are.
+//!
+//! [`claim`](claim::claim) is the one decision. What it needs to know lives in [`Ownership`], a handle that the store,
+//! the cache and the observer share: this manager's id and those it has taken over, the cluster and the engine
+//! that the state is for, and the ids of the containers that we have created or adopted. It is written by the cache
+//! and the observer, at once and without waiting for a disk; a store that lasts writes what has changed soon after,
+//! as it writes the event log. What is lost with the process is decided by names and labels at the next start.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::core::claim::{self, Claim, Known, Maker};
+use crate::core::container::{Container, ContainerId};
+use crate::core::engine_kind::Kind;
+use crate::core::identity::{EngineIdentity, Identity, MAX_TAKEN_OVER};
+use crate::core::labels::Marks;
+use crate::core::manager_id::ManagerId;
+use crate::core::time::Time;
+
+/// The most containers whose ids are recorded: ten objects of the greatest `Count`. About 10 MB of memory and of
+/// disk. Containers beyond it are known by their names.
+pub const MAX_RECORDED: usize = 100_000;
+
+/// Who we are and what is ours. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Ownership {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    data: Mutex<Data>,
+    /// Grows whenever there is something new to write.
+    version: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Data {
+    identity: Identity,
+    take_over_any: bool,
+    /// When this process first looked at its engine.
+    began: Option<Time>,
+    identity_unwritten: bool,
+    recorded: BTreeSet<ContainerId>,
+    /// Records that changed since they were last written: whether they are there.
+    unwritten: BTreeMap<ContainerId, bool>,
+    full: bool,
+}
+
+/// What has changed since it was last written.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Unwritten {
+    /// The identity, where it changed.
+    pub identity: Option<Identity>,
+    /// Records: whether they are to be there.
+    pub records: BTreeMap<ContainerId, bool>,
+}
+
+impl Ownership {
+    /// The ownership of a manager with this identity, which has recorded these containers.
+    pub fn new(identity: Identity, recorded: BTreeSet<ContainerId>, take_over_any: bool) -> Ownership {
+        let data = Data {
+            identity,
+            take_over_any,
+            began: None,
+            identity_unwritten: false,
+            recorded,
+            unwritten: BTreeMap::new(),
+            full: false,
+        };
+        Ownership { inner: Arc::new(Inner { data: Mutex::new(data), version: watch::Sender::new(0) }) }
+    }
+
+    /// The ownership of a manager that lives as long as its process.
+    pub fn ephemeral(cluster: &str) -> Ownership {
+        let manager = ManagerId::random();
+        let identity =
+            Identity { manager, taken_over: BTreeSet::new(), cluster: cluster.to_owned(), engine: None };
+        Ownership::new(identity, BTreeSet::new(), false)
+    }
+
+    fn data(&self) -> MutexGuard<'_, Data> {
+        // Nothing in here panics half-way through a change.
+        self.inner.data.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self) {
+        self.inner.version.send_modify(|version| *version += 1);
+    }
+
+    /// The id that our containers carry.
+    pub fn manager(&self) -> ManagerId {
+        self.data().identity.manager.clone()
+    }
+
+    /// Who we are.
+    pub fn identity(&self) -> Identity {
+        self.data().identity.clone()
+    }
+
+    /// Who created a container, by its manager label.
+    fn maker(&self, manager: Option<&ManagerId>) -> Maker {
+        let Some(manager) = manager else { return Maker::Unlabelled };
+        let mut data = self.data();
+        let known =
+            |identity: &Identity| identity.manager == *manager || identity.taken_over.contains(manager);
+        if known(&data.identity) {
+            return Maker::Us;
+        }
+        if !data.take_over_any || data.identity.taken_over.len() >= MAX_TAKEN_OVER {
+            return Maker::Other;
+        }
+        data.identity.taken_over.insert(manager.clone());
+        data.identity_unwritten = true;
+        drop(data);
+        self.changed();
+        warn!(%manager, "the containers of another manager are taken over, as --take-over=any asks");
+        Maker::Us
+    }
+
+    /// Whose a container is. `renamed` finds the present name of a recorded container with the same labels that is
+    /// called otherwise than they say.
+    pub fn claim(&self, container: &Container, renamed: impl Fn(&Marks) -> Option<String>) -> Claim {
+        let recorded = self.is_recorded(&container.id);
+        let expected = container.marks.names(&container.name);
+        let original = if recorded || !expected { None } else { renamed(&container.marks) };
+        // A copy of another manager's container takes nothing over.
+        let theirs = !expected || self.is_of_a_live_rival(container);
+        let maker = if theirs { Maker::Other } else { self.maker(container.manager.as_ref()) };
+        claim::claim(Known {
+            name: &container.name,
+            marks: &container.marks,
+            maker,
+            recorded,
+            renamed_original: original.as_deref(),
+        })
+    }
+
+    /// Takes note that this process looks at its engine for the first time.
+    pub fn begin(&self, now: Time) {
+        self.data().began.get_or_insert(now);
+    }
+
+    /// Whether another manager has created a container since we began: it lives, also where its containers were taken
+    /// over.
+    fn is_of_a_live_rival(&self, container: &Container) -> bool {
+        let data = self.data();
+        let other = container.manager.as_ref().is_some_and(|manager| *manager != data.identity.manager);
+        other && data.began.is_some_and(|began| container.created > began)
+    }
+
+    /// Whether a container was created or adopted by us, as far as that is recorded.
+    pub fn is_recorded(&self, id: &ContainerId) -> bool {
+        self.data().recorded.contains(id)
+    }
+
+    /// Records a container as created or adopted by us.
+    pub fn record(&self, id: &ContainerId) {
+        let mut data = self.data();
+        if data.recorded.contains(id) {
+            return;
+        }
+        if data.recorded.len() >= MAX_RECORDED {
+            if !std::mem::replace(&mut data.full, true) {
+                warn!(
+                    "{MAX_RECORDED} container ids are recorded: further containers are known by their names only"
+                );
+            }
+            return;
+        }
+        data.recorded.insert(id.clone());
+        data.unwritten.insert(id.clone(), true);
+        drop(data);
+        self.changed();
+    }
+
+    /// Drops the record of a container that is gone.
+    pub fn forget(&self, id: &ContainerId) {
+        let mut data = self.data();
+        if data.recorded.remove(id) {
+            data.unwritten.insert(id.clone(), false);
+            data.full = false;
+            drop(data);
+            self.changed();
+        }
+    }
+
+    /// Drops the records of all containers that are not `there`.
+    pub fn forget_all_but(&self, there: impl Fn(&ContainerId) -> bool) {
+        let gone: Vec<ContainerId> = self.data().recorded.iter().filter(|id| !there(id)).cloned().collect();
+        gone.iter().for_each(|id| self.forget(id));
+    }
+
+    /// All recorded containers.
+    pub fn recorded(&self) -> BTreeSet<ContainerId> {
+        self.data().recorded.clone()
+    }
+
+    /// Checks the engine that answers against the one that the state is for; the first one that is met is stored.
+    /// The error is the one that the state is for.
+    pub fn meet(&self, found: EngineIdentity) -> Result<(), EngineIdentity> {
+        if found.kind == Kind::Simulated {
+            // It has a state of its own, and a new world in each process.
+            return Ok(());
+        }
+        let mut data = self.data();
+        match &data.identity.engine {
+            Some(stored) if stored.differs_from(&found) => return Err(stored.clone()),
+            Some(stored) if !stored.id.is_empty() || found.id.is_empty() => return Ok(()),
+            Some(_) | None => {}
+        }
+        info!(engine = found.word(), "the state is for this engine from now on");
+        data.identity.engine = Some(found);
+        data.identity_unwritten = true;
+        drop(data);
+        self.changed();
+        Ok(())
+    }
+
+    /// What is to be written.
+    pub fn unwritten(&self) -> Unwritten {
+        let data = self.data();
+        let identity = data.identity_unwritten.then(|| data.identity.clone());
+        Unwritten { identity, records: data.unwritten.clone() }
+    }
+
+    /// Whether something is to be written.
+    pub fn has_unwritten(&self) -> bool {
+        let data = self.data();
+        data.identity_unwritten || !data.unwritten.is_empty()
+    }
+
+    /// Takes note of what was written.
+    pub fn written(&self, written: &Unwritten) {
+        let mut data = self.data();
+        if written.identity.as_ref() == Some(&data.identity) {
+            data.identity_unwritten = false;
+        }
+        data.unwritten.retain(|id, there| written.records.get(id) != Some(there));
+    }
+
+    /// Word of something new to write.
+    pub fn versions(&self) -> watch::Receiver<u64> {
+        self.inner.version.subscribe()
+    }
+}

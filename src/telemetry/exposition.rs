@@ -1,0 +1,215 @@
+//! What a scrape shows: the counters as they stand, and gauges made from the snapshots at that moment.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, prometheus_text, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::core::availability::Standing;
+use crate::core::condition::Phase;
+use crate::server::fair_share::FairShare;
+use crate::status::{Figures, Sources};
+use crate::telemetry::Metrics;
+
+/// How metrics are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus' own text format, which all that read metrics understand.
+    Prometheus,
+    /// OpenMetrics 1.0, for those that ask for it: it also tells the units.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The value of `Content-Type`.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Format::Prometheus => prometheus_text::CONTENT_TYPE,
+            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// The end of a certificate: which one it is, in a word, and its last moment.
+pub type Expiry = (&'static str, SystemTime);
+
+/// All that `/metrics` shows.
+#[derive(Debug)]
+pub struct Exposition(Registry);
+
+impl Exposition {
+    /// Shows `metrics`, and what the other arguments say at the time of a scrape; `long` are the permits for
+    /// answers that take long.
+    pub fn new(
+        metrics: &Metrics,
+        sources: Sources,
+        long: Arc<FairShare>,
+        certificates: Vec<Expiry>,
+    ) -> Exposition {
+        let mut root = Registry::default();
+        #[cfg(target_os = "linux")]
+        root.register_collector(Box::new(crate::telemetry::process::OwnProcess));
+        let own = root.sub_registry_with_prefix("scsm");
+        own.register(
+            "build",
+            "The version of this program",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        metrics.register(own);
+        own.register_collector(Box::new(Snapshot { sources, long, certificates }));
+        Exposition(root)
+    }
+
+    /// The text of a scrape; it ends with a newline.
+    pub fn write(&self, format: Format) -> Result<String, fmt::Error> {
+        let mut written = String::new();
+        match format {
+            Format::Prometheus => prometheus_text::encode(&mut written, &self.0)?,
+            Format::OpenMetrics => text::encode(&mut written, &self.0)?,
+        }
+        Ok(written)
+    }
+}
+
+/// The gauges that are made when somebody asks.
+struct Snapshot {
+    sources: Sources,
+    long: Arc<FairShare>,
+    certificates: Vec<Expiry>,
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut gauges = Gauges(encoder);
+        self.engine(&mut gauges)?;
+        self.objects(&mut gauges)?;
+        let writable = u32::from(self.sources.store.trouble().is_none());
+        gauges.one("state_writable", "1 where the state can be written.", None, writable)?;
+        let last = *self.sources.store.journal().last().borrow();
+        gauges.one("journal_last_id", "The number of the last event.", None, last)?;
+        gauges.one("long_answers", "Waits and streams under way.", None, self.long.in_use())?;
+        gauges.one("long_answers_limit", "The most waits and streams at once.", None, self.long.limit())?;
+        let ends = self.certificates.iter().map(|(which, end)| ([("certificate", *which)], seconds(*end)));
+        let help =
+            "The last moment at which a certificate is valid, since the Unix epoch; the first of several.";
+        gauges.many("certificate_not_after_timestamp", help, Some(Unit::Seconds), ends)
+    }
+}
+
+impl Snapshot {
+    fn engine(&self, gauges: &mut Gauges<'_>) -> fmt::Result {
+        let state = self.sources.cache.engine().borrow().clone();
+        let connected = state.trouble.is_none() && state.listed.is_some();
+        gauges.one("engine_connected", "1 where the engine answers.", None, u32::from(connected))?;
+        if let Some(at) = state.listed {
+            let help = "How long ago the last complete list was begun; absent before the first one.";
+            let age = self.sources.clock.now().since(at).as_secs_f64();
+            gauges.one("last_complete_list_age", help, Some(Unit::Seconds), age)?;
+        }
+        let all = [Standing::Up, Standing::Settling, Standing::Down, Standing::Unknown, Standing::Lost];
+        let nodes = all.map(|standing| {
+            let count = state.nodes.all().filter(|node| node.standing == standing).count();
+            ([("standing", standing.word())], count)
+        });
+        gauges.many("engine_nodes", "Nodes behind the engine; a plain engine is one.", None, nodes)
+    }
+
+    fn objects(&self, gauges: &mut Gauges<'_>) -> fmt::Result {
+        let objects = self.sources.figures();
+        let phases = [Phase::Converged, Phase::Progressing, Phase::Degraded, Phase::Blocked, Phase::Deleting];
+        let by_phase = phases.map(|phase| {
+            ([("phase", phase.word())], objects.iter().filter(|object| object.phase == phase).count())
+        });
+        gauges.many("objects", "Objects by phase.", None, by_phase)?;
+        let quarantined = self.sources.store.quarantined().len();
+        let help = "Objects that are stored and cannot be read.";
+        gauges.one("objects_quarantined", help, None, quarantined)?;
+        let help = "Containers with this cluster's label that are left alone.";
+        gauges.one("containers_unclaimed", help, None, self.sources.unclaimed())?;
+        let rivals = self.sources.cache.rivals().borrow().clone();
+        let help =
+            "Containers of this cluster that another manager created; objects that have some are held.";
+        gauges.one("containers_rival", help, None, rivals.values().sum::<usize>())?;
+        let help = "Other managers that have containers in this cluster.";
+        gauges.one("rival_managers", help, None, rivals.len())?;
+
+        type Figure = fn(&Figures) -> usize;
+        let figures = [
+            ("desired", "that are wanted", (|object| object.wanted) as Figure),
+            ("running", "whose process runs", |object| object.running),
+            ("ready", "that run and are not known to be unwell", |object| object.ready),
+        ];
+        for (name, which, figure) in figures {
+            let help = format!("Containers {which}, of all objects.");
+            let sum: usize = objects.iter().map(figure).sum();
+            gauges.one(&format!("containers_{name}"), &help, None, sum)?;
+        }
+        for (name, which, figure) in figures {
+            let help = format!("Containers of an object {which}.");
+            let each = objects.iter().map(|object| (object.label(), figure(object)));
+            gauges.many(&format!("object_containers_{name}"), &help, None, each)?;
+        }
+        let help = "Ends and health failures of an object's containers that nobody asked for, since it was last submitted.";
+        let restarts = objects.iter().map(|object| (object.label(), object.restarts));
+        gauges.many("object_restarts", help, None, restarts)?;
+        let converged =
+            objects.iter().map(|object| (object.label(), usize::from(object.phase == Phase::Converged)));
+        gauges.many("object_converged", "1 where the object is converged.", None, converged)
+    }
+}
+
+impl Figures {
+    fn label(&self) -> [(&'static str, &str); 1] {
+        [("object", self.name.as_str())]
+    }
+}
+
+/// A moment as Prometheus writes it.
+fn seconds(moment: SystemTime) -> u64 {
+    moment.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Writes gauges.
+struct Gauges<'a>(DescriptorEncoder<'a>);
+
+impl Gauges<'_> {
+    fn one<V>(&mut self, name: &str, help: &str, unit: Option<Unit>, value: V) -> fmt::Result
+    where
+        ConstGauge<V>: EncodeMetric,
+    {
+        let encoder = self.0.encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?;
+        ConstGauge::new(value).encode(encoder)
+    }
+
+    /// One a label set; nothing at all where there is none.
+    fn many<L, V>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<Unit>,
+        values: impl IntoIterator<Item = (L, V)>,
+    ) -> fmt::Result
+    where
+        L: EncodeLabelSet,
+        ConstGauge<V>: EncodeMetric,
+    {
+        let mut values = values.into_iter().peekable();
+        if values.peek().is_none() {
+            return Ok(());
+        }
+        let mut encoder = self.0.encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?;
+        values.try_for_each(|(labels, value)| ConstGauge::new(value).encode(encoder.encode_family(&labels)?))
+    }
+}

@@ -1,0 +1,106 @@
+//! Requests by route, method and status code, and how long their answers took.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use tokio::time::Instant;
+
+/// Bounds in seconds: from an answer out of a snapshot to [the longest](crate::server::accept::HANDLER).
+const ANSWERS: [f64; 14] =
+    [5e-4, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+
+/// The route of requests that reached none: of paths that there are not, and of identities that ask too often.
+const NO_ROUTE: &str = "none";
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asking {
+    route: Arc<str>,
+    method: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    route: Arc<str>,
+    method: &'static str,
+    code: u16,
+}
+
+/// Counts and times requests.
+#[derive(Debug, Clone)]
+pub struct Requests {
+    answers: Family<Answered, Counter>,
+    durations: Family<Asking, Histogram, fn() -> Histogram>,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        let histogram = || Histogram::new(ANSWERS);
+        Requests { answers: Family::default(), durations: Family::new_with_constructor(histogram) }
+    }
+}
+
+impl Requests {
+    /// A request whose head has arrived.
+    pub fn begin(&self, method: &Method) -> Asked {
+        Asked { requests: self.clone(), method: word(method), begun: Instant::now(), route: Route::default() }
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let help = "Answered requests, by route, method and status code";
+        registry.register("http_requests", help, self.answers.clone());
+        let help = "From a request's head to its answer's, by route and method; requests that were asked to wait left out";
+        registry.register_with_unit("http_request_duration", help, Unit::Seconds, self.durations.clone());
+    }
+}
+
+/// Where the router writes down which route a request took. Put it among the request's extensions.
+#[derive(Debug, Clone, Default)]
+pub struct Route(Arc<OnceLock<Arc<str>>>);
+
+impl Route {
+    /// The request took this route: a template such as `/objects/{name}`, never the path itself.
+    pub fn found(&self, template: &str) {
+        self.0.get_or_init(|| template.into());
+    }
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub struct Asked {
+    requests: Requests,
+    method: &'static str,
+    begun: Instant,
+    route: Route,
+}
+
+impl Asked {
+    /// Where to write down its route.
+    pub fn route(&self) -> Route {
+        self.route.clone()
+    }
+
+    /// It is answered. One that was asked to wait is not timed: how long that took, the containers decided. Nor is
+    /// one whose method its route does not take: that would be a histogram for each that somebody tries.
+    pub fn answered(self, status: StatusCode, waited: bool) {
+        let Asked { requests, method, begun, route } = self;
+        let route = route.0.get().cloned().unwrap_or_else(|| NO_ROUTE.into());
+        let took: Duration = begun.elapsed();
+        if !waited && status != StatusCode::METHOD_NOT_ALLOWED {
+            let asking = Asking { route: route.clone(), method };
+            requests.durations.get_or_create(&asking).observe(took.as_secs_f64());
+        }
+        requests.answers.get_or_create(&Answered { route, method, code: status.as_u16() }).inc();
+    }
+}
+
+/// Clients may invent methods; the labels do not follow them.
+fn word(method: &Method) -> &'static str {
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    known.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
+}
