@@ -64,20 +64,23 @@ fn each_unfit_file_is_named_with_what_is_wrong() {
 
     let said = refusal(&Files { ca: file("empty.pem", ""), ..good.clone() });
     assert!(
-        said.ends_with("empty.pem holds no PEM CA certificate; it holds neither certificates nor keys"),
+        said.ends_with("empty.pem contains no PEM CA certificate; it contains neither certificates nor keys"),
         "{said}"
     );
 
     let said = refusal(&Files { cert: good.key.clone(), ..good.clone() });
-    assert!(said.ends_with("server-key.pem holds no PEM certificate; it holds a private key"), "{said}");
+    assert!(
+        said.ends_with("server-key.pem contains no PEM certificate; it contains a private key"),
+        "{said}"
+    );
 
     let said = refusal(&Files { key: good.cert.clone(), ..good.clone() });
-    assert!(said.ends_with("server.pem holds no PEM private key; it holds certificates"), "{said}");
+    assert!(said.ends_with("server.pem contains no PEM private key; it contains certificates"), "{said}");
 
     let two = text(&good.key) + &text(&FIXTURE.client.key);
     let said = refusal(&Files { key: file("two.pem", &two), ..good.clone() });
     assert!(
-        said.ends_with("two.pem holds 2 private keys: leave only the one of the certificate in it"),
+        said.ends_with("two.pem contains 2 private keys: keep only the one that belongs to the certificate"),
         "{said}"
     );
 
