@@ -88,7 +88,7 @@ fn each_unfit_file_is_named_with_what_is_wrong() {
     assert_eq!(
         said,
         format!(
-            "the private key in {} does not belong to the certificate in {}: give the two that were made together",
+            "the private key in {} does not belong to the certificate in {}: use the pair that was created together",
             FIXTURE.client.key.display(),
             good.cert.display()
         )
@@ -104,7 +104,7 @@ fn each_unfit_file_is_named_with_what_is_wrong() {
         [Files { cert: nonsense.clone(), ..good.clone() }, Files { ca: nonsense.clone(), ..good.clone() }]
     {
         let said = refusal(&files);
-        assert!(said.contains("nonsense.pem holds a certificate that cannot be used"), "{said}");
+        assert!(said.contains("nonsense.pem contains a certificate that cannot be used"), "{said}");
     }
 
     let said = refusal(&Files { ca: "/dev/zero".into(), ..good.clone() });
