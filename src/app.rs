@@ -46,7 +46,7 @@ use crate::engine::docker::transport::{Address, Transport};
 use crate::engine::endpoint::Endpoint;
 use crate::engine::simulated::SimulatedEngine;
 use crate::engine::{self, Engine};
-use crate::http::{self, Answers, Api, Expensive};
+use crate::http::{self, ApiState, Expensive, SharedResponses};
 use crate::logs::{self, Logs};
 use crate::server::accept::{self, Limits};
 use crate::server::fair_share::FairShare;
@@ -335,15 +335,15 @@ impl App {
         let log_readers = FairShare::new(logs::at_once(limits.left_of(descriptors, settings.parallel)));
         let long = FairShare::new(http::long_running_requests(limits.connections));
         let exposition = Arc::new(Exposition::new(&metrics, sources.clone(), long.clone(), expiries));
-        let answers = Arc::new(Answers::new(&sources));
-        let router = http::router(Api {
-            answers,
+        let shared = Arc::new(SharedResponses::new(&sources));
+        let router = http::router(ApiState {
+            shared,
             store,
-            sources,
+            status: sources,
             cache,
             engine,
-            feed,
-            long,
+            status_feed: feed,
+            long_running: long,
             logs,
             log_readers,
             exposition,

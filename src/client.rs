@@ -19,16 +19,16 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use crate::api::problem::Problem;
 use crate::certificates::{CertificateError, Identity};
 
 mod address;
-pub mod answers;
 mod connect;
 mod error;
 mod lines;
 
 pub use address::Address;
-pub use error::{ClientError, Problem};
+pub use error::ClientError;
 pub use lines::{Lines, SILENCE};
 
 use connect::Connector;

@@ -3,6 +3,7 @@
 //! Everything here has been parsed: a value of these types needs no further check. [`submission`] turns bytes into
 //! [`Spec`](spec::Spec)s.
 
+pub mod access;
 pub mod availability;
 pub mod backoff;
 pub mod claim;

@@ -4,5 +4,6 @@ pub mod accept;
 pub mod connection;
 pub mod fair_share;
 pub mod peer;
+pub(crate) mod problem;
 pub mod request_check;
 pub mod tls;

@@ -96,7 +96,7 @@ impl StatusReader {
         let identity = self.store.ownership().identity();
         ClusterStatus {
             manager: ManagerStatus {
-                version: env!("CARGO_PKG_VERSION"),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
                 cluster: self.cluster.to_string(),
                 state: self.store.durability(),
                 id: identity.manager.to_string(),
@@ -184,7 +184,7 @@ impl StatusReader {
             connected: engine.connected(),
             error: self.distrust(),
             next_retry: engine.trouble.as_ref().map(|t| t.retry_at.shown()),
-            kind: engine.kind(),
+            kind: engine.kind().map(Into::into),
             version: info.map(|i| i.version.clone()),
             api_version: info.map(|i| i.api.clone()).filter(|api| !api.is_empty()),
             nodes: engine.nodes.all().filter_map(node_status).collect(),
@@ -205,13 +205,13 @@ pub(crate) fn object_status(
     let mut status = ObjectStatus {
         name: object.spec.name.to_string(),
         image: object.spec.template.image.clone(),
-        count: object.wanted(),
+        count: object.wanted().into(),
         generation: object.generation,
         observed_generation: 0,
         running: 0,
         ready: 0,
         updated: 0,
-        phase: phase(object, progress),
+        phase: phase(object, progress).into(),
         reason: "it was just submitted and has not been looked at yet".to_owned(),
         next_retry: None,
         restarts: 0,
@@ -222,7 +222,9 @@ pub(crate) fn object_status(
     let Some(progress) = progress.filter(|progress| progress.observed_generation > 0) else { return status };
     let condition = &progress.condition;
     status.observed_generation = progress.observed_generation;
-    (status.running, status.ready, status.updated) = (condition.running, condition.ready, condition.updated);
+    status.running = condition.running as u64;
+    status.ready = condition.ready as u64;
+    status.updated = condition.updated as u64;
     status.plan.clone_from(&progress.plan);
     status.restarts = progress.restarts;
     status.last_exit = progress.last_exit.as_ref().map(last_exit_status);
@@ -260,7 +262,7 @@ fn node_status(tracked: &Tracked) -> Option<NodeStatus> {
         name: tracked.name().to_owned(),
         address: tracked.node.address.clone(),
         status: tracked.node.status.clone(),
-        availability: tracked.availability,
+        availability: tracked.availability.into(),
         since: tracked.since.shown(),
         lost_at: tracked.lost_at.map(|at| at.shown()),
         error: tracked.node.error.clone(),
@@ -284,8 +286,8 @@ fn container_status(container: &Container) -> ContainerStatus {
         slot: container.identity.slot,
         attempt: container.identity.attempt,
         node: container.node.clone(),
-        state: container.state,
-        health: container.health,
+        state: container.state.into(),
+        health: container.health.into(),
         image: container.image.clone(),
         image_id: container.image_id.as_deref().map(str::to_owned),
         ports: detail.ports,
@@ -322,5 +324,5 @@ fn rival_status((id, containers): (&ManagerId, &usize)) -> RivalStatus {
          was started by mistake, stop it. To run both, give one of them another --cluster and --data-dir. If the other \
          one is gone for good, start this one once with --take-over={id}"
     );
-    RivalStatus { id: id.to_string(), containers: *containers, reason }
+    RivalStatus { id: id.to_string(), containers: *containers as u64, reason }
 }

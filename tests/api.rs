@@ -146,7 +146,7 @@ async fn whoever_waits_is_told_what_took_its_place() {
     let daemon = Daemon::simulated();
     let identity = made_client(&daemon.made());
     for (change, path, status, word, said) in [
-        ("POST", "/submit", 424, "failed", "generation 3 has taken its place before it had converged, by O="),
+        ("POST", "/submit", 424, "failed", "generation 3 has replaced it before it had converged, by O="),
         (
             "POST",
             "/objects/web/rollback?to=1",

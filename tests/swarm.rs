@@ -20,7 +20,7 @@ use standin::control::Processes;
 use standin::faults::{Call, Fault};
 use standin::manager::{CLUSTER, LOST_AFTER, Manager, RESYNC};
 use standin::world::{Container, FOR_GOOD, Lag, Life, Registry, What, World};
-use swarm_cluster_state_manager::core::condition::Phase;
+use swarm_cluster_state_manager::api::status::Phase;
 use swarm_cluster_state_manager::core::labels::LABEL_CLUSTER;
 use tokio::time::sleep;
 

@@ -1,68 +1,73 @@
-//! `GET /events`: what was done, and why.
+//! `GET /events`: what the manager did, and why.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What an event is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum EventKind {
-    /// The daemon has started.
-    Started,
-    /// What is wanted has changed: a submit, a deletion, a rollback.
-    Submitted,
-    /// A step begins: the line of the plan, with its cause.
-    Step,
-    /// A step has failed.
-    StepFailed,
-    /// A container has ended, or was removed, without this manager's doing.
-    Ended,
-    /// A container's health check fails.
-    Unhealthy,
-    /// An object has entered another phase; the text is its reason.
-    Phase,
-    /// The engine, or what may be believed of it, has changed.
-    Engine,
-    /// The state could not be written, or can be again.
-    Store,
-}
+use super::words::words;
 
-impl EventKind {
-    /// The word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            EventKind::Started => "started",
-            EventKind::Submitted => "submitted",
-            EventKind::Step => "step",
-            EventKind::StepFailed => "step-failed",
-            EventKind::Ended => "ended",
-            EventKind::Unhealthy => "unhealthy",
-            EventKind::Phase => "phase",
-            EventKind::Engine => "engine",
-            EventKind::Store => "store",
-        }
+words! {
+    /// What an event is about.
+    pub enum EventKind {
+        /// The daemon has started.
+        Started = "started",
+        /// The desired state has changed: a submit, a deletion or a rollback.
+        Submitted = "submitted",
+        /// A step begins: its line of the plan, with the cause.
+        Step = "step",
+        /// A step has failed.
+        StepFailed = "step-failed",
+        /// A container has exited or was removed, and not by this manager.
+        Ended = "ended",
+        /// The health check of a container fails.
+        Unhealthy = "unhealthy",
+        /// An object has entered another phase; the text is the reason.
+        Phase = "phase",
+        /// The engine, or how far it can be trusted, has changed.
+        Engine = "engine",
+        /// The state cannot be written, or can be written again.
+        Store = "store",
     }
 }
 
-/// One line of the log.
+/// One line of the event log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Event {
-    /// Grows with each event, also over restarts; there may be gaps.
+    /// Increases with each event, also across restarts; there may be gaps.
     pub id: u64,
-    /// When, RFC 3339 in UTC.
+    /// The time, RFC 3339 in UTC.
     pub at: String,
     /// What it is about.
     pub kind: EventKind,
-    /// The object, where it is about one.
+    /// The object, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
-    /// The object's generation.
+    /// The generation of the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
-    /// Who asked for it: the subject of the certificate.
+    /// Who requested it: the subject of the certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// What happened, in a sentence or as a line of a plan.
+    /// What happened: a sentence, or a line of a plan.
+    pub text: String,
+}
+
+words! {
+    /// The kind of [`Missed`].
+    pub enum MissedKind {
+        /// The only one.
+        Missed = "missed",
+    }
+}
+
+/// A gap in the events of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Missed {
+    /// Always `missed`.
+    pub kind: MissedKind,
+    /// How many events are missing.
+    pub missed: u64,
+    /// The same in a sentence.
     pub text: String,
 }

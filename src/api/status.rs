@@ -1,235 +1,425 @@
 //! `GET /status`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::core::availability::Availability;
-use crate::core::condition::Phase;
-use crate::core::container::{ContainerState, Health};
-use crate::core::engine_kind::EngineKind;
+use super::words::words;
+use crate::core::{availability, condition, container, engine_kind};
+
+words! {
+    /// How an object is doing.
+    pub enum Phase {
+        /// It is as desired.
+        Converged = "converged",
+        /// Steps are under way or pending.
+        Progressing = "progressing",
+        /// Something does not work; the rest does.
+        Degraded = "degraded",
+        /// Nothing can proceed until something changes.
+        Blocked = "blocked",
+        /// It was deleted, and its containers are being removed.
+        Deleting = "deleting",
+    }
+}
+
+impl From<condition::Phase> for Phase {
+    fn from(phase: condition::Phase) -> Phase {
+        match phase {
+            condition::Phase::Converged => Phase::Converged,
+            condition::Phase::Progressing => Phase::Progressing,
+            condition::Phase::Degraded => Phase::Degraded,
+            condition::Phase::Blocked => Phase::Blocked,
+            condition::Phase::Deleting => Phase::Deleting,
+        }
+    }
+}
+
+words! {
+    /// Where in its life a container is, in Docker's terms.
+    pub enum ContainerState {
+        /// It exists and was not started.
+        Created = "created",
+        /// Its process runs.
+        Running = "running",
+        /// Its process is frozen.
+        Paused = "paused",
+        /// The engine is restarting it by its restart policy.
+        Restarting = "restarting",
+        /// Its process has exited.
+        Exited = "exited",
+        /// The engine is removing it.
+        Removing = "removing",
+        /// The engine failed to remove it.
+        Dead = "dead",
+    }
+}
+
+impl From<container::ContainerState> for ContainerState {
+    fn from(state: container::ContainerState) -> ContainerState {
+        match state {
+            container::ContainerState::Created => ContainerState::Created,
+            container::ContainerState::Running => ContainerState::Running,
+            container::ContainerState::Paused => ContainerState::Paused,
+            container::ContainerState::Restarting => ContainerState::Restarting,
+            container::ContainerState::Exited => ContainerState::Exited,
+            container::ContainerState::Removing => ContainerState::Removing,
+            container::ContainerState::Dead => ContainerState::Dead,
+        }
+    }
+}
+
+words! {
+    /// The result of a container's health check.
+    pub enum Health {
+        /// It has no health check.
+        None = "none",
+        /// No result yet.
+        Starting = "starting",
+        /// The last checks passed.
+        Healthy = "healthy",
+        /// The last checks failed.
+        Unhealthy = "unhealthy",
+    }
+}
+
+impl From<container::Health> for Health {
+    fn from(health: container::Health) -> Health {
+        match health {
+            container::Health::None => Health::None,
+            container::Health::Starting => Health::Starting,
+            container::Health::Healthy => Health::Healthy,
+            container::Health::Unhealthy => Health::Unhealthy,
+        }
+    }
+}
+
+words! {
+    /// How far what is observed of a node can be trusted.
+    pub enum Availability {
+        /// It is up.
+        Up = "up",
+        /// It is back, and was not for long.
+        Settling = "settling",
+        /// It does not answer; its containers count as running for a while.
+        Down = "down",
+        /// The endpoint does not know, or no longer knows, what runs on it.
+        Unknown = "unknown",
+        /// It has been away for so long that its containers no longer count.
+        Lost = "lost",
+    }
+}
+
+impl From<availability::Availability> for Availability {
+    fn from(availability: availability::Availability) -> Availability {
+        match availability {
+            availability::Availability::Up => Availability::Up,
+            availability::Availability::Settling => Availability::Settling,
+            availability::Availability::Down => Availability::Down,
+            availability::Availability::Unknown => Availability::Unknown,
+            availability::Availability::Lost => Availability::Lost,
+        }
+    }
+}
+
+words! {
+    /// The kind of the endpoint.
+    pub enum EngineKind {
+        /// A plain Docker Engine.
+        Docker = "docker",
+        /// A classic Docker Swarm manager: one API for many engines.
+        ClassicSwarm = "classic-swarm",
+        /// The built-in simulation.
+        Simulated = "simulated",
+    }
+}
+
+impl From<engine_kind::EngineKind> for EngineKind {
+    fn from(kind: engine_kind::EngineKind) -> EngineKind {
+        match kind {
+            engine_kind::EngineKind::Docker => EngineKind::Docker,
+            engine_kind::EngineKind::ClassicSwarm => EngineKind::ClassicSwarm,
+            engine_kind::EngineKind::Simulated => EngineKind::Simulated,
+        }
+    }
+}
 
 /// The whole status.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ClusterStatus {
     /// This manager.
     pub manager: ManagerStatus,
     /// The endpoint.
     pub engine: EngineStatus,
-    /// Every object, by name; deleted ones as long as containers of theirs are there.
+    /// Every object, by name; deleted ones as long as they have containers.
     pub objects: Vec<ObjectStatus>,
-    /// Objects that are stored and cannot be read: their containers are left alone until they are submitted anew.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Stored objects that cannot be read: their containers are left alone until they are submitted again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantined: Vec<QuarantinedStatus>,
-    /// Containers with this cluster's label that are left alone: nobody submitted their object, another manager
-    /// created them, or they only carry copied labels.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Containers with this cluster's label that are left alone: their object was never submitted, another manager
+    /// created them, or their labels are copies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unclaimed: Vec<ContainerStatus>,
 }
 
 /// This manager.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ManagerStatus {
     /// Its version.
-    pub version: &'static str,
+    pub version: String,
     /// The value of its label on containers.
     pub cluster: String,
-    /// How lasting what was submitted is.
+    /// Where the desired state is kept, and whether it can be written.
     pub state: String,
-    /// Its id, which its containers carry in a label.
+    /// Its id, which its containers have in a label.
     pub id: String,
     /// Managers whose containers it has taken over.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken_over: Vec<String>,
-    /// Other managers that have containers in this cluster; objects that they have containers of are held.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Other managers with containers in this cluster; the objects of these containers are held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rivals: Vec<RivalStatus>,
 }
 
 /// Another manager of the same cluster.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct RivalStatus {
     /// Its id.
     pub id: String,
     /// How many containers it has here.
-    pub containers: usize,
-    /// What that means, and what to do.
+    pub containers: u64,
+    /// What that means, and what to do about it.
     pub reason: String,
 }
 
-/// An object that is stored and cannot be read.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+/// A stored object that cannot be read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct QuarantinedStatus {
     /// Its name.
     pub name: String,
-    /// Why it cannot be read, and what to do.
+    /// Why it cannot be read, and what to do about it.
     pub reason: String,
 }
 
 /// The endpoint.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct EngineStatus {
-    /// Where it is.
+    /// Its address.
     pub endpoint: String,
     /// Whether it answers.
     pub connected: bool,
-    /// Why it does not, or why what it says is not acted upon.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Why it does not answer, or why its answers are not acted upon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The next try to reach it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// When the next attempt to reach it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_retry: Option<String>,
-    /// What it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<EngineKind>,
     /// Its version.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// The API version spoken with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The API version in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_version: Option<String>,
-    /// The hosts behind it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// The nodes behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeStatus>,
-    /// When the last complete list was begun.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// When the last complete list was requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_complete_list: Option<String>,
     /// How long ago that was, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_complete_list_age_seconds: Option<u64>,
 }
 
-/// A host behind the endpoint.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+/// A node behind the endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct NodeStatus {
-    /// Its name, or its address as long as the endpoint does not know that.
+    /// Its name, or its address as long as the endpoint does not know the name.
     pub name: String,
-    /// Where the endpoint reaches it.
+    /// The address at which the endpoint reaches it.
     pub address: String,
-    /// Its state in the endpoint's own word: `Healthy`, `Unhealthy`, `Pending` …
+    /// Its state as the endpoint reports it: `Healthy`, `Unhealthy`, `Pending` …
     pub status: String,
-    /// How far it is believed.
+    /// How far what is observed of it can be trusted.
     pub availability: Availability,
-    /// Since when it is well, or is not.
+    /// Since when it has been healthy or unhealthy.
     pub since: String,
-    /// When its containers stop counting, where that draws near.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// When its containers will no longer count, if it stays away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_at: Option<String>,
-    /// What the endpoint says is wrong with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its error, as the endpoint reports it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
 /// An object.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ObjectStatus {
     /// Its name.
     pub name: String,
     /// Its image.
     pub image: String,
-    /// How many containers are wanted; 0 once it is deleted.
-    pub count: u32,
+    /// The desired number of containers; 0 once it is deleted.
+    pub count: u64,
     /// The generation that was submitted last.
     pub generation: u64,
     /// The generation that was acted upon last.
+    #[serde(default)]
+    #[schema(required)]
     pub observed_generation: u64,
     /// Containers whose process runs.
-    pub running: usize,
-    /// Containers that run and are not known to be unwell.
-    pub ready: usize,
+    #[serde(default)]
+    #[schema(required)]
+    pub running: u64,
+    /// Containers that run and are not known to be unhealthy.
+    pub ready: u64,
     /// Live containers of the present spec.
-    pub updated: usize,
+    #[serde(default)]
+    #[schema(required)]
+    pub updated: u64,
     /// How it is doing.
     pub phase: Phase,
     /// Why, in a sentence.
     pub reason: String,
-    /// When the next try is made, where something failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// When the next attempt is made, after a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_retry: Option<String>,
-    /// How often its containers ended or turned unhealthy without being asked to, since it was last submitted and since
+    /// How often its containers exited or became unhealthy, other than by the manager, since the last submit and since
     /// the daemon started.
+    #[serde(default)]
+    #[schema(required)]
     pub restarts: u64,
-    /// The last end of a container that the manager did not ask for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The last container that exited, other than by the manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_exit: Option<LastExitStatus>,
-    /// Steps under way and about to begin, one line each.
+    /// Steps under way and pending, one line each.
+    #[serde(default)]
+    #[schema(required)]
     pub plan: Vec<String>,
     /// Its containers.
+    #[serde(default)]
+    #[schema(required)]
     pub containers: Vec<ContainerStatus>,
 }
 
-/// How a container ended.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+/// How a container exited.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct LastExitStatus {
-    /// The container's name.
+    /// The name of the container.
     pub container: String,
-    /// When: by the engine's clock where that is known.
+    /// When, by the engine's clock if that is known.
     pub at: String,
     /// How, in a sentence.
     pub reason: String,
 }
 
 /// A container.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ContainerStatus {
     /// The engine's full id.
+    #[serde(default)]
+    #[schema(required)]
     pub id: String,
     /// Its name.
     pub name: String,
     /// Its slot.
+    #[serde(default)]
+    #[schema(required)]
     pub slot: u32,
     /// Its attempt.
+    #[serde(default)]
+    #[schema(required)]
     pub attempt: u32,
-    /// The node it is on, where the endpoint has nodes.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The node it is on, if the endpoint has nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// Where in its life it is.
     pub state: ContainerState,
-    /// What its health check says.
+    /// The result of its health check.
     pub health: Health,
     /// Its image.
     pub image: String,
     /// The id of its image.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_id: Option<String>,
     /// Its ports as `docker ps` shows them, such as `0.0.0.0:8080->80/tcp`; at most 32.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<String>,
-    /// How often the engine has restarted it by its own restart policy.
-    #[serde(skip_serializing_if = "is_zero")]
+    /// How often the engine has restarted it by its restart policy.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub restarts: u64,
     /// When its process started.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,
-    /// When its process ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// When its process exited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<String>,
-    /// The exit code of an ended process.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The exit code of its process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,
-    /// The kernel ended a process of it for lack of memory.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    /// The kernel killed a process of it for lack of memory.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub oom_killed: bool,
-    /// What the engine says went wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its error, as the engine reports it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The last output of its health check, where that fails.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The last output of its health check, if that fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_output: Option<String>,
-    /// The manager that created it, where that is another one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The manager that created it, if that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manager: Option<String>,
-    /// Why it is left alone, where it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Why it is left alone, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+impl ContainerStatus {
+    /// Whether its process runs, or is about to.
+    pub fn live(&self) -> bool {
+        matches!(
+            self.state,
+            ContainerState::Created
+                | ContainerState::Running
+                | ContainerState::Paused
+                | ContainerState::Restarting
+        )
+    }
+}
+
+/// A line of `/status?watch`, without its `Id`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "Kind", rename_all = "lowercase", rename_all_fields = "PascalCase")]
+pub enum StatusChange {
+    /// The status of an object has changed.
+    Object {
+        /// The new status.
+        object: Box<ObjectStatus>,
+    },
+    /// An object and its containers are gone.
+    Gone {
+        /// Its name.
+        name: String,
+    },
+    /// The status of the endpoint has changed.
+    Engine {
+        /// The new status.
+        engine: EngineStatus,
+    },
+    /// A kind of line that this version does not know.
+    #[serde(other)]
+    Other,
 }
 
 fn is_zero(number: &u64) -> bool {

@@ -18,8 +18,8 @@ use super::connection::Connection;
 use super::context::file::{self, Contexts};
 use super::environment::variable;
 use super::{CommandLine, environment, fail};
+use crate::api::object::StoredObject;
 use crate::client::Ask;
-use crate::client::answers::Stored;
 
 /// The variable by which a shell's script asks.
 const VARIABLE: &str = "SCSM_COMPLETE";
@@ -116,15 +116,16 @@ fn objects() -> Vec<CompletionCandidate> {
     // Nobody waits for a lookup that hangs: the program ends without it.
     std::thread::spawn(move || give.send(connection().and_then(|connection| stored(&connection))));
     let objects = given.recv_timeout(PATIENCE).ok().flatten().unwrap_or_default();
-    let candidate = |Stored { name, image, count, .. }| {
-        CompletionCandidate::new(name).help(Some(format!("{count} of {image}").into()))
+    let candidate = |StoredObject { spec, .. }: StoredObject| {
+        let help = format!("{} of {}", spec.count(), spec.image());
+        CompletionCandidate::new(spec.name()).help(Some(help.into()))
     };
     objects.into_iter().map(candidate).collect()
 }
 
-fn stored(connection: &Connection) -> Option<Vec<Stored>> {
+fn stored(connection: &Connection) -> Option<Vec<StoredObject>> {
     let asked = connection.ask(async |daemon| {
-        Ok(daemon.ask(Ask::new(Method::GET, "/objects")).await?.json::<Vec<Stored>>()?)
+        Ok(daemon.ask(Ask::new(Method::GET, "/objects")).await?.json::<Vec<StoredObject>>()?)
     });
     asked.ok()
 }

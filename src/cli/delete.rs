@@ -9,10 +9,11 @@ use tokio::time::sleep;
 
 use super::connection::Connection;
 use super::json::{self, Format};
-use super::submit::{conclude, duration, unknown};
+use super::submit::{self, duration, unknown};
 use super::wait::{self, Patience};
 use super::{REFUSED, object_name, output, plan};
-use crate::client::answers::{OneOrMany, Receipt};
+use crate::api::change::{ChangeResult, OneOrMany, Receipt};
+use crate::api::status::ObjectStatus;
 use crate::client::{Ask, ClientError, Daemon};
 use crate::core::name::ObjectName;
 
@@ -43,8 +44,10 @@ const BUSY_TRIES: u32 = 30;
 
 /// What has become of one name.
 enum Done {
-    /// It is deleted, by this or by an earlier request.
+    /// It is deleted.
     Deleted(Receipt),
+    /// It was deleted earlier, and still has containers.
+    DeletedBefore(Receipt),
     /// There is nothing to delete, and that is fine.
     Missing,
 }
@@ -65,10 +68,11 @@ impl DeleteFlags {
                 names.push(name);
             }
         }
-        let (mut receipts, mut refused) = (Vec::new(), Vec::new());
+        let (mut deleted, mut deleted_before, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for (i, name) in names.iter().enumerate() {
             match self.one(daemon, name).await {
-                Ok(Done::Deleted(receipt)) => receipts.push(receipt),
+                Ok(Done::Deleted(receipt)) => deleted.push(receipt),
+                Ok(Done::DeletedBefore(receipt)) => deleted_before.push(receipt),
                 // It is done, even if nobody reads of it.
                 Ok(Done::Missing) => drop(output::line(format_args!("{name} does not exist"))),
                 Err(error) => {
@@ -92,9 +96,14 @@ impl DeleteFlags {
                 }
             }
         }
-        let code = match receipts.is_empty() {
-            true => 0,
-            false => conclude(daemon, &receipts, Patience::of(self.wait, false)).await?,
+        submit::report(&deleted);
+        for Receipt { name, generation, .. } in &deleted_before {
+            let _ = output::line(format_args!("{name} is being deleted already: generation {generation}"));
+        }
+        deleted.append(&mut deleted_before);
+        let code = match Patience::of(self.wait, false) {
+            Some(patience) if !deleted.is_empty() => wait::wait(daemon, &deleted, patience).await?,
+            _ => 0,
         };
         match (refused.as_slice(), code) {
             ([], code) => Ok(code),
@@ -167,8 +176,9 @@ impl DeleteFlags {
         };
         // What was deleted before has a status until nothing of it is left; nothing is wanted of it.
         match wait::status(daemon, name.as_str()).await? {
-            Some(going) if going.count == 0 => {
-                Ok(Done::Deleted(Receipt::going(going.name, going.generation)))
+            Some(ObjectStatus { name, generation, count: 0, .. }) => {
+                let result = ChangeResult::Deleted;
+                Ok(Done::DeletedBefore(Receipt { name, generation, result, rolled_back_to: None }))
             }
             _ if self.ignore_missing => Ok(Done::Missing),
             _ => Err(missing),

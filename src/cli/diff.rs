@@ -15,7 +15,8 @@ use super::files::Files;
 use super::json::Format;
 use super::output::{self, OutputError};
 use super::{USAGE, submit};
-use crate::client::answers::Plans;
+use crate::api::change::ChangeResult;
+use crate::api::plan::DryRun;
 use crate::client::{Ask, Daemon};
 use crate::core::submission;
 
@@ -58,13 +59,14 @@ pub(super) fn run(flags: &DiffFlags) -> ExitCode {
             ask = ask.with("prune", prefix);
         }
         let answer = daemon.ask(ask).await.map_err(|error| submit::placed(error.into(), &objects))?;
-        let plans: Plans = answer.json()?;
+        let plans: DryRun = answer.json()?;
         let mut differences = Vec::new();
-        for plan in plans.objects.iter().filter(|plan| plan.result != "unchanged") {
-            let stored = stored(daemon, &plan.name).await?;
-            let given = objects.named(&plan.name).filter(|_| plan.result != "deleted");
+        let receipts = plans.objects.iter().map(|plan| &plan.receipt);
+        for receipt in receipts.filter(|receipt| receipt.result != ChangeResult::Unchanged) {
+            let stored = stored(daemon, &receipt.name).await?;
+            let given = objects.named(&receipt.name).filter(|_| !receipt.deleted());
             differences.push(Difference {
-                name: plan.name.clone(),
+                name: receipt.name.clone(),
                 generation: stored.as_ref().and_then(|stored| stored.get("Generation").cloned()),
                 goes: given.is_none(),
                 lines: between(stored.as_ref(), given),

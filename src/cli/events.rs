@@ -8,8 +8,8 @@ use http::Method;
 use super::connection::Connection;
 use super::follow::follow;
 use super::{REFUSED, object_name, output};
+use crate::api::event::Event;
 use crate::client::Ask;
-use crate::client::answers::Event;
 use crate::core::name::ObjectName;
 
 /// Flags of `events`.
@@ -66,7 +66,7 @@ pub(super) fn run(flags: &EventsFlags) -> ExitCode {
 }
 
 fn text(event: &Event) -> String {
-    let Event { at, kind, object, generation, by, text } = event;
+    let Event { at, kind, object, generation, by, text, .. } = event;
     let about = match (object, generation) {
         (Some(object), Some(generation)) => format!(" {object} ({generation})"),
         (Some(object), None) => format!(" {object}"),

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::connection::Connection;
 use super::{REFUSED, object_name, output, yaml};
+use crate::api::object::StoredObject;
 use crate::client::Ask;
-use crate::client::answers::Stored;
 use crate::core::name::ObjectName;
 
 /// Flags of `get`.
@@ -70,8 +70,8 @@ fn table(objects: &[Value]) -> anyhow::Result<()> {
     }
     let mut rows = vec!["NAME\tCOUNT\tIMAGE\tGENERATION".to_owned()];
     for object in objects {
-        let Stored { name, count, image, generation } = serde_json::from_value(object.clone())?;
-        rows.push(output::row(&[&name, &count, &image, &generation]));
+        let StoredObject { generation, spec } = serde_json::from_value(object.clone())?;
+        rows.push(output::row(&[&spec.name(), &spec.count(), &spec.image(), &generation]));
     }
     Ok(output::table(&rows)?)
 }

@@ -8,8 +8,8 @@ use http::Method;
 use super::connection::Connection;
 use super::status::Format;
 use super::{REFUSED, object_name, output};
+use crate::api::object::{ObjectHistory, Revision};
 use crate::client::Ask;
-use crate::client::answers::{History, Revision};
 use crate::core::name::ObjectName;
 
 /// Flags of `history`.
@@ -32,7 +32,7 @@ pub(super) fn run(flags: &HistoryFlags) -> ExitCode {
             output::raw(&answer.body)?;
             return Ok(0);
         }
-        let History { deleted, revisions } = answer.json()?;
+        let ObjectHistory { deleted, revisions, .. } = answer.json()?;
         if let Some(at) = deleted {
             output::line(format_args!("{} was deleted at {at}", flags.name))?;
         }
@@ -45,5 +45,5 @@ pub(super) fn run(flags: &HistoryFlags) -> ExitCode {
 fn row(revision: &Revision) -> String {
     let Revision { generation, at, by, rolled_back_to, object } = revision;
     let note = rolled_back_to.map(|to| format!("rolled back to generation {to}")).unwrap_or_default();
-    output::row(&[generation, at, &object.count, &object.image, by, &note])
+    output::row(&[generation, at, &object.count(), &object.image(), by, &note])
 }

@@ -15,8 +15,8 @@ use super::environment::variable;
 use super::events::Format;
 use super::follow::{Reader, read};
 use super::{REFUSED, object_name, output};
+use crate::api::logs::{LogLine, LogNote, LogNoteKind, LogsLine};
 use crate::client::Ask;
-use crate::client::answers::LogsLine;
 use crate::core::name::ObjectName;
 use crate::core::sanitize;
 use crate::engine::logs::LogTime;
@@ -172,7 +172,7 @@ impl Reader for Shown<'_> {
         let read = serde_json::from_str(line);
         let json = self.flags.output == Format::Json;
         match read {
-            Ok(LogsLine::Line { container, at, line: text }) => {
+            Ok(LogsLine::Line(LogLine { container, at, line: text, .. })) => {
                 if !self.is_news(&container, at.as_deref().and_then(LogTime::parse)) {
                     return Ok(ControlFlow::Continue(()));
                 }
@@ -183,7 +183,7 @@ impl Reader for Shown<'_> {
                     output::raw(self.text(&container, at.as_deref(), &text).as_bytes())?;
                 }
             }
-            Ok(LogsLine::Note { kind, container, text }) => {
+            Ok(LogsLine::Note(LogNote { kind, container, text })) => {
                 match json {
                     true => output::json(line)?,
                     false => {
@@ -191,7 +191,7 @@ impl Reader for Shown<'_> {
                         output::note(format_args!("{about}{text}"));
                     }
                 }
-                if kind == "gone" {
+                if kind == LogNoteKind::Gone {
                     return Ok(ControlFlow::Break(()));
                 }
             }

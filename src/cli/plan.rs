@@ -11,8 +11,9 @@ use super::connection::Connection;
 use super::files::Files;
 use super::json::Format;
 use super::{USAGE, output, submit};
+use crate::api::change::{ChangeResult, Receipt};
+use crate::api::plan::{DryRun, DryRunObject};
 use crate::client::Ask;
-use crate::client::answers::Plans;
 
 /// Something would change: exit codes as those of `diff`, and so that a pipeline can ask before it acts.
 const CHANGES: u8 = 1;
@@ -49,24 +50,25 @@ pub(super) fn run(flags: &PlanFlags) -> ExitCode {
 }
 
 /// Writes what would be done, and the sum.
-pub(super) fn show(plans: &Plans) {
+pub(super) fn show(plans: &DryRun) {
     // The exit code is the answer, also for somebody who reads none of this.
-    for plan in &plans.objects {
-        let what = match plan.result.as_str() {
-            "unchanged" => format!("unchanged: generation {}", plan.generation),
-            result => format!("would be {result}: generation {}", plan.generation),
+    for DryRunObject { receipt, forecast } in &plans.objects {
+        let Receipt { name, generation, result, .. } = receipt;
+        let what = match result {
+            ChangeResult::Unchanged => format!("unchanged: generation {generation}"),
+            result => format!("would be {result}: generation {generation}"),
         };
-        let _ = output::line(format_args!("{} {what}", plan.name));
-        for step in &plan.plan {
+        let _ = output::line(format_args!("{name} {what}"));
+        for step in &forecast.plan {
             let _ = output::line(format_args!("    {step}"));
         }
-        for warning in &plan.warnings {
+        for warning in &forecast.warnings {
             let _ = output::line(format_args!("    warning: {warning}"));
         }
-        if plan.truncated {
+        if forecast.truncated {
             let _ = output::line("    … and more");
         }
-        if let Some(waiting) = &plan.waiting {
+        if let Some(waiting) = &forecast.waiting {
             let _ = output::line(format_args!("    the steps are not known yet: {waiting}"));
         }
     }
@@ -80,8 +82,9 @@ pub(super) fn show(plans: &Plans) {
     };
 }
 
-fn conclude(plans: &Plans, format: Format) -> anyhow::Result<u8> {
-    let waiting = plans.objects.iter().find_map(|plan| Some((&plan.name, plan.waiting.as_ref()?)));
+fn conclude(plans: &DryRun, format: Format) -> anyhow::Result<u8> {
+    let waiting =
+        plans.objects.iter().find_map(|plan| Some((&plan.receipt.name, plan.forecast.waiting.as_ref()?)));
     if let (0, Some((name, why))) = (plans.changes, waiting) {
         anyhow::bail!("what would be done for {name} is unknown: {why}");
     }
@@ -105,12 +108,12 @@ struct Sum {
 }
 
 impl Sum {
-    fn of(plans: &Plans) -> Sum {
+    fn of(plans: &DryRun) -> Sum {
         let mut sum = Sum::default();
-        for plan in &plans.objects {
-            sum.more |= plan.truncated || plan.waiting.is_some();
+        for DryRunObject { forecast, .. } in &plans.objects {
+            sum.more |= forecast.truncated || forecast.waiting.is_some();
             let mut slots: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-            for step in &plan.plan {
+            for step in &forecast.plan {
                 let mut words = step.split(' ');
                 let (Some(verb), Some(name)) = (words.next(), words.next()) else { continue };
                 let slot = name.rsplit_once('.').map_or(name, |(slot, _)| slot);

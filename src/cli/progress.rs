@@ -12,7 +12,8 @@ use self::object::{Stage, Watched};
 use self::screen::Screen;
 use super::output;
 use super::wait::Settled;
-use crate::client::answers::{Object, Receipt};
+use crate::api::change::Receipt;
+use crate::api::status::ObjectStatus;
 use crate::core::sanitize;
 
 mod frame;
@@ -64,7 +65,7 @@ impl Progress {
     }
 
     /// An object is doing like this.
-    pub(super) fn show(&mut self, status: &Object) {
+    pub(super) fn show(&mut self, status: &ObjectStatus) {
         let now = Instant::now();
         let Some(object) = self.object(&status.name) else { return };
         object.see(status, now);

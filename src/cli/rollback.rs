@@ -11,8 +11,8 @@ use super::json::{self, Format};
 use super::submit::{conclude, duration, unknown};
 use super::wait::Patience;
 use super::{REFUSED, object_name};
+use crate::api::change::{OneOrMany, Receipt};
 use crate::client::Ask;
-use crate::client::answers::{OneOrMany, Receipt};
 use crate::core::name::ObjectName;
 
 /// Flags of `rollback`.

@@ -13,7 +13,7 @@ use super::json::{self, Format};
 use super::submit::{conclude, duration, unknown};
 use super::wait::Patience;
 use super::{REFUSED, object_name};
-use crate::client::answers::{OneOrMany, Receipt};
+use crate::api::change::{OneOrMany, Receipt};
 use crate::client::{Answer, Ask, Daemon};
 use crate::core::name::ObjectName;
 use crate::core::spec::MAX_COUNT;

@@ -9,7 +9,7 @@ use self::ages::Ages;
 use super::connection::Connection;
 use super::follow::follow;
 use super::{REFUSED, object_name, output};
-use crate::client::answers::{Change, Cluster, Object};
+use crate::api::status::{ClusterStatus, ObjectStatus, StatusChange};
 use crate::client::{Answer, Ask};
 use crate::core::name::ObjectName;
 
@@ -69,19 +69,20 @@ fn change(line: &str, format: Format) -> anyhow::Result<()> {
         return Ok(output::json(line)?);
     }
     match serde_json::from_str(line) {
-        Ok(Change::Object { object: Object { name, phase, reason, ready, count, generation, .. } }) => {
+        Ok(StatusChange::Object { object }) => {
+            let ObjectStatus { name, phase, reason, ready, count, generation, .. } = *object;
             output::line(format_args!("{name} {phase} {ready}/{count} generation {generation}: {reason}"))?;
         }
-        Ok(Change::Gone { name }) => output::line(format_args!("{name} gone"))?,
-        Ok(Change::Engine { engine }) => output::line(cluster::engine(&engine))?,
+        Ok(StatusChange::Gone { name }) => output::line(format_args!("{name} gone"))?,
+        Ok(StatusChange::Engine { engine }) => output::line(cluster::engine(&engine))?,
         // A newer daemon says more than this client knows.
-        Ok(Change::Other) | Err(_) => {}
+        Ok(StatusChange::Other) | Err(_) => {}
     }
     Ok(())
 }
 
 fn cluster(answer: &Answer) -> anyhow::Result<()> {
-    let status: Cluster = answer.json()?;
+    let status: ClusterStatus = answer.json()?;
     for line in cluster::head(&status) {
         output::line(line)?;
     }
@@ -96,7 +97,7 @@ fn cluster(answer: &Answer) -> anyhow::Result<()> {
 }
 
 fn object(answer: &Answer) -> anyhow::Result<()> {
-    let (status, ages) = (answer.json::<Object>()?, Ages::of(answer));
+    let (status, ages) = (answer.json::<ObjectStatus>()?, Ages::of(answer));
     for line in object::head(&status, ages) {
         output::line(line)?;
     }

@@ -13,7 +13,7 @@ use super::input::Objects;
 use super::json::{self, Format};
 use super::wait::{self, Patience};
 use super::{REFUSED, output, plan};
-use crate::client::answers::{OneOrMany, Receipt};
+use crate::api::change::{OneOrMany, Receipt};
 use crate::client::{Answer, Ask, ClientError, Daemon};
 use crate::core::submission::seconds_or_duration;
 
@@ -144,20 +144,25 @@ pub(super) fn unknown(error: ClientError) -> anyhow::Error {
     }
 }
 
-/// Says what was taken, then waits for it if asked to: the exit code.
+/// Prints what was committed, then waits for it if asked to: the exit code.
 pub(super) async fn conclude(
     daemon: &Daemon,
     receipts: &[Receipt],
     patience: Option<Patience>,
 ) -> anyhow::Result<u8> {
-    for Receipt { name, generation, result, rolled_back_to, .. } in receipts {
-        let back = rolled_back_to.map(|to| format!(", with the spec of generation {to}")).unwrap_or_default();
-        // It is taken, whoever reads of it.
-        let _ = output::line(format_args!("{name} {result}: generation {generation}{back}"));
-    }
+    report(receipts);
     match patience {
         Some(patience) => wait::wait(daemon, receipts, patience).await,
         None => Ok(0),
+    }
+}
+
+/// Prints what was committed.
+pub(super) fn report(receipts: &[Receipt]) {
+    for Receipt { name, generation, result, rolled_back_to } in receipts {
+        let back = rolled_back_to.map(|to| format!(", with the spec of generation {to}")).unwrap_or_default();
+        // It is committed, even if no one reads this.
+        let _ = output::line(format_args!("{name} {result}: generation {generation}{back}"));
     }
 }
 

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use super::connection::Connection;
 use super::json::Format;
 use super::{REFUSED, output};
+use crate::api::status::ClusterStatus;
 use crate::client::Ask;
-use crate::client::answers::Versions;
 
 /// Flags of `version`.
 #[derive(Debug, Args)]
@@ -42,7 +42,8 @@ pub(super) fn run(flags: &VersionFlags) -> ExitCode {
     flags.connection.run(REFUSED, async |daemon| {
         let answer = daemon.ask(Ask::new(Method::GET, "/status")).await;
         if flags.output == Format::Json {
-            let answer = answer.and_then(|answer| Ok((answer.json::<Versions>()?, answer.json::<Value>()?)));
+            let answer =
+                answer.and_then(|answer| Ok((answer.json::<ClusterStatus>()?, answer.json::<Value>()?)));
             if let Ok((versions, status)) = &answer {
                 let place = daemon.address().to_string();
                 let daemon = json!({"Version": versions.manager.version, "Addr": place});
@@ -57,9 +58,13 @@ pub(super) fn run(flags: &VersionFlags) -> ExitCode {
             answer?;
             return Ok(0);
         }
-        let Versions { manager, engine } = answer?.json()?;
+        let ClusterStatus { manager, engine, .. } = answer?.json()?;
         output::line(format_args!("daemon {} at {}", manager.version, daemon.address()))?;
-        let known = [engine.kind, engine.version].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let known = [engine.kind.map(|kind| kind.to_string()), engine.version]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" ");
         let known = if known.is_empty() { "unknown".to_owned() } else { known };
         let api = engine.api_version.map(|api| format!(", API {api}")).unwrap_or_default();
         let lost = if engine.connected { "" } else { ", not connected" };

@@ -18,7 +18,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::output;
 use super::progress::Progress;
 use super::{FAILED, TIMED_OUT};
-use crate::client::answers::{Change, Receipt};
+use crate::api::change::{ChangeResult, Receipt};
+use crate::api::status::StatusChange;
 use crate::client::{ClientError, Daemon};
 
 mod question;
@@ -240,15 +241,15 @@ impl Waiting<'_> {
     }
 
     /// Shows what a watch tells.
-    fn show(&mut self, change: &Change) {
+    fn show(&mut self, change: &StatusChange) {
         let now = Instant::now();
         match change {
-            Change::Object { object } => {
+            StatusChange::Object { object } => {
                 self.progress.show(object);
                 self.queue.hint(object, now);
             }
-            Change::Gone { name } => self.queue.gone(name, now),
-            Change::Engine { .. } | Change::Other => {}
+            StatusChange::Gone { name } => self.queue.gone(name, now),
+            StatusChange::Engine { .. } | StatusChange::Other => {}
         }
     }
 
@@ -322,7 +323,8 @@ fn farewell(receipts: &[Receipt], settled: &[Settled], after: Duration) {
     let after = after.as_secs_f64();
     output::note(format_args!("stopped waiting after {after:.1} s"));
     // What has not changed has nothing to be undone.
-    let changed: Vec<Receipt> = receipts.iter().filter(|one| one.result != "unchanged").cloned().collect();
+    let changed: Vec<Receipt> =
+        receipts.iter().filter(|one| one.result != ChangeResult::Unchanged).cloned().collect();
     let receipts = changed.as_slice();
     if receipts.is_empty() {
         output::note(
@@ -341,7 +343,7 @@ fn farewell(receipts: &[Receipt], settled: &[Settled], after: Duration) {
         }
     };
     // There is no earlier spec to roll back to.
-    let new = |one: &Receipt| one.result == "created";
+    let new = |one: &Receipt| one.result == ChangeResult::Created;
     let undo = match receipts {
         all if all.iter().all(new) => format!("`delete {name}`"),
         all if all.iter().any(new) => format!("`rollback {name}`, or `delete {name}` where it is new"),

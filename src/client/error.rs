@@ -1,13 +1,13 @@
 //! Why there is no answer, or not the one that was hoped for.
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
-use std::{fmt, io};
 
 use http::StatusCode;
-use serde::Deserialize;
 
 use super::Address;
+use crate::api::problem::Problem;
 use crate::core::sanitize;
 
 /// A request that was not answered with a success.
@@ -48,39 +48,6 @@ pub enum ClientError {
         /// The beginning of the text, or what is wrong with it.
         words: String,
     },
-}
-
-/// The daemon's no, an RFC 9457 document.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub struct Problem {
-    /// The kind, in few words.
-    pub title: String,
-    /// The status code.
-    pub status: u16,
-    /// What is wrong and what is allowed.
-    #[serde(default)]
-    pub detail: String,
-    /// The field or parameter that is wrong, where it is one.
-    #[serde(default)]
-    pub field: Option<String>,
-    /// What became of an object that was waited for.
-    #[serde(default, rename = "Outcome")]
-    pub outcome: Option<String>,
-    /// Why, in the words of its status.
-    #[serde(default, rename = "Reason")]
-    pub reason: Option<String>,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", sanitize::escape(&self.title), sanitize::escape(&self.detail))?;
-        match &self.field {
-            Some(field) if !self.detail.contains(field.as_str()) => {
-                write!(f, " (in {})", sanitize::escape(field))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 impl ClientError {

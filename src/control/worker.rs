@@ -175,7 +175,7 @@ impl Worker {
                 EndKind::Ended | EndKind::Restarted | EndKind::Vanished => EventKind::Ended,
                 EndKind::Unhealthy => EventKind::Unhealthy,
             };
-            info!(object = %self.name, kind = kind.word(), "{text}");
+            info!(object = %self.name, kind = kind.as_str(), "{text}");
             self.context.event_log.note(kind, &self.name, self.memory.generation(), text);
         }
     }

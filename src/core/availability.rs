@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::core::container::{Container, Visibility};
 use crate::core::node::Node;
@@ -22,7 +21,7 @@ use crate::core::time::Time;
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 
 /// How far a node may be believed; the best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Availability {
     /// It is there.

@@ -1,12 +1,11 @@
 //! The condition of an object: its phase, and the reason in one sentence.
 
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::core::time::Time;
 
 /// How an object is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// All is as wanted.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::core::labels::ContainerIdentity;
 use crate::core::manager_id::ManagerId;
@@ -29,7 +28,7 @@ impl From<&str> for ContainerId {
 }
 
 /// Where in its life a container is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ContainerState {
     /// Made, not started.
@@ -64,7 +63,7 @@ impl ContainerState {
 }
 
 /// The verdict of a container's health check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
     /// It has no health check.

@@ -1,10 +1,9 @@
 //! The kinds of Docker API endpoints.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// What kind of endpoint answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EngineKind {
     /// A plain Docker Engine.
     #[serde(rename = "docker")]

@@ -12,6 +12,8 @@ use std::borrow::Cow;
 pub const MESSAGE_MAX_BYTES: usize = 1024;
 /// The most bytes of a name, a version, a state word: four times the longest host name label.
 pub const NAME_MAX_BYTES: usize = 256;
+/// The most characters of a given value that a message repeats.
+const SHOWN_CHARS: usize = 64;
 /// Room for the mark at the end of a text that was cut.
 const MARK_MAX_BYTES: usize = 32;
 
@@ -41,6 +43,14 @@ pub fn bounded(text: &str, max: usize) -> String {
         }
     }
     bounded
+}
+
+/// The beginning of a text, as much of it as a message repeats. Not escaped.
+pub(crate) fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 /// Writes characters that are not [`harmless`] as escapes, such as `\n` and `\u{1b}`.

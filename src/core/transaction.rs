@@ -47,7 +47,8 @@ pub enum Change {
 }
 
 impl Change {
-    fn name(&self) -> &ObjectName {
+    /// The object.
+    pub fn name(&self) -> &ObjectName {
         match self {
             Change::Put(spec) => &spec.name,
             Change::Delete(name) | Change::Rollback { name, .. } | Change::Converged { name, .. } => name,

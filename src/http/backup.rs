@@ -1,27 +1,32 @@
-//! `GET /backup`: everything that was submitted, in the form that `restore` reads.
+//! `GET /backup`: everything that was submitted, in the format that `restore` reads.
 
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 
-use super::problem::Problem;
-use super::query::Query;
-use super::{Api, answers};
+use super::caller::Caller;
+use super::query::{NoParameters, Parameters};
+use super::state::ApiState;
+use crate::api::problem::Problem;
+use crate::core::access::Access;
 
 /// Everything that was submitted, as `restore` reads it
 #[utoipa::path(
     get,
     path = "/backup",
     responses(
-        (status = 200, description = "A line of JSON each: the head, then the objects and tombstones.",
+        (status = 200, description = "One line of JSON each: the head, then the objects and tombstones.",
          body = String, content_type = "application/x-ndjson"),
-        (status = 400, description = "A query parameter is not known."),
-        (status = 500, description = "It cannot be written."),
+        (status = 400, description = "Unknown query parameter."),
+        (status = 500, description = "The backup cannot be written."),
     )
 )]
-pub(super) async fn backup(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    Query::read(query.as_deref(), &[])?;
-    let failed = |error: String| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Backup failed", error);
-    let text = answers::backup(&api, failed).await?;
+pub(super) async fn backup(
+    State(state): State<ApiState>,
+    caller: Caller,
+    _: Parameters<NoParameters>,
+) -> Result<Response, Problem> {
+    caller.authorize(Access::Read, None)?;
+    let text = state.shared.backup().await?;
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))], text).into_response())
 }

@@ -1,179 +1,148 @@
-//! Changing what is wanted: the one way on which a submit, a deletion and a rollback go.
+//! Changes of the desired state: the only path for a submit, a deletion and a rollback.
 //!
-//! What is to change, each handler says itself. How it is to be done is the same for all of them: only on paper
-//! (`?dry_run`), or really; answered at once, or when it has settled (`?wait=60s`); under a condition (`If-Match`).
-//! [`change`] does it and writes the answer. The only commit of all requests is in here, with its audit line.
+//! Each handler says what is to change. How it is done is the same for all: as a dry run (`?dry_run`) or for real;
+//! answered at once, or when the change has settled (`?wait=60s`); under a condition (`If-Match`). [`change`] authorizes,
+//! commits and responds. It has the only commit of all requests, with its audit line in the log.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::FromRequestParts;
-use axum::extract::rejection::ExtensionRejection;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
-use serde::Serialize;
+use axum::response::{IntoResponse, Response};
 use tracing::info;
-use utoipa::ToSchema;
 
-use super::problem::Problem;
-use super::query::Query;
-use super::{Api, objects, plan, reply, wait};
-use crate::core::transaction::{Committed, Effect, MAX_OBJECTS, Precondition, StoreError, Transaction};
+use super::caller::Caller;
+use super::plan::{self, DRY_RUN_OBJECTS};
+use super::query::{FromQuery, Query};
+use super::reply::{self, Shape};
+use super::state::ApiState;
+use super::wait;
+use crate::api::change::Receipt;
+use crate::api::problem::{Problem, ProblemKind};
+use crate::core::access::Access;
+use crate::core::transaction::{Committed, Effect, MAX_OBJECTS, Precondition, Transaction};
 use crate::server::connection::AnswerDeadline;
 use crate::server::fair_share::Permit;
 use crate::server::peer::Peer;
 
-/// The longest `?wait=`: a rollout that takes longer is better asked about than waited for on one connection.
+/// The longest `?wait=`. A client that waits longer asks again.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
-/// The preference of a client that submits the same again only to wait further: a wait longer than one request. Without
-/// it a submit, also of the same, is a wish to try at once.
+/// The preference of a client that submits the same spec again only to go on waiting. Without it a repeated submit asks
+/// to retry at once.
 const CONTINUE_WAIT: &str = "continue-wait";
 
-/// What a request that changes something brings along beside its path and its body.
-pub(super) struct Caller {
-    pub(super) peer: Arc<Peer>,
+/// The parameters that all changes have.
+const NAMES: [&str; 2] = ["wait", "dry_run"];
+
+/// A request for a change, without its path and body; `P` are the parameters that only this kind of change has.
+pub(super) struct ChangeRequest<P> {
+    pub(super) options: ChangeOptions,
+    pub(super) parameters: P,
+}
+
+/// How a change is to be made, and by whom.
+pub(super) struct ChangeOptions {
+    pub(super) caller: Caller,
     deadline: AnswerDeadline,
-    query: Option<String>,
-    headers: HeaderMap,
-}
-
-impl FromRequestParts<Api> for Caller {
-    type Rejection = ExtensionRejection;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Caller, ExtensionRejection> {
-        let Extension(peer) = Extension::from_request_parts(parts, api).await?;
-        let Extension(deadline) = Extension::from_request_parts(parts, api).await?;
-        let query = parts.uri.query().map(str::to_owned);
-        Ok(Caller { peer, deadline, query, headers: parts.headers.clone() })
-    }
-}
-
-/// How a change is to be made.
-pub(super) struct Manner {
-    /// All parameters, for those that only one kind of change has.
-    pub(super) query: Query,
-    /// What must hold.
     pub(super) precondition: Precondition,
     wait: Option<Duration>,
-    /// A client goes on with a wait: what is submitted was submitted already.
-    quiet: bool,
-    /// Nothing is to be done.
+    /// The client goes on waiting for a spec that it has submitted before.
+    continues_wait: bool,
     pub(super) dry_run: bool,
 }
 
-impl Caller {
-    /// Reads how the change is to be made. Beside the parameters that all changes have there may be `more`.
-    pub(super) fn manner(&self, more: &[&'static str]) -> Result<Manner, Problem> {
-        let known: Vec<&'static str> = ["wait", "dry_run"].iter().chain(more).copied().collect();
-        let query = Query::read(self.query.as_deref(), &known)?;
-        Ok(Manner {
-            precondition: precondition(&self.headers)?,
+impl<S: Send + Sync, P: FromQuery> FromRequestParts<S> for ChangeRequest<P> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<ChangeRequest<P>, Response> {
+        let caller = Caller::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
+        let deadline = Extension::<AnswerDeadline>::from_request_parts(parts, state).await;
+        let Extension(deadline) = deadline.map_err(IntoResponse::into_response)?;
+        ChangeRequest::parse(caller, deadline, parts).map_err(IntoResponse::into_response)
+    }
+}
+
+impl<P: FromQuery> ChangeRequest<P> {
+    fn parse(caller: Caller, deadline: AnswerDeadline, parts: &Parts) -> Result<ChangeRequest<P>, Problem> {
+        let names: Vec<&'static str> = NAMES.iter().chain(P::NAMES).copied().collect();
+        let query = Query::parse(parts.uri.query(), &names)?;
+        let options = ChangeOptions {
+            caller,
+            deadline,
+            precondition: precondition(&parts.headers)?,
             wait: query.duration("wait", LONGEST_WAIT)?,
-            quiet: prefers(&self.headers, CONTINUE_WAIT),
+            continues_wait: prefers(&parts.headers, CONTINUE_WAIT),
             dry_run: query.flag("dry_run")?,
-            query,
-        })
+        };
+        Ok(ChangeRequest { options, parameters: P::from_query(&query, &parts.headers)? })
     }
 }
 
-impl Manner {
-    /// How many objects an array may hold.
-    pub(super) fn most_objects(&self) -> usize {
-        if self.dry_run { plan::DRY_RUN_OBJECTS } else { MAX_OBJECTS }
+impl ChangeOptions {
+    /// The most objects that an array may have.
+    pub(super) fn max_objects(&self) -> usize {
+        if self.dry_run { DRY_RUN_OBJECTS } else { MAX_OBJECTS }
     }
 }
 
-/// Whether the answer is about one object, or a list of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
-    One,
-    Many,
-}
-
-impl Shape {
-    /// What was said of each object, as one answer.
-    pub(super) fn answer<T: Serialize>(self, status: StatusCode, said: &[T]) -> Response {
-        match (self, said) {
-            (Shape::One, [one]) => reply::json(status, reply::JSON, one),
-            _ => reply::json(status, reply::JSON, &said),
-        }
-    }
-}
-
-/// What a change did to one object.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Receipt {
-    /// The object's name.
-    pub(super) name: String,
-    /// The generation that it has now.
-    pub(super) generation: u64,
-    /// `created`, `updated`, `unchanged` or `deleted`.
-    pub(super) result: &'static str,
-    /// The generation whose spec it has again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rolled_back_to: Option<u64>,
-}
-
-impl Receipt {
-    pub(super) fn of(committed: &Committed) -> Receipt {
-        Receipt {
-            name: committed.object.spec.name.to_string(),
-            generation: committed.object.generation,
-            result: committed.effect.word(),
-            rolled_back_to: committed.rolled_back_to(),
-        }
-    }
-}
-
-/// Makes a change in the manner that was asked for, and answers. A `permit` for an expensive request is held until it
-/// is committed.
+/// Makes a change and responds. The `permit` of an expensive request is held until the commit.
 pub(super) async fn change(
-    api: &Api,
-    caller: &Caller,
-    manner: &Manner,
+    state: &ApiState,
+    options: &ChangeOptions,
     transaction: Transaction,
     shape: Shape,
     permit: Option<Permit>,
 ) -> Result<Response, Problem> {
-    let by = caller.peer.subject.as_str().into();
-    let (precondition, quiet) = (manner.precondition, manner.quiet);
-    let transaction = Transaction { precondition, quiet, by, ..transaction };
-    if manner.dry_run {
+    let ChangeOptions { caller, deadline, precondition, wait, continues_wait, dry_run } = options;
+    for change in &transaction.changes {
+        caller.authorize(Access::Change, Some(change.name()))?;
+    }
+    let transaction = Transaction {
+        precondition: *precondition,
+        quiet: *continues_wait,
+        by: caller.peer.subject.as_str().into(),
+        ..transaction
+    };
+    if *dry_run {
         let _permit = match permit {
             Some(permit) => permit,
-            None => api.expensive.permit(&caller.peer).await?,
+            None => state.expensive.permit(caller).await?,
         };
-        return plan::dry_run(api, &transaction).await;
+        return plan::dry_run(state, &transaction).await;
     }
-    // Whoever cannot be kept waiting is told so before anything is done.
-    let _place = manner.wait.map(|_| api.long_answer(&caller.peer)).transpose()?;
-    let committed = commit(api, &caller.peer, transaction).await?;
+    // A client that cannot wait is refused before anything is done.
+    let _waiting = wait.map(|_| state.long_running_permit(caller)).transpose()?;
+    let committed = commit(state, &caller.peer, transaction).await?;
     drop(permit);
-    let answer = match manner.wait {
+    let response = match wait {
         None => {
-            let receipts: Vec<Receipt> = committed.iter().map(Receipt::of).collect();
+            let receipts: Vec<Receipt> = committed.iter().map(reply::receipt).collect();
             let created = committed.iter().any(|one| one.effect == Effect::Created);
-            shape.answer(if created { StatusCode::CREATED } else { StatusCode::OK }, &receipts)
+            shape.response(if created { StatusCode::CREATED } else { StatusCode::OK }, &receipts)
         }
         Some(wait) => {
-            caller.deadline.allow(wait);
-            wait::until_settled(api, &caller.peer, &committed, wait, shape).await
+            deadline.allow(*wait);
+            wait::until_settled(state, &caller.peer, &committed, *wait, shape).await
         }
     };
     Ok(match (shape, committed.as_slice()) {
-        (Shape::One, [one]) => reply::tagged(answer, one.object.generation),
-        _ => answer,
+        (Shape::One, [one]) => reply::tagged(response, one.object.generation),
+        _ => response,
     })
 }
 
-/// Commits, and says who did what: before anybody is answered, and whether or not somebody still waits for that.
-async fn commit(api: &Api, peer: &Arc<Peer>, transaction: Transaction) -> Result<Vec<Committed>, Problem> {
-    let (store, peer) = (api.store.clone(), peer.clone());
-    // A task of its own: a client that leaves takes its handler with it, but not the line of the log.
+/// Commits, and logs who did what before the response, even if the client has left.
+async fn commit(
+    state: &ApiState,
+    peer: &Arc<Peer>,
+    transaction: Transaction,
+) -> Result<Vec<Committed>, Problem> {
+    let (store, peer) = (state.store.clone(), peer.clone());
+    // In a task of its own: when a client leaves, its handler is dropped, and the log line must not be.
     let committing = tokio::spawn(async move {
         let committed = store.commit(transaction).await?;
         for one in &committed {
@@ -185,29 +154,21 @@ async fn commit(api: &Api, peer: &Arc<Peer>, transaction: Transaction) -> Result
         Ok(committed)
     });
     match committing.await {
-        Ok(result) => result.map_err(|error| refused(api, error)),
-        Err(died) => {
-            let detail = format!("the commit died: {died}; GET /objects shows what was taken");
-            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Commit died", detail))
+        Ok(result) => result.map_err(|error| state.refused(error)),
+        Err(panic) => {
+            let detail = format!("the commit panicked: {panic}; GET /objects shows what was committed");
+            Err(Problem::new(ProblemKind::CommitDied, detail))
         }
     }
 }
 
-/// Why a transaction was not taken, for the client.
-pub(super) fn refused(api: &Api, error: StoreError) -> Problem {
-    match error {
-        StoreError::NotFound(name) => objects::missing(api, name.as_str()),
-        other => other.into(),
-    }
-}
-
-/// Whether `Prefer` names a preference of this kind (RFC 7240).
+/// Whether `Prefer` names this preference (RFC 7240).
 fn prefers(headers: &HeaderMap, preference: &str) -> bool {
     let all = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
     all.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(preference))
 }
 
-/// Reads `If-Match` and `If-None-Match`.
+/// Parses `If-Match` and `If-None-Match`.
 fn precondition(headers: &HeaderMap) -> Result<Precondition, Problem> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default().trim());
     match (text(header::IF_MATCH), text(header::IF_NONE_MATCH)) {
@@ -220,12 +181,12 @@ fn precondition(headers: &HeaderMap) -> Result<Precondition, Problem> {
             generation.map(Precondition::Generation).ok_or_else(|| {
                 let detail =
                     format!("If-Match: given {tag}; allowed is a generation in quotes, such as \"3\", or *");
-                Problem::new(StatusCode::BAD_REQUEST, "Bad precondition", detail)
+                Problem::new(ProblemKind::BadPrecondition, detail)
             })
         }
         _ => {
-            let detail = "allowed is If-Match: \"GENERATION\", If-Match: * or If-None-Match: *, one of them";
-            Err(Problem::new(StatusCode::BAD_REQUEST, "Bad precondition", detail))
+            let detail = "allowed is one of If-Match: \"GENERATION\", If-Match: * and If-None-Match: *";
+            Err(Problem::new(ProblemKind::BadPrecondition, detail))
         }
     }
 }

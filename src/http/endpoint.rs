@@ -1,7 +1,7 @@
-//! What the endpoint, as it was seen last, would never do: refused before it is stored, also in a dry run.
+//! Refuses objects that the endpoint cannot run, before they are stored, also in a dry run.
 //!
-//! What only a question to the endpoint can tell is asked before each create. And before the endpoint has answered once,
-//! the create is what refuses all of this.
+//! Uses what is known of the endpoint. What needs a request to the endpoint is checked before each create. Before the
+//! endpoint has answered for the first time, only the create fails.
 
 use crate::core::engine_kind::EngineKind;
 use crate::core::policy;
@@ -10,7 +10,7 @@ use crate::core::submission::strict::FieldError;
 use crate::core::submission::{self, Submission, SubmissionError};
 use crate::engine::{EngineInfo, docker};
 
-/// Refuses specs that cannot come about at the endpoint.
+/// Refuses specs that the endpoint cannot run.
 pub(super) fn check(info: &EngineInfo, submission: &Submission) -> Result<(), SubmissionError> {
     match submission {
         Submission::One(spec) => check_spec(info, spec),

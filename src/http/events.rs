@@ -1,91 +1,105 @@
 //! `GET /events`: what the manager did, and why.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use axum::Extension;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use futures_util::stream;
-use serde::Serialize;
 use tokio::sync::watch;
-use utoipa::ToSchema;
 
-use super::problem::Problem;
-use super::query::{Query, bad};
-use super::stream::{End, Item};
-use super::{Api, stream as answers};
-use crate::api::event::Event;
+use super::caller::Caller;
+use super::query::{FromQuery, Parameters, Query, bad};
+use super::state::ApiState;
+use super::stream::{self, End, Item};
+use crate::api::event::{Event, Missed, MissedKind};
+use crate::api::problem::Problem;
+use crate::core::access::Access;
 use crate::core::name::ObjectName;
-use crate::server::peer::Peer;
 use crate::store::event_log::{EventLog, MAX_EVENTS};
 
-/// Where nobody says how many: so many events are shown before those to come.
+/// The default of `tail`.
 const TAIL: usize = 100;
-/// Events taken out of the log at once; what a reader holds that does not read, about 30 kB.
+/// The most events that are read from the log at once: about 30 kB, which a slow client keeps in memory.
 const BATCH: usize = 100;
 
-/// What was done, and why
+/// What the manager did, and why
 ///
-/// The last events, oldest first, and then those to come.
+/// The last events, oldest first, followed by new ones.
 #[utoipa::path(
     get,
     path = "/events",
     params(
-        ("tail" = Option<u32>, Query, maximum = 10000, description = "How many of the past are shown; 100 by default."),
-        ("since" = Option<u64>, Query, description = "The Id of an event: what comes after it is shown, not the tail."),
-        ("follow" = Option<bool>, Query, description = "false: ends with the last event there is."),
+        ("tail" = Option<u32>, Query, maximum = 10000, description = "The number of past events; 100 by default."),
+        ("since" = Option<u64>, Query, description = "The Id of an event: starts after it, instead of with the tail."),
+        ("follow" = Option<bool>, Query, description = "false: ends with the last past event."),
         ("object" = Option<String>, Query, description = "Only events of this object."),
-        ("Last-Event-ID" = Option<u64>, Header, description = "As since, for clients that connect again."),
+        ("Last-Event-ID" = Option<u64>, Header, description = "Like since, for clients that reconnect."),
     ),
     responses(
         (
-            status = 200, description = "An event a line, or server-sent events where Accept asks for them.",
+            status = 200, description = "One event per line, or server-sent events if Accept asks for them.",
             content(
                 (ref("#/components/schemas/EventLine") = "application/x-ndjson"),
                 (String = "text/event-stream"),
             )
         ),
-        (status = 400, description = "A query parameter or Last-Event-ID cannot be read."),
-        (status = 503, description = "Too many wait or watch already, or the daemon is busy or stopping."),
+        (status = 400, description = "A query parameter or Last-Event-ID is not allowed."),
+        (status = 503, description = "Too many long-running requests, or the daemon is busy or stopping."),
     )
 )]
 pub(super) async fn events(
-    State(api): State<Api>,
-    RawQuery(query): RawQuery,
-    Extension(peer): Extension<Arc<Peer>>,
+    State(state): State<ApiState>,
+    caller: Caller,
+    Parameters(parameters): Parameters<EventParameters>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let query = Query::read(query.as_deref(), &["tail", "since", "follow", "object"])?;
-    let tail: Option<usize> = query.number("tail")?;
-    if let Some(tail) = tail.filter(|tail| *tail > MAX_EVENTS) {
-        return Err(bad(
-            "tail",
-            &format!("given {tail}; allowed is up to {MAX_EVENTS}, which is all there is"),
-        ));
-    }
-    if tail.is_some() && query.text("since").is_some() {
-        return Err(bad("tail", "given beside 'since'; allowed is one of them"));
-    }
-    let object = match query.text("object") {
-        Some(name) if ObjectName::parse(name).is_none() => {
-            return Err(bad("object", &format!("no name of an object; allowed is {}", ObjectName::ALLOWED)));
-        }
-        name => name.map(str::to_owned),
-    };
-    let follow = query.text("follow").is_none() || query.flag("follow")?;
-    let since: Option<EventId> = answers::since(&headers, &query)?;
-    let place = api.long_answer(&peer)?;
-    let reading = Reading::begin(api.store.event_log().clone(), since, tail.unwrap_or(TAIL), follow, object);
-    let items = stream::unfold(reading, |mut reading| async move {
+    caller.authorize(Access::Read, None)?;
+    let permit = state.long_running_permit(&caller)?;
+    let reading = Reading::begin(state.store.event_log().clone(), parameters);
+    let items = futures_util::stream::unfold(reading, |mut reading| async move {
         let item = reading.next().await?;
         Some((item, reading))
     });
-    Ok(answers::answer(&headers, items, place, End::of(&peer, api.sources.clock)))
+    Ok(stream::response(&headers, items, permit, End::of(&caller.peer, state.status.clock)))
 }
 
-/// The number of an event, as a client gives it.
+/// The parameters of `/events`.
+pub(super) struct EventParameters {
+    since: Option<EventId>,
+    tail: usize,
+    follow: bool,
+    object: Option<ObjectName>,
+}
+
+impl FromQuery for EventParameters {
+    const NAMES: &'static [&'static str] = &["tail", "since", "follow", "object"];
+
+    fn from_query(query: &Query, headers: &HeaderMap) -> Result<EventParameters, Problem> {
+        let tail: Option<usize> = query.number("tail")?;
+        if let Some(tail) = tail.filter(|tail| *tail > MAX_EVENTS) {
+            return Err(bad(
+                "tail",
+                &format!("given {tail}; allowed is up to {MAX_EVENTS}, the number of events that are kept"),
+            ));
+        }
+        if tail.is_some() && query.text("since").is_some() {
+            return Err(bad("tail", "given beside 'since'; allowed is one of them"));
+        }
+        let object = |name| {
+            ObjectName::parse(name).ok_or_else(|| {
+                bad("object", &format!("not a name of an object; allowed is {}", ObjectName::ALLOWED))
+            })
+        };
+        Ok(EventParameters {
+            since: stream::since(headers, query)?,
+            tail: tail.unwrap_or(TAIL),
+            follow: query.text("follow").is_none() || query.flag("follow")?,
+            object: query.text("object").map(object).transpose()?,
+        })
+    }
+}
+
+/// The id of an event, as a client sends it.
 struct EventId(u64);
 
 impl std::str::FromStr for EventId {
@@ -96,45 +110,28 @@ impl std::str::FromStr for EventId {
     }
 }
 
-/// A place in the log.
+/// A position in the event log.
 struct Reading {
     event_log: EventLog,
     last: watch::Receiver<u64>,
-    /// The number of the last event that was taken out.
+    /// The id of the last event that was read.
     taken: u64,
-    /// Where to end.
+    /// The id of the last event to send.
     until: Option<u64>,
-    /// Only this object's events.
-    object: Option<String>,
-    /// Taken out, and not told yet.
+    /// Only events of this object.
+    object: Option<ObjectName>,
+    /// Read, and not sent yet.
     ready: VecDeque<Item>,
 }
 
-/// What is told to one who was away, or did not read, for so long that events are gone.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Missed {
-    /// Always `missed`.
-    kind: &'static str,
-    /// How many events.
-    missed: u64,
-    /// The same in a sentence.
-    text: String,
-}
-
 impl Reading {
-    fn begin(
-        event_log: EventLog,
-        since: Option<EventId>,
-        tail: usize,
-        follow: bool,
-        object: Option<String>,
-    ) -> Reading {
+    fn begin(event_log: EventLog, parameters: EventParameters) -> Reading {
+        let EventParameters { since, tail, follow, object } = parameters;
         let last = event_log.last();
         let newest = *last.borrow();
         let taken = match since {
             Some(EventId(id)) if id <= newest => id,
-            // Of a log that is no more: all of this one is new.
+            // The id of another log: all events of this one are new.
             Some(_) => 0,
             None => event_log.before_last_of(tail, |event| concerns(&object, event)),
         };
@@ -164,19 +161,19 @@ impl Reading {
             let wanted =
                 batch.events.iter().filter(|event| event.id <= until && concerns(&self.object, event));
             self.ready.extend(
-                wanted.map(|event| Item::new(Some(event.id.to_string()), event.kind.word(), &**event)),
+                wanted.map(|event| Item::new(Some(event.id.to_string()), event.kind.to_string(), &**event)),
             );
         }
     }
 }
 
-fn concerns(object: &Option<String>, event: &Event) -> bool {
-    object.is_none() || *object == event.object
+fn concerns(object: &Option<ObjectName>, event: &Event) -> bool {
+    object.as_ref().is_none_or(|object| event.object.as_deref() == Some(object.as_str()))
 }
 
 fn missed(count: u64) -> Item {
-    let text = format!("{count} events were not seen and are gone: at most the last {MAX_EVENTS} are kept");
-    Item::new(None, "missed", &Missed { kind: "missed", missed: count, text })
+    let text = format!("{count} events are missing: only the last {MAX_EVENTS} are kept");
+    Item::new(None, "missed", &Missed { kind: MissedKind::Missed, missed: count, text })
 }
 
 #[cfg(test)]

@@ -1,41 +1,40 @@
-//! Turns for the few requests that cost much: submits with a large body, dry runs, and `/plan`.
+//! Permits for expensive requests: submits with a large body, dry runs, and `/plan`.
 //!
-//! Such a request takes a permit before its body is read, and keeps it until what was made of the body is stored or
-//! thrown away. So a flood of them takes the memory and the time of a few, and its clients wait with their bodies
-//! unsent; and as one identity has half of the permits at most, another one's request is not behind all of a flood.
-//! Large bodies are parsed, and forecasts made, one at a time on a thread that gives way to all others.
+//! Such a request takes a permit before its body is read, and holds it until the parsed body is stored or dropped. So a
+//! flood of them uses the memory and CPU time of a few, and its clients wait with their bodies unsent. One identity has at
+//! most half of the permits, so that a flood does not lock out other identities. Large bodies are parsed and forecasts
+//! are made one at a time, on a thread of low priority.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
-use axum::http::StatusCode;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::caller::Caller;
 use super::endpoint;
-use super::problem::Problem;
+use crate::api::problem::{Problem, ProblemKind};
 use crate::core::submission::{self, Generations, Submission, SubmissionError};
 use crate::engine::EngineInfo;
 use crate::server::fair_share::{FairShare, Permit};
-use crate::server::peer::Peer;
 
-/// Expensive requests at once, most of which wait for their turn with a body of up to 1 MiB in memory.
+/// Expensive requests at a time. Most of them wait for the thread, with a body of up to 1 MiB in memory.
 const AT_ONCE: usize = 8;
-/// A body that is longer than this many bytes is a large one: below it, parsing takes a millisecond.
+/// A body with more bytes than this is a large one; a smaller one is parsed within a millisecond.
 const LARGE_BODY: u64 = 32 << 10;
-/// The nice value of the thread: next to one that wants the processor, too, it has a tenth of it.
+/// The nice value of the thread: beside a busy thread of normal priority it gets a tenth of the CPU.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
-/// The longest wait for a permit. Below the deadline of handlers, so that it ends with an answer.
+/// The longest wait for a permit. Shorter than the deadline of handlers, so that it ends with a proper response.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// How long the thread stays when it has nothing to do. When it ends, the allocator gives back what it used.
+/// The idle time after which the thread ends, so that the allocator returns its memory.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// Permits for expensive requests, and the thread that works on them. Clones share both.
+/// Permits for expensive requests, and their thread. Clones share both.
 #[derive(Debug, Clone)]
 pub struct Expensive {
     permits: Arc<FairShare>,
@@ -43,7 +42,7 @@ pub struct Expensive {
 }
 
 impl Expensive {
-    /// Fails where the system does not give the process what a thread needs.
+    /// Fails if the runtime of the thread cannot be created.
     pub fn new() -> io::Result<Expensive> {
         Ok(Expensive { permits: FairShare::new(AT_ONCE), background: Arc::new(Background::new()?) })
     }
@@ -53,41 +52,41 @@ impl Expensive {
         body.size_hint().upper().is_none_or(|length| length > LARGE_BODY)
     }
 
-    /// A permit, as soon as this client may have one.
-    pub(super) async fn permit(&self, peer: &Peer) -> Result<Permit, Problem> {
-        timeout(WAIT, self.permits.wait_for(&peer.identity)).await.map_err(|_| {
+    /// A permit, as soon as this caller may have one.
+    pub(super) async fn permit(&self, caller: &Caller) -> Result<Permit, Problem> {
+        timeout(WAIT, self.permits.wait_for(&caller.peer.identity)).await.map_err(|_| {
             let detail = format!(
-                "this identity has several large requests under way, and this one has waited for {} in vain; nothing \
-                 was done; come back as Retry-After says",
+                "this identity has several large requests under way, and this one has waited for {}; nothing was done; \
+                 try again as Retry-After says",
                 humantime::format_duration(WAIT)
             );
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Too many large requests", detail).retry_after(5)
+            Problem::new(ProblemKind::TooManyLargeRequests, detail).retry_after(5)
         })
     }
 
-    /// Does what needs the processor for long, after all that was given before. If the client leaves, what has not
-    /// begun is not begun.
+    /// Runs CPU-bound work on the thread, in the order of the calls. Work that has not begun is dropped when the client
+    /// leaves.
     pub(super) async fn in_turn<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        AbortOnDropHandle::new(self.background.handle.spawn_blocking(work)).await.map_err(|died| {
-            let detail = format!("the work on this request died: {died}; nothing was done");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Request failed", detail)
+        AbortOnDropHandle::new(self.background.handle.spawn_blocking(work)).await.map_err(|panic| {
+            let detail = format!("the work on this request panicked: {panic}; nothing was done");
+            Problem::new(ProblemKind::RequestFailed, detail)
         })
     }
 
-    /// Reads what was submitted, up to `most` objects, for this endpoint, where it has answered once; and the generations that
-    /// the objects must have.
+    /// Parses up to `max` submitted objects, and the generations that they must have. Checks them against the endpoint, if
+    /// that has answered before.
     pub(super) async fn parse(
         &self,
         body: Bytes,
-        most: usize,
+        max: usize,
         endpoint: Option<EngineInfo>,
     ) -> Result<(Submission, Generations), Problem> {
         let small = u64::try_from(body.len()).is_ok_and(|length| length <= LARGE_BODY);
         let parse = move || -> Result<(Submission, Generations), SubmissionError> {
-            let (submission, generations) = submission::read_at_most(&body, most)?;
+            let (submission, generations) = submission::read_at_most(&body, max)?;
             endpoint.map_or(Ok(()), |info| endpoint::check(&info, &submission))?;
             Ok((submission, generations))
         };
@@ -95,17 +94,17 @@ impl Expensive {
     }
 }
 
-/// One thread, which runs when there is work.
+/// One thread, which exists while there is work.
 #[derive(Debug)]
 struct Background {
     handle: Handle,
-    /// There until this is dropped.
+    /// `None` only while this is dropped.
     runtime: Option<Runtime>,
 }
 
 impl Background {
     fn new() -> io::Result<Background> {
-        // No task ever runs in this runtime; of its parts only the pool of blocking threads is used.
+        // Only the pool of blocking threads is used; no task runs in this runtime.
         let runtime = Builder::new_current_thread()
             .max_blocking_threads(1)
             .thread_keep_alive(KEEP_ALIVE)
@@ -117,7 +116,7 @@ impl Background {
 }
 
 impl Drop for Background {
-    /// A runtime may not be waited for within another one.
+    /// A runtime must not be waited for within another one.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -125,15 +124,15 @@ impl Drop for Background {
     }
 }
 
-/// Lets the system prefer every other thread to this one, so that a flood of large requests delays nobody else.
+/// Lowers the priority of this thread, so that a flood of large requests delays no other request.
 #[cfg(target_os = "linux")]
 fn give_way() {
-    // A nice value is that of the thread on Linux, and may always be raised.
+    // On Linux the nice value is one of the thread, and raising it needs no privilege.
     if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
-        tracing::debug!(%error, "a large request runs with the priority of all others");
+        tracing::debug!(%error, "large requests run at normal priority");
     }
 }
 
-/// Elsewhere a nice value is that of the whole process.
+/// Elsewhere the nice value is one of the whole process.
 #[cfg(not(target_os = "linux"))]
 fn give_way() {}

@@ -1,81 +1,44 @@
-//! `GET /objects/NAME/history`, the specs that an object has had, and `POST /objects/NAME/rollback`, back to one of
-//! them. Deleted objects have both, as long as their tombstone is kept.
+//! `GET /objects/NAME/history`, the revisions of an object, and `POST /objects/NAME/rollback`, back to one of them. A
+//! deleted object has both, as long as its tombstone is kept.
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Response;
-use serde::Serialize;
-use serde_json::Value;
-use utoipa::ToSchema;
 
-use super::change::{Caller, Receipt, Shape, change};
-use super::objects::{missing, named};
-use super::openapi::{Answers, Manners, submitted};
-use super::problem::Problem;
-use super::query::Query;
-use super::{Api, reply};
-use crate::core::name::ObjectName;
-use crate::core::object::{Object, Revision};
+use super::caller::Caller;
+use super::change::{ChangeRequest, change};
+use super::objects::Named;
+use super::openapi::{ChangeParameters, ChangeResponses};
+use super::query::{FromQuery, NoParameters, Parameters, Query};
+use super::reply::{self, Shape};
+use super::state::ApiState;
+use crate::api::change::Receipt;
+use crate::api::object::{ObjectHistory, Revision, SubmittedSpec};
+use crate::api::problem::Problem;
+use crate::core::access::Access;
+use crate::core::object::{self, Object};
 use crate::core::transaction::{Change, Transaction};
 
-/// An object's past.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Past<'a> {
-    /// The object's name.
-    name: &'a str,
-    /// The generation that it has now.
-    generation: u64,
-    /// When it was deleted, if it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deleted: Option<String>,
-    /// Newest first.
-    revisions: Vec<Row<'a>>,
-}
-
-/// One of its specs.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-#[schema(as = Revision)]
-pub(super) struct Row<'a> {
-    /// The generation that it made.
-    generation: u64,
-    /// When it was submitted, RFC 3339.
-    at: String,
-    /// Who submitted it: the subject of the certificate.
-    by: &'a str,
-    /// The generation whose spec this is again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rolled_back_to: Option<u64>,
-    /// As it was submitted.
-    #[schema(schema_with = submitted)]
-    object: &'a Value,
-}
-
-impl Past<'_> {
-    fn of(object: &Object) -> Past<'_> {
-        Past {
-            name: object.spec.name.as_str(),
-            generation: object.generation,
-            deleted: object.deleted.map(|at| at.rfc3339()),
-            revisions: object.revisions.iter().rev().map(Row::of).collect(),
-        }
+fn history_of(object: &Object) -> ObjectHistory {
+    ObjectHistory {
+        name: object.spec.name.to_string(),
+        generation: object.generation,
+        deleted: object.deleted.map(|at| at.rfc3339()),
+        revisions: object.revisions.iter().rev().map(revision).collect(),
     }
 }
 
-impl Row<'_> {
-    fn of(revision: &Revision) -> Row<'_> {
-        Row {
-            generation: revision.generation,
-            at: revision.at.rfc3339(),
-            by: &revision.by,
-            rolled_back_to: revision.rolled_back_to,
-            object: &revision.submitted,
-        }
+fn revision(revision: &object::Revision) -> Revision {
+    Revision {
+        generation: revision.generation,
+        at: revision.at.rfc3339(),
+        by: revision.by.to_string(),
+        rolled_back_to: revision.rolled_back_to,
+        object: SubmittedSpec::of(&revision.submitted),
     }
 }
 
-/// The specs that an object has had
+/// The revisions of an object
 ///
 /// Also of a deleted object, as long as its tombstone is kept.
 #[utoipa::path(
@@ -84,54 +47,63 @@ impl Row<'_> {
     params(("name" = String, Path, description = "The object's name.")),
     responses(
         (
-            status = 200, description = "The last specs, newest first.", body = Past<'static>,
+            status = 200, description = "The last specs, newest first.", body = ObjectHistory,
             headers(("ETag" = String, description = "Its generation, in quotes.")),
         ),
-        (status = 400, description = "A query parameter is not known, or the path cannot be read."),
-        (status = 404, description = "There never was such an object, or it is forgotten."),
+        (status = 400, description = "Unknown query parameter, or an unreadable path."),
+        (status = 404, description = "There never was such an object, or its tombstone is gone."),
     )
 )]
 pub(super) async fn history(
-    State(api): State<Api>,
-    name: Result<Path<String>, PathRejection>,
-    RawQuery(query): RawQuery,
+    State(state): State<ApiState>,
+    caller: Caller,
+    _: Parameters<NoParameters>,
+    Named(name): Named,
 ) -> Result<Response, Problem> {
-    Query::read(query.as_deref(), &[])?;
-    let name = named(name)?;
-    let objects = api.sources.objects.borrow().clone();
-    match ObjectName::parse(&name).and_then(|name| objects.get(&name)) {
-        Some(object) => Ok(reply::tagged(reply::ok(&Past::of(object)), object.generation)),
-        None => Err(missing(&api, &name)),
+    caller.authorize(Access::Read, Some(&name))?;
+    let objects = state.status.objects.borrow().clone();
+    match objects.get(&name) {
+        Some(object) => Ok(reply::tagged(reply::ok(&history_of(object)), object.generation)),
+        None => Err(state.no_such_object(name.as_str())),
+    }
+}
+
+/// The parameters of a rollback.
+pub(super) struct RollbackParameters {
+    to: Option<u64>,
+}
+
+impl FromQuery for RollbackParameters {
+    const NAMES: &'static [&'static str] = &["to"];
+
+    fn from_query(query: &Query, _: &HeaderMap) -> Result<RollbackParameters, Problem> {
+        Ok(RollbackParameters { to: query.number("to")? })
     }
 }
 
 /// Back to an earlier spec
 ///
-/// Also of a deleted object, which is there again then.
+/// Also of a deleted object, which exists again afterwards.
 #[utoipa::path(
     post,
     path = "/objects/{name}/rollback",
     params(
         ("name" = String, Path, description = "The object's name."),
         ("to" = Option<u64>, Query,
-         description = "The generation whose spec it is to have; without it the last spec that differs."),
-        Manners,
+         description = "The generation whose spec to restore; without it the last spec that differs."),
+        ChangeParameters,
     ),
     responses(
-        (status = 201, description = "A deleted object is there again.", body = Receipt,
+        (status = 201, description = "A deleted object exists again.", body = Receipt,
          headers(("ETag" = String, description = "Its generation, in quotes."))),
-        Answers,
+        ChangeResponses,
     )
 )]
 pub(super) async fn rollback(
-    State(api): State<Api>,
-    name: Result<Path<String>, PathRejection>,
-    caller: Caller,
+    State(state): State<ApiState>,
+    ChangeRequest { options, parameters }: ChangeRequest<RollbackParameters>,
+    Named(name): Named,
 ) -> Result<Response, Problem> {
-    let manner = caller.manner(&["to"])?;
-    let to = manner.query.number("to")?;
-    let name = named(name)?;
-    let name = ObjectName::parse(&name).ok_or_else(|| missing(&api, &name))?;
-    let transaction = Transaction::of([Change::Rollback { name, to }]);
-    change(&api, &caller, &manner, transaction, Shape::One, None).await
+    let transaction = Transaction::of([Change::Rollback { name, to: parameters.to }]);
+    change(&state, &options, transaction, Shape::One, None).await
 }

@@ -1,127 +1,152 @@
-//! `GET /objects/NAME/logs`: what the object's containers write.
+//! `GET /objects/NAME/logs`: the output of the object's containers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use futures_util::StreamExt;
 
-use super::problem::Problem;
-use super::query::{Query, bad};
-use super::stream::{End, Form};
-use super::{Api, negotiate, objects, stream as answers};
+use super::caller::Caller;
+use super::objects::Named;
+use super::query::{FromQuery, Parameters, Query, bad};
+use super::state::ApiState;
+use super::stream::{self, End, Format};
+use super::{negotiate, problem};
+use crate::api::problem::{Problem, ProblemKind};
+use crate::core::access::Access;
 use crate::core::name::ObjectName;
-use crate::core::submission::strict::{did_you_mean, shown};
+use crate::core::sanitize::shown;
+use crate::core::submission::strict::did_you_mean;
 use crate::core::time::Time;
 use crate::engine::logs::LogTime;
 use crate::logs::{Asked, DEFAULT_TAIL, MAX_TAIL, Missing, Place, Places};
-use crate::server::peer::Peer;
 
 mod line;
 
-pub(super) use line::{Line, Note};
-
-/// The longest time back that a duration may say.
+/// The longest duration that `since` may be.
 const LONGEST_BACK: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// What its containers write
+/// The output of its containers
 ///
-/// The last lines of each container of the object that runs, in order of time; with follow also those to come, of
-/// containers that come later, too.
+/// The last lines of each running container of the object, in order of time; with follow also new lines, and those of
+/// new containers.
 #[utoipa::path(
     get,
     path = "/objects/{name}/logs",
     params(
         ("name" = String, Path, description = "The object's name."),
         ("tail" = Option<u32>, Query, maximum = 10000,
-         description = "How many of the past lines of each container; 100 by default, and 10000 with since."),
+         description = "The number of past lines of each container; 100 by default, and 10000 with since."),
         ("since" = Option<String>, Query,
-         description = "None from before this: a duration such as 10m, or a time of RFC 3339."),
-        ("follow" = Option<bool>, Query, description = "Goes on with the lines to come, until the object is gone."),
+         description = "Only lines after this: a duration such as 10m, or an RFC 3339 time."),
+        ("follow" = Option<bool>, Query, description = "Continues with new lines until the object is gone."),
         ("previous" = Option<bool>, Query,
-         description = "Of the containers that have ended and are kept, in place of those that run; with follow of both."),
+         description = "Of exited containers that are kept, instead of running ones; with follow of both."),
         ("container" = Option<String>, Query,
-         description = "Only of the container of this name, whether or not it runs."),
-        ("timestamps" = Option<bool>, Query, description = "As text/plain: each line with its time."),
-        ("Last-Event-ID" = Option<String>, Header, description = "The time of a line: what comes after it is shown."),
+         description = "Only of the container of this name, running or not."),
+        ("timestamps" = Option<bool>, Query, description = "As text/plain: the time before each line."),
+        ("Last-Event-ID" = Option<String>, Header, description = "The time of a line: starts after it."),
     ),
     responses(
         (
             status = 200,
-            description = "A line each, as JSON, as server-sent events or as text/plain, as Accept asks for.",
+            description = "One line each: JSON, server-sent events or text/plain, as Accept asks for.",
             content(
                 (ref("#/components/schemas/LogsLine") = "application/x-ndjson"),
                 (String = "text/event-stream"),
                 (String = "text/plain"),
             )
         ),
-        (status = 400, description = "A query parameter or Last-Event-ID cannot be read, or the path."),
-        (status = 404, description = "There is no such object, or no such container of it."),
-        (status = 503, description = "Too many wait or watch already, or the daemon is busy or stopping."),
+        (status = 400, description = "A query parameter or Last-Event-ID is not allowed, or the path is unreadable."),
+        (status = 404, description = "There is no such object, or it has no such container."),
+        (status = 503, description = "Too many long-running requests, or the daemon is busy or stopping."),
     )
 )]
 pub(super) async fn logs(
-    State(api): State<Api>,
-    name: Result<Path<String>, PathRejection>,
-    RawQuery(query): RawQuery,
-    Extension(peer): Extension<Arc<Peer>>,
+    State(state): State<ApiState>,
+    caller: Caller,
+    Parameters(parameters): Parameters<LogParameters>,
+    Named(name): Named,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let known = ["tail", "since", "follow", "previous", "container", "timestamps"];
-    let query = Query::read(query.as_deref(), &known)?;
-    let name = objects::named(name)?;
-    let object = ObjectName::parse(&name).ok_or_else(|| objects::missing(&api, &name))?;
-    let asked = read(&query, &headers, object, api.sources.clock.wall())?;
-    let timestamps = query.flag("timestamps")?;
-    api.logs.find(&asked).map_err(|missing| match missing {
-        Missing::Object => objects::missing(&api, &name),
-        Missing::Container(there) => no_such_container(&asked, &there),
+    caller.authorize(Access::Read, Some(&name))?;
+    let timestamps = parameters.timestamps;
+    let asked = parameters.of(name, state.status.clock.wall());
+    state.logs.find(&asked).map_err(|missing| match missing {
+        Missing::Object => state.no_such_object(asked.object.as_str()),
+        Missing::Container(existing) => no_such_container(&asked, &existing),
     })?;
-    let place = api.long_answer(&peer)?;
-    // Where not even one container can be read, there is no stream; with some, it says which it leaves out.
-    drop(api.log_readers.try_acquire(&peer.identity).map_err(Problem::too_many_wait)?);
+    let permit = state.long_running_permit(&caller)?;
+    let identity = caller.peer.identity.clone();
+    // If not even one container can be read, the request is refused. Otherwise the stream says which it leaves out.
+    drop(state.log_readers.try_acquire(&identity).map_err(problem::too_many_long_running)?);
     let places: Places = {
-        let (readers, identity) = (api.log_readers.clone(), peer.identity.clone());
+        let readers = state.log_readers.clone();
         Arc::new(move || Some(Box::new(readers.try_acquire(&identity).ok()?) as Place))
     };
-    let form = match negotiate::prefers(&headers, "text/plain", "application/x-ndjson") {
-        true => Form::Text,
-        false => Form::asked_for(&headers),
+    let format = match negotiate::prefers(&headers, "text/plain", "application/x-ndjson") {
+        true => Format::Text,
+        false => Format::asked_for(&headers),
     };
-    let items = api.logs.read(asked, places).map(move |told| match form {
-        Form::Text => line::text(&told, timestamps),
-        Form::Lines | Form::ServerSentEvents => line::json(&told),
+    let items = state.logs.read(asked, places).map(move |told| match format {
+        Format::Text => line::text(&told, timestamps),
+        Format::Lines | Format::ServerSentEvents => line::json(&told),
     });
-    Ok(answers::answer_in(form, items, place, End::of(&peer, api.sources.clock)))
+    Ok(stream::response_as(format, items, permit, End::of(&caller.peer, state.status.clock)))
 }
 
-fn read(query: &Query, headers: &HeaderMap, object: ObjectName, now: Time) -> Result<Asked, Problem> {
-    let since: Option<Since> = answers::since(headers, query)?;
-    let tail: Option<u32> = query.number("tail")?;
-    if let Some(tail) = tail.filter(|tail| *tail > MAX_TAIL) {
-        return Err(bad("tail", &format!("given {tail}; allowed is up to {MAX_TAIL}")));
-    }
-    if query.text("container") == Some("") {
-        return Err(bad(
-            "container",
-            "given without a name; allowed is the name of a container, such as web.1.1",
-        ));
-    }
-    Ok(Asked {
-        object,
-        container: query.text("container").map(str::to_owned),
-        tail: tail.unwrap_or(if since.is_some() { MAX_TAIL } else { DEFAULT_TAIL }),
-        since: since.map(|since| since.at(now, headers.contains_key(answers::LAST_EVENT_ID))),
-        follow: query.flag("follow")?,
-        previous: query.flag("previous")?,
-    })
+/// The parameters of `/objects/NAME/logs`.
+pub(super) struct LogParameters {
+    tail: u32,
+    since: Option<Since>,
+    /// `since` is a line that the client has.
+    reconnects: bool,
+    follow: bool,
+    previous: bool,
+    container: Option<String>,
+    timestamps: bool,
 }
 
-/// From when on lines are wanted, as a client says it.
+impl FromQuery for LogParameters {
+    const NAMES: &'static [&'static str] =
+        &["tail", "since", "follow", "previous", "container", "timestamps"];
+
+    fn from_query(query: &Query, headers: &HeaderMap) -> Result<LogParameters, Problem> {
+        let since: Option<Since> = stream::since(headers, query)?;
+        let tail: Option<u32> = query.number("tail")?;
+        if let Some(tail) = tail.filter(|tail| *tail > MAX_TAIL) {
+            return Err(bad("tail", &format!("given {tail}; allowed is up to {MAX_TAIL}")));
+        }
+        if query.text("container") == Some("") {
+            return Err(bad(
+                "container",
+                "given without a name; allowed is the name of a container, such as web.1.1",
+            ));
+        }
+        Ok(LogParameters {
+            tail: tail.unwrap_or(if since.is_some() { MAX_TAIL } else { DEFAULT_TAIL }),
+            since,
+            reconnects: headers.contains_key(stream::LAST_EVENT_ID),
+            follow: query.flag("follow")?,
+            previous: query.flag("previous")?,
+            container: query.text("container").map(str::to_owned),
+            timestamps: query.flag("timestamps")?,
+        })
+    }
+}
+
+impl LogParameters {
+    /// The lines of this object's containers that the client asks for.
+    fn of(self, object: ObjectName, now: Time) -> Asked {
+        let LogParameters { tail, since, reconnects, follow, previous, container, .. } = self;
+        let since = since.map(|since| since.at(now, reconnects));
+        Asked { object, container, tail, since, follow, previous }
+    }
+}
+
+/// The value of `since`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Since {
     Ago(Duration),
@@ -129,7 +154,7 @@ enum Since {
 }
 
 impl Since {
-    /// The earliest time. What has this time was seen already where the client only says what it had last.
+    /// The earliest time. A line of this very time is left out if the client has `seen` it.
     fn at(self, now: Time, seen: bool) -> LogTime {
         match self {
             Since::Ago(ago) => LogTime::from(now).earlier(ago),
@@ -150,16 +175,16 @@ impl std::str::FromStr for Since {
     }
 }
 
-fn no_such_container(asked: &Asked, there: &[String]) -> Problem {
+fn no_such_container(asked: &Asked, existing: &[String]) -> Problem {
     let Asked { object, container, .. } = asked;
     let name = container.as_deref().unwrap_or_default();
-    let hint = match (did_you_mean(name, there.iter().map(String::as_str)), there) {
+    let hint = match (did_you_mean(name, existing.iter().map(String::as_str)), existing) {
         (Some(near), _) => format!("did you mean '{near}'?"),
         (None, []) => "it has none".to_owned(),
-        (None, _) => format!("GET /status/{object} lists those there are"),
+        (None, _) => format!("GET /status/{object} lists its containers"),
     };
     let detail = format!("{object} has no container '{}'; {hint}", shown(name));
-    Problem::new(StatusCode::NOT_FOUND, "No such container", detail).at("container")
+    Problem::new(ProblemKind::NoSuchContainer, detail).at("container")
 }
 
 #[cfg(test)]

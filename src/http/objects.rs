@@ -1,25 +1,41 @@
 //! `/objects`: what was submitted.
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::response::Response;
-use serde_json::{Map, Value, json};
 
-use super::change::{Caller, Shape, change};
-use super::openapi::{Answers, Manners};
-use super::problem::Problem;
-use super::query::Query;
-use super::{Api, answers, reply};
+use super::caller::Caller;
+use super::change::{ChangeRequest, change};
+use super::openapi::{ChangeParameters, ChangeResponses};
+use super::query::{NoParameters, Parameters};
+use super::reply::{self, Shape};
+use super::state::ApiState;
+use crate::api::object::{StoredObject, SubmittedSpec};
+use crate::api::problem::{Problem, ProblemKind};
+use crate::core::access::Access;
 use crate::core::name::ObjectName;
 use crate::core::object::Object;
 use crate::core::transaction::{Change, Transaction};
 
 /// An object as it was submitted, with its generation.
-pub(super) fn as_submitted(object: &Object) -> Value {
-    let mut fields = Map::new();
-    fields.insert("Generation".to_owned(), json!(object.generation));
-    fields.extend(object.spec.submitted.as_object().cloned().unwrap_or_default());
-    Value::Object(fields)
+pub(super) fn stored(object: &Object) -> StoredObject {
+    StoredObject { generation: object.generation, spec: SubmittedSpec::of(&object.spec.submitted) }
+}
+
+/// Extracts the name in a path. A text that is not a name is the name of no object.
+pub(super) struct Named(pub(super) ObjectName);
+
+impl FromRequestParts<ApiState> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Named, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(name) = path.map_err(|rejection: PathRejection| {
+            Problem::new(ProblemKind::BadPath, format!("the name in the path cannot be read: {rejection}"))
+        })?;
+        ObjectName::parse(&name).map(Named).ok_or_else(|| state.no_such_object(&name))
+    }
 }
 
 /// What was submitted
@@ -29,12 +45,16 @@ pub(super) fn as_submitted(object: &Object) -> Value {
     responses(
         (status = 200, description = "Every object that is not deleted, by name.",
          body = ref("#/components/schemas/StoredObjects"), content_type = "application/json"),
-        (status = 400, description = "A query parameter is not known."),
+        (status = 400, description = "Unknown query parameter."),
     )
 )]
-pub(super) async fn all(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    Query::read(query.as_deref(), &[])?;
-    Ok(reply::written(answers::objects(&api).await?))
+pub(super) async fn all(
+    State(state): State<ApiState>,
+    caller: Caller,
+    _: Parameters<NoParameters>,
+) -> Result<Response, Problem> {
+    caller.authorize(Access::Read, None)?;
+    Ok(reply::written(state.shared.objects().await?))
 }
 
 /// What was submitted for one object
@@ -48,22 +68,21 @@ pub(super) async fn all(State(api): State<Api>, RawQuery(query): RawQuery) -> Re
             body = ref("#/components/schemas/StoredObject"), content_type = "application/json",
             headers(("ETag" = String, description = "Its generation, in quotes: for If-Match.")),
         ),
-        (status = 400, description = "A query parameter is not known, or the path cannot be read."),
+        (status = 400, description = "Unknown query parameter, or an unreadable path."),
         (status = 404, description = "There is no such object."),
     )
 )]
 pub(super) async fn one(
-    State(api): State<Api>,
-    name: Result<Path<String>, PathRejection>,
-    RawQuery(query): RawQuery,
+    State(state): State<ApiState>,
+    caller: Caller,
+    _: Parameters<NoParameters>,
+    Named(name): Named,
 ) -> Result<Response, Problem> {
-    Query::read(query.as_deref(), &[])?;
-    let name = named(name)?;
-    let objects = api.sources.objects.borrow().clone();
-    let found = ObjectName::parse(&name).and_then(|n| objects.get(&n)).filter(|o| o.deleted.is_none());
-    match found {
-        Some(object) => Ok(reply::tagged(reply::ok(&as_submitted(object)), object.generation)),
-        None => Err(missing(&api, &name)),
+    caller.authorize(Access::Read, Some(&name))?;
+    let objects = state.status.objects.borrow().clone();
+    match objects.get(&name).filter(|object| object.deleted.is_none()) {
+        Some(object) => Ok(reply::tagged(reply::ok(&stored(object)), object.generation)),
+        None => Err(state.no_such_object(name.as_str())),
     }
 }
 
@@ -73,33 +92,14 @@ pub(super) async fn one(
     path = "/objects/{name}",
     params(
         ("name" = String, Path, description = "The object's name."),
-        Manners,
+        ChangeParameters,
     ),
-    responses(Answers)
+    responses(ChangeResponses)
 )]
 pub(super) async fn delete(
-    State(api): State<Api>,
-    name: Result<Path<String>, PathRejection>,
-    caller: Caller,
+    State(state): State<ApiState>,
+    ChangeRequest { options, .. }: ChangeRequest<NoParameters>,
+    Named(name): Named,
 ) -> Result<Response, Problem> {
-    let manner = caller.manner(&[])?;
-    let name = named(name)?;
-    let name = ObjectName::parse(&name).ok_or_else(|| missing(&api, &name))?;
-    change(&api, &caller, &manner, Transaction::of([Change::Delete(name)]), Shape::One, None).await
-}
-
-/// The name in a path.
-pub(super) fn named(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
-    path.map(|Path(name)| name).map_err(|rejection| {
-        Problem::new(
-            rejection.status(),
-            "Bad path",
-            format!("the name in the path cannot be read: {rejection}"),
-        )
-    })
-}
-
-pub(super) fn missing(api: &Api, name: &str) -> Problem {
-    let objects = api.sources.objects.borrow().clone();
-    Problem::no_such_object(name, objects.iter().filter(|(_, o)| o.deleted.is_none()).map(|(n, _)| n))
+    change(&state, &options, Transaction::of([Change::Delete(name)]), Shape::One, None).await
 }

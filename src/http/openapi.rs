@@ -1,39 +1,35 @@
-//! `/openapi.json`: what can be asked and answered here, as OpenAPI 3.1.
+//! `/openapi.json`: the API as OpenAPI 3.1.
 //!
-//! The routes are declared once, by the attribute on each handler: the router is made of these declarations, and
-//! so is the [`Document`]; so no route is without documentation. What is the same everywhere is written in one
-//! place, [`Document::new`]: that errors are problems, and what any request may be answered before it reaches its
-//! handler. The index page and the hints of errors read the same document.
+//! The attribute on each handler declares its route, for both the router and the [`Document`], so that every route is
+//! documented. [`Document::new`] adds what is the same for all routes: that errors are problems, and the responses that any
+//! request may get before it reaches its handler. The index page and the hints in errors are made from the same document.
 
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::RawQuery;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 use utoipa::openapi::security::SecurityScheme;
 
-use super::events::Missed;
-use super::logs;
-use super::plan::Rehearsed;
-use super::problem::{PROBLEM, Problem};
-use super::query::Query;
-use super::stream::Ended;
-use super::wait::Settled;
-use crate::api::event::Event;
+use super::query::{NoParameters, Parameters};
+use crate::api::change::{AllSettled, Settled};
+use crate::api::event::{Event, Missed};
+use crate::api::logs::{LogLine, LogNote};
+use crate::api::plan::DryRun;
+use crate::api::problem::{MEDIA_TYPE, Problem};
+use crate::api::stream::StreamEnd;
 
 mod changes;
 mod object;
 mod streams;
 
-pub(super) use changes::{Answers, Manners};
-pub(super) use object::submitted;
-pub(super) use streams::Watch;
+pub(super) use changes::{ChangeParameters, ChangeResponses};
+pub(super) use streams::WatchParameters;
 
-/// What the document begins with; the routes bring the rest.
+/// The beginning of the document; the routes add the rest.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -42,14 +38,16 @@ pub(super) use streams::Watch;
                        Docker Swarm. All requests need mutual TLS.",
     ),
     security(("certificate" = [])),
-    components(schemas(Problem, Settled, Rehearsed, Event, Missed, Ended, logs::Line<'static>, logs::Note<'static>)),
+    components(schemas(
+        Problem, Settled, AllSettled, DryRun, Event, Missed, StreamEnd, LogLine<'static>, LogNote<'static>
+    )),
 )]
 struct Head;
 
 /// The beginning of the document.
 pub(super) fn head() -> utoipa::openapi::OpenApi {
     let mut head = Head::openapi();
-    // The page is for whoever runs the daemon; who wrote it stands in the source.
+    // The crate's author is not a contact for users of this API.
     head.info.contact = None;
     let certificate = SecurityScheme::MutualTls {
         description: Some(
@@ -63,7 +61,7 @@ pub(super) fn head() -> utoipa::openapi::OpenApi {
     head
 }
 
-/// The OpenAPI document, and the routes that it tells of.
+/// The OpenAPI document, and its routes.
 #[derive(Debug)]
 pub(super) struct Document {
     json: Bytes,
@@ -73,14 +71,14 @@ pub(super) struct Document {
 /// One path and one method.
 #[derive(Debug)]
 struct Route {
-    /// With the names of what varies in braces.
+    /// The path, with its parameters in braces.
     template: String,
     method: String,
     summary: String,
 }
 
 impl Document {
-    /// Completes what the handlers declare.
+    /// Completes the declarations of the handlers.
     pub(super) fn new(declared: &utoipa::openapi::OpenApi) -> Document {
         let mut document = serde_json::to_value(declared).unwrap_or_default();
         without_nulls(&mut document);
@@ -110,25 +108,25 @@ impl Document {
         Document { json: json.into(), routes }
     }
 
-    /// The document as text.
+    /// The text of the document.
     pub(super) fn json(&self) -> Bytes {
         self.json.clone()
     }
 
-    /// The methods that a path takes, for `Allow`.
+    /// The methods of a path, for `Allow`.
     pub(super) fn methods(&self, template: &str) -> String {
         let methods = self.routes.iter().filter(|route| route.template == template);
         methods.map(|route| route.method.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    /// All paths, as people write them.
+    /// All paths, with their parameters in capitals.
     pub(super) fn paths(&self) -> Vec<String> {
         let mut paths: Vec<String> = self.routes.iter().map(|route| route.path()).collect();
         paths.dedup();
         paths
     }
 
-    /// One line a route.
+    /// One line per route.
     pub(super) fn index(&self) -> String {
         let longest = self.routes.iter().map(|route| route.path().len()).max().unwrap_or_default();
         let line =
@@ -138,7 +136,7 @@ impl Document {
 }
 
 impl Route {
-    /// The path with what varies in capitals, as the README has it.
+    /// The path with its parameters in capitals, as in the documentation.
     fn path(&self) -> String {
         let part = |part: &str| match part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) {
             Some(name) => name.to_ascii_uppercase(),
@@ -148,7 +146,7 @@ impl Route {
     }
 }
 
-/// An object's members; none of anything else.
+/// The members of a JSON object; none of any other value.
 fn members(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Value)> {
     value.and_then(Value::as_object_mut).into_iter().flatten()
 }
@@ -159,32 +157,32 @@ fn id(method: &str, template: &str) -> String {
     std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
 }
 
-/// What is known of every operation.
+/// Adds what is the same for every operation.
 fn complete(operation: &mut Value) {
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     for (status, meaning) in [
         (
             "403",
-            "The client's certificate has expired, or is the daemon's own, which may only ask whether it lives; or a web page of another origin has a browser ask.",
+            "The client's certificate has expired, or is the daemon's own, which is for health checks only; or a web page of another origin sent the request.",
         ),
-        ("400", "The request cannot be read: the Host, a query parameter, or what else is said here."),
-        ("413", "The body is too long."),
+        ("400", "The request cannot be read: the Host, a query parameter, or another part of it."),
+        ("413", "The body is too large."),
         ("421", "The Host is a name that the daemon's certificate does not have."),
-        ("429", "This identity asks too often."),
-        ("500", "A mistake in the program; the log tells more."),
-        ("503", "The daemon did not get to an answer in time, or is stopping."),
+        ("429", "Too many requests of this identity."),
+        ("500", "A bug in the daemon; its log has more."),
+        ("503", "The daemon did not respond in time, or is stopping."),
     ] {
         responses.entry(status).or_insert_with(|| json!({"description": meaning}));
     }
     for (status, response) in responses.iter_mut() {
         let Some(response) = response.as_object_mut() else { continue };
         if status.starts_with(['4', '5']) {
-            let problem = json!({PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}});
+            let problem = json!({MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}});
             response.entry("content").or_insert(problem);
         }
         if matches!(status.as_str(), "429" | "503") {
             let seconds = json!({
-                "description": "When to come back, in seconds.",
+                "description": "When to try again, in seconds.",
                 "schema": {"type": "integer", "minimum": 1},
             });
             header_of(response, "Retry-After", seconds);
@@ -199,7 +197,7 @@ fn header_of(response: &mut Map<String, Value>, name: &str, header: Value) {
     }
 }
 
-/// Takes `null` out of all schemas: what an answer has no value for, it leaves out.
+/// Removes `null` from all schemas: responses leave out fields without a value.
 fn without_nulls(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(without_nulls),
@@ -236,10 +234,9 @@ fn without_nulls(schema: &mut Value) {
 )]
 pub(super) async fn openapi(
     Extension(document): Extension<Arc<Document>>,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
-    Query::read(query.as_deref(), &[])?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], document.json()).into_response())
+    _: Parameters<NoParameters>,
+) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], document.json()).into_response()
 }
 
 #[cfg(test)]

@@ -1,84 +1,51 @@
-//! `GET /plan` and `?dry_run`: what would be done, with nothing done.
+//! `GET /plan` and `?dry_run`: what would be done.
 //!
-//! A forecast is much work for one thread. So it is made in turn with all that is expensive, within a [`Budget`] and
-//! for [`FORECAST`] at the most; submits and the status are not held up by it.
+//! A forecast is CPU-bound. It runs on the thread for expensive requests, within a [`Budget`] and for [`FORECAST_TIME`] at
+//! most, so that it does not delay submits and the status.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
-use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
+use axum::extract::State;
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
-use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
-use utoipa::ToSchema;
 
-use super::change::{Receipt, refused};
-use super::problem::Problem;
-use super::query::Query;
-use super::{Api, reply};
+use super::caller::Caller;
+use super::query::{NoParameters, Parameters};
+use super::reply;
+use super::state::ApiState;
+use crate::api::plan::{DryRun, DryRunObject, ForecastSteps, PendingChanges, PendingObject};
+use crate::api::problem::{Problem, ProblemKind};
+use crate::core::access::Access;
 use crate::core::container::Container;
 use crate::core::desired::Desired;
 use crate::core::name::ObjectName;
 use crate::core::object::Object;
 use crate::core::prospects::Prospects;
-use crate::core::transaction::{self, Change, Effect, Transaction};
+use crate::core::transaction::{self, Change, Committed, Effect, Transaction};
 use crate::planner::forecast::{Budget, Forecast, Present, forecast};
-use crate::server::peer::Peer;
 
 /// The most objects of one dry run.
 pub(super) const DRY_RUN_OBJECTS: usize = 1_000;
-/// The most containers of one dry run, the sum of `Count`: as many as an answer has lines, twice one object's.
+/// The most containers of one dry run, the sum of `Count`: as many as a response has lines, twice the most of one object.
 const DRY_RUN_CONTAINERS: u64 = 20_000;
-/// Objects of one forecast that the endpoint is asked about; for those after them the image counts as missing.
+/// The endpoint is asked about the images of this many objects; those of the others count as missing.
 const OBJECTS_ASKED_ABOUT: usize = 32;
-/// Such questions at once, and the longest time that all of them take.
+/// How many of these requests run at once, and how long all of them may take.
 const QUESTIONS_AT_ONCE: usize = 4;
 const QUESTIONS: Duration = Duration::from_secs(3);
-/// The longest that one forecast is worked on. What it has not come to by then is left out, as `Truncated` says.
-const FORECAST: Duration = Duration::from_secs(5);
+/// The longest that one forecast may take. Steps that it has not reached are left out, and `Truncated` is set.
+const FORECAST_TIME: Duration = Duration::from_secs(5);
 
-/// The answer to `GET /plan`.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Plan {
-    /// Objects for which something would be done.
-    changes: usize,
-    /// All that there are, and what is to come for each.
-    objects: Vec<Planned<Named>>,
-}
-
-/// The answer to a change that was only rehearsed.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Rehearsed {
-    /// Always true: nothing was stored or done.
-    dry_run: bool,
-    /// Objects that would be changed, or for which something would be done.
-    changes: usize,
-    /// What would be said of each, and what would be done for it.
-    objects: Vec<Planned<Receipt>>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Named {
-    name: String,
-    generation: u64,
-}
-
-/// An object, and what is to come for it.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Planned<Head> {
-    #[serde(flatten)]
-    head: Head,
-    #[serde(flatten)]
-    forecast: Forecast,
+impl From<Forecast> for ForecastSteps {
+    fn from(forecast: Forecast) -> ForecastSteps {
+        let Forecast { plan, waiting, warnings, truncated } = forecast;
+        ForecastSteps { plan, waiting, warnings, truncated }
+    }
 }
 
 /// What would be done now
@@ -86,34 +53,38 @@ pub(super) struct Planned<Head> {
     get,
     path = "/plan",
     responses(
-        (status = 200, description = "The steps that are to come for each object, a line each.", body = Plan),
-        (status = 400, description = "A query parameter is not known."),
+        (status = 200, description = "The pending steps of each object, one line each.", body = PendingChanges),
+        (status = 400, description = "Unknown query parameter."),
     )
 )]
 pub(super) async fn all(
-    State(api): State<Api>,
-    Extension(peer): Extension<Arc<Peer>>,
-    RawQuery(query): RawQuery,
+    State(state): State<ApiState>,
+    caller: Caller,
+    _: Parameters<NoParameters>,
 ) -> Result<Response, Problem> {
-    Query::read(query.as_deref(), &[])?;
-    let _permit = api.expensive.permit(&peer).await?;
+    caller.authorize(Access::Read, None)?;
+    let _permit = state.expensive.permit(&caller).await?;
     let objects: Vec<Arc<Object>> = {
-        let objects = api.sources.objects.borrow().clone();
-        let present = api.cache.present().borrow().clone();
+        let objects = state.status.objects.borrow().clone();
+        let present = state.cache.present().borrow().clone();
         let concerned = |(name, object): &(&ObjectName, &Arc<Object>)| {
             object.deleted.is_none() || present.contains(*name)
         };
         objects.iter().filter(concerned).map(|(_, object)| object.clone()).collect()
     };
-    let head = |object: &Object| Named { name: object.spec.name.to_string(), generation: object.generation };
-    let heads = objects.iter().map(|object| head(object)).collect::<Vec<_>>();
-    let objects = planned(heads, foretell(&api, objects).await?);
-    let changes = objects.iter().filter(|one| !one.forecast.plan.is_empty()).count();
-    Ok(reply::ok(&Plan { changes, objects }))
+    let forecasts = foretell(&state, objects.clone()).await?;
+    let pending = |(object, forecast): (&Arc<Object>, Forecast)| PendingObject {
+        name: object.spec.name.to_string(),
+        generation: object.generation,
+        forecast: forecast.into(),
+    };
+    let objects: Vec<PendingObject> = objects.iter().zip(forecasts).map(pending).collect();
+    let changes = objects.iter().filter(|one| !one.forecast.plan.is_empty()).count() as u64;
+    Ok(reply::ok(&PendingChanges { changes, objects }))
 }
 
-/// Answers what a change would do. Whatever would have it refused has it refused here, too.
-pub(super) async fn dry_run(api: &Api, transaction: &Transaction) -> Result<Response, Problem> {
+/// Responds with what a change would do. It is refused for the same reasons as the change itself.
+pub(super) async fn dry_run(state: &ApiState, transaction: &Transaction) -> Result<Response, Problem> {
     let count = |change: &Change| match change {
         Change::Put(spec) => u64::from(spec.count),
         _ => 0,
@@ -121,35 +92,36 @@ pub(super) async fn dry_run(api: &Api, transaction: &Transaction) -> Result<Resp
     let containers: u64 = transaction.changes.iter().map(count).sum();
     if containers > DRY_RUN_CONTAINERS {
         let detail = format!(
-            "the sum of Count is {containers}; allowed in one dry run are up to {DRY_RUN_CONTAINERS}: try it in several \
-             parts; nothing was done"
+            "the sum of Count is {containers}; allowed in one dry run are up to {DRY_RUN_CONTAINERS}: submit fewer \
+             objects at a time; nothing was done"
         );
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Dry run too large", detail).at("Count"));
+        return Err(Problem::new(ProblemKind::DryRunTooLarge, detail).at("Count"));
     }
     let before =
-        Desired { objects: api.store.objects().borrow().clone(), quarantined: api.store.quarantined() };
-    let (_, committed) = transaction::apply(&before, transaction, api.sources.clock.wall())
-        .map_err(|error| refused(api, error))?;
-    let forecasts = foretell(api, committed.iter().map(|one| one.object.clone()).collect()).await?;
-    let objects = planned(committed.iter().map(Receipt::of).collect(), forecasts);
-    let changed = committed.iter().zip(&objects).filter(|(committed, planned)| {
-        committed.effect != Effect::Unchanged || !planned.forecast.plan.is_empty()
-    });
-    Ok(reply::ok(&Rehearsed { dry_run: true, changes: changed.count(), objects }))
+        Desired { objects: state.store.objects().borrow().clone(), quarantined: state.store.quarantined() };
+    let (_, committed) = transaction::apply(&before, transaction, state.status.clock.wall())
+        .map_err(|error| state.refused(error))?;
+    let forecasts = foretell(state, committed.iter().map(|one| one.object.clone()).collect()).await?;
+    let changed = committed
+        .iter()
+        .zip(&forecasts)
+        .filter(|(one, forecast)| one.effect != Effect::Unchanged || !forecast.plan.is_empty());
+    let changes = changed.count() as u64;
+    let planned = |(one, forecast): (&Committed, Forecast)| DryRunObject {
+        receipt: reply::receipt(one),
+        forecast: forecast.into(),
+    };
+    let objects = committed.iter().zip(forecasts).map(planned).collect();
+    Ok(reply::ok(&DryRun { dry_run: true, changes, objects }))
 }
 
-fn planned<Head>(heads: Vec<Head>, forecasts: Vec<Forecast>) -> Vec<Planned<Head>> {
-    heads.into_iter().zip(forecasts).map(|(head, forecast)| Planned { head, forecast }).collect()
-}
-
-/// Asks the endpoint what creates of these objects would meet, as long as that is a few questions. What it does not
-/// answer in time stays unknown.
-async fn prospects(api: &Api, objects: &[Arc<Object>]) -> BTreeMap<ObjectName, Prospects> {
+/// Asks the endpoint whether creates of these objects would succeed. What it does not answer in time stays unknown.
+async fn prospects(state: &ApiState, objects: &[Arc<Object>]) -> BTreeMap<ObjectName, Prospects> {
     let until = Instant::now() + QUESTIONS;
-    let trusted = api.sources.distrust().is_none();
+    let trusted = state.status.distrust().is_none();
     let asked = objects.iter().filter(|object| trusted && object.wanted() > 0).take(OBJECTS_ASKED_ABOUT);
     let ask = |object: &Arc<Object>| {
-        let (engine, object) = (api.engine.clone(), object.clone());
+        let (engine, object) = (state.engine.clone(), object.clone());
         async move {
             let asked = timeout_at(until, engine.prospects(&object.spec.template)).await;
             asked.ok().map(|prospects| (object.spec.name.clone(), prospects))
@@ -162,19 +134,20 @@ async fn prospects(api: &Api, objects: &[Arc<Object>]) -> BTreeMap<ObjectName, P
         .await
 }
 
-/// Foretells what is to come for each of these objects, in the world as it is now.
-async fn foretell(api: &Api, objects: Vec<Arc<Object>>) -> Result<Vec<Forecast>, Problem> {
-    let mut prospects = prospects(api, &objects).await;
-    let (sources, cache) = (api.sources.clone(), api.cache.clone());
+/// The steps that follow for each of these objects from the observed state.
+async fn foretell(state: &ApiState, objects: Vec<Arc<Object>>) -> Result<Vec<Forecast>, Problem> {
+    let mut prospects = prospects(state, &objects).await;
+    let (sources, cache) = (state.status.clone(), state.cache.clone());
     let cancelled = CancellationToken::new();
-    // Also where the client leaves, and this with it.
+    // Also when the client leaves, which drops this future.
     let _ended = cancelled.clone().drop_guard();
     let mut budget = Budget { cancelled: cancelled.clone(), ..Budget::default() };
     let timer = Handle::current();
-    api.expensive
+    state
+        .expensive
         .in_turn(move || {
             let out_of_time = timer.spawn(async move {
-                sleep(FORECAST).await;
+                sleep(FORECAST_TIME).await;
                 cancelled.cancel();
             });
             let engine = cache.engine().borrow().clone();

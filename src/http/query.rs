@@ -1,44 +1,78 @@
-//! The part of a request after the `?`, read strictly.
+//! The query of a request, parsed strictly.
 //!
-//! A parameter that is not understood could mean "do not really do it": so an unknown, doubled or ill-formed one is
-//! refused, and nothing is done.
+//! An unknown parameter could mean "do not really do it". So one that is unknown, given twice or ill-formed is refused,
+//! and nothing is done.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
 
-use super::problem::Problem;
+use crate::api::problem::{Problem, ProblemKind};
+use crate::core::sanitize::shown;
 use crate::core::submission::seconds_or_duration;
-use crate::core::submission::strict::{did_you_mean, shown};
+use crate::core::submission::strict::did_you_mean;
 
-/// The most bytes of a query: the longest that means anything has some hundred.
+/// The most bytes of a query: the longest useful one has some hundred.
 const QUERY_MAX_BYTES: usize = 4 * 1024;
 
-/// The parameters of a request.
+/// What one kind of request has in its query.
+pub(super) trait FromQuery: Sized {
+    /// The names of all its parameters.
+    const NAMES: &'static [&'static str];
+
+    /// Parses the values. Some parameters can also be headers.
+    fn from_query(query: &Query, headers: &HeaderMap) -> Result<Self, Problem>;
+}
+
+/// Extracts the parameters of a request.
+pub(super) struct Parameters<T>(pub(super) T);
+
+impl<S: Send + Sync, T: FromQuery> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Parameters<T>, Problem> {
+        let query = Query::parse(parts.uri.query(), T::NAMES)?;
+        T::from_query(&query, &parts.headers).map(Parameters)
+    }
+}
+
+/// For requests without parameters.
+pub(super) struct NoParameters;
+
+impl FromQuery for NoParameters {
+    const NAMES: &'static [&'static str] = &[];
+
+    fn from_query(_: &Query, _: &HeaderMap) -> Result<NoParameters, Problem> {
+        Ok(NoParameters)
+    }
+}
+
+/// The parameters as text.
 #[derive(Debug, Default)]
 pub(super) struct Query(BTreeMap<String, String>);
 
 impl Query {
-    /// Reads the parameters, of which only `known` may be there.
-    pub(super) fn read(raw: Option<&str>, known: &[&'static str]) -> Result<Query, Problem> {
+    /// Parses a query that may only have parameters of these names.
+    pub(super) fn parse(raw: Option<&str>, names: &[&'static str]) -> Result<Query, Problem> {
         if let Some(length) = raw.map(str::len).filter(|length| *length > QUERY_MAX_BYTES) {
             let detail =
                 format!("the query has {length} bytes; allowed are {QUERY_MAX_BYTES}; nothing was done");
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "Query too long", detail));
+            return Err(Problem::new(ProblemKind::QueryTooLong, detail));
         }
         let mut parameters = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
-            if !known.contains(&name.as_ref()) {
-                let hint = match (did_you_mean(&name, known.iter().copied()), known) {
+            if !names.contains(&name.as_ref()) {
+                let hint = match (did_you_mean(&name, names.iter().copied()), names) {
                     (Some(near), _) => format!("did you mean '{near}'?"),
                     (None, []) => "there are none".to_owned(),
-                    (None, known) => format!("there are {}", known.join(", ")),
+                    (None, names) => format!("there are {}", names.join(", ")),
                 };
-                let detail =
-                    format!("the parameter '{}' is not known here; {hint}; nothing was done", shown(&name));
-                return Err(Problem::new(StatusCode::BAD_REQUEST, "Unknown parameter", detail));
+                let detail = format!("unknown parameter '{}'; {hint}; nothing was done", shown(&name));
+                return Err(Problem::new(ProblemKind::UnknownParameter, detail));
             }
             if parameters.insert(name.to_string(), value.into_owned()).is_some() {
                 return Err(bad(&name, "given twice; allowed is once"));
@@ -47,7 +81,7 @@ impl Query {
         Ok(Query(parameters))
     }
 
-    /// A switch: `?name` and `?name=true` are on.
+    /// A switch: `?name` and `?name=true` turn it on.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
         match self.text(name) {
             None | Some("false" | "0") => Ok(false),
@@ -56,14 +90,14 @@ impl Query {
         }
     }
 
-    /// A duration such as `60s`, more than nothing and up to `most`.
-    pub(super) fn duration(&self, name: &str, most: Duration) -> Result<Option<Duration>, Problem> {
+    /// A duration such as `60s`, longer than zero and up to `max`.
+    pub(super) fn duration(&self, name: &str, max: Duration) -> Result<Option<Duration>, Problem> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let parsed = seconds_or_duration(text);
-        parsed.filter(|d| *d > Duration::ZERO && *d <= most).map(Some).ok_or_else(|| {
-            let most = humantime::format_duration(most);
+        parsed.filter(|d| *d > Duration::ZERO && *d <= max).map(Some).ok_or_else(|| {
+            let max = humantime::format_duration(max);
             let what =
-                format!("given {:?}; allowed is a duration such as 60s or 2m, up to {most}", shown(text));
+                format!("given {:?}; allowed is a duration such as 60s or 2m, up to {max}", shown(text));
             bad(name, &what)
         })
     }
@@ -71,20 +105,20 @@ impl Query {
     /// A whole number.
     pub(super) fn number<N: FromStr>(&self, name: &str) -> Result<Option<N>, Problem> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let wanted = || bad(name, &format!("given {:?}; allowed is a whole number", shown(text)));
-        text.parse().map(Some).map_err(|_| wanted())
+        let refused = || bad(name, &format!("given {:?}; allowed is a whole number", shown(text)));
+        text.parse().map(Some).map_err(|_| refused())
     }
 
-    /// A text as it stands.
+    /// The text as given.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 }
 
-/// A parameter that is known and says what cannot be.
+/// The value of a known parameter is not allowed.
 pub(super) fn bad(name: &str, what: &str) -> Problem {
     let detail = format!("the parameter '{}': {what}; nothing was done", shown(name));
-    Problem::new(StatusCode::BAD_REQUEST, "Bad parameter", detail).at(name)
+    Problem::new(ProblemKind::BadParameter, detail).at(name)
 }
 
 #[cfg(test)]
@@ -92,9 +126,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_of_kilobytes_is_refused_before_it_is_looked_into() {
+    fn a_query_of_kilobytes_is_refused_before_it_is_parsed() {
         let query = |length: usize| format!("prune={}", "x".repeat(length));
-        assert!(Query::read(Some(&query(100)), &["prune"]).is_ok());
-        assert!(Query::read(Some(&query(QUERY_MAX_BYTES)), &["prune"]).is_err());
+        assert!(Query::parse(Some(&query(100)), &["prune"]).is_ok());
+        assert!(Query::parse(Some(&query(QUERY_MAX_BYTES)), &["prune"]).is_err());
     }
 }

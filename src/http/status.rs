@@ -1,30 +1,29 @@
-//! `/status`: how everything is doing, now, or with `?watch` from now on.
+//! `/status`: the present status, and with `?watch` its changes.
 
-use std::sync::Arc;
-
-use axum::Extension;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use futures_util::stream;
 
-use super::openapi::Watch;
-use super::problem::Problem;
-use super::query::{Query, bad};
-use super::stream::{End, Item};
-use super::{Api, answers as shared, objects, reply, stream as answers};
+use super::caller::Caller;
+use super::objects::Named;
+use super::openapi::WatchParameters;
+use super::query::{FromQuery, Parameters, Query, bad};
+use super::reply;
+use super::state::ApiState;
+use super::stream::{self, End, Item};
+use crate::api::problem::Problem;
 use crate::api::status::{ClusterStatus, ObjectStatus};
+use crate::core::access::Access;
 use crate::core::name::ObjectName;
-use crate::server::peer::Peer;
+use crate::status::watch::LineId;
 
-/// How everything is doing
+/// The status of everything
 ///
-/// With `watch` everything as it is, and then what changes, a line each.
+/// With `watch` a full snapshot first, then one line per change.
 #[utoipa::path(
     get,
     path = "/status",
-    params(Watch),
+    params(WatchParameters),
     responses(
         (
             status = 200, description = "The manager, the engine and every object; with watch a stream.",
@@ -34,30 +33,30 @@ use crate::server::peer::Peer;
                 (String = "text/event-stream"),
             )
         ),
-        (status = 400, description = "A query parameter or Last-Event-ID cannot be read."),
-        (status = 503, description = "Too many wait or watch already, or the daemon is busy or stopping."),
+        (status = 400, description = "A query parameter or Last-Event-ID is not allowed."),
+        (status = 503, description = "Too many long-running requests, or the daemon is busy or stopping."),
     )
 )]
 pub(super) async fn all(
-    State(api): State<Api>,
-    RawQuery(query): RawQuery,
-    Extension(peer): Extension<Arc<Peer>>,
+    State(state): State<ApiState>,
+    caller: Caller,
+    Parameters(Watch { watch, since }): Parameters<Watch>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let query = Query::read(query.as_deref(), &["watch", "since"])?;
-    if watched(&query)? {
-        return watch(&api, &peer, &headers, &query, None).await;
+    caller.authorize(Access::Read, None)?;
+    match watch {
+        true => changes(&state, &caller, &headers, since, None).await,
+        false => Ok(reply::written(state.shared.status().await?)),
     }
-    Ok(reply::written(shared::status(&api).await?))
 }
 
-/// How one object is doing
+/// The status of one object
 ///
-/// With `watch` as it is, and then as it changes.
+/// With `watch` its status first, then one line per change.
 #[utoipa::path(
     get,
     path = "/status/{name}",
-    params(("name" = String, Path, description = "The object's name."), Watch),
+    params(("name" = String, Path, description = "The object's name."), WatchParameters),
     responses(
         (
             status = 200, description = "The object and its containers; with watch a stream.",
@@ -68,54 +67,61 @@ pub(super) async fn all(
             ),
             headers(("ETag" = String, description = "Its generation, in quotes; not with watch.")),
         ),
-        (status = 400, description = "A query parameter or Last-Event-ID cannot be read, or the path."),
-        (status = 404, description = "There is no such object, or nothing is left of a deleted one."),
-        (status = 503, description = "Too many wait or watch already, or the daemon is busy or stopping."),
+        (status = 400, description = "A query parameter or Last-Event-ID is not allowed, or the path is unreadable."),
+        (status = 404, description = "There is no such object, or it was deleted and its containers are gone."),
+        (status = 503, description = "Too many long-running requests, or the daemon is busy or stopping."),
     )
 )]
 pub(super) async fn one(
-    State(api): State<Api>,
-    name: Result<Path<String>, PathRejection>,
-    RawQuery(query): RawQuery,
-    Extension(peer): Extension<Arc<Peer>>,
+    State(state): State<ApiState>,
+    caller: Caller,
+    Parameters(Watch { watch, since }): Parameters<Watch>,
+    Named(name): Named,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let query = Query::read(query.as_deref(), &["watch", "since"])?;
-    let name = objects::named(name)?;
-    let parsed = ObjectName::parse(&name).ok_or_else(|| objects::missing(&api, &name))?;
-    if watched(&query)? {
-        return watch(&api, &peer, &headers, &query, Some(parsed)).await;
+    caller.authorize(Access::Read, Some(&name))?;
+    if watch {
+        return changes(&state, &caller, &headers, since, Some(name)).await;
     }
-    match api.sources.object(&parsed) {
+    match state.status.object(&name) {
         Some(status) => Ok(reply::tagged(reply::ok(&status), status.generation)),
-        None => Err(objects::missing(&api, &name)),
+        None => Err(state.no_such_object(name.as_str())),
     }
 }
 
-fn watched(query: &Query) -> Result<bool, Problem> {
-    let watched = query.flag("watch")?;
-    if !watched && query.text("since").is_some() {
-        return Err(bad("since", "says where to go on watching; allowed is with 'watch' only"));
-    }
-    Ok(watched)
+/// The parameters of `/status`.
+pub(super) struct Watch {
+    watch: bool,
+    since: Option<LineId>,
 }
 
-/// Everything, or `only` one object, as it changes.
-async fn watch(
-    api: &Api,
-    peer: &Arc<Peer>,
+impl FromQuery for Watch {
+    const NAMES: &'static [&'static str] = &["watch", "since"];
+
+    fn from_query(query: &Query, headers: &HeaderMap) -> Result<Watch, Problem> {
+        let watch = query.flag("watch")?;
+        if !watch && query.text("since").is_some() {
+            return Err(bad("since", "continues a watch; allowed is with 'watch' only"));
+        }
+        Ok(Watch { watch, since: watch.then(|| stream::since(headers, query)).transpose()?.flatten() })
+    }
+}
+
+/// A snapshot and then the changes, of everything or of one object.
+async fn changes(
+    state: &ApiState,
+    caller: &Caller,
     headers: &HeaderMap,
-    query: &Query,
+    since: Option<LineId>,
     only: Option<ObjectName>,
 ) -> Result<Response, Problem> {
-    let since = answers::since(headers, query)?;
-    let place = api.long_answer(peer)?;
+    let permit = state.long_running_permit(caller)?;
     let name = only.as_ref().map(ObjectName::to_string).unwrap_or_default();
-    let watching = api.feed.watch(since, only).await.ok_or_else(|| objects::missing(api, &name))?;
-    let items = stream::unfold(watching, |mut watching| async move {
+    let watching = state.status_feed.watch(since, only).await.ok_or_else(|| state.no_such_object(&name))?;
+    let items = futures_util::stream::unfold(watching, |mut watching| async move {
         let line = watching.next().await?;
-        let item = Item { id: Some(line.id.to_string()), kind: line.kind.word(), json: line.json };
+        let item = Item { id: Some(line.id.to_string()), kind: line.kind.word().into(), json: line.json };
         Some((item, watching))
     });
-    Ok(answers::answer(headers, items, place, End::of(peer, api.sources.clock)))
+    Ok(stream::response(headers, items, permit, End::of(&caller.peer, state.status.clock)))
 }

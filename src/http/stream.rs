@@ -1,16 +1,16 @@
-//! Answers that go on for as long as their client stays: `?watch`, `/events` and logs.
+//! Streams: responses that go on until their client leaves, for `?watch`, `/events` and logs.
 //!
-//! A source gives one [`Item`] after the other, each JSON with a name of its own, and is only asked for the next
-//! one when the connection has room for it. What leaves is one of two forms of the same: a JSON text a line, for
-//! curl and scripts, or server-sent events, for browsers and whoever asks for them with `Accept`. In both forms
-//! something is sent each [`KEEP_ALIVE`], so that everything between here and the client sees that it lives.
+//! A source yields one [`Item`] after the other, and is only polled for the next one when the connection has room for it.
+//! Items are sent as one line of JSON each, for curl and scripts, or as server-sent events, for browsers and clients that
+//! ask for them with `Accept`. After [`KEEP_ALIVE`] without an item a keep-alive is sent, so that no proxy cuts the
+//! connection.
 //!
-//! A stream ends with its client's certificate, and after [`LONGEST`]: an item of the kind `end` says so, and is the
-//! last one.
+//! A stream ends when its client's certificate expires, and after [`LONGEST`]. The last item, of the kind `end`, says why.
 //!
-//! A stream holds its place among the long answers until its body is dropped: when the client has left or takes
-//! nothing, or the server stops, which are all for the connection to find out.
+//! A stream holds its permit for a long-running request until its body is dropped. The connection does that when the
+//! client has left or reads nothing, or when the server stops.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::str::FromStr;
@@ -24,80 +24,85 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
-use utoipa::ToSchema;
 
 use super::negotiate;
-use super::problem::Problem;
 use super::query::{self, Query};
+use crate::api::problem::{Problem, ProblemKind};
+use crate::api::stream::{StreamEnd, StreamEndKind};
 use crate::clock::Clock;
-use crate::core::submission::strict::shown;
+use crate::core::sanitize::shown;
 use crate::server::fair_share::Permit;
 use crate::server::peer::Peer;
 
-/// Without anything to say for this long, that is said: proxies cut what is silent for 60 s, and often for 30 s.
+/// The time without an item after which a keep-alive is sent: proxies cut connections that are silent for 60 s, some for
+/// 30 s.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// The longest that a stream lasts. Who follows it connects again, and shows a certificate and rights as they are then.
+/// The longest that a stream lasts. A client that reconnects shows its present certificate.
 pub(super) const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
-/// A certificate's end is noticed within this long, also where the wall clock was moved.
-const LOOK_AT_CLOCK: Duration = Duration::from_secs(5);
+/// The expiry of a certificate is noticed within this time, even if the wall clock was set.
+const CLOCK_CHECK: Duration = Duration::from_secs(5);
 
-/// Where a client says what it had last: a browser does so by itself when it connects again.
+/// The header with the last item that the client has received; browsers send it when they reconnect.
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// One thing that is told.
+/// One item of a stream.
 pub(super) struct Item {
-    /// To be given as `since` or `Last-Event-ID` for what comes after it; none where it has no place in the row.
+    /// The value of `since` or `Last-Event-ID` that continues after this item, if it has a position in the stream.
     pub(super) id: Option<String>,
     /// The name of the event.
-    pub(super) kind: &'static str,
+    pub(super) kind: Cow<'static, str>,
     /// JSON in one line, and a newline.
     pub(super) json: Bytes,
 }
 
 impl Item {
-    /// Writes it.
-    pub(super) fn new(id: Option<String>, kind: &'static str, told: &impl Serialize) -> Item {
-        let mut json = serde_json::to_vec(told).unwrap_or_else(|error| {
-            tracing::error!(%error, "an item of a stream cannot be written");
+    /// Serializes an item.
+    pub(super) fn new(
+        id: Option<String>,
+        kind: impl Into<Cow<'static, str>>,
+        content: &impl Serialize,
+    ) -> Item {
+        let mut json = serde_json::to_vec(content).unwrap_or_else(|error| {
+            tracing::error!(%error, "an item of a stream cannot be serialized");
             b"{}".to_vec()
         });
         json.push(b'\n');
-        Item { id, kind, json: json.into() }
+        Item { id, kind: kind.into(), json: json.into() }
     }
 }
 
-/// How it is written.
+/// The format of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// A JSON text a line.
+pub(super) enum Format {
+    /// One line of JSON per item.
     Lines,
     /// For browsers.
     ServerSentEvents,
-    /// Lines for people: only for sources whose items hold these in place of JSON.
+    /// Lines for people, for sources whose items have these instead of JSON.
     Text,
 }
 
-impl Form {
-    /// The form that `Accept` asks for.
-    pub(super) fn asked_for(headers: &HeaderMap) -> Form {
+impl Format {
+    /// The format that `Accept` asks for.
+    pub(super) fn asked_for(headers: &HeaderMap) -> Format {
         match negotiate::prefers(headers, "text/event-stream", "application/x-ndjson") {
-            true => Form::ServerSentEvents,
-            false => Form::Lines,
+            true => Format::ServerSentEvents,
+            false => Format::Lines,
         }
     }
 
     fn content_type(self) -> &'static str {
         match self {
-            Form::Lines => "application/x-ndjson",
-            Form::ServerSentEvents => "text/event-stream",
-            Form::Text => "text/plain; charset=utf-8",
+            Format::Lines => "application/x-ndjson",
+            Format::ServerSentEvents => "text/event-stream",
+            Format::Text => "text/plain; charset=utf-8",
         }
     }
 
-    /// An item in pieces: its JSON is shared by all who read it, and not copied.
+    /// An item in pieces: its JSON is shared by all readers, and not copied.
     fn pieces(self, item: Item) -> Vec<Bytes> {
-        if self != Form::ServerSentEvents {
+        if self != Format::ServerSentEvents {
             return vec![item.json];
         }
         let id = item.id.map(|id| format!("id: {id}\n")).unwrap_or_default();
@@ -107,22 +112,22 @@ impl Form {
 
     fn keep_alive(self) -> Vec<Bytes> {
         match self {
-            Form::Lines => vec![Bytes::from_static(b"\n")],
-            Form::ServerSentEvents => vec![Bytes::from_static(b": keep-alive\n\n")],
-            // It would be a line of its own. Of a machine that has vanished TCP tells.
-            Form::Text => Vec::new(),
+            Format::Lines => vec![Bytes::from_static(b"\n")],
+            Format::ServerSentEvents => vec![Bytes::from_static(b": keep-alive\n\n")],
+            // It would be a line. TCP notices a client that has vanished.
+            Format::Text => Vec::new(),
         }
     }
 
     fn end(self, text: String) -> Vec<Bytes> {
         match self {
-            Form::Text => vec![format!("# {text}\n").into()],
-            form => form.pieces(Item::new(None, "end", &Ended { kind: "end", text })),
+            Format::Text => vec![format!("# {text}\n").into()],
+            form => form.pieces(Item::new(None, "end", &StreamEnd { kind: StreamEndKind::End, text })),
         }
     }
 }
 
-/// When a stream ends by itself.
+/// When the daemon ends a stream.
 pub(super) struct End {
     peer: Arc<Peer>,
     clock: Clock,
@@ -130,55 +135,45 @@ pub(super) struct End {
 }
 
 impl End {
-    /// For a stream to this client that begins now.
+    /// Of a stream to this client that begins now.
     pub(super) fn of(peer: &Arc<Peer>, clock: Clock) -> End {
         End { peer: peer.clone(), clock, longest: Instant::now() + LONGEST }
     }
 
-    /// Why the stream is over, if it is.
+    /// Why the stream has ended, if it has.
     fn reached(&self) -> Option<String> {
         if self.peer.expired(self.clock.wall().system()) {
-            return Some("the client certificate has expired: connect again with a new one".to_owned());
+            return Some("the client certificate has expired: reconnect with a new one".to_owned());
         }
         let longest = humantime::format_duration(LONGEST);
         (Instant::now() >= self.longest)
-            .then(|| format!("a stream lasts {longest} at most: connect again to go on"))
+            .then(|| format!("a stream lasts {longest} at most: reconnect to continue"))
     }
 
-    /// The next moment at which to look, as seen from now.
-    fn look_in(&self) -> Duration {
+    /// The time until the next check.
+    fn next_check(&self) -> Duration {
         let certificate = self.peer.validity_left(self.clock.wall().system()) + Duration::from_millis(1);
         let longest = self.longest.saturating_duration_since(Instant::now());
-        certificate.min(longest).min(LOOK_AT_CLOCK)
+        certificate.min(longest).min(CLOCK_CHECK)
     }
 }
 
-/// The last item.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Ended {
-    /// Always `end`.
-    kind: &'static str,
-    /// Why the stream is over.
-    text: String,
-}
-
-/// One step of a stream.
+/// What a stream sends next.
 enum Next {
     Item(Option<Item>),
     KeepAlive,
     End(String),
 }
 
-/// The next item, or what is sent in place of one.
+/// The next item, or what is sent instead.
 async fn next(items: &mut (impl Stream<Item = Item> + Unpin), end: &End) -> Next {
     let keep_alive = Instant::now() + KEEP_ALIVE;
     loop {
         if let Some(why) = end.reached() {
             return Next::End(why);
         }
-        let look = Instant::now() + end.look_in();
-        match timeout_at(look.min(keep_alive), items.next()).await {
+        let check = Instant::now() + end.next_check();
+        match timeout_at(check.min(keep_alive), items.next()).await {
             Ok(item) => return Next::Item(item),
             Err(_) if Instant::now() >= keep_alive => return Next::KeepAlive,
             Err(_) => {}
@@ -186,49 +181,49 @@ async fn next(items: &mut (impl Stream<Item = Item> + Unpin), end: &End) -> Next
     }
 }
 
-/// An answer of all `items`, in the form asked for, until `end`.
-pub(super) fn answer(
+/// A stream of all `items` in the format that the client asks for, until `end`.
+pub(super) fn response(
     headers: &HeaderMap,
     items: impl Stream<Item = Item> + Send + 'static,
-    place: Permit,
+    permit: Permit,
     end: End,
 ) -> Response {
-    answer_in(Form::asked_for(headers), items, place, end)
+    response_as(Format::asked_for(headers), items, permit, end)
 }
 
-/// An answer of all `items`, in this form, until `end`.
-pub(super) fn answer_in(
-    form: Form,
+/// A stream of all `items` in this format, until `end`.
+pub(super) fn response_as(
+    form: Format,
     items: impl Stream<Item = Item> + Send + 'static,
-    place: Permit,
+    permit: Permit,
     end: End,
 ) -> Response {
-    let going_on = Some((Box::pin(items), place, end));
-    let pieces = stream::unfold(going_on, move |going_on| async move {
-        let (mut items, place, end) = going_on?;
+    let source = Some((Box::pin(items), permit, end));
+    let pieces = stream::unfold(source, move |source| async move {
+        let (mut items, permit, end) = source?;
         let (pieces, over) = match next(&mut items, &end).await {
             Next::Item(item) => (form.pieces(item?), false),
             Next::KeepAlive => (form.keep_alive(), false),
             Next::End(text) => (form.end(text), true),
         };
-        Some((pieces, (!over).then_some((items, place, end))))
+        Some((pieces, (!over).then_some((items, permit, end))))
     });
     let body = Body::from_stream(pieces.flat_map(stream::iter).map(Ok::<Bytes, Infallible>));
     let head = [(header::CONTENT_TYPE, form.content_type()), (header::CACHE_CONTROL, "no-cache")];
     (StatusCode::OK, head, body).into_response()
 }
 
-/// What the client had last: the header's word, which a browser that connects again has newer than its address
-/// says, else the parameter's `since`.
+/// Where the client continues: by the header, as a browser that reconnects does not change its URL, else by the parameter
+/// `since`.
 pub(super) fn since<Id>(headers: &HeaderMap, query: &Query) -> Result<Option<Id>, Problem>
 where
     Id: FromStr<Err: Display>,
 {
     if let Some(value) = headers.get(LAST_EVENT_ID) {
-        let text = value.to_str().unwrap_or("bytes that are no text");
+        let text = value.to_str().unwrap_or("bytes that are not text");
         return text.parse().map(Some).map_err(|error| {
             let detail = format!("Last-Event-ID: given {:?}; {error}", shown(text));
-            Problem::new(StatusCode::BAD_REQUEST, "Bad header", detail).at("Last-Event-ID")
+            Problem::new(ProblemKind::BadHeader, detail).at("Last-Event-ID")
         });
     }
     let Some(text) = query.text("since") else { return Ok(None) };

@@ -1,25 +1,24 @@
-//! `?wait=`: an answer that comes when what was changed has settled.
+//! `?wait=`: a response that comes when the change has settled.
 //!
-//! What runs here: a handler that looks, from time to time, at the same snapshots that the status is made from. It
-//! is woken when one of them has changed and is not told what; so nothing can be missed, and a hundred of these
-//! cost the workers nothing. An object has settled when it has converged and stays so, when it has failed for
-//! certain, or when a later generation has taken its place; all else ends with the time that was given, or with
-//! the daemon, and then the answer says how far it was.
+//! The handler checks the snapshots that the status is built from whenever one of them has changed; it is not told what
+//! has changed, so that it misses nothing, and waits cost the workers nothing. An object has settled when it has converged
+//! and stayed so, when it has failed for certain, or when a later generation has replaced it. Otherwise the wait ends with
+//! the given time, or with the daemon, and the response says how far the object is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
-use utoipa::ToSchema;
 
-use super::change::{Receipt, Shape};
-use super::problem::Problem;
-use super::{Api, reply};
+use super::reply::{self, Shape};
+use super::state::ApiState;
+use crate::api::change::{AllSettled, Receipt, Settled, WaitOutcome};
+use crate::api::problem::{Problem, ProblemKind};
 use crate::control::engine_state::EngineState;
 use crate::control::progress::{Progress, Progresses};
 use crate::core::condition::Phase;
@@ -29,90 +28,70 @@ use crate::core::object::{Object, Objects};
 use crate::core::transaction::Committed;
 use crate::server::peer::Peer;
 
-/// From one look to the next at least so long, and so much longer for each object that is looked at: a client that
-/// waits for thousands of objects must not keep a thread busy.
+/// The shortest time between two checks, and how much longer it is for each object: a client that waits for thousands of
+/// objects must not keep a thread busy.
 const PAUSE: Duration = Duration::from_millis(20);
-const PAUSE_AN_OBJECT: Duration = Duration::from_micros(50);
+const PAUSE_PER_OBJECT: Duration = Duration::from_micros(50);
 
-/// How it ended; the worst is the greatest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = SettledAs)]
-pub(super) enum Outcome {
-    /// As wanted, for as long as `Update.Monitor` asks; a deleted object: nothing of it is left.
-    Converged,
-    /// Not yet.
-    TimedOut,
-    /// Not yet, and the daemon ends.
-    Stopping,
-    /// A later generation has an earlier spec again.
-    RolledBack,
-    /// It does not work, or something else is wanted by now.
-    Failed,
-}
+/// From the best outcome to the worst. For an array, the worst outcome sets the status code.
+const SEVERITY: [WaitOutcome; 5] = [
+    WaitOutcome::Converged,
+    WaitOutcome::TimedOut,
+    WaitOutcome::Stopping,
+    WaitOutcome::RolledBack,
+    WaitOutcome::Failed,
+];
 
-/// What became of one object.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Settled {
-    #[serde(flatten)]
-    receipt: Receipt,
-    /// How it ended.
-    outcome: Outcome,
-    /// One sentence, the engine's own words kept.
-    reason: String,
-}
-
-/// Waits until all that was committed has settled, for `wait` at the most and no longer than the client's certificate is
-/// valid, and answers.
+/// Waits until all committed changes have settled, for `wait` at most and no longer than the client's certificate is valid,
+/// and responds.
 pub(super) async fn until_settled(
-    api: &Api,
+    state: &ApiState,
     peer: &Peer,
     committed: &[Committed],
     wait: Duration,
     shape: Shape,
 ) -> Response {
     let begun = Instant::now();
-    let now = || api.sources.clock.wall().system();
-    // A moment later than the certificate's last one.
+    let now = || state.status.clock.wall().system();
+    // Just after the certificate has expired.
     let deadline = begun + wait.min(peer.validity_left(now()) + Duration::from_millis(1));
     let mut waiting: Vec<Waiting> = committed.iter().map(Waiting::new).collect();
-    let mut view = View::new(api);
+    let mut snapshots = Snapshots::new(state);
     loop {
-        let left = view.refresh(&mut waiting);
+        let left = snapshots.settle(&mut waiting);
         if left == 0 {
             break;
         }
-        let pause = PAUSE + PAUSE_AN_OBJECT * u32::try_from(left).unwrap_or(u32::MAX);
+        let pause = PAUSE + PAUSE_PER_OBJECT * u32::try_from(left).unwrap_or(u32::MAX);
         tokio::select! {
             biased;
-            () = api.stop.cancelled() => {
-                give_up(api, &mut waiting, Outcome::Stopping);
+            () = state.stop.cancelled() => {
+                give_up(state, &mut waiting, WaitOutcome::Stopping);
                 break;
             }
             () = sleep_until(deadline) => {
-                view.refresh(&mut waiting);
-                give_up(api, &mut waiting, Outcome::TimedOut);
+                snapshots.settle(&mut waiting);
+                give_up(state, &mut waiting, WaitOutcome::TimedOut);
                 break;
             }
-            () = async { view.changed().await; sleep(pause).await } => {}
+            () = async { snapshots.changed().await; sleep(pause).await } => {}
         }
     }
     let settled: Vec<Settled> = waiting.into_iter().filter_map(|one| one.settled).collect();
     match peer.expired(now()) {
-        true => answer(
-            &settled,
+        true => respond(
+            settled,
             begun.elapsed(),
             shape,
             Some("; then the client certificate expired: make a new one"),
         ),
-        false => answer(&settled, wait, shape, None),
+        false => respond(settled, wait, shape, None),
     }
 }
 
-/// One object that is waited for.
+/// An object that is waited for.
 struct Waiting {
-    /// As it was committed.
+    /// As committed.
     object: Arc<Object>,
     receipt: Receipt,
     settled: Option<Settled>,
@@ -120,40 +99,40 @@ struct Waiting {
 
 impl Waiting {
     fn new(committed: &Committed) -> Waiting {
-        Waiting { object: committed.object.clone(), receipt: Receipt::of(committed), settled: None }
+        Waiting { object: committed.object.clone(), receipt: reply::receipt(committed), settled: None }
     }
 
     fn name(&self) -> &ObjectName {
         &self.object.spec.name
     }
 
-    /// Whether a worker has looked at this very submit, and not only at an earlier one of the same.
+    /// Whether a worker has seen this very submit, and not only an earlier one of the same spec.
     fn is_seen_by(&self, progress: &Progress) -> bool {
         progress.observed_generation == self.object.generation && progress.asked >= self.object.asked
     }
 
-    fn settle(&mut self, outcome: Outcome, reason: String) {
+    fn settle(&mut self, outcome: WaitOutcome, reason: String) {
         self.settled = Some(Settled { receipt: self.receipt.clone(), outcome, reason });
     }
 }
 
-/// The snapshots.
-struct View {
+/// The snapshots that decide.
+struct Snapshots {
     objects: watch::Receiver<Arc<Objects>>,
     progresses: watch::Receiver<Arc<Progresses>>,
     engine: watch::Receiver<Arc<EngineState>>,
-    present: watch::Receiver<Arc<std::collections::BTreeSet<ObjectName>>>,
+    present: watch::Receiver<Arc<BTreeSet<ObjectName>>>,
     endpoint: Arc<str>,
 }
 
-impl View {
-    fn new(api: &Api) -> View {
-        View {
-            objects: api.sources.objects.clone(),
-            progresses: api.sources.progresses.clone(),
-            engine: api.cache.engine(),
-            present: api.cache.present(),
-            endpoint: api.sources.endpoint.clone(),
+impl Snapshots {
+    fn new(state: &ApiState) -> Snapshots {
+        Snapshots {
+            objects: state.status.objects.clone(),
+            progresses: state.status.progresses.clone(),
+            engine: state.cache.engine(),
+            present: state.cache.present(),
+            endpoint: state.status.endpoint.clone(),
         }
     }
 
@@ -166,13 +145,13 @@ impl View {
         }
     }
 
-    /// Takes note of all that has settled. Returns how many have not.
-    fn refresh(&mut self, waiting: &mut [Waiting]) -> usize {
-        // The engine first: good news of it is published after the list that it speaks for.
+    /// Settles what has an outcome now. Returns the number of the others.
+    fn settle(&mut self, waiting: &mut [Waiting]) -> usize {
+        // The engine first: that it can be trusted is published after the list that it is about.
         let evidence = self.engine.borrow_and_update().evidence(&self.endpoint);
         let present = self.present.borrow_and_update().clone();
         let objects = self.objects.borrow_and_update().clone();
-        // Only looked at, not kept: whoever holds the board makes the workers copy it.
+        // Borrowed, not cloned: a clone would make the workers copy it.
         let progresses = self.progresses.borrow_and_update();
         let mut left = 0;
         for one in waiting.iter_mut().filter(|one| one.settled.is_none()) {
@@ -182,16 +161,16 @@ impl View {
                 let (outcome, reason) = superseded(one.object.generation, later);
                 one.settle(outcome, reason);
             } else if one.object.deleted.is_some() {
-                // Its worker stays on the board until nothing of it is left.
+                // Its worker reports progress until its containers are gone.
                 if progress.is_none() && !present.contains(one.name()) && evidence == Evidence::Good {
-                    one.settle(Outcome::Converged, "deleted, and nothing of it is left".to_owned());
+                    one.settle(WaitOutcome::Converged, "deleted, and its containers are gone".to_owned());
                 }
             } else if let Some(progress) = progress.filter(|progress| one.is_seen_by(progress)) {
                 let condition = &progress.condition;
                 if condition.phase == Phase::Converged && condition.proven {
-                    one.settle(Outcome::Converged, condition.reason.clone());
+                    one.settle(WaitOutcome::Converged, condition.reason.clone());
                 } else if condition.failing {
-                    one.settle(Outcome::Failed, condition.reason.clone());
+                    one.settle(WaitOutcome::Failed, condition.reason.clone());
                 }
             }
             left += usize::from(one.settled.is_none());
@@ -200,10 +179,10 @@ impl View {
     }
 }
 
-/// What it means that there is a later generation.
-fn superseded(generation: u64, later: &Object) -> (Outcome, String) {
+/// The outcome of a generation that a later one has replaced.
+fn superseded(generation: u64, later: &Object) -> (WaitOutcome, String) {
     let Some(next) = later.revisions.iter().find(|revision| revision.generation > generation) else {
-        return (Outcome::Failed, "it was deleted before it had converged".to_owned());
+        return (WaitOutcome::Failed, "it was deleted before it had converged".to_owned());
     };
     let by = match &*next.by {
         "" => String::new(),
@@ -212,85 +191,86 @@ fn superseded(generation: u64, later: &Object) -> (Outcome, String) {
     match next.rolled_back_to {
         Some(to) => {
             let reason = format!(
-                "generation {} has taken its place, with the spec of generation {to} again{by}",
+                "generation {} has replaced it, with the spec of generation {to} again{by}",
                 next.generation
             );
-            (Outcome::RolledBack, reason)
+            (WaitOutcome::RolledBack, reason)
         }
         None => {
             let reason =
-                format!("generation {} has taken its place before it had converged{by}", next.generation);
-            (Outcome::Failed, reason)
+                format!("generation {} has replaced it before it had converged{by}", next.generation);
+            (WaitOutcome::Failed, reason)
         }
     }
 }
 
-/// Says of what has not settled how far it is.
-fn give_up(api: &Api, waiting: &mut [Waiting], outcome: Outcome) {
+/// Settles the rest, with how far each object is.
+fn give_up(state: &ApiState, waiting: &mut [Waiting], outcome: WaitOutcome) {
     for one in waiting.iter_mut().filter(|one| one.settled.is_none()) {
-        let reason = match (api.sources.object(one.name()), api.sources.distrust()) {
-            (Some(status), _) if status.phase == Phase::Converged => {
+        let reason = match (state.status.object(one.name()), state.status.distrust()) {
+            (Some(status), _) if status.phase == Phase::Converged.into() => {
                 let monitor = humantime::format_duration(one.object.spec.update.monitor);
-                format!("{}, and not yet for the {monitor} that Update.Monitor asks", status.reason)
+                format!("{}, but not yet for {monitor} (Update.Monitor)", status.reason)
             }
             (Some(status), _) => status.reason,
             (None, Some(distrust)) => distrust,
-            (None, None) => "nothing of it is left, and its last step is ending".to_owned(),
+            (None, None) => "its containers are gone, and its last step is ending".to_owned(),
         };
-        one.settle(outcome, reason);
+        one.settle(outcome.clone(), reason);
     }
 }
 
-/// `expired` says that the client's certificate has ended meanwhile: who may not ask any more is not told that all is
-/// well, either.
-fn answer(settled: &[Settled], wait: Duration, shape: Shape, expired: Option<&str>) -> Response {
-    let worst = settled.iter().map(|one| one.outcome).max().unwrap_or(Outcome::Converged);
-    let (status, title) = match worst {
-        _ if expired.is_some() => (StatusCode::FORBIDDEN, "Certificate expired"),
-        Outcome::Converged => return reply::json(StatusCode::OK, reply::JSON, &said(settled, worst, shape)),
-        Outcome::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "Timed out"),
-        Outcome::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "Stopping"),
-        Outcome::RolledBack => (StatusCode::FAILED_DEPENDENCY, "Rolled back"),
-        Outcome::Failed => (StatusCode::FAILED_DEPENDENCY, "Failed"),
+/// `expired`: the client's certificate has expired meanwhile, so that success is not reported either.
+fn respond(settled: Vec<Settled>, wait: Duration, shape: Shape, expired: Option<&str>) -> Response {
+    let severity = |outcome: &WaitOutcome| SEVERITY.iter().position(|one| one == outcome);
+    let outcomes = settled.iter().map(|one| &one.outcome);
+    let worst = outcomes.max_by_key(|outcome| severity(outcome)).cloned().unwrap_or(WaitOutcome::Converged);
+    let kind = match worst {
+        _ if expired.is_some() => ProblemKind::CertificateExpired,
+        WaitOutcome::Converged => return reply::json(StatusCode::OK, &members(settled, worst, shape)),
+        WaitOutcome::TimedOut => ProblemKind::TimedOut,
+        WaitOutcome::Stopping => ProblemKind::Stopping,
+        WaitOutcome::RolledBack => ProblemKind::RolledBack,
+        WaitOutcome::Failed | WaitOutcome::Other(_) => ProblemKind::Failed,
     };
     let mut such = settled.iter().filter(|one| one.outcome == worst);
-    let mut detail = such.next().map(|one| one.sentence(wait)).unwrap_or_default();
+    let mut detail = such.next().map(|one| sentence(one, wait)).unwrap_or_default();
     match such.count() {
         0 => {}
-        others => detail += &format!("; and so it is with {others} more of the {} objects", settled.len()),
+        others => detail += &format!("; the same for {others} more of the {} objects", settled.len()),
     }
     detail += expired.unwrap_or_default();
-    Problem::new(status, title, detail).with(said(settled, worst, shape)).into_response()
+    Problem::new(kind, detail).with(members(settled, worst, shape)).into_response()
 }
 
-/// The same members whatever the outcome: those of the one object, or of an array the worst outcome and all objects.
-fn said(settled: &[Settled], worst: Outcome, shape: Shape) -> Map<String, Value> {
-    let members = match (shape, settled) {
+/// The members of the response, the same for all outcomes: those of the one object, or for an array the worst outcome and
+/// all objects.
+fn members(settled: Vec<Settled>, worst: WaitOutcome, shape: Shape) -> Map<String, Value> {
+    let members = match (shape, settled.as_slice()) {
         (Shape::One, [one]) => json!(one),
-        _ => json!({ "Outcome": worst, "Objects": settled }),
+        _ => json!(AllSettled { outcome: worst, objects: settled }),
     };
     if let Value::Object(members) = members { members } else { Map::new() }
 }
 
-impl Settled {
-    fn sentence(&self, wait: Duration) -> String {
-        let Settled { receipt: Receipt { name, generation, .. }, outcome, reason } = self;
-        let within = humantime::format_duration(Duration::from_millis(
-            wait.as_millis().try_into().unwrap_or(u64::MAX),
-        ));
-        match outcome {
-            Outcome::Converged => format!("generation {generation} of '{name}' has converged: {reason}"),
-            Outcome::TimedOut => {
-                format!(
-                    "generation {generation} of '{name}' was taken and has not converged within {within}: {reason}"
-                )
-            }
-            Outcome::Stopping => format!(
-                "generation {generation} of '{name}' was taken, and the daemon is stopping before it has converged ({reason}); \
-                 it goes on with the next start: GET /status/{name} tells"
-            ),
-            Outcome::RolledBack => format!("generation {generation} of '{name}' was rolled back: {reason}"),
-            Outcome::Failed => format!("generation {generation} of '{name}' has failed: {reason}"),
+fn sentence(settled: &Settled, wait: Duration) -> String {
+    let Settled { receipt: Receipt { name, generation, .. }, outcome, reason } = settled;
+    let within =
+        humantime::format_duration(Duration::from_millis(wait.as_millis().try_into().unwrap_or(u64::MAX)));
+    match outcome {
+        WaitOutcome::Converged => format!("generation {generation} of '{name}' has converged: {reason}"),
+        WaitOutcome::TimedOut => {
+            format!(
+                "generation {generation} of '{name}' was committed and has not converged within {within}: {reason}"
+            )
+        }
+        WaitOutcome::Stopping => format!(
+            "generation {generation} of '{name}' was committed, and the daemon is stopping before it has converged \
+             ({reason}); it continues after the next start: see GET /status/{name}"
+        ),
+        WaitOutcome::RolledBack => format!("generation {generation} of '{name}' was rolled back: {reason}"),
+        WaitOutcome::Failed | WaitOutcome::Other(_) => {
+            format!("generation {generation} of '{name}' has failed: {reason}")
         }
     }
 }

@@ -8,9 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use utoipa::ToSchema;
 
 use crate::core::availability::Nodes;
 use crate::core::container::{Container, ContainerId, ContainerState, Health, Visibility};
@@ -35,19 +33,15 @@ const IMAGINED: &str = "new ";
 pub const MAX_LINES: usize = 2_010;
 
 /// What is to come for one object.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Forecast {
     /// The steps in their order, one line each, with their causes.
     pub plan: Vec<String>,
     /// Why nothing can be told: what was observed may not be acted upon.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<String>,
     /// What will not work, as far as questions to the endpoint tell: the steps suppose that it does.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// There is more to come than these lines, or than there was time to find out.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
 

@@ -26,8 +26,7 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use governor::clock::Clock;
 use governor::{DefaultKeyedRateLimiter, Quota};
-use http::header::RETRY_AFTER;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -44,7 +43,7 @@ use self::body::{AnswerBody, Exchange, RequestBody};
 use self::progress::Overdue;
 use super::peer::Peer;
 use super::request_check::ServedNames;
-use crate::http::problem::Problem;
+use crate::api::problem::{Problem, ProblemKind};
 use crate::server::accept::{Limits, Throttle};
 use crate::telemetry::Metrics;
 
@@ -247,19 +246,17 @@ fn too_many_requests(wait: Duration, limits: &Limits) -> Response<Body> {
         "One identity may ask {} times a second, and {} times at once. Come back as Retry-After says.",
         limits.requests_per_second, limits.request_burst
     );
-    problem(StatusCode::TOO_MANY_REQUESTS, "Too many requests", wait, &detail)
+    problem(ProblemKind::TooManyRequests, wait, &detail)
 }
 
 fn overdue() -> Response<Body> {
     let detail = "The daemon did not get to an answer in time. What was asked may yet take effect: GET /objects \
                   shows it, and to ask the same once more does no harm.";
-    problem(StatusCode::SERVICE_UNAVAILABLE, "No answer in time", Duration::ZERO, detail)
+    problem(ProblemKind::NoAnswerInTime, Duration::ZERO, detail)
 }
 
 /// An error of the connection itself, with the time at which it may be gone.
-fn problem(status: StatusCode, title: &'static str, retry_after: Duration, detail: &str) -> Response<Body> {
-    let mut response = Problem::new(status, title, detail).into_response();
-    // Whole seconds, and never none: "at once" would be an invitation.
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs() + 1));
-    response
+fn problem(kind: ProblemKind, retry_after: Duration, detail: &str) -> Response<Body> {
+    // Rounded up, so that it is never 0: the client would come back at once.
+    Problem::new(kind, detail).retry_after(retry_after.as_secs() + 1).into_response()
 }

@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 use axum::http::header::{CONTENT_LENGTH, HOST, HeaderName, ORIGIN, REFERER, TRANSFER_ENCODING, USER_AGENT};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, Version};
+use axum::http::{HeaderMap, Method, Uri, Version};
 
-use crate::core::submission::strict::shown;
-use crate::http::problem::Problem;
+use crate::api::problem::{Problem, ProblemKind};
+use crate::core::sanitize::shown;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -111,7 +111,7 @@ pub(crate) fn check(head: &Parts, names: &ServedNames) -> Result<(), Problem> {
             shown(&authority.host),
             names.list()
         );
-        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "Not a name of this daemon", detail));
+        return Err(Problem::new(ProblemKind::WrongHost, detail));
     }
     Ok(())
 }
@@ -120,7 +120,7 @@ pub(crate) fn check(head: &Parts, names: &ServedNames) -> Result<(), Problem> {
 fn framing(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
         let detail = "Content-Length and Transfer-Encoding are both given; allowed is one of them";
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "Ambiguous length", detail));
+        return Err(Problem::new(ProblemKind::AmbiguousLength, detail));
     }
     Ok(())
 }
@@ -128,7 +128,7 @@ fn framing(headers: &HeaderMap) -> Result<(), Problem> {
 /// Whom the request is for, by RFC 9112: one valid `Host`, and the target itself where that names a host. None for
 /// an HTTP/1.0 request that does not say.
 fn authority(head: &Parts) -> Result<Option<Authority>, Problem> {
-    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "Bad Host", detail).at("Host");
+    let bad = |detail: String| Problem::new(ProblemKind::BadHost, detail).at("Host");
     let mut given = head.headers.get_all(HOST).iter();
     let host =
         match (given.next(), given.next()) {
@@ -168,7 +168,7 @@ fn origin(headers: &HeaderMap, authority: Option<&Authority>, safe: bool) -> Res
             "{what}: a web page of another origin may not have a browser do this; a program leaves that header out; \
              nothing was done"
         );
-        Err(Problem::new(StatusCode::FORBIDDEN, "Request of another origin", detail))
+        Err(Problem::new(ProblemKind::OtherOrigin, detail))
     };
     let is = |name: &HeaderName, wanted: &str| headers.get(name).is_some_and(|value| value == wanted);
     let followed_link = safe && is(&SEC_FETCH_MODE, "navigate") && is(&SEC_FETCH_DEST, "document");

@@ -64,7 +64,7 @@ fn a_newer_submit_is_not_overwritten_but_told() {
     let successor = Setup::in_directory(data.path()).succeeding(&daemon.url).flag(NOWHERE).start();
     user.runs(&["submit", &user.file("new.yaml", &object("web", "nginx", 7))]).ends_with(0);
     signal(&submit.child, "CONT");
-    submit.ends().ends_with(2).complains("generation 2 has taken its place");
+    submit.ends().ends_with(2).complains("generation 2 has replaced it");
     let now = successor.object("web");
     assert_eq!((&now["Count"], &now["Generation"]), (&7.into(), &2.into()));
 }

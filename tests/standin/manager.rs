@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use swarm_cluster_state_manager::api::status::Phase;
 use swarm_cluster_state_manager::api::status::{ClusterStatus, ObjectStatus};
 use swarm_cluster_state_manager::clock::Clock;
 use swarm_cluster_state_manager::control::actuator::Actuator;
@@ -13,7 +14,6 @@ use swarm_cluster_state_manager::control::context::WorkerContext;
 use swarm_cluster_state_manager::control::dispatcher::dispatch;
 use swarm_cluster_state_manager::control::heartbeat::Heartbeat;
 use swarm_cluster_state_manager::control::observer::Observer;
-use swarm_cluster_state_manager::core::condition::Phase;
 use swarm_cluster_state_manager::core::name::ObjectName;
 use swarm_cluster_state_manager::core::submission;
 use swarm_cluster_state_manager::core::submission::Submission;
@@ -205,7 +205,9 @@ impl Manager {
     ) -> impl Future<Output = Duration> {
         self.until(within, format!("{object} converges with {count}"), move |status, world| {
             let said = status.objects.iter().find(|o| o.name == object).is_some_and(|o| {
-                o.phase == Phase::Converged && o.observed_generation == o.generation && o.ready == count
+                o.phase == Phase::Converged
+                    && o.observed_generation == o.generation
+                    && o.ready == count as u64
             });
             let live = world.reachable(object).filter(|c| c.live()).count();
             said && live == count && world.running(object).len() == count

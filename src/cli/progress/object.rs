@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::api::change::Receipt;
+use crate::api::status::{ObjectStatus, Phase};
 use crate::cli::wait::Outcome;
-use crate::client::answers::{Object, Receipt};
 use crate::core::sanitize;
 
 /// `Update.Monitor` where the object does not say otherwise.
@@ -76,7 +77,7 @@ struct Seen {
     ready: u64,
     updated: u64,
     left: u64,
-    phase: String,
+    phase: Phase,
     reason: String,
     /// No step is under way or about to begin.
     idle: bool,
@@ -104,11 +105,11 @@ impl Watched {
         }
     }
 
-    pub(super) fn see(&mut self, status: &Object, now: Instant) {
+    pub(super) fn see(&mut self, status: &ObjectStatus, now: Instant) {
         let left = u64::try_from(status.containers.len()).unwrap_or(u64::MAX);
         self.most = self.most.max(left);
-        self.converged = match status.phase.as_str() {
-            "converged" => self.converged.or(Some((now, self.seen.is_some()))),
+        self.converged = match status.phase {
+            Phase::Converged => self.converged.or(Some((now, self.seen.is_some()))),
             _ => None,
         };
         self.seen = Some(Seen {
@@ -142,9 +143,9 @@ impl Watched {
             (Some((Outcome::Converged, _)), _) => Stage::Converged,
             (Some((Outcome::Failed | Outcome::RolledBack, _)), _) => Stage::Failed,
             (_, None) => Stage::Waiting,
-            (Some((Outcome::TimedOut, _)) | None, Some(seen)) => match seen.phase.as_str() {
-                "degraded" | "blocked" => Stage::Failing,
-                "converged" if !self.deleted => Stage::Monitored,
+            (Some((Outcome::TimedOut, _)) | None, Some(seen)) => match seen.phase {
+                Phase::Degraded | Phase::Blocked => Stage::Failing,
+                Phase::Converged if !self.deleted => Stage::Monitored,
                 _ if seen.idle && seen.left == 0 && !self.deleted => Stage::Waiting,
                 _ => Stage::InProgress,
             },
@@ -204,7 +205,7 @@ impl Watched {
                 Some(left) => format!("converged, watching {left} more"),
                 None => "converged, watching".to_owned(),
             },
-            _ if seen.phase == "deleting" => deleting(&seen.reason),
+            _ if seen.phase == Phase::Deleting => deleting(&seen.reason),
             Stage::InProgress if seen.idle && seen.ready > seen.updated => {
                 "watching the new containers".to_owned()
             }

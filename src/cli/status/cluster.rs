@@ -1,12 +1,12 @@
 //! How everything is doing: a line about the manager and the engine, and a table of the objects.
 
 use super::Ages;
+use crate::api::status::{ClusterStatus, EngineStatus, ManagerStatus, ObjectStatus};
 use crate::cli::output;
 use crate::cli::progress::beside_numbers;
-use crate::client::answers::{Cluster, Engine, Manager, Object};
 
 /// The lines before the table.
-pub(super) fn head(status: &Cluster) -> Vec<String> {
+pub(super) fn head(status: &ClusterStatus) -> Vec<String> {
     let mut lines = manager(&status.manager);
     lines.push(engine(&status.engine));
     for rival in &status.manager.rivals {
@@ -15,8 +15,8 @@ pub(super) fn head(status: &Cluster) -> Vec<String> {
     lines
 }
 
-fn manager(manager: &Manager) -> Vec<String> {
-    let Manager { id, cluster, version, state, .. } = manager;
+fn manager(manager: &ManagerStatus) -> Vec<String> {
+    let ManagerStatus { id, cluster, version, state, .. } = manager;
     let mut lines = Vec::new();
     if !id.is_empty() {
         lines.push(format!("manager {id}, cluster {cluster}, version {version}"));
@@ -28,8 +28,8 @@ fn manager(manager: &Manager) -> Vec<String> {
 }
 
 /// The endpoint, in a line.
-pub(super) fn engine(engine: &Engine) -> String {
-    let Engine { endpoint, connected, error, version, nodes } = engine;
+pub(super) fn engine(engine: &EngineStatus) -> String {
+    let EngineStatus { endpoint, connected, error, version, nodes, .. } = engine;
     let version = version.as_deref().map(|v| format!(", version {v}")).unwrap_or_default();
     let nodes = match nodes.len() {
         0 => String::new(),
@@ -44,17 +44,15 @@ pub(super) fn engine(engine: &Engine) -> String {
 }
 
 /// The table of the objects. Columns in which all would be the same, or as in another one, are left out.
-pub(super) fn rows(objects: &[Object], ages: Ages) -> Vec<String> {
+pub(super) fn rows(objects: &[ObjectStatus], ages: Ages) -> Vec<String> {
     let updated = objects.iter().any(|one| one.updated != one.ready);
-    let restarts = objects.iter().any(|one| one.restarts.is_some());
     let mut head = vec!["NAME", "PHASE", "READY"];
     head.extend(updated.then_some("UPDATED"));
-    head.extend(restarts.then_some("RESTARTS"));
-    head.extend(["IMAGE", "AGE", "REASON"]);
-    let row = |one: &Object| {
-        let mut cells = vec![one.name.clone(), one.phase.clone(), format!("{}/{}", one.ready, one.count)];
+    head.extend(["RESTARTS", "IMAGE", "AGE", "REASON"]);
+    let row = |one: &ObjectStatus| {
+        let mut cells = vec![one.name.clone(), one.phase.to_string(), format!("{}/{}", one.ready, one.count)];
         cells.extend(updated.then(|| one.updated.to_string()));
-        cells.extend(restarts.then(|| one.restarts.map_or("-".to_owned(), |n| n.to_string())));
+        cells.push(one.restarts.to_string());
         // READY has the numbers already.
         let reason = beside_numbers(&one.reason).to_owned();
         cells.extend([one.image.clone(), age(one, ages), reason]);
@@ -64,14 +62,14 @@ pub(super) fn rows(objects: &[Object], ages: Ages) -> Vec<String> {
 }
 
 /// How long the newest of its containers runs: since then nothing has changed.
-fn age(object: &Object, ages: Ages) -> String {
+fn age(object: &ObjectStatus, ages: Ages) -> String {
     let live = object.containers.iter().filter(|container| container.live());
     let newest = live.filter_map(|container| container.started_at.as_deref()).max();
     newest.and_then(|at| ages.since(at)).unwrap_or_else(|| "-".to_owned())
 }
 
 /// The lines after the table.
-pub(super) fn foot(status: &Cluster) -> Vec<String> {
+pub(super) fn foot(status: &ClusterStatus) -> Vec<String> {
     let unread = status.quarantined.iter().map(|one| format!("{} cannot be read: {}", one.name, one.reason));
     let unclaimed = status.unclaimed.iter().map(|container| {
         let reason = container.reason.as_deref().unwrap_or("nobody submitted its object; it is left alone");
@@ -86,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    fn object(changes: Value) -> Object {
+    fn object(changes: Value) -> ObjectStatus {
         let mut status = json!({
             "Name": "web", "Image": "nginx:2", "Count": 3, "Generation": 2, "Running": 3, "Ready": 3, "Updated": 3,
             "Phase": "converged", "Reason": "3 of 3 run, as wanted", "Plan": [],
@@ -98,14 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_column_for_updates_and_restarts_where_they_say_something() {
+    fn the_table_has_a_column_for_updates_while_an_update_runs() {
         let ages = Ages::at("2026-11-24T12:00:00Z");
         let plain = object(json!({}));
         assert_eq!(
             output::columns(&rows(std::slice::from_ref(&plain), ages)),
             [
-                "NAME  PHASE      READY  IMAGE    AGE  REASON",
-                "web   converged  3/3    nginx:2  60m  3 of 3 run, as wanted",
+                "NAME  PHASE      READY  RESTARTS  IMAGE    AGE  REASON",
+                "web   converged  3/3    0         nginx:2  60m  3 of 3 run, as wanted",
             ]
         );
         let rolling = object(json!({"Name": "api", "Updated": 1, "Phase": "progressing", "Restarts": 4,
@@ -114,7 +112,7 @@ mod tests {
             output::columns(&rows(&[plain, rolling], ages)),
             [
                 "NAME  PHASE        READY  UPDATED  RESTARTS  IMAGE    AGE  REASON",
-                "web   converged    3/3    3        -         nginx:2  60m  3 of 3 run, as wanted",
+                "web   converged    3/3    3        0         nginx:2  60m  3 of 3 run, as wanted",
                 "api   progressing  3/3    1        4         nginx:2  -    1 being created",
             ]
         );

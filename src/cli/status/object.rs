@@ -1,20 +1,19 @@
 //! How one object is doing, with its containers.
 
 use super::Ages;
+use crate::api::status::{ContainerStatus, LastExitStatus, ObjectStatus};
 use crate::cli::output;
-use crate::client::answers::{Container, LastExit, Object};
 
 /// The lines before the containers.
-pub(super) fn head(object: &Object, ages: Ages) -> Vec<String> {
-    let Object { name, phase, reason, image, generation, restarts, .. } = object;
-    let restarts = restarts.map(|n| format!(", restarts {n}")).unwrap_or_default();
+pub(super) fn head(object: &ObjectStatus, ages: Ages) -> Vec<String> {
+    let ObjectStatus { name, phase, reason, image, generation, restarts, .. } = object;
     let retry = object.next_retry.as_deref().and_then(|at| ages.until(at));
     let retry = retry.map(|left| format!(", next try in {left}")).unwrap_or_default();
     let mut lines = vec![
         format!("{name} {phase}: {reason}"),
-        format!("{}; image {image}, generation {generation}{restarts}{retry}", amounts(object)),
+        format!("{}; image {image}, generation {generation}, restarts {restarts}{retry}", amounts(object)),
     ];
-    if let Some(LastExit { container, at, reason }) = &object.last_exit {
+    if let Some(LastExitStatus { container, at, reason }) = &object.last_exit {
         let ago = ages.since(at).map(|age| format!(", {age} ago")).unwrap_or_default();
         lines.push(format!("last exit: {container}{ago}: {reason}"));
     }
@@ -22,8 +21,8 @@ pub(super) fn head(object: &Object, ages: Ages) -> Vec<String> {
 }
 
 /// "3 of 3 ready, 1 of the new spec, 1 extra during the update"
-fn amounts(object: &Object) -> String {
-    let Object { count, ready, updated, containers, .. } = object;
+fn amounts(object: &ObjectStatus) -> String {
+    let ObjectStatus { count, ready, updated, containers, .. } = object;
     let live = containers.iter().filter(|container| container.live()).count();
     let live = u64::try_from(live).unwrap_or(u64::MAX);
     let mut text = format!("{ready} of {count} ready");
@@ -41,11 +40,11 @@ fn amounts(object: &Object) -> String {
 
 /// The table of the containers, no line of it wider than a terminal. What a failing health check says has a line of
 /// its own.
-pub(super) fn containers(containers: &[Container], ages: Ages, width: Option<usize>) -> Vec<String> {
+pub(super) fn containers(containers: &[ContainerStatus], ages: Ages, width: Option<usize>) -> Vec<String> {
     if containers.is_empty() {
         return Vec::new();
     }
-    let any = |test: fn(&Container) -> bool| containers.iter().any(test);
+    let any = |test: fn(&ContainerStatus) -> bool| containers.iter().any(test);
     let (nodes, ports) = (any(|one| one.node.is_some()), any(|one| !one.ports.is_empty()));
     let (exits, errors) = (any(|one| one.finished_at.is_some()), any(|one| one.error.is_some()));
     let mut head = vec!["CONTAINER", "STATE", "HEALTH", "AGE", "RESTARTS"];
@@ -54,8 +53,8 @@ pub(super) fn containers(containers: &[Container], ages: Ages, width: Option<usi
     head.push("IMAGE");
     head.extend(exits.then_some("LAST EXIT"));
     head.extend(errors.then_some("ERROR"));
-    let row = |one: &Container| {
-        let mut cells = vec![one.name.clone(), state(one), one.health.clone(), age(one, ages)];
+    let row = |one: &ContainerStatus| {
+        let mut cells = vec![one.name.clone(), state(one), one.health.to_string(), age(one, ages)];
         cells.push(one.restarts.to_string());
         cells.extend(ports.then(|| one.ports.join(", ")));
         cells.extend(nodes.then(|| one.node.clone().unwrap_or_else(|| "-".to_owned())));
@@ -78,20 +77,20 @@ pub(super) fn containers(containers: &[Container], ages: Ages, width: Option<usi
     lines
 }
 
-fn state(container: &Container) -> String {
+fn state(container: &ContainerStatus) -> String {
     match container.exit_code.filter(|_| !container.live()) {
         Some(code) => format!("{} ({code})", container.state),
-        None => container.state.clone(),
+        None => container.state.to_string(),
     }
 }
 
 /// How long it runs.
-fn age(container: &Container, ages: Ages) -> String {
+fn age(container: &ContainerStatus, ages: Ages) -> String {
     let started = container.started_at.as_deref().filter(|_| container.live());
     started.and_then(|at| ages.since(at)).unwrap_or_else(|| "-".to_owned())
 }
 
-fn last_exit(container: &Container, ages: Ages) -> String {
+fn last_exit(container: &ContainerStatus, ages: Ages) -> String {
     let Some(age) = container.finished_at.as_deref().and_then(|at| ages.since(at)) else {
         return "-".to_owned();
     };
@@ -116,7 +115,7 @@ mod tests {
         container
     }
 
-    fn object(containers: &[Value], changes: Value) -> Object {
+    fn object(containers: &[Value], changes: Value) -> ObjectStatus {
         let mut status = json!({
             "Name": "web", "Image": "nginx:2", "Count": 3, "Generation": 2, "Running": 4, "Ready": 3, "Updated": 1,
             "Phase": "progressing", "Reason": "3 of 3 run; 1 being created", "Containers": containers,

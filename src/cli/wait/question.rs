@@ -13,8 +13,10 @@ use serde_json::{Map, Value};
 use tokio::time::sleep;
 
 use super::Outcome;
+use crate::api::change::{OneOrMany, Receipt, Settled, WaitOutcome};
+use crate::api::object::{ObjectHistory, Revision};
+use crate::api::status::ObjectStatus;
 use crate::cli::progress::MONITOR;
-use crate::client::answers::{History, Object, OneOrMany, Receipt, Revision};
 use crate::client::{Ask, ClientError, Daemon};
 use crate::core::submission::seconds_or_duration;
 
@@ -136,18 +138,24 @@ async fn reached(daemon: &Daemon, asked: &mut Asked) -> Result<Found, ClientErro
     }
     match daemon.ask(again(spec, asked.wait, asked.first)).await {
         Ok(answer) => {
-            let receipts = Vec::from(answer.json::<OneOrMany<Receipt>>()?);
-            let reason = receipts.into_iter().find_map(|r| r.reason).unwrap_or_default();
+            let settled = Vec::from(answer.json::<OneOrMany<Settled>>()?);
+            let reason = settled.into_iter().next().map(|one| one.reason).unwrap_or_default();
             Ok(Found::Settled(Outcome::Converged, reason))
         }
         Err(error) if error.is(StatusCode::PRECONDITION_FAILED) => superseded(daemon, &asked.receipt).await,
-        Err(ClientError::Refused(problem)) => match (problem.outcome.as_deref(), &problem.reason) {
-            (Some("timed_out"), Some(reason)) => Ok(Found::NotYet(reason.clone())),
-            (Some("rolled_back"), Some(reason)) => Ok(Found::Settled(Outcome::RolledBack, reason.clone())),
-            (Some("failed"), Some(reason)) => Ok(Found::Settled(Outcome::Failed, reason.clone())),
-            // Such as `stopping`.
-            _ => Err(ClientError::Refused(problem)),
-        },
+        Err(ClientError::Refused(problem)) => {
+            match (problem.member("Outcome").map(WaitOutcome::from), problem.member("Reason")) {
+                (Some(WaitOutcome::TimedOut), Some(reason)) => Ok(Found::NotYet(reason.to_owned())),
+                (Some(WaitOutcome::RolledBack), Some(reason)) => {
+                    Ok(Found::Settled(Outcome::RolledBack, reason.to_owned()))
+                }
+                (Some(WaitOutcome::Failed), Some(reason)) => {
+                    Ok(Found::Settled(Outcome::Failed, reason.to_owned()))
+                }
+                // Such as `stopping`.
+                _ => Err(ClientError::Refused(problem)),
+            }
+        }
         Err(error) => Err(error),
     }
 }
@@ -167,21 +175,21 @@ fn again(spec: &Spec, wait: Option<Duration>, first: bool) -> Ask {
 /// Finds what has taken the place of a generation while nobody was looking.
 async fn superseded(daemon: &Daemon, receipt: &Receipt) -> Result<Found, ClientError> {
     let history = Ask::new(Method::GET, format!("/objects/{}/history", receipt.name));
-    let History { revisions, .. } = match daemon.ask(history).await {
+    let revisions = match daemon.ask(history).await {
         // Deleted so long ago that its tombstone is gone.
-        Err(error) if error.is(StatusCode::NOT_FOUND) => History::default(),
-        answer => answer?.json()?,
+        Err(error) if error.is(StatusCode::NOT_FOUND) => Vec::new(),
+        answer => answer?.json::<ObjectHistory>()?.revisions,
     };
     let next = revisions.iter().rfind(|revision| revision.generation > receipt.generation);
     Ok(match next {
         None => Found::Settled(Outcome::Failed, "it was deleted before it had converged".to_owned()),
         Some(Revision { generation, rolled_back_to: Some(to), .. }) => Found::Settled(
             Outcome::RolledBack,
-            format!("generation {generation} has taken its place, with the spec of generation {to} again"),
+            format!("generation {generation} has replaced it, with the spec of generation {to} again"),
         ),
         Some(Revision { generation, .. }) => Found::Settled(
             Outcome::Failed,
-            format!("generation {generation} has taken its place before it had converged"),
+            format!("generation {generation} has replaced it before it had converged"),
         ),
     })
 }
@@ -201,7 +209,7 @@ async fn gone(daemon: &Daemon, asked: &Asked) -> Result<Found, ClientError> {
 }
 
 /// The status of one object, unless nothing is left of it.
-pub(in crate::cli) async fn status(daemon: &Daemon, name: &str) -> Result<Option<Object>, ClientError> {
+pub(in crate::cli) async fn status(daemon: &Daemon, name: &str) -> Result<Option<ObjectStatus>, ClientError> {
     match daemon.ask(Ask::new(Method::GET, format!("/status/{name}"))).await {
         Ok(answer) => answer.json().map(Some),
         Err(error) if error.is(StatusCode::NOT_FOUND) => Ok(None),

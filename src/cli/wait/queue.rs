@@ -11,8 +11,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::question::{Asked, Spec};
+use crate::api::change::Receipt;
+use crate::api::status::{ObjectStatus, Phase};
 use crate::cli::progress::MONITOR;
-use crate::client::answers::{Object, Receipt};
 
 /// The most questions under way, and the most objects that each have one all the time. The daemon allows 200 waits of
 /// a client that is alone.
@@ -52,7 +53,7 @@ struct Pending {
     due: Instant,
     /// Never before this.
     not_before: Instant,
-    phase: String,
+    phase: Option<Phase>,
     /// What is known of it.
     reason: String,
 }
@@ -77,7 +78,7 @@ impl Queue {
             // What is gone before the watch begins is told by nobody.
             due: if receipt.deleted() { now } else { now + ROUND },
             not_before: now,
-            phase: String::new(),
+            phase: None,
             reason: "nothing is known of it yet".to_owned(),
         };
         let places = receipts.iter().enumerate().map(|(i, receipt)| (receipt.name.clone(), i)).collect();
@@ -162,10 +163,10 @@ impl Queue {
                 if one.receipt.deleted() { round.min(ROUND_OF_DELETED.max(round - ROUND)) } else { round };
             one.reason = reason;
             one.not_before = if many { now + APART } else { now };
-            one.due = match one.phase.as_str() {
+            one.due = match one.phase {
                 _ if hinted => one.due,
                 // It is settled as soon as that has lasted.
-                "converged" => now + APART,
+                Some(Phase::Converged) => now + APART,
                 _ => now + round,
             };
         }
@@ -198,23 +199,23 @@ impl Queue {
     }
 
     /// An object is doing like this.
-    pub(super) fn hint(&mut self, status: &Object, now: Instant) {
+    pub(super) fn hint(&mut self, status: &ObjectStatus, now: Instant) {
         let Some(one) = self.object(&status.name) else { return };
-        let changed = one.phase != status.phase || one.reason != status.reason;
-        let known = !one.phase.is_empty();
-        let converged = status.phase == "converged" && one.phase != "converged";
-        one.phase.clone_from(&status.phase);
+        let changed = one.phase.as_ref() != Some(&status.phase) || one.reason != status.reason;
+        let known = one.phase.is_some();
+        let converged = status.phase == Phase::Converged && one.phase != Some(Phase::Converged);
+        one.phase = Some(status.phase.clone());
         one.reason.clone_from(&status.reason);
-        match status.phase.as_str() {
+        match status.phase {
             _ if status.generation > one.receipt.generation => one.hinted(now),
             // A failure counts as one after several tries, each of which changes the reason.
-            "degraded" | "blocked" if changed => one.hinted(now),
-            "converged" if converged && known => {
+            Phase::Degraded | Phase::Blocked if changed => one.hinted(now),
+            Phase::Converged if converged && known => {
                 let monitor = one.spec.as_ref().map_or(MONITOR, |spec| spec.monitor);
                 one.hinted(now + monitor);
             }
             // Maybe it has been so for long.
-            "converged" if converged => one.hinted(now),
+            Phase::Converged if converged => one.hinted(now),
             _ => {}
         }
     }
@@ -251,10 +252,10 @@ impl Pending {
     }
 
     fn reason(&self) -> String {
-        match (self.phase.as_str(), &self.spec) {
-            ("converged", Some(spec)) if !self.reason.contains("Update.Monitor") => {
+        match (&self.phase, &self.spec) {
+            (Some(Phase::Converged), Some(spec)) if !self.reason.contains("Update.Monitor") => {
                 let monitor = humantime::format_duration(spec.monitor);
-                format!("{}, and not yet for the {monitor} that Update.Monitor asks", self.reason)
+                format!("{}, but not yet for {monitor} (Update.Monitor)", self.reason)
             }
             _ => self.reason.clone(),
         }

@@ -7,14 +7,18 @@ use futures_util::{Stream, stream};
 use http::Method;
 use tokio::time::sleep;
 
-use crate::client::answers::{Change, Receipt};
+use crate::api::change::Receipt;
+use crate::api::status::StatusChange;
 use crate::client::{Ask, Daemon, Lines};
 
 /// Before a watch that ended is begun anew.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// All changes of the status, without an end.
-pub(super) fn changes<'a>(daemon: &'a Daemon, receipts: &[Receipt]) -> impl Stream<Item = Change> + use<'a> {
+pub(super) fn changes<'a>(
+    daemon: &'a Daemon,
+    receipts: &[Receipt],
+) -> impl Stream<Item = StatusChange> + use<'a> {
     let path = match receipts {
         [one] => format!("/status/{}", one.name),
         _ => "/status".to_owned(),

@@ -14,6 +14,8 @@ use serde::de::{
 };
 use serde_json::{Map, Value};
 
+pub(crate) use crate::core::sanitize::shown;
+
 /// A field and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -181,21 +183,13 @@ impl<'de> Deserializer<'de> for Asking<'_> {
     }
 }
 
-/// The most characters of what was given that a message repeats.
-const SHOWN_CHARS: usize = 64;
-
-/// As much of a text as a message repeats.
-pub(crate) fn shown(text: &str) -> String {
-    match text.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
-}
+/// The longest text, in bytes, that a name near it is looked for.
+const CANDIDATE_MAX_BYTES: usize = 64;
 
 /// The nearest of `known` to `given`, where one is near enough to be meant.
 pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Nobody means anything by a longer one, and the distance costs memory by the product of the lengths.
-    if given.len() > SHOWN_CHARS {
+    if given.len() > CANDIDATE_MAX_BYTES {
         return None;
     }
     let lower = given.to_lowercase();

@@ -13,17 +13,18 @@ fn note(event_log: &EventLog, count: usize) {
 }
 
 fn reading(event_log: &EventLog, since: Option<u64>, tail: usize, follow: bool) -> Reading {
-    Reading::begin(event_log.clone(), since.map(EventId), tail, follow, None)
+    let parameters = EventParameters { since: since.map(EventId), tail, follow, object: None };
+    Reading::begin(event_log.clone(), parameters)
 }
 
-/// What comes until nothing more does: the numbers, or how many were missed; and whether that is the end.
+/// All items until none is ready: ids, or the number of missed events; and whether the stream has ended.
 async fn heard(reading: &mut Reading) -> (Vec<String>, bool) {
     let mut said = Vec::new();
     loop {
         match timeout(Duration::from_secs(1), reading.next()).await {
             Ok(Some(item)) => {
                 let json: Value = serde_json::from_slice(&item.json).unwrap();
-                assert_eq!(json["Kind"], item.kind);
+                assert_eq!(json["Kind"], &*item.kind);
                 said.push(match item.id {
                     Some(id) => id,
                     None => format!("missed {}", json["Missed"]),

@@ -1,65 +1,46 @@
-//! How a line of a log is written, for programs and for people.
+//! The format of a line of a log, for programs and for people.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use bytes::Bytes;
-use serde::Serialize;
-use utoipa::ToSchema;
 
+use crate::api;
+use crate::api::logs::{LogNote, LogNoteKind};
 use crate::core::sanitize;
-use crate::engine::logs::{LogLine, LogStream, LogTime};
+use crate::engine::logs::{LogLine, LogStream};
 use crate::http::stream::Item;
 use crate::logs::Told;
-
-/// A line that a container wrote.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-#[schema(as = LogLine)]
-pub(in crate::http) struct Line<'a> {
-    /// The container.
-    container: &'a str,
-    /// Where it wrote it to. A container with a terminal has only standard output.
-    stream: LogStream,
-    /// When, RFC 3339 in UTC with nanoseconds, by the clock of its node; left out where the engine does not say.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String)]
-    at: Option<LogTime>,
-    /// The line without its end. It holds whatever the container wrote, but for bytes that are not UTF-8. Of one that is
-    /// longer than 16 KiB the beginning, with its whole length in bytes as a mark.
-    line: &'a str,
-}
-
-/// Something about the stream itself.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-#[schema(as = LogNote)]
-pub(in crate::http) struct Note<'a> {
-    /// `note`, or `gone` for the last line of a stream whose object or container is gone.
-    kind: &'static str,
-    /// The container that it is about, if it is about one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    container: Option<&'a str>,
-    /// What is missing in the stream, and the way out.
-    text: &'a str,
-}
 
 /// As JSON.
 pub(super) fn json(told: &Told) -> Item {
     let item = match told {
         Told::Line { container, line: LogLine { stream, at, text } } => {
-            let line = Line { container, stream: *stream, at: *at, line: text };
-            Item::new(at.map(|at| at.to_string()), "line", &line)
+            let at = at.map(|at| at.to_string());
+            let stream = match stream {
+                LogStream::Stdout => api::logs::LogStream::Stdout,
+                LogStream::Stderr => api::logs::LogStream::Stderr,
+            };
+            let line = api::logs::LogLine {
+                container: (&**container).into(),
+                stream,
+                at: at.clone(),
+                line: text.into(),
+            };
+            Item::new(at, "line", &line)
         }
-        Told::Note { container, text } => {
-            Item::new(None, "note", &Note { kind: "note", container: container.as_deref(), text })
-        }
-        Told::Gone { text } => Item::new(None, "gone", &Note { kind: "gone", container: None, text }),
+        Told::Note { container, text } => note(LogNoteKind::Note, container.as_deref(), text),
+        Told::Gone { text } => note(LogNoteKind::Gone, None, text),
     };
     Item { json: harmless(item.json), ..item }
 }
 
-/// As `web.1.1 | line`. What is about the stream itself has another mark, which no container can write.
+fn note(kind: LogNoteKind, container: Option<&str>, text: &str) -> Item {
+    let note = LogNote { kind, container: container.map(Cow::from), text: text.into() };
+    Item::new(None, note.kind.to_string(), &note)
+}
+
+/// As `web.1.1 | line`. Notes about the stream itself have another mark, which no container can write.
 pub(super) fn text(told: &Told, timestamps: bool) -> Item {
     let (kind, text) = match told {
         Told::Line { container, line: LogLine { at, text, .. } } => {
@@ -72,10 +53,10 @@ pub(super) fn text(told: &Told, timestamps: bool) -> Item {
         Told::Note { container: None, text } => ("note", format!("# {}\n", sanitize::escape(text))),
         Told::Gone { text } => ("gone", format!("# {}\n", sanitize::escape(text))),
     };
-    Item { id: None, kind, json: text.into() }
+    Item { id: None, kind: kind.into(), json: text.into() }
 }
 
-/// JSON with the same meaning, which a terminal can be shown: JSON itself escapes only some of what a terminal obeys.
+/// Equivalent JSON that is safe for a terminal: JSON itself escapes only some control characters.
 fn harmless(json: Bytes) -> Bytes {
     let Ok(text) = std::str::from_utf8(&json) else { return json };
     let body = text.trim_end_matches('\n');
@@ -85,7 +66,7 @@ fn harmless(json: Bytes) -> Bytes {
     }
 }
 
-/// All that is not harmless stands within strings, as it is no part of JSON.
+/// Characters that are not harmless occur only within strings.
 fn escaped(json: &str) -> Cow<'_, str> {
     if json.chars().all(sanitize::harmless) {
         return Cow::Borrowed(json);
@@ -106,6 +87,7 @@ fn escaped(json: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::logs::LogTime;
 
     fn told(text: &str) -> Told {
         let line = LogLine { stream: LogStream::Stderr, at: Some(LogTime(1)), text: text.to_owned() };

@@ -1,4 +1,4 @@
-//! What all changes have in common, a submit, a deletion and a rollback: see [`change`](super::super::change).
+//! What all changes (a submit, a deletion, a rollback) have in common: see [`change`](super::super::change).
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoParams, IntoResponses};
 
-use super::super::problem::PROBLEM;
-use super::super::reply;
+use crate::api::problem::MEDIA_TYPE;
+use crate::http::reply;
 
-/// How a change is to be made.
-pub(in crate::http) struct Manners;
+/// The parameters that all changes have.
+pub(in crate::http) struct ChangeParameters;
 
-impl IntoParams for Manners {
+impl IntoParams for ChangeParameters {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let text = || ObjectBuilder::new().schema_type(Type::String);
         let switch = ObjectBuilder::new().schema_type(Type::Boolean).build();
@@ -24,13 +24,13 @@ impl IntoParams for Manners {
                 ParameterIn::Query,
                 "wait",
                 text().examples([json!("60s"), json!("2m")]).build(),
-                "A duration up to 1h: the answer comes when all of it has settled, or after this long.",
+                "A duration up to 1h: the response comes when the change has settled, or after this time.",
             ),
             parameter(
                 ParameterIn::Query,
                 "dry_run",
                 switch,
-                "Only tells what would be done; nothing is stored or done.",
+                "Only shows what would be done; nothing is stored or done.",
             ),
             parameter(
                 ParameterIn::Header,
@@ -42,7 +42,7 @@ impl IntoParams for Manners {
     }
 }
 
-/// A parameter that may be left out.
+/// An optional parameter.
 pub(super) fn parameter(place: ParameterIn, name: &str, kind: Object, description: &str) -> Parameter {
     ParameterBuilder::new()
         .name(name)
@@ -53,46 +53,54 @@ pub(super) fn parameter(place: ParameterIn, name: &str, kind: Object, descriptio
         .build()
 }
 
-/// What a change may be answered.
-pub(in crate::http) struct Answers;
+/// The responses to a change.
+pub(in crate::http) struct ChangeResponses;
 
-impl IntoResponses for Answers {
+impl IntoResponses for ChangeResponses {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let told = |status: &str, description: &str, content: Option<(&str, &str)>| {
-            let mut response = ResponseBuilder::new().description(description);
+        let response = |status: &str, description: &str, content: Option<(&str, &str)>| {
+            let mut builder = ResponseBuilder::new().description(description);
             if let Some((kind, schema)) = content {
                 let schema = RefOr::Ref(Ref::from_schema_name(schema));
-                response = response.content(kind, ContentBuilder::new().schema(Some(schema)).build());
+                builder = builder.content(kind, ContentBuilder::new().schema(Some(schema)).build());
             }
             if status == "200" {
-                response = response.header("ETag", generation());
+                builder = builder.header("ETag", generation());
             }
-            (status.to_owned(), RefOr::T(response.build()))
+            (status.to_owned(), RefOr::T(builder.build()))
         };
         BTreeMap::from([
-            told(
+            response(
                 "200",
-                "Taken: a receipt, or an array of them. With wait: all of it has converged, and of an array `Objects` holds each. \
-                 With dry_run: what would be done.",
+                "Committed: a receipt, or an array of them. With wait: everything has converged; for an array, `Objects` has \
+                 each object. With dry_run: what would be done.",
                 Some((reply::JSON, "Changed")),
             ),
-            told("400", "A query parameter, a precondition, the path or the body cannot be read.", None),
-            told("404", "There is no such object.", None),
-            told("409", "What is stored of the object cannot be read; submit it anew.", None),
-            told("412", "The precondition does not hold.", None),
-            told(
+            response("400", "A query parameter, a precondition, the path or the body cannot be read.", None),
+            response("404", "There is no such object.", None),
+            response("409", "The stored object cannot be read; submit it again.", None),
+            response("412", "The precondition does not hold.", None),
+            response(
                 "422",
                 "A field is unknown, ill-typed, out of range or missing; or there is no such revision.",
                 None,
             ),
-            told("424", "With wait: taken, and it failed, or was rolled back.", Some((PROBLEM, "Unsettled"))),
-            told(
+            response(
+                "424",
+                "With wait: committed; it failed, or was rolled back.",
+                Some((MEDIA_TYPE, "Unsettled")),
+            ),
+            response(
                 "503",
-                "The state cannot be written; too many wait already; the daemon is busy or stopping.",
+                "The state cannot be written; too many long-running requests; the daemon is busy or stopping.",
                 None,
             ),
-            told("504", "With wait: taken, and not settled in time.", Some((PROBLEM, "Unsettled"))),
-            told("507", "The disk is full, or there are too many objects, or too long ones.", None),
+            response(
+                "504",
+                "With wait: committed, and not settled in time.",
+                Some((MEDIA_TYPE, "Unsettled")),
+            ),
+            response("507", "The disk is full, or the objects are too many or too large.", None),
         ])
     }
 }
@@ -103,27 +111,21 @@ fn generation() -> Header {
     header
 }
 
-/// The schemas of the answers.
+/// The schemas of the responses.
 pub(super) fn schemas() -> Map<String, Value> {
     let named = |schema: &str| json!({"$ref": format!("#/components/schemas/{schema}")});
     let many = |schema: &str| json!({"type": "array", "items": named(schema)});
-    let all_settled = json!({
-        "type": "object",
-        "description": "What became of the objects of an array, and the worst of it.",
-        "required": ["Outcome", "Objects"],
-        "properties": {"Outcome": named("SettledAs"), "Objects": many("Settled")},
-    });
     let changed = json!({
         "anyOf": [
-            named("Rehearsed"), named("Settled"), named("AllSettled"), named("Receipt"), many("Receipt"),
+            named("DryRun"), named("Settled"), named("AllSettled"), named("Receipt"), many("Receipt"),
         ],
     });
     let unsettled = json!({
-        "description": "A problem, with what became of the object; of the objects, where there was an array.",
+        "description": "A problem, with the result of the wait for the object, or for the objects of an array.",
         "allOf": [named("Problem")],
         "anyOf": [named("Settled"), named("AllSettled")],
     });
-    [("Changed", changed), ("Unsettled", unsettled), ("AllSettled", all_settled)]
+    [("Changed", changed), ("Unsettled", unsettled)]
         .into_iter()
         .map(|(name, schema)| (name.to_owned(), schema))
         .collect()

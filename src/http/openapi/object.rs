@@ -1,11 +1,10 @@
-//! The schemas of what is submitted.
+//! The schemas of submitted objects.
 //!
-//! Our own fields are described here; Docker's are those that bollard's create body has, by name, and Docker's
-//! documentation describes them.
+//! Our own fields are described here. Docker's fields are those of bollard's create body, and described in Docker's
+//! documentation.
 
 use bollard::models::ContainerCreateBody;
 use serde_json::{Map, Value, json};
-use utoipa::openapi::Ref;
 
 use crate::core::name::MAX_NAME_BYTES;
 use crate::core::spec::MAX_COUNT;
@@ -14,17 +13,12 @@ use crate::core::submission::{MAX_HISTORY, strict};
 /// Where Docker describes its create body.
 const DOCKER: &str = "https://docs.docker.com/reference/api/engine/";
 
-/// The schema of what was submitted, for fields that hold it.
-pub(in crate::http) fn submitted() -> Ref {
-    Ref::from_schema_name("Object")
-}
-
-/// `Object`, as it is submitted, and `StoredObject`, as it is given back; and one or many of what may be many.
+/// `Object`, as it is submitted, `StoredObject`, as it is returned, and lists of them.
 pub(super) fn schemas() -> [(String, Value); 5] {
     let mut properties = own();
     for field in strict::fields::<ContainerCreateBody>() {
         let described =
-            json!({"description": format!("Docker's {field}, of the body of POST /containers/create.")});
+            json!({"description": format!("Docker's {field}, in the body of POST /containers/create.")});
         properties.entry(*field).or_insert(described);
     }
     let mut stored_properties = properties.clone();
@@ -32,14 +26,14 @@ pub(super) fn schemas() -> [(String, Value); 5] {
         "Generation".to_owned(),
         json!({
             "type": "integer", "minimum": 0,
-            "description": "The submit is only taken where the object has this generation, as GET /objects/{name} gave it; \
-                            0: where there is no such object. Else it is answered 412. Not stored.",
+            "description": "The submit succeeds only if the object has this generation, as GET /objects/{name} returned it; \
+                            0: only if there is no such object. Otherwise the response is 412. Not stored.",
         }),
     );
     let example = json!({"Name": "nginx", "Image": "nginx:1.9.6", "Count": 5});
     let submitted = json!({
         "type": "object",
-        "description": "A Docker container-create body plus a name and a count. Unknown and doubled fields are refused.",
+        "description": "A Docker container-create body plus a name and a count. Unknown and duplicate fields are refused.",
         "externalDocs": {"description": "Docker Engine API: create a container", "url": DOCKER},
         "required": ["Name", "Image", "Count"],
         "properties": properties,
@@ -48,7 +42,7 @@ pub(super) fn schemas() -> [(String, Value); 5] {
     });
     stored_properties.insert(
         "Generation".to_owned(),
-        json!({"type": "integer", "minimum": 1, "description": "Grows with each changed spec."}),
+        json!({"type": "integer", "minimum": 1, "description": "Increases with each changed spec."}),
     );
     let stored = json!({
         "type": "object",
@@ -77,7 +71,7 @@ fn many(schema: &str) -> Value {
 /// Our own fields, and `Image`, which an object must have.
 fn own() -> Map<String, Value> {
     let duration = |what: &str| {
-        let what = format!("{what} A plain number is one of seconds.");
+        let what = format!("{what} A plain number means seconds.");
         json!({"type": ["string", "integer"], "description": what, "examples": ["5s", "1m30s"]})
     };
     let fields = [
@@ -86,45 +80,45 @@ fn own() -> Map<String, Value> {
             json!({
                 "type": "string",
                 "pattern": format!("^[a-zA-Z0-9][a-zA-Z0-9_.-]{{0,{}}}$", MAX_NAME_BYTES - 1),
-                "description": "What the object is called; its containers are called NAME.SLOT.ATTEMPT.",
+                "description": "The name of the object; its containers are named NAME.SLOT.ATTEMPT.",
             }),
         ),
         (
             "Count",
             json!({
                 "type": "integer", "minimum": 0, "maximum": MAX_COUNT,
-                "description": "How many containers run.",
+                "description": "The number of containers.",
             }),
         ),
-        ("Image", json!({"type": "string", "maxLength": 512, "description": "The image that they run."})),
+        ("Image", json!({"type": "string", "maxLength": 512, "description": "The image of the containers."})),
         (
             "Update",
             json!({
                 "type": "object",
-                "description": "How a changed object is rolled out, in the words of Docker's UpdateConfig.",
+                "description": "How a changed object is rolled out, like Docker's UpdateConfig.",
                 "additionalProperties": false,
                 "properties": {
                     "Parallelism": {
                         "type": "integer", "minimum": 0, "maximum": u32::MAX, "default": 1,
-                        "description": "How many are replaced at once; 0 means all.",
+                        "description": "How many containers are replaced at a time; 0 means all.",
                     },
-                    "Delay": duration("The pause between one replaced batch and the next; 0s by default."),
+                    "Delay": duration("The pause between two batches; 0s by default."),
                     "Order": {
                         "type": "string", "enum": ["start-first", "stop-first"],
-                        "description": "start-first by default, stop-first where a host port or an address is fixed.",
+                        "description": "start-first by default, stop-first if a host port or an address is fixed.",
                     },
-                    "Monitor": duration("How long a new container has to run before the old one goes; 5s by default."),
+                    "Monitor": duration("How long a new container has to be ready before the old one is removed; 5s by default."),
                     "FailAfter": duration(
-                        "How long what can pass must have failed, at least three times in a row, before the object is called \
-                         failed; 10s by default. What cannot pass, such as a command that the image does not have, fails at once.",
+                        "How long a failure that may pass has to last, with at least three failures in a row, before the object counts \
+                         as failed; 10s by default. What cannot pass, such as a command that is not in the image, fails at once.",
                     ),
                     "FailureAction": {
                         "type": "string", "enum": ["rollback", "pause", "continue"], "default": "rollback",
-                        "description": "What happens after too many failures.",
+                        "description": "What to do after too many failures.",
                     },
                     "MaxFailureRatio": {
                         "type": "number", "minimum": 0, "maximum": 1, "default": 0,
-                        "description": "The part of the replacements that may fail.",
+                        "description": "The share of the replacements that may fail.",
                     },
                 },
             }),
@@ -154,7 +148,7 @@ fn own() -> Map<String, Value> {
             "History",
             json!({
                 "type": "integer", "minimum": 0, "maximum": MAX_HISTORY, "default": 1,
-                "description": "Dead containers kept a slot, for docker logs.",
+                "description": "How many exited containers to keep per slot, for docker logs.",
             }),
         ),
     ];

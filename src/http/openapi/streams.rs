@@ -1,4 +1,4 @@
-//! What streams have in common: see [`stream`](super::super::stream).
+//! What all streams have in common: see [`stream`](super::super::stream).
 
 use serde_json::{Map, Value, json};
 use utoipa::IntoParams;
@@ -7,10 +7,10 @@ use utoipa::openapi::{ObjectBuilder, Type};
 
 use super::changes::parameter;
 
-/// How a status is watched.
-pub(in crate::http) struct Watch;
+/// The parameters of a watched status.
+pub(in crate::http) struct WatchParameters;
 
-impl IntoParams for Watch {
+impl IntoParams for WatchParameters {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let kind = |kind| ObjectBuilder::new().schema_type(kind).build();
         vec![
@@ -18,19 +18,19 @@ impl IntoParams for Watch {
                 ParameterIn::Query,
                 "watch",
                 kind(Type::Boolean),
-                "Goes on with what changes: a line of JSON each, or server-sent events where Accept asks for them.",
+                "Continues with one line of JSON per change, or server-sent events if Accept asks for them.",
             ),
             parameter(
                 ParameterIn::Query,
                 "since",
                 kind(Type::String),
-                "With watch: the Id of a line; what has changed after it is shown.",
+                "With watch: the Id of a line; starts with the changes after it.",
             ),
             parameter(
                 ParameterIn::Header,
                 "Last-Event-ID",
                 kind(Type::String),
-                "With watch: as since, for clients that connect again.",
+                "With watch: like since, for clients that reconnect.",
             ),
         ]
     }
@@ -44,28 +44,28 @@ pub(super) fn schemas() -> Map<String, Value> {
             "type": "object",
             "required": ["Id", "Kind", member],
             "properties": {
-                "Id": {"type": "string", "description": "To be given as since, or Last-Event-ID."},
+                "Id": {"type": "string", "description": "The value of since or Last-Event-ID that continues after this line."},
                 "Kind": {"const": kind},
                 member: schema,
             },
         })
     };
     let status = json!({
-        "description": "A line of a watched status: an object, the engine, that nothing is left of an object, or why the stream is over.",
+        "description": "A line of a watched status: an object, the engine, an object that is gone, or the end of the stream.",
         "oneOf": [
             line("object", "Object", named("ObjectStatus")),
             line("engine", "Engine", named("EngineStatus")),
             line("gone", "Name", json!({"type": "string"})),
-            named("Ended"),
+            named("StreamEnd"),
         ],
     });
     let event = json!({
-        "description": "A line of the log, how many of them were missed, or why the stream is over.",
-        "anyOf": [named("Event"), named("Missed"), named("Ended")],
+        "description": "An event, a number of missed events, or the end of the stream.",
+        "anyOf": [named("Event"), named("Missed"), named("StreamEnd")],
     });
     let log = json!({
-        "description": "A line of a log, something about the stream itself, or why the stream is over.",
-        "anyOf": [named("LogLine"), named("LogNote"), named("Ended")],
+        "description": "A line of a log, a note about the stream, or the end of the stream.",
+        "anyOf": [named("LogLine"), named("LogNote"), named("StreamEnd")],
     });
     [("StatusLine", status), ("EventLine", event), ("LogsLine", log)]
         .map(|(name, schema)| (name.to_owned(), schema))

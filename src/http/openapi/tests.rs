@@ -18,7 +18,7 @@ fn operations(document: &Value) -> Vec<(String, String, &Value)> {
 
 #[test]
 fn the_router_has_the_paths_of_the_document_and_no_others() {
-    let (router, _) = crate::http::routes().split_for_parts();
+    let (router, _) = crate::http::router::routes().split_for_parts();
     // A router does not list its routes; what it prints of itself does.
     let printed = format!("{router:?}");
     let routed: BTreeSet<&str> =
@@ -47,7 +47,7 @@ fn every_operation_says_what_it_does_and_what_it_answers() {
         for (status, response) in responses {
             assert!(!response["description"].as_str().unwrap().is_empty(), "{what}: {status}");
             let content = response["content"].as_object().unwrap();
-            assert_eq!(content.contains_key(PROBLEM), status.starts_with(['4', '5']), "{what}: {status}");
+            assert_eq!(content.contains_key(MEDIA_TYPE), status.starts_with(['4', '5']), "{what}: {status}");
         }
         let named = path.matches('{').count();
         let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();

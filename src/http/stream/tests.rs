@@ -21,16 +21,16 @@ fn server_sent_events_are_for_those_who_ask_for_them() {
         &["application/json, text/event-stream"],
         &["application/json", "text/event-stream"],
     ] {
-        assert_eq!(Form::asked_for(&headers(accept)), Form::ServerSentEvents, "{accept:?}");
+        assert_eq!(Format::asked_for(&headers(accept)), Format::ServerSentEvents, "{accept:?}");
     }
     for accept in [&[][..], &["*/*"], &["application/x-ndjson"], &["text/event-streams"], &["text/html,*/*"]]
     {
-        assert_eq!(Form::asked_for(&headers(accept)), Form::Lines, "{accept:?}");
+        assert_eq!(Format::asked_for(&headers(accept)), Format::Lines, "{accept:?}");
     }
 }
 
 fn item(number: u32) -> Item {
-    Item { id: Some(number.to_string()), kind: "object", json: format!("{{\"N\":{number}}}\n").into() }
+    Item { id: Some(number.to_string()), kind: "object".into(), json: format!("{{\"N\":{number}}}\n").into() }
 }
 
 /// Two items, one of them 40 s later, and no end.
@@ -54,7 +54,7 @@ async fn what_is_silent_is_kept_alive_and_holds_its_place_until_it_is_dropped() 
     ] {
         let places = FairShare::new(1);
         let place = places.try_acquire(&"a".into()).unwrap();
-        let mut body = answer(&headers(&[accept]), two_items(), place, end_in(3600)).into_body();
+        let mut body = response(&headers(&[accept]), two_items(), place, end_in(3600)).into_body();
         let begun = Instant::now();
         let mut said = String::new();
         while said.split('|').count() < wanted.split('|').count() {
@@ -91,7 +91,7 @@ async fn whole(
     let begun = Instant::now();
     let permits = FairShare::new(1);
     let permit = permits.try_acquire(&"a".into()).unwrap();
-    let body = answer(&headers(&[accept]), items, permit, end).into_body();
+    let body = response(&headers(&[accept]), items, permit, end).into_body();
     let said = body.collect().await.unwrap().to_bytes();
     assert_eq!(permits.in_use(), 0, "its place is free");
     (String::from_utf8(said.to_vec()).unwrap(), begun.elapsed().as_secs())
@@ -120,7 +120,7 @@ async fn a_stream_ends_with_its_clients_certificate_and_says_so() {
 #[tokio::test(start_paused = true)]
 async fn text_for_people_has_no_blank_lines_and_ends_with_a_remark() {
     let permit = FairShare::new(1).try_acquire(&"a".into()).unwrap();
-    let answer = answer_in(Form::Text, two_items(), permit, end_in(60));
+    let answer = response_as(Format::Text, two_items(), permit, end_in(60));
     assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/plain; charset=utf-8");
     let said = answer.into_body().collect().await.unwrap().to_bytes();
     let said = std::str::from_utf8(&said).unwrap();
@@ -142,7 +142,7 @@ async fn one_that_does_not_read_makes_nobody_work() {
     let count = made.clone();
     let endless = stream::repeat_with(move || item(count.fetch_add(1, std::sync::atomic::Ordering::Relaxed)));
     let place = FairShare::new(1).try_acquire(&"a".into()).unwrap();
-    let mut body = answer(&HeaderMap::new(), endless, place, end_in(3600)).into_body();
+    let mut body = response(&HeaderMap::new(), endless, place, end_in(3600)).into_body();
     for taken in 1..=3 {
         body.frame().await.unwrap().unwrap();
         assert_eq!(made.load(std::sync::atomic::Ordering::Relaxed), taken);
@@ -153,7 +153,7 @@ async fn one_that_does_not_read_makes_nobody_work() {
 fn the_header_says_it_before_the_parameter_and_both_are_read_strictly() {
     let since = |header: Option<&'static str>, query: &str| {
         let headers = header.map(|value| (LAST_EVENT_ID, HeaderValue::from_static(value)));
-        let query = Query::read(Some(query), &["since"]).unwrap();
+        let query = Query::parse(Some(query), &["since"]).unwrap();
         super::since::<u64>(&headers.into_iter().collect(), &query)
             .map_err(|problem| problem.into_response().status())
     };

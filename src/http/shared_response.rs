@@ -1,25 +1,24 @@
-//! Answers that are the same for everyone: built once, shared by all their readers.
+//! Responses that are the same for all clients: built once, and shared.
 //!
-//! An answer that shows everything has megabytes where there are thousands of containers. Whoever asks while it is
-//! still true gets the same bytes, also where hundreds ask at once; a reader that takes its time holds a reference and
-//! no copy. What is still held of older ones has a bound: beyond it no new one is built.
+//! With thousands of containers, a response that shows everything has megabytes. All clients that ask for it while it is
+//! up to date get the same bytes; a slow reader holds a reference and no copy. The memory of outdated versions that are
+//! still being read is bounded: beyond the bound no new version is built.
 
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::http::StatusCode;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 
-use super::problem::Problem;
+use crate::api::problem::{Problem, ProblemKind};
 
-/// Memory of all shared answers that are still being read, in KiB: 32 MiB is ten versions of the status of 5,000
-/// containers.
+/// The memory of all versions of a response that are still being read, in KiB: 32 MiB are ten versions of the status of
+/// 5,000 containers.
 const HELD_KIB: u32 = 32 << 10;
-/// From this size on, in bytes, an answer is built on a thread of its own: below, it takes some milliseconds.
+/// A response that was larger than this, in bytes, is built on a thread of its own; below, that takes milliseconds.
 const LARGE: usize = 128 << 10;
 
-/// The newest version of one answer.
-pub(super) struct SharedAnswer {
+/// The newest version of one response.
+pub(super) struct SharedResponse {
     state: Mutex<State>,
     held: Arc<Semaphore>,
 }
@@ -34,9 +33,9 @@ struct Built {
     bytes: Bytes,
 }
 
-/// Something that an answer is made from.
+/// Something that a response is built from.
 trait Source: Send {
-    /// Whether it has changed since this was last asked.
+    /// Whether it has changed since the last call.
     fn take_change(&mut self) -> bool;
 }
 
@@ -48,7 +47,7 @@ impl<T: Send + Sync> Source for watch::Receiver<T> {
     }
 }
 
-/// The bytes of one version, and their part of the memory.
+/// The bytes of one version, and their permit for the memory.
 struct Held {
     bytes: Vec<u8>,
     _permit: OwnedSemaphorePermit,
@@ -60,7 +59,7 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-/// Collects the sources of an answer.
+/// The sources of a response.
 #[derive(Default)]
 pub(super) struct Sources(Vec<Box<dyn Source>>);
 
@@ -71,22 +70,22 @@ impl Sources {
     }
 }
 
-impl SharedAnswer {
-    /// An answer that is made from these.
-    pub(super) fn new(sources: Sources) -> SharedAnswer {
+impl SharedResponse {
+    /// A response that is built from these.
+    pub(super) fn new(sources: Sources) -> SharedResponse {
         let state = State { sources: sources.0, built: None };
-        SharedAnswer { state: Mutex::new(state), held: Arc::new(Semaphore::new(HELD_KIB as usize)) }
+        SharedResponse { state: Mutex::new(state), held: Arc::new(Semaphore::new(HELD_KIB as usize)) }
     }
 
-    /// The answer: the last one built, where no source has changed since and `key` is the same; else a new one.
+    /// The last version, if no source has changed since and `key` is the same; else a new one.
     pub(super) async fn get(
         &self,
         key: String,
         build: impl FnOnce() -> Result<Vec<u8>, Problem> + Send + 'static,
     ) -> Result<Bytes, Problem> {
-        // One builds, and whoever asks meanwhile waits for that.
+        // One request builds; the others wait for it.
         let mut state = self.state.lock().await;
-        // All of them are asked, so that each is marked.
+        // No short circuit: each source must be marked as seen.
         let changed = state.sources.iter_mut().fold(false, |changed, source| source.take_change() | changed);
         let large = state.built.as_ref().is_some_and(|built| built.bytes.len() > LARGE);
         if let Some(built) = state.built.take_if(|built| changed || built.key != key) {
@@ -98,8 +97,7 @@ impl SharedAnswer {
         let bytes = match large {
             false => build()?,
             true => tokio::task::spawn_blocking(build).await.map_err(|died| {
-                let detail = format!("the answer could not be built: {died}");
-                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "No answer", detail)
+                Problem::new(ProblemKind::NoAnswer, format!("the response could not be built: {died}"))
             })??,
         };
         let bytes = self.hold(bytes)?;
@@ -109,11 +107,12 @@ impl SharedAnswer {
 
     fn hold(&self, mut bytes: Vec<u8>) -> Result<Bytes, Problem> {
         bytes.shrink_to_fit();
-        // One that is larger than all takes all.
+        // A version that is larger than the bound takes all permits.
         let kib = u32::try_from(bytes.len().div_ceil(1024)).unwrap_or(u32::MAX).min(HELD_KIB);
         let permit = self.held.clone().try_acquire_many_owned(kib).map_err(|_| {
-            let detail = "too many clients are still reading earlier answers; come back as Retry-After says";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Too many unread answers", detail).retry_after(5)
+            let detail =
+                "too many clients are still reading earlier responses; try again as Retry-After says";
+            Problem::new(ProblemKind::TooManyUnread, detail).retry_after(5)
         })?;
         Ok(Bytes::from_owner(Held { bytes, _permit: permit }))
     }
@@ -123,14 +122,14 @@ impl SharedAnswer {
 mod tests {
     use super::*;
 
-    async fn get(answer: &SharedAnswer, key: &str, text: &'static str) -> Bytes {
+    async fn get(answer: &SharedResponse, key: &str, text: &'static str) -> Bytes {
         answer.get(key.to_owned(), move || Ok(text.into())).await.unwrap()
     }
 
     #[tokio::test]
     async fn all_readers_of_one_version_share_its_bytes() {
         let (source, other) = (watch::Sender::new(1), watch::Sender::new(1));
-        let answer = SharedAnswer::new(Sources::default().and(source.subscribe()).and(other.subscribe()));
+        let answer = SharedResponse::new(Sources::default().and(source.subscribe()).and(other.subscribe()));
         let first = get(&answer, "a", "first").await;
         let again = get(&answer, "a", "not built").await;
         assert_eq!((first.as_ptr(), &*again), (again.as_ptr(), &b"first"[..]));
@@ -144,7 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_readers_hold_of_older_versions_has_a_bound() {
-        let answer = SharedAnswer::new(Sources::default());
+        let answer = SharedResponse::new(Sources::default());
         let mebibyte = |version: usize| {
             let bytes = vec![b'x'; 1 << 20];
             answer.get(version.to_string(), move || Ok(bytes))

@@ -1,0 +1,24 @@
+//! The last line of a stream.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::words::words;
+
+words! {
+    /// The kind of [`StreamEnd`].
+    pub enum StreamEndKind {
+        /// The only one.
+        End = "end",
+    }
+}
+
+/// The last line of a stream that the daemon ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct StreamEnd {
+    /// Always `end`.
+    pub kind: StreamEndKind,
+    /// Why the stream ends.
+    pub text: String,
+}

@@ -1,0 +1,83 @@
+//! What all handlers share.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::caller::Caller;
+use super::expensive::Expensive;
+use super::problem;
+use super::shared_responses::SharedResponses;
+use crate::api::problem::Problem;
+use crate::control::cache::Cache;
+use crate::core::transaction::StoreError;
+use crate::engine::Engine;
+use crate::logs::Logs;
+use crate::server::fair_share::{FairShare, Permit};
+use crate::status::StatusReader;
+use crate::status::watch::Feed;
+use crate::store::Store;
+use crate::telemetry::Exposition;
+
+/// The most long-running requests, in all. An identity may have half of what the others leave.
+const LONG_RUNNING_REQUESTS: usize = 400;
+
+/// The number of long-running requests (waits and streams) for this number of connections. Each holds a connection; a
+/// fifth of the connections is left for short requests.
+pub fn long_running_requests(connections: usize) -> usize {
+    (connections * 4 / 5).clamp(1, LONG_RUNNING_REQUESTS)
+}
+
+/// What all handlers share.
+#[derive(Clone)]
+pub struct ApiState {
+    /// Commits changes.
+    pub store: Arc<dyn Store>,
+    /// Builds the status.
+    pub status: StatusReader,
+    /// The observed containers, for readiness.
+    pub cache: Arc<Cache>,
+    /// The endpoint, for questions that the cache cannot answer.
+    pub engine: Arc<dyn Engine>,
+    /// Changes of the status.
+    pub status_feed: Feed,
+    /// Permits for long-running requests: as many as [`long_running_requests`] says.
+    pub long_running: Arc<FairShare>,
+    /// Container output.
+    pub logs: Logs,
+    /// Permits for log streams of the engine: as many as [`at_once`](crate::logs::at_once) says.
+    pub log_readers: Arc<FairShare>,
+    /// Responses that show everything.
+    pub shared: Arc<SharedResponses>,
+    /// What `/metrics` shows.
+    pub exposition: Arc<Exposition>,
+    /// Permits for expensive requests.
+    pub expensive: Expensive,
+    /// Ends waits and streams.
+    pub stop: CancellationToken,
+}
+
+impl ApiState {
+    /// A permit for a long-running request, to be held until its end. Refused if none is left, or if the caller has its
+    /// share.
+    pub(super) fn long_running_permit(&self, caller: &Caller) -> Result<Permit, Problem> {
+        self.long_running.try_acquire(&caller.peer.identity).map_err(problem::too_many_long_running)
+    }
+
+    /// There is no object of this name.
+    pub(super) fn no_such_object(&self, name: &str) -> Problem {
+        let objects = self.status.objects.borrow().clone();
+        problem::no_such_object(
+            name,
+            objects.iter().filter(|(_, o)| o.deleted.is_none()).map(|(name, _)| name),
+        )
+    }
+
+    /// Why the store refused a transaction.
+    pub(super) fn refused(&self, error: StoreError) -> Problem {
+        match error {
+            StoreError::NotFound(name) => self.no_such_object(name.as_str()),
+            other => other.into(),
+        }
+    }
+}
