@@ -7,7 +7,7 @@
 //! What never happens here: no network, no use of the system's trust store, no certificate is ever repaired or
 //! guessed. What does not fit together is an error that names the file and the way out.
 //!
-//! The cryptography comes from one place, [`provider`], so that it can be exchanged in one line.
+//! The cryptography of TLS comes from one place, [`provider`], so that it can be exchanged in one line.
 
 mod details;
 mod error;
@@ -16,6 +16,7 @@ mod identity;
 mod issue;
 mod pem;
 mod pinned;
+mod pkcs12;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -25,7 +26,7 @@ pub use details::{Details, Fingerprint, KeyUsage};
 pub use error::{CertificateError, Role};
 pub use identity::{Files, Identity};
 
-/// The one source of cryptography for TLS. Nothing else in the program names ring or aws-lc-rs.
+/// The one source of cryptography for TLS. Beside it, only `pkcs12` names aws-lc-rs, for hashes that TLS no longer has.
 pub fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     static PROVIDER: LazyLock<Arc<rustls::crypto::CryptoProvider>> =
         LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
