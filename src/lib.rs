@@ -68,3 +68,5 @@ pub mod client;
 pub mod app;
 pub mod clock;
 pub mod crash_points;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;

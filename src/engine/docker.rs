@@ -48,6 +48,9 @@ pub mod transport;
 mod verify;
 mod wire;
 
+#[cfg(any(test, fuzzing))]
+pub use wire::fuzzing;
+
 /// The oldest API spoken: Docker Engine 1.12, and what classic Swarm managers were made for.
 const OLDEST_API: Api = Api(1, 24);
 /// The newest API spoken: bollard's.

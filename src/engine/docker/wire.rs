@@ -17,6 +17,8 @@ use crate::engine::logs::LogRequest;
 mod container;
 mod events;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod info;
 mod lenient;
 mod list;
