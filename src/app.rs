@@ -34,10 +34,10 @@ use crate::cli::Settings;
 use crate::clock::Clock;
 use crate::control::actuator::Actuator;
 use crate::control::cache::Cache;
-use crate::control::context::Shop;
+use crate::control::context::WorkerContext;
 use crate::control::dispatcher;
-use crate::control::engine_events::Chronicle;
-use crate::control::heartbeat::Pulse;
+use crate::control::engine_events::EngineEventWriter;
+use crate::control::heartbeat::Heartbeat;
 use crate::control::observer::Observer;
 use crate::core::identity;
 use crate::engine::docker::DockerEngine;
@@ -51,7 +51,7 @@ use crate::logs::{self, Logs};
 use crate::server::accept::{self, Limits};
 use crate::server::fair_share::FairShare;
 use crate::server::tls::Tls;
-use crate::status::{self, Sources};
+use crate::status::{self, StatusReader};
 use crate::store::memory::MemoryStore;
 use crate::store::ownership::Ownership;
 use crate::store::redb::{self, Lock, RedbStore, Writer};
@@ -275,11 +275,11 @@ impl App {
         let endpoint: Arc<str> = settings.endpoint.to_string().into();
         let cluster = settings.claims.cluster.to_string();
         let cache = Arc::new(Cache::of(store.ownership().clone()));
-        let board = watch::Sender::new(Arc::default());
-        let pulse = Pulse::new(clock.now());
+        let progresses = watch::Sender::new(Arc::default());
+        let heartbeat = Heartbeat::new(clock.now());
         let stop = CancellationToken::new();
 
-        let shop = Shop {
+        let context = WorkerContext {
             store: store.clone(),
             cache: cache.clone(),
             actuator: Arc::new(Actuator::new(
@@ -289,11 +289,11 @@ impl App {
                 settings.parallel,
                 clock,
             )),
-            journal: store.journal().clone(),
+            event_log: store.event_log().clone(),
             metrics: metrics.clone(),
-            board: board.clone(),
+            progresses: progresses.clone(),
             endpoint: endpoint.clone(),
-            pulse: pulse.clone(),
+            heartbeat: heartbeat.clone(),
             stop: stop.clone(),
             clock,
         };
@@ -306,31 +306,34 @@ impl App {
             lost_after: settings.lost_after,
             clock,
         };
-        let sources = Sources {
+        let sources = StatusReader {
             store: store.clone(),
             objects: store.objects(),
-            board: board.subscribe(),
+            progresses: progresses.subscribe(),
             cache: cache.clone(),
             endpoint: endpoint.clone(),
             cluster: cluster.into(),
-            pulse,
+            heartbeat,
             clock,
         };
-        let chronicle =
-            Chronicle { cache: cache.clone(), endpoint: endpoint.clone(), journal: store.journal().clone() };
+        let engine_events = EngineEventWriter {
+            cache: cache.clone(),
+            endpoint: endpoint.clone(),
+            event_log: store.event_log().clone(),
+        };
         let (feed, reporter) = status::watch::new(sources.clone());
         info!(endpoint = %endpoint, state = store.durability(), resync = ?settings.resync, lost_after = ?settings.lost_after,
               parallel = settings.parallel, cluster = %settings.claims.cluster,
               manager = %store.ownership().manager(), "starting");
         let started = format!("version {} on {endpoint}", env!("CARGO_PKG_VERSION"));
-        store.journal().note_general(EventKind::Started, started);
+        store.event_log().note_general(EventKind::Started, started);
         greet(&settings, &listeners, &client, &store.durability())?;
 
         let logs = Logs::new(engine.clone(), sources.clone());
         let descriptors = descriptors::raise_limit();
         let limits = Limits::for_descriptors(descriptors, settings.parallel);
         let log_readers = FairShare::new(logs::at_once(limits.left_of(descriptors, settings.parallel)));
-        let long = FairShare::new(http::long_answers(limits.connections));
+        let long = FairShare::new(http::long_running_requests(limits.connections));
         let exposition = Arc::new(Exposition::new(&metrics, sources.clone(), long.clone(), expiries));
         let answers = Arc::new(Answers::new(&sources));
         let router = http::router(Api {
@@ -357,7 +360,7 @@ impl App {
             metrics,
             stop.clone(),
         ));
-        let loops = Loops { observer, chronicle, shop, reporter, writer };
+        let loops = Loops { observer, engine_events, context, reporter, writer };
         let result = control.block_on(supervise(signals, loops, server, stop));
         serving.shutdown_timeout(RUNTIME_END);
         control.shutdown_timeout(RUNTIME_END);
@@ -373,8 +376,8 @@ struct Signals {
 /// What runs beside the server.
 struct Loops {
     observer: Observer,
-    chronicle: Chronicle,
-    shop: Shop,
+    engine_events: EngineEventWriter,
+    context: WorkerContext,
     reporter: JoinHandle<()>,
     writer: Option<Writer>,
 }
@@ -386,10 +389,10 @@ async fn supervise(
     mut server: JoinHandle<Result<(), accept::ServeError>>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Loops { observer, chronicle, shop, mut reporter, writer } = loops;
+    let Loops { observer, engine_events, context, mut reporter, writer } = loops;
     let mut observer = tokio::spawn(observer.run());
-    let mut chronicle = tokio::spawn(chronicle.run());
-    let mut dispatcher = tokio::spawn(dispatcher::dispatch(shop));
+    let mut engine_events = tokio::spawn(engine_events.run());
+    let mut dispatcher = tokio::spawn(dispatcher::dispatch(context));
     // It stops last: what the others still do stands in its log.
     let all_done = CancellationToken::new();
     let writer_end = all_done.clone();
@@ -406,9 +409,9 @@ async fn supervise(
             Ok(()) => bail!("the observer ended"),
             Err(error) => bail!("the observer died: {error}"),
         },
-        ended = &mut chronicle => match ended {
-            Ok(()) => bail!("the chronicle ended"),
-            Err(error) => bail!("the chronicle died: {error}"),
+        ended = &mut engine_events => match ended {
+            Ok(()) => bail!("the engine_events ended"),
+            Err(error) => bail!("the engine_events died: {error}"),
         },
         ended = &mut reporter => match ended {
             Ok(()) => bail!("the reporter of the status ended"),
@@ -450,7 +453,7 @@ async fn supervise(
         _ = signals.terminate.recv() => bail!("a second SIGTERM: ended at once"),
         _ = signals.interrupt.recv() => bail!("a second SIGINT: ended at once"),
     }
-    for watching in [observer, chronicle, reporter] {
+    for watching in [observer, engine_events, reporter] {
         watching.abort();
     }
     info!("stopped");

@@ -206,7 +206,7 @@ fn read() -> Result<CommandLine, ExitCode> {
         None if first.is_empty() || first.starts_with('-') || first == "help" => {}
         None => {
             let known = command.get_subcommands().flat_map(clap::Command::get_name_and_visible_aliases);
-            return Err(complain(USAGE, &verbs::unknown(&first, known)));
+            return Err(fail(USAGE, &verbs::unknown(&first, known)));
         }
     }
     let command = environment::without_empty(command);
@@ -250,7 +250,7 @@ fn object_name(text: &str) -> Result<ObjectName, String> {
 fn run_daemon(flags: DaemonFlags) -> ExitCode {
     let settings = match flags.settle() {
         Ok(settings) => settings,
-        Err(message) => return complain(USAGE, &message),
+        Err(message) => return fail(USAGE, &message),
     };
     logging::to_stderr(settings.log_format);
     match app::start(settings) {
@@ -258,15 +258,15 @@ fn run_daemon(flags: DaemonFlags) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "the daemon died");
-                complain(1, &format!("{error:#}"))
+                fail(1, &format!("{error:#}"))
             }
         },
-        Err(error) => complain(USAGE, &format!("{error:#}")),
+        Err(error) => fail(USAGE, &format!("{error:#}")),
     }
 }
 
 /// One message, and the exit code.
-fn complain(code: u8, message: &str) -> ExitCode {
+fn fail(code: u8, message: &str) -> ExitCode {
     output::paragraph(format_args!("error: {message}"));
     ExitCode::from(code)
 }

@@ -13,8 +13,8 @@ use futures_util::stream::BoxStream;
 
 use self::logs::{LogLines, LogRequest, LogsError};
 use crate::core::container::{Container, ContainerId};
-use crate::core::engine_kind::Kind;
-use crate::core::labels::Marks;
+use crate::core::engine_kind::EngineKind;
+use crate::core::labels::ContainerIdentity;
 use crate::core::manager_id::ManagerId;
 use crate::core::name::ObjectName;
 use crate::core::node::Node;
@@ -36,9 +36,9 @@ pub use measured::Measured;
 
 /// Who answers at the endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Info {
+pub struct EngineInfo {
     /// What kind of endpoint it is.
-    pub kind: Kind,
+    pub kind: EngineKind,
     /// What tells this engine from another at the same address; empty where nothing does.
     pub id: String,
     /// Its version.
@@ -55,7 +55,7 @@ pub struct Info {
 #[derive(Debug, Clone)]
 pub struct NewContainer<'a> {
     /// Which one it is; name and labels follow from this.
-    pub marks: &'a Marks,
+    pub identity: &'a ContainerIdentity,
     /// The cluster label's value.
     pub cluster: &'a str,
     /// The manager label's value.
@@ -73,9 +73,9 @@ impl NewContainer<'_> {
 
 /// What a name or an id stands for at the endpoint.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Holder {
+pub enum Lookup {
     /// Nothing: there is no such container.
-    Nobody,
+    NotFound,
     /// A container of ours.
     Ours(Box<Container>),
     /// A container that is not ours.
@@ -84,7 +84,7 @@ pub enum Holder {
 
 /// Something happened to a container of ours: a hint to look, nothing more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hint {
+pub enum EngineEvent {
     /// Look at this object.
     Object(ObjectName),
     /// Look at this container of the object, whose process ended.
@@ -101,17 +101,17 @@ pub enum Hint {
 #[async_trait]
 pub trait Engine: Send + Sync {
     /// Who answers, and the nodes behind it. Settles the API version anew.
-    async fn info(&self) -> Result<Info, EngineError>;
+    async fn info(&self) -> Result<EngineInfo, EngineError>;
 
     /// All containers of the cluster, or those of one object; stopped ones and those on lost nodes included.
     async fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Result<Vec<Container>, EngineError>;
 
     /// What a name or a full id stands for. It waits where a list would not: right after a process ended, a list
     /// may still call it running.
-    async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Holder, EngineError>;
+    async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Lookup, EngineError>;
 
     /// Sees to it that the image is there: asks first unless `always`, then pulls unless `never`.
-    async fn provide_image(&self, image: &str, pull: crate::core::spec::Pull) -> Outcome<()>;
+    async fn ensure_image(&self, image: &str, pull: crate::core::spec::Pull) -> Outcome<()>;
 
     /// What a create of this template would meet now: only questions, for a dry run.
     async fn prospects(&self, template: &Template) -> Prospects {
@@ -137,10 +137,10 @@ pub trait Engine: Send + Sync {
     async fn remove(&self, id: &ContainerId) -> Outcome<()>;
 
     /// Hints of what happens to the cluster's containers, until the connection ends.
-    async fn hints(
+    async fn events(
         &self,
         cluster: &str,
-    ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError>;
+    ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError>;
 
     /// What a container wrote, and with `follow` what it writes until its process ends. It is read no faster than the
     /// stream is. An engine that falls silent ends it with [`LogsError::Silent`], one that follows only after minutes.

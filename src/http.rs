@@ -26,7 +26,7 @@ use crate::logs::Logs;
 use crate::server::fair_share::{FairShare, Permit};
 use crate::server::peer::Peer;
 use crate::server::request_check::{self, ServedNames};
-use crate::status::Sources;
+use crate::status::StatusReader;
 use crate::status::watch::Feed;
 use crate::store::Store;
 use crate::telemetry::{Exposition, Route};
@@ -69,7 +69,7 @@ const LONG_ANSWERS_IN_ALL: usize = 2 * LONG_ANSWERS;
 
 /// How many long answers there are where there are so many connections: a fifth of these is for those who only ask or
 /// submit.
-pub fn long_answers(connections: usize) -> usize {
+pub fn long_running_requests(connections: usize) -> usize {
     (connections * 4 / 5).clamp(1, LONG_ANSWERS_IN_ALL)
 }
 
@@ -79,14 +79,14 @@ pub struct Api {
     /// Where submits go.
     pub store: Arc<dyn Store>,
     /// What the status is made from.
-    pub sources: Sources,
+    pub sources: StatusReader,
     /// The observed side, for readiness.
     pub cache: Arc<Cache>,
     /// The endpoint, for questions that the cache has no answer to.
     pub engine: Arc<dyn Engine>,
     /// What changes in the status.
     pub feed: Feed,
-    /// Permits for answers that take long: as many as [`long_answers`] says.
+    /// Permits for answers that take long: as many as [`long_running_requests`] says.
     pub long: Arc<FairShare>,
     /// What containers write.
     pub logs: Logs,

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use futures_util::stream::{self, Stream};
 
 use self::reading::Reading;
-use crate::core::container::{Container, State};
+use crate::core::container::{Container, ContainerState};
 use crate::core::name::ObjectName;
 use crate::engine::Engine;
 use crate::engine::logs::{LogLine, LogTime};
-use crate::status::Sources;
+use crate::status::StatusReader;
 
 mod follow;
 mod merge;
@@ -101,12 +101,12 @@ pub enum Missing {
 #[derive(Clone)]
 pub struct Logs {
     engine: Arc<dyn Engine>,
-    sources: Sources,
+    sources: StatusReader,
 }
 
 impl Logs {
     /// Reads the logs of the containers that these sources know of.
-    pub fn new(engine: Arc<dyn Engine>, sources: Sources) -> Logs {
+    pub fn new(engine: Arc<dyn Engine>, sources: StatusReader) -> Logs {
         Logs { engine, sources }
     }
 
@@ -146,12 +146,12 @@ impl Logs {
         let wanted =
             |c: &&Arc<Container>| !c.rival && asked.container.as_ref().is_none_or(|name| *name == c.name);
         let mut containers: Vec<_> = containers.values().filter(wanted).cloned().collect();
-        containers.sort_by_key(|c| (c.marks.slot, c.marks.attempt, c.id.clone()));
+        containers.sort_by_key(|c| (c.identity.slot, c.identity.attempt, c.id.clone()));
         containers
     }
 }
 
 /// Whether a container's process exists.
 fn runs(container: &Container) -> bool {
-    matches!(container.state, State::Running | State::Paused | State::Restarting)
+    matches!(container.state, ContainerState::Running | ContainerState::Paused | ContainerState::Restarting)
 }

@@ -21,7 +21,7 @@
 //!    old, or old before new, as `Update.Order` says. A replacement counts when it has been ready for
 //!    `Update.Monitor`; only then the old one goes.
 //! 6. A container that has been unhealthy for a check cycle is replaced, one at a time.
-//! 7. Of the dead, the last `History` of a slot are kept; all go with their slot. None is kept that its restart policy
+//! 7. Of the dead, the last `Memory` of a slot are kept; all go with their slot. None is kept that its restart policy
 //!    may start again.
 //!
 //! What is on a node that does not answer is never touched. It holds its slot until the node is lost; then its
@@ -58,11 +58,15 @@ fn plan_own(input: Input<'_>, held: Option<String>) -> Plan {
         return Plan {
             steps: Vec::new(),
             wake_at: None,
-            verdict: condition::waiting(&input, reason, *until),
+            condition: condition::waiting(&input, reason, *until),
         };
     }
     if let Some(reason) = held {
-        return Plan { steps: Vec::new(), wake_at: None, verdict: condition::waiting(&input, &reason, None) };
+        return Plan {
+            steps: Vec::new(),
+            wake_at: None,
+            condition: condition::waiting(&input, &reason, None),
+        };
     }
     rules::apply(input)
 }

@@ -17,11 +17,11 @@ use crate::clock::Clock;
 use crate::control::cache::Cache;
 use crate::control::cache::claims::CopySeen;
 use crate::control::engine_state::EngineState;
-use crate::control::heartbeat::Pulse;
-use crate::control::progress::{Board, Progress};
+use crate::control::heartbeat::Heartbeat;
+use crate::control::progress::{Progress, Progresses};
 use crate::core::availability::Tracked;
 use crate::core::condition::Phase;
-use crate::core::container::{Container, Sight};
+use crate::core::container::{Container, Visibility};
 use crate::core::desired::Quarantined;
 use crate::core::evidence::Evidence;
 use crate::core::manager_id::ManagerId;
@@ -34,11 +34,11 @@ pub mod watch;
 
 /// What the status is made from.
 #[derive(Clone)]
-pub struct Sources {
+pub struct StatusReader {
     /// What is wanted.
     pub objects: Receiver<Arc<Objects>>,
     /// How the objects are doing.
-    pub board: Receiver<Arc<Board>>,
+    pub progresses: Receiver<Arc<Progresses>>,
     /// What is there.
     pub cache: Arc<Cache>,
     /// How the engine is called.
@@ -48,7 +48,7 @@ pub struct Sources {
     /// Where what is wanted is kept.
     pub store: Arc<dyn Store>,
     /// Whether the loop turns.
-    pub pulse: Pulse,
+    pub heartbeat: Heartbeat,
     /// The time.
     pub clock: Clock,
 }
@@ -70,14 +70,14 @@ pub struct Figures {
     pub phase: Phase,
 }
 
-impl Sources {
+impl StatusReader {
     /// The whole status.
     pub fn cluster(&self) -> ClusterStatus {
         let objects = self.objects.borrow().clone();
-        let board = self.board.borrow().clone();
+        let progresses = self.progresses.borrow().clone();
         let mut by_object: BTreeMap<ObjectName, Vec<Arc<Container>>> = BTreeMap::new();
         for container in self.cache.all() {
-            by_object.entry(container.marks.object.clone()).or_default().push(container);
+            by_object.entry(container.identity.object.clone()).or_default().push(container);
         }
         let copies: Vec<_> = self.cache.copies().iter().map(|copy| copy_status(copy)).collect();
         let mut statuses = Vec::new();
@@ -90,7 +90,7 @@ impl Sources {
                 containers = own;
             }
             if object.deleted.is_none() || !containers.is_empty() {
-                statuses.push(object_status(object, board.get(name).map(Arc::as_ref), &containers));
+                statuses.push(object_status(object, progresses.get(name).map(Arc::as_ref), &containers));
             }
         }
         let identity = self.store.ownership().identity();
@@ -125,24 +125,24 @@ impl Sources {
         if object.deleted.is_some() && containers.is_empty() {
             return None;
         }
-        let progress = self.board.borrow().get(name).cloned();
+        let progress = self.progresses.borrow().get(name).cloned();
         Some(object_status(&object, progress.as_deref(), &containers))
     }
 
     /// The numbers of every object that the whole status shows.
     pub fn figures(&self) -> Vec<Figures> {
         let objects = self.objects.borrow().clone();
-        let board = self.board.borrow().clone();
+        let progresses = self.progresses.borrow().clone();
         let present = self.cache.present().borrow().clone();
         let shown = objects.iter().filter(|(name, o)| o.deleted.is_none() || present.contains(*name));
         let figures = shown.map(|(name, object)| {
-            let progress = board.get(name).map(Arc::as_ref);
-            let verdict = progress.map(|progress| &progress.verdict);
+            let progress = progresses.get(name).map(Arc::as_ref);
+            let condition = progress.map(|progress| &progress.condition);
             Figures {
                 name: name.clone(),
                 wanted: usize::try_from(object.wanted()).unwrap_or(usize::MAX),
-                running: verdict.map_or(0, |verdict| verdict.running),
-                ready: verdict.map_or(0, |verdict| verdict.ready),
+                running: condition.map_or(0, |condition| condition.running),
+                ready: condition.map_or(0, |condition| condition.ready),
                 restarts: progress.map_or(0, |progress| progress.restarts),
                 phase: phase(object, progress),
             }
@@ -160,7 +160,7 @@ impl Sources {
         if !present.iter().any(unclaimed) && self.cache.rivals().borrow().is_empty() {
             return copies;
         }
-        let left_alone = |c: &&Arc<Container>| match objects.get(&c.marks.object) {
+        let left_alone = |c: &&Arc<Container>| match objects.get(&c.identity.object) {
             None => true,
             Some(object) => object.deleted.is_some() && c.rival,
         };
@@ -220,18 +220,18 @@ pub(crate) fn object_status(
         containers,
     };
     let Some(progress) = progress.filter(|progress| progress.observed_generation > 0) else { return status };
-    let verdict = &progress.verdict;
+    let condition = &progress.condition;
     status.observed_generation = progress.observed_generation;
-    (status.running, status.ready, status.updated) = (verdict.running, verdict.ready, verdict.updated);
+    (status.running, status.ready, status.updated) = (condition.running, condition.ready, condition.updated);
     status.plan.clone_from(&progress.plan);
     status.restarts = progress.restarts;
     status.last_exit = progress.last_exit.as_ref().map(last_exit_status);
-    status.next_retry = verdict.next_retry.map(|at| at.shown());
+    status.next_retry = condition.next_retry.map(|at| at.shown());
     if progress.observed_generation == object.generation {
-        status.reason.clone_from(&verdict.reason);
+        status.reason.clone_from(&condition.reason);
     } else {
         status.reason =
-            format!("generation {} was just submitted; before it: {}", object.generation, verdict.reason);
+            format!("generation {} was just submitted; before it: {}", object.generation, condition.reason);
     }
     status
 }
@@ -243,7 +243,7 @@ fn last_exit_status(LastExit { container, at, reason }: &LastExit) -> LastExitSt
 /// How an object is doing. What was found for an older generation does not speak for this one.
 fn phase(object: &Object, progress: Option<&Progress>) -> Phase {
     match progress.filter(|progress| progress.observed_generation == object.generation) {
-        Some(progress) => progress.verdict.phase,
+        Some(progress) => progress.condition.phase,
         None if object.deleted.is_some() => Phase::Deleting,
         None => Phase::Progressing,
     }
@@ -260,7 +260,7 @@ fn node_status(tracked: &Tracked) -> Option<NodeStatus> {
         name: tracked.name().to_owned(),
         address: tracked.node.address.clone(),
         status: tracked.node.status.clone(),
-        standing: tracked.standing,
+        availability: tracked.availability,
         since: tracked.since.shown(),
         lost_at: tracked.lost_at.map(|at| at.shown()),
         error: tracked.node.error.clone(),
@@ -271,18 +271,18 @@ fn container_status(container: &Container) -> ContainerStatus {
     let detail = container.detail.as_deref().cloned().unwrap_or_default();
     let oom = detail.oom_killed.then(|| "out of memory".to_owned());
     let mut error = detail.error.or(oom);
-    match container.sight {
-        Sight::Clear => {}
-        Sight::HostDown => error = Some("its node does not answer: last known state".to_owned()),
-        Sight::Disputed => {
+    match container.visibility {
+        Visibility::Clear => {}
+        Visibility::HostDown => error = Some("its node does not answer: last known state".to_owned()),
+        Visibility::Disputed => {
             error = Some("the engine reports two states of it, or an unknown one: not settled yet".to_owned())
         }
     }
     ContainerStatus {
         id: container.id.0.to_string(),
         name: container.name.clone(),
-        slot: container.marks.slot,
-        attempt: container.marks.attempt,
+        slot: container.identity.slot,
+        attempt: container.identity.attempt,
         node: container.node.clone(),
         state: container.state,
         health: container.health,

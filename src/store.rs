@@ -4,7 +4,7 @@
 //! then publishes the new snapshot, then answers. Whoever reads holds a snapshot; nobody ever waits for a
 //! writer. What a transaction does to a snapshot is the pure function [`apply`](crate::core::transaction::apply), the same for every store.
 //!
-//! Beside the objects a store keeps the [`Journal`], the log of what happened: a change stands in it before
+//! Beside the objects a store keeps the [`EventLog`], the log of what happened: a change stands in it before
 //! anything that the change causes.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use crate::core::desired::Quarantined;
 use crate::core::name::ObjectName;
 use crate::core::object::Objects;
 use crate::core::transaction::{Committed, StoreError, Transaction};
-use crate::store::event_log::Journal;
+use crate::store::event_log::EventLog;
 use crate::store::ownership::Ownership;
 
 pub mod backup;
@@ -44,7 +44,7 @@ pub trait Store: Send + Sync {
     fn quarantined(&self) -> Arc<BTreeMap<ObjectName, Quarantined>>;
 
     /// What happened.
-    fn journal(&self) -> &Journal;
+    fn event_log(&self) -> &EventLog;
 
     /// Who we are and which containers are ours.
     fn ownership(&self) -> &Ownership;

@@ -22,7 +22,7 @@ mod exposition;
 mod process;
 mod requests;
 
-pub use call_metrics::{Ongoing, Tally};
+pub use call_metrics::{CallMetrics, Ongoing};
 pub use exposition::{Expiry, Exposition, Format};
 pub use requests::{Asked, Requests, Route};
 
@@ -46,15 +46,15 @@ const ABANDONED: &str = "abandoned";
 #[derive(Debug)]
 pub struct Metrics {
     /// Calls to the engine.
-    pub engine_calls: Tally,
+    pub engine_calls: CallMetrics,
     /// Events that the engine sent.
     pub engine_events: Counter,
     /// Steps of plans.
-    pub actions: Tally,
+    pub actions: CallMetrics,
     /// How long a worker's look took: reading the snapshots, planning, beginning the steps, publishing.
-    pub looks: Histogram,
+    pub reconciles: Histogram,
     /// Calls to the store.
-    pub store_calls: Tally,
+    pub store_calls: CallMetrics,
     /// Connections that are open, those in their handshake included.
     pub connections_open: Gauge,
     /// The most connections at once.
@@ -91,11 +91,11 @@ impl Metrics {
         ];
         let actions = ["pull", "create", "start", "remove"].map(|action| (action, &CHANGE[..]));
         Metrics {
-            engine_calls: Tally::new("call", &engine_calls, || Histogram::new(CALLS)),
+            engine_calls: CallMetrics::new("call", &engine_calls, || Histogram::new(CALLS)),
             engine_events: Counter::default(),
-            actions: Tally::new("action", &actions, || Histogram::new(CALLS)),
-            looks: Histogram::new(WITHIN),
-            store_calls: Tally::new("call", &[("commit", &COMMIT)], || Histogram::new(WITHIN)),
+            actions: CallMetrics::new("action", &actions, || Histogram::new(CALLS)),
+            reconciles: Histogram::new(WITHIN),
+            store_calls: CallMetrics::new("call", &[("commit", &COMMIT)], || Histogram::new(WITHIN)),
             connections_open: Gauge::default(),
             connections_limit: Gauge::default(),
             connections_refused: Family::default(),
@@ -121,10 +121,10 @@ impl Metrics {
         registry.register("engine_events", "Events that the engine sent", self.engine_events.clone());
         actions.register(registry, "actions", "action_duration", "steps of plans");
         registry.register_with_unit(
-            "look_duration",
-            "How long a worker's look at its object took",
+            "reconcile_duration",
+            "Duration of one reconcile pass of an object",
             Unit::Seconds,
-            self.looks.clone(),
+            self.reconciles.clone(),
         );
         store_calls.register(registry, "store_calls", "store_call_duration", "calls to the store");
         registry.register(

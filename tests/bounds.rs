@@ -280,7 +280,7 @@ fn a_stream_ends_with_its_certificate() {
     for (path, said) in &said {
         assert!(said.contains("certificate") && said.contains("expired"), "{path}: {said}");
     }
-    assert_eq!(scene.gauge("scsm_long_answers"), 0.0);
+    assert_eq!(scene.gauge("scsm_long_running_requests"), 0.0);
 }
 
 /// What other parts than the server bound: messages, lists and events of the engine.

@@ -25,7 +25,7 @@ use standin::faults::{Call, Fault};
 use standin::manager::Manager;
 use standin::many::{paused, run_all};
 use standin::world::{Life as State, Registry, What};
-use swarm_cluster_state_manager::core::engine_kind::Kind;
+use swarm_cluster_state_manager::core::engine_kind::EngineKind;
 
 /// Within this all must be well again: the longest deadline of a call is two minutes, and it may be met twice.
 const CONVERGES: Duration = Duration::from_secs(300);
@@ -142,7 +142,7 @@ fn run(case: Case) -> Account {
 /// The life of an object. Returns how long the slowest convergence took.
 async fn live(case: Case, keep: &Mutex<Option<Standin>>) -> Duration {
     let refused = matches!(case.fault, Some((_, _, Fault::Refused)));
-    let (kind, nodes) = if case.swarm { (Kind::ClassicSwarm, 3) } else { (Kind::Docker, 1) };
+    let (kind, nodes) = if case.swarm { (EngineKind::ClassicSwarm, 3) } else { (EngineKind::Docker, 1) };
     // To refuse a call's connection, each call has to have one.
     let standin = Standin::new(kind, nodes, !refused);
     *keep.lock().unwrap() = Some(standin.clone());

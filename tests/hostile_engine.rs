@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use standin::Standin;
 use standin::faults::Call;
 use standin::manager::Manager;
-use swarm_cluster_state_manager::core::engine_kind::Kind;
+use swarm_cluster_state_manager::core::engine_kind::EngineKind;
 use swarm_cluster_state_manager::core::sanitize::{MESSAGE_MAX_BYTES, harmless};
 use swarm_cluster_state_manager::store::Store;
 use tokio::time::sleep;
@@ -37,7 +37,7 @@ fn object(name: &str, count: usize) -> Value {
 
 /// A stand-in and a manager, with `web` and `db`, one container each.
 async fn web_and_db() -> (Standin, Manager) {
-    let standin = Standin::new(Kind::Docker, 1, true);
+    let standin = Standin::new(EngineKind::Docker, 1, true);
     standin.bring_image("app:1");
     let manager = Manager::start(&standin);
     for name in ["web", "db"] {
@@ -189,7 +189,7 @@ async fn an_engines_message_is_bounded_and_escaped_wherever_it_shows() {
     sleep(WHILE).await;
     let reason = manager.object("web").unwrap().reason;
     assert!(reason.len() < MESSAGE_MAX_BYTES + 512 && reason.chars().all(harmless), "{reason}");
-    let events = manager.store().journal().after(0, usize::MAX).events;
+    let events = manager.store().event_log().after(0, usize::MAX).events;
     assert!(events.iter().any(|event| event.text.contains("forged")), "the log has it, too");
     for event in events {
         assert!(event.text.len() < 2 * MESSAGE_MAX_BYTES + 64, "{}", event.text);

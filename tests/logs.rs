@@ -151,8 +151,9 @@ fn logs_count_among_the_answers_that_take_long_and_a_stop_ends_them() {
     let mut daemon = simulated(1);
     let in_use = || {
         let metrics = daemon.client.get("/metrics").body;
-        let line =
-            metrics.lines().find_map(|line| line.strip_prefix("scsm_long_answers ").map(str::to_owned));
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("scsm_long_running_requests ").map(str::to_owned));
         line.unwrap()
     };
     assert_eq!(in_use(), "0");

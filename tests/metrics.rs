@@ -138,14 +138,14 @@ fn what_is_counted_is_what_happened() {
             ("scsm_store_calls_total{call=\"commit\",outcome=\"done\"}", 1.0),
             ("scsm_http_requests_total{route=\"/submit\",method=\"POST\",code=\"201\"}", 1.0),
             ("scsm_engine_connected", 1.0),
-            ("scsm_engine_nodes{standing=\"up\"}", 3.0),
+            ("scsm_engine_nodes{availability=\"up\"}", 3.0),
             ("scsm_connections_limit", 512.0),
-            ("scsm_long_answers", 0.0),
+            ("scsm_long_running_requests", 0.0),
         ],
     );
     assert!(value(&second, "scsm_connections_open") >= 1.0);
     assert!(value(&second, "scsm_engine_events_total") >= 10.0);
-    assert!(value(&second, "scsm_look_duration_seconds_count") >= 2.0);
+    assert!(value(&second, "scsm_reconcile_duration_seconds_count") >= 2.0);
     assert!(value(&second, "scsm_engine_calls_total{call=\"list\",outcome=\"done\"}") >= 1.0);
     assert!(value(&second, "scsm_last_complete_list_age_seconds") < 30.0);
     assert!(value(&second, "process_resident_memory_bytes") > 1e6);

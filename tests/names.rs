@@ -19,7 +19,7 @@ use standin::faults::{Call, Fault};
 use standin::manager::{CLUSTER, Manager};
 use standin::names::Volume;
 use standin::world::What;
-use swarm_cluster_state_manager::core::labels::Marks;
+use swarm_cluster_state_manager::core::labels::ContainerIdentity;
 use swarm_cluster_state_manager::core::name::ObjectName;
 use swarm_cluster_state_manager::core::submission;
 use swarm_cluster_state_manager::core::submission::Submission;
@@ -166,9 +166,13 @@ async fn what_an_earlier_create_left_is_verified_before_it_is_started() {
             unreachable!()
         };
         let template = spec.template.hash.clone();
-        let marks = Marks { object: ObjectName::parse("web").unwrap(), slot: 1, attempt: 1, template };
-        let labels: Value =
-            marks.labels(CLUSTER).into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+        let identity =
+            ContainerIdentity { object: ObjectName::parse("web").unwrap(), slot: 1, attempt: 1, template };
+        let labels: Value = identity
+            .labels(CLUSTER)
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), json!(value)))
+            .collect();
         let body = json!({"Image": "app:1", "Labels": labels, "HostConfig": {"NetworkMode": "host"}});
         let left = standin.change(|world| world.make(0, "web.1.1", &body, Duration::ZERO));
         let manager = Manager::start(&standin);

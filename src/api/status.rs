@@ -3,10 +3,10 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::core::availability::Standing;
+use crate::core::availability::Availability;
 use crate::core::condition::Phase;
-use crate::core::container::{Health, State};
-use crate::core::engine_kind::Kind;
+use crate::core::container::{ContainerState, Health};
+use crate::core::engine_kind::EngineKind;
 
 /// The whole status.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -85,7 +85,7 @@ pub struct EngineStatus {
     pub next_retry: Option<String>,
     /// What it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub kind: Option<Kind>,
+    pub kind: Option<EngineKind>,
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -114,7 +114,7 @@ pub struct NodeStatus {
     /// Its state in the endpoint's own word: `Healthy`, `Unhealthy`, `Pending` …
     pub status: String,
     /// How far it is believed.
-    pub standing: Standing,
+    pub availability: Availability,
     /// Since when it is well, or is not.
     pub since: String,
     /// When its containers stop counting, where that draws near.
@@ -192,7 +192,7 @@ pub struct ContainerStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// Where in its life it is.
-    pub state: State,
+    pub state: ContainerState,
     /// What its health check says.
     pub health: Health,
     /// Its image.

@@ -15,11 +15,11 @@ use http::Method;
 
 use super::connection::Connection;
 use super::flags::default_data_dir;
-use super::{REFUSED, complain, output};
+use super::{REFUSED, fail, output};
 use crate::client::{Ask, ClientError};
 use crate::clock;
 use crate::core::desired::Desired;
-use crate::core::engine_kind::Kind;
+use crate::core::engine_kind::EngineKind;
 use crate::core::identity::Identity;
 use crate::store::backup::{self, Backup};
 use crate::store::redb;
@@ -60,7 +60,7 @@ pub(super) fn save(flags: &BackupFlags) -> ExitCode {
     if flags.offline {
         return match save_offline(flags) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => complain(REFUSED, &format!("{error:#}")),
+            Err(error) => fail(REFUSED, &format!("{error:#}")),
         };
     }
     flags.connection.run(REFUSED, async |daemon| {
@@ -117,7 +117,7 @@ fn contents(desired: &Desired) -> String {
 pub(super) fn restore(flags: &RestoreFlags) -> ExitCode {
     match try_restore(flags) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(REFUSED, &format!("{error:#}")),
+        Err(error) => fail(REFUSED, &format!("{error:#}")),
     }
 }
 
@@ -159,6 +159,6 @@ fn prepare(flags: &RestoreFlags) -> anyhow::Result<(PathBuf, redb::Lock, Backup)
     anyhow::ensure!(dir.as_os_str() != "none", "the data directory `none` keeps nothing: give --data-dir");
     let lock = redb::Lock::take(&dir)?;
     let engine = backup.identity.as_ref().and_then(|identity| identity.engine.as_ref());
-    let simulated = engine.is_some_and(|engine| engine.kind == Kind::Simulated);
+    let simulated = engine.is_some_and(|engine| engine.kind == EngineKind::Simulated);
     Ok((redb::prepare(&dir, simulated)?, lock, backup))
 }

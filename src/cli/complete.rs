@@ -17,7 +17,7 @@ use http::Method;
 use super::connection::Connection;
 use super::context::file::{self, Contexts};
 use super::environment::variable;
-use super::{CommandLine, complain, environment};
+use super::{CommandLine, environment, fail};
 use crate::client::Ask;
 use crate::client::answers::Stored;
 
@@ -37,7 +37,7 @@ pub(super) fn asked() -> Option<ExitCode> {
     match asked.try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref()) {
         Ok(false) => None,
         Ok(true) => Some(ExitCode::SUCCESS),
-        Err(error) => Some(complain(1, &error.to_string())),
+        Err(error) => Some(fail(1, &error.to_string())),
     }
 }
 

@@ -9,9 +9,9 @@ use anyhow::Context;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::complain;
 use super::context::file::{self, Contexts, Place};
 use super::environment::variable;
+use super::fail;
 use super::flags::default_data_dir;
 use super::output::OutputError;
 use crate::certificates::{Files, Identity};
@@ -124,7 +124,7 @@ impl Connection {
         match done {
             Ok(code) => ExitCode::from(code),
             Err(error) if matches!(error.downcast_ref(), Some(OutputError::Closed)) => ExitCode::SUCCESS,
-            Err(error) => complain(refused, &format!("{error:#}")),
+            Err(error) => fail(refused, &format!("{error:#}")),
         }
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use self::file::{Contexts, NONE, Place};
 use super::json::Format;
 use super::output::{self, OutputError};
-use super::{REFUSED, complain, object_name};
+use super::{REFUSED, fail, object_name};
 use crate::client::Address;
 use crate::core::name::ObjectName;
 
@@ -70,7 +70,7 @@ pub(super) fn run(flags: &ContextFlags) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if matches!(error.downcast_ref(), Some(OutputError::Closed)) => ExitCode::SUCCESS,
-        Err(error) => complain(REFUSED, &format!("{error:#}")),
+        Err(error) => fail(REFUSED, &format!("{error:#}")),
     }
 }
 

@@ -13,7 +13,7 @@ use self::command_line::CommandLine;
 use self::draft::Draft;
 use self::surroundings::{Process, Surroundings};
 use super::output::{self, OutputError};
-use super::{REFUSED, complain, object_name, yaml};
+use super::{REFUSED, fail, object_name, yaml};
 use crate::core::name::ObjectName;
 use crate::core::spec::MAX_COUNT;
 use crate::core::submission::{self, SubmissionError};
@@ -63,14 +63,14 @@ pub(super) fn run(flags: &ConvertFlags) -> ExitCode {
     let name = flags.name.as_ref().map(ObjectName::as_str);
     let converted = match convert(&flags.command, name, flags.count, &Process) {
         Ok(converted) => converted,
-        Err(error) => return complain(REFUSED, &format!("{error:#}")),
+        Err(error) => return fail(REFUSED, &format!("{error:#}")),
     };
     converted.notes.iter().for_each(output::note);
     let written = converted.written(flags.output).and_then(|text| Ok(output::raw(text.as_bytes())?));
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if matches!(error.downcast_ref(), Some(OutputError::Closed)) => ExitCode::SUCCESS,
-        Err(error) => complain(REFUSED, &format!("{error:#}")),
+        Err(error) => fail(REFUSED, &format!("{error:#}")),
     }
 }
 

@@ -51,7 +51,7 @@ enum Done {
 
 pub(super) fn run(flags: &DeleteFlags) -> ExitCode {
     flags.connection.run(REFUSED, async |daemon| match flags.output {
-        _ if flags.dry_run => flags.rehearse(daemon).await,
+        _ if flags.dry_run => flags.dry_run(daemon).await,
         Format::Text => flags.delete(daemon).await,
         Format::Json => flags.delete_as_json(daemon).await,
     })
@@ -110,7 +110,7 @@ impl DeleteFlags {
     }
 
     /// Shows what deleting them would do.
-    async fn rehearse(&self, daemon: &Daemon) -> anyhow::Result<u8> {
+    async fn dry_run(&self, daemon: &Daemon) -> anyhow::Result<u8> {
         for name in &self.names {
             let ask = Ask::new(Method::DELETE, format!("/objects/{name}")).with("dry_run", "true");
             match (daemon.ask(ask).await, self.output) {

@@ -14,7 +14,7 @@ use clap::Args;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
-use super::complain;
+use super::fail;
 use super::flags::{TlsFlags, address, default_data_dir};
 use crate::certificates::{Files, Identity};
 
@@ -39,15 +39,15 @@ pub(super) struct HealthcheckFlags {
 pub(super) fn run(flags: &HealthcheckFlags) -> ExitCode {
     let files = match files(flags) {
         Ok(files) => files,
-        Err(message) => return complain(2, &message),
+        Err(message) => return fail(2, &message),
     };
     let Some(address) = flags.addr.first().copied().map(reachable) else {
-        return complain(2, "--addr names no address");
+        return fail(2, "--addr names no address");
     };
     match ask(address, &files) {
         Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => ExitCode::SUCCESS,
-        Ok(answer) => complain(1, &format!("the daemon at {address} is not well: {}", answer.trim_end())),
-        Err(error) => complain(1, &format!("the daemon at {address} does not answer: {error:#}")),
+        Ok(answer) => fail(1, &format!("the daemon at {address} is not well: {}", answer.trim_end())),
+        Err(error) => fail(1, &format!("the daemon at {address} does not answer: {error:#}")),
     }
 }
 

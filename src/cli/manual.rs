@@ -11,7 +11,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::output::{self, OutputError};
-use super::{CommandLine, USAGE, complain, complete};
+use super::{CommandLine, USAGE, complete, fail};
 
 /// Flags of `completions`.
 #[derive(Debug, Args)]
@@ -72,6 +72,6 @@ fn end(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if matches!(error.downcast_ref(), Some(OutputError::Closed)) => ExitCode::SUCCESS,
-        Err(error) => complain(USAGE, &format!("{error:#}")),
+        Err(error) => fail(USAGE, &format!("{error:#}")),
     }
 }

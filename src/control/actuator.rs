@@ -13,15 +13,15 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::clock::Clock;
 use crate::control::cache::Cache;
-use crate::core::container::{Container, ContainerId, Health, Sight, State};
-use crate::core::labels::Marks;
+use crate::core::container::{Container, ContainerId, ContainerState, Health, Visibility};
+use crate::core::labels::ContainerIdentity;
 use crate::core::manager_id::ManagerId;
 use crate::core::memory::report::Report;
 use crate::core::object::Object;
 use crate::core::outcome::{Outcome, RefusalKind};
 use crate::core::plan::Action;
 use crate::core::spec::{Pull, Template, TemplateHash};
-use crate::engine::{Engine, Holder, NewContainer};
+use crate::engine::{Engine, Lookup, NewContainer};
 
 /// Stops under way at once, over all objects. A stop mostly waits for the container's own grace period, which
 /// costs the engine nothing, so it does not take a place among the calls that make the engine work.
@@ -67,7 +67,7 @@ impl Actuator {
     pub async fn perform(&self, object: &Object, action: &Action) -> Report {
         match action {
             Action::Pull { image, pull } => Report::Image(self.pull(image, *pull).await),
-            Action::Create { marks, .. } => self.create(object, marks).await,
+            Action::Create { identity, .. } => self.create(object, identity).await,
             Action::Start { id, template, .. } => {
                 Report::Started(self.start(template_of(object, template), id).await)
             }
@@ -82,7 +82,7 @@ impl Actuator {
             let mut pulls = self.pulls.lock().await;
             let begin = || {
                 let (engine, image) = (self.engine.clone(), image.to_owned());
-                async move { engine.provide_image(&image, pull).await }.boxed().shared()
+                async move { engine.ensure_image(&image, pull).await }.boxed().shared()
             };
             pulls.entry(key.clone()).or_insert_with(begin).clone()
         };
@@ -94,40 +94,40 @@ impl Actuator {
         outcome
     }
 
-    async fn create(&self, object: &Object, marks: &Marks) -> Report {
+    async fn create(&self, object: &Object, identity: &ContainerIdentity) -> Report {
         let _place = self.calls.acquire().await;
-        let template = template_of(object, &marks.template);
+        let template = template_of(object, &identity.template);
         let manager = self.cache.ownership().manager();
-        let new = NewContainer { marks, cluster: &self.cluster, manager: &manager, template };
+        let new = NewContainer { identity, cluster: &self.cluster, manager: &manager, template };
         let made = match self.engine.create(new).await {
             Outcome::Refused(refusal) if refusal.kind == RefusalKind::NameTaken => {
-                let holder = self.engine.inspect(&self.cluster, &marks.container_name()).await;
+                let holder = self.engine.inspect(&self.cluster, &identity.container_name()).await;
                 match holder.map(|holder| self.cache.sort_out(holder)) {
                     // Another manager's: once the cache has it, the planner holds the object.
-                    Ok(Holder::Ours(found)) if found.rival => {
+                    Ok(Lookup::Ours(found)) if found.rival => {
                         self.cache.wrote(*found);
                         Outcome::Refused(refusal)
                     }
                     // An earlier create of this very container did happen.
-                    Ok(Holder::Ours(found)) if found.marks == *marks => {
+                    Ok(Lookup::Ours(found)) if found.identity == *identity => {
                         let id = found.id.clone();
                         self.cache.wrote(*found);
                         Outcome::Done(id)
                     }
                     // One of ours made from an older template, by a create that was in doubt.
-                    Ok(Holder::Ours(found)) => {
+                    Ok(Lookup::Ours(found)) => {
                         self.cache.wrote(*found);
                         Outcome::Refused(refusal)
                     }
-                    Ok(Holder::Foreign) => Outcome::Refused(refusal),
-                    Ok(Holder::Nobody) => return Report::Landing(refusal.words),
+                    Ok(Lookup::Foreign) => Outcome::Refused(refusal),
+                    Ok(Lookup::NotFound) => return Report::CreateInFlight(refusal.words),
                     Err(error) => {
                         Outcome::InDoubt(format!("{}; who holds it is not known: {error}", refusal.words))
                     }
                 }
             }
             Outcome::Done(id) => {
-                self.cache.wrote(self.as_created(&id, marks, manager, &template.image));
+                self.cache.wrote(self.as_created(&id, identity, manager, &template.image));
                 Outcome::Done(id)
             }
             other => other,
@@ -139,17 +139,23 @@ impl Actuator {
         }
     }
 
-    fn as_created(&self, id: &ContainerId, marks: &Marks, manager: ManagerId, image: &str) -> Container {
+    fn as_created(
+        &self,
+        id: &ContainerId,
+        identity: &ContainerIdentity,
+        manager: ManagerId,
+        image: &str,
+    ) -> Container {
         Container {
             id: id.clone(),
-            name: marks.container_name(),
-            marks: marks.clone(),
+            name: identity.container_name(),
+            identity: identity.clone(),
             manager: Some(manager),
             rival: false,
             node: None,
-            state: State::Created,
+            state: ContainerState::Created,
             health: Health::None,
-            sight: Sight::Clear,
+            visibility: Visibility::Clear,
             image: image.to_owned(),
             image_id: None,
             created: self.clock.now(),
@@ -175,13 +181,13 @@ impl Actuator {
             return outcome;
         }
         // Whether it still runs, and whether it has a health check that has not spoken yet, only the engine knows.
-        let begun = self.cache.begin_look();
+        let begun = self.cache.begin_list();
         match self.engine.inspect(&self.cluster, &id.0).await {
             Ok(found) => self.cache.inspected(begun, id, found),
             // A list will say. Until then it counts as running, which is what was just done.
             Err(_) => self.cache.changed(id, |container| {
-                if container.state == State::Created {
-                    container.state = State::Running;
+                if container.state == ContainerState::Created {
+                    container.state = ContainerState::Running;
                 }
             }),
         }

@@ -16,11 +16,11 @@ use tokio::sync::watch;
 use crate::control::cache::claims::{CopySeen, Rivals};
 use crate::control::engine_state::EngineState;
 use crate::core::availability::Nodes;
-use crate::core::container::{Container, ContainerId, Health, Sight, Signalled, State};
+use crate::core::container::{Container, ContainerId, ContainerState, Health, Signalled, Visibility};
 use crate::core::name::ObjectName;
 use crate::core::signal::Signal;
 use crate::core::time::Time;
-use crate::engine::Holder;
+use crate::engine::Lookup;
 use crate::store::ownership::Ownership;
 
 pub mod claims;
@@ -41,7 +41,7 @@ struct Entry {
     written: Mark,
     /// The state that the last inspect reported, until a list reports the same. An engine's list can lag behind
     /// its inspect for good: after a removal that failed, and after its disk was full.
-    inspected: Option<State>,
+    inspected: Option<ContainerState>,
 }
 
 impl Entry {
@@ -133,7 +133,7 @@ impl Cache {
         let mut inner = self.lock();
         let inner = &mut *inner;
         let sender = inner.objects.entry(object.clone()).or_insert_with(|| {
-            let there = inner.entries.values().map(|e| &e.container).filter(|c| c.marks.object == *object);
+            let there = inner.entries.values().map(|e| &e.container).filter(|c| c.identity.object == *object);
             watch::Sender::new(Arc::new(there.map(|c| (c.id.clone(), c.clone())).collect()))
         });
         sender.subscribe()
@@ -177,7 +177,7 @@ impl Cache {
 
     /// To be called before a list or an inspect is asked for; the answer is then handed to [`Cache::listed`] or
     /// [`Cache::inspected`].
-    pub fn begin_look(&self) -> Mark {
+    pub fn begin_list(&self) -> Mark {
         let mut inner = self.lock();
         inner.mark += 1;
         Mark(inner.mark)
@@ -193,7 +193,7 @@ impl Cache {
     ) -> Vec<Arc<Container>> {
         let mut guard = self.lock();
         let inner = &mut *guard;
-        let concerned = |c: &Container| object.is_none_or(|name| c.marks.object == *name);
+        let concerned = |c: &Container| object.is_none_or(|name| c.identity.object == *name);
         let mut changed = BTreeSet::new();
         let mut listed = BTreeSet::new();
         let list = list.into_iter().filter(concerned).collect();
@@ -213,8 +213,9 @@ impl Cache {
                     container.signalled =
                         entry.container.signalled.filter(|_| !(entry.container.dead() && container.live()));
                     // Nothing becomes unstarted again: such an answer is an old one.
-                    let old = container.state == State::Created && entry.container.state != State::Created;
-                    if old || container.sight == Sight::Disputed {
+                    let old = container.state == ContainerState::Created
+                        && entry.container.state != ContainerState::Created;
+                    if old || container.visibility == Visibility::Disputed {
                         (container.state, container.health) = (entry.container.state, entry.container.health);
                     }
                     if *entry.container == container {
@@ -224,7 +225,7 @@ impl Cache {
                 }
                 None => {}
             }
-            changed.insert(container.marks.object.clone());
+            changed.insert(container.identity.object.clone());
             let entry = Entry { inspected, ..Entry::new(container, begun) };
             inner.entries.insert(entry.container.id.clone(), entry);
         }
@@ -241,7 +242,7 @@ impl Cache {
         let mut guard = self.lock();
         let inner = &mut *guard;
         inner.mark += 1;
-        let object = container.marks.object.clone();
+        let object = container.identity.object.clone();
         let written = Mark(inner.mark);
         if !container.rival {
             self.ownership.record(&container.id);
@@ -259,7 +260,7 @@ impl Cache {
         let Some(entry) = inner.entries.get_mut(id) else { return };
         change(Arc::make_mut(&mut entry.container));
         entry.written = written;
-        let object = entry.container.marks.object.clone();
+        let object = entry.container.identity.object.clone();
         self.announce(inner, BTreeSet::from([object]));
     }
 
@@ -282,7 +283,7 @@ impl Cache {
     }
 
     /// Takes note that an inspect contradicts the list about a container.
-    pub fn overrule(&self, id: &ContainerId, state: State) {
+    pub fn overrule(&self, id: &ContainerId, state: ContainerState) {
         if let Some(entry) = self.lock().entries.get_mut(id) {
             entry.inspected = Some(state);
         }
@@ -291,24 +292,26 @@ impl Cache {
     /// Takes an inspect of one container over. A container that is not known yet is left to the lists; and that
     /// there is none of this id proves nothing by itself: a classic Swarm manager that was just started says so of
     /// all that runs on nodes it has not reached yet.
-    pub fn inspected(&self, begun: Mark, id: &ContainerId, found: Holder) {
+    pub fn inspected(&self, begun: Mark, id: &ContainerId, found: Lookup) {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let Some(entry) = inner.entries.get_mut(id) else { return };
-        let object = entry.container.marks.object.clone();
+        let object = entry.container.identity.object.clone();
         match found {
-            Holder::Ours(found) if found.sight == Sight::Clear && !entry.newer_than(begun, &found) => {
+            Lookup::Ours(found)
+                if found.visibility == Visibility::Clear && !entry.newer_than(begun, &found) =>
+            {
                 let container = Arc::make_mut(&mut entry.container);
                 if container.dead() && found.live() {
                     container.signalled = None;
                 }
                 (container.state, container.health, container.detail) =
                     (found.state, found.health, found.detail);
-                container.sight = Sight::Clear;
+                container.visibility = Visibility::Clear;
                 entry.inspected = Some(container.state);
                 entry.written = entry.written.max(begun);
             }
-            Holder::Ours(_) | Holder::Nobody | Holder::Foreign => return,
+            Lookup::Ours(_) | Lookup::NotFound | Lookup::Foreign => return,
         }
         self.announce(inner, BTreeSet::from([object]));
     }
@@ -333,13 +336,13 @@ impl Cache {
         inner.copies.remove(id);
         self.ownership.forget(id);
         if inner.removed.len() > 2 * MAX_REMOVED {
-            let mut marks: Vec<Mark> = inner.removed.values().copied().collect();
-            marks.sort_unstable();
-            let oldest_kept = marks.get(marks.len() - MAX_REMOVED).copied();
+            let mut identity: Vec<Mark> = inner.removed.values().copied().collect();
+            identity.sort_unstable();
+            let oldest_kept = identity.get(identity.len() - MAX_REMOVED).copied();
             inner.removed.retain(|_, at| oldest_kept.is_none_or(|oldest| *at >= oldest));
         }
         if let Some(entry) = inner.entries.remove(id) {
-            self.announce(inner, BTreeSet::from([entry.container.marks.object.clone()]));
+            self.announce(inner, BTreeSet::from([entry.container.identity.object.clone()]));
         }
     }
 
@@ -352,7 +355,7 @@ impl Cache {
             if inner.entries.get(id).is_some_and(|entry| entry.written <= begun)
                 && let Some(entry) = inner.entries.remove(id)
             {
-                changed.insert(entry.container.marks.object.clone());
+                changed.insert(entry.container.identity.object.clone());
             }
         }
         self.announce(inner, changed);
@@ -367,7 +370,7 @@ impl Cache {
             changed.iter().map(|name| (name, Containers::new())).collect();
         self.announce_rivals(inner);
         for (id, entry) in &inner.entries {
-            if let Some(containers) = by_object.get_mut(&entry.container.marks.object) {
+            if let Some(containers) = by_object.get_mut(&entry.container.identity.object) {
                 containers.insert(id.clone(), entry.container.clone());
             }
         }
@@ -401,24 +404,29 @@ impl Cache {
 mod tests {
     use super::*;
     use crate::core::container::Health;
-    use crate::core::engine_kind::Kind;
+    use crate::core::engine_kind::EngineKind;
     use crate::core::evidence::Evidence;
-    use crate::core::labels::Marks;
+    use crate::core::labels::ContainerIdentity;
     use crate::core::spec::TemplateHash;
-    use crate::engine::Info;
+    use crate::engine::EngineInfo;
 
-    fn container(id: &str, object: &str, state: State) -> Container {
+    fn container(id: &str, object: &str, state: ContainerState) -> Container {
         let object = ObjectName::parse(object).unwrap();
         Container {
             id: id.into(),
             name: format!("{object}.1.1"),
-            marks: Marks { object, slot: 1, attempt: 1, template: TemplateHash::from_label("t") },
+            identity: ContainerIdentity {
+                object,
+                slot: 1,
+                attempt: 1,
+                template: TemplateHash::from_label("t"),
+            },
             manager: None,
             rival: false,
             node: None,
             state,
             health: Health::None,
-            sight: Sight::Clear,
+            visibility: Visibility::Clear,
             image: "img".to_owned(),
             image_id: None,
             created: Time(0),
@@ -427,14 +435,14 @@ mod tests {
         }
     }
 
-    fn there(cache: &Cache) -> Vec<(String, State)> {
+    fn there(cache: &Cache) -> Vec<(String, ContainerState)> {
         cache.all().iter().map(|c| (c.id.0.to_string(), c.state)).collect()
     }
 
     #[test]
     fn before_the_first_list_it_is_the_list_that_is_waited_for_and_not_the_nodes_that_come_with_it() {
-        let kind = Kind::ClassicSwarm;
-        let info = Info {
+        let kind = EngineKind::ClassicSwarm;
+        let info = EngineInfo {
             kind,
             id: String::new(),
             version: String::new(),
@@ -461,22 +469,25 @@ mod tests {
     #[test]
     fn a_list_does_not_undo_what_was_written_after_it_began() {
         let cache = Cache::new();
-        cache.wrote(container("old", "web", State::Running));
-        let begun = cache.begin_look();
-        cache.wrote(container("new", "web", State::Created));
-        cache.changed(&"new".into(), |c| c.state = State::Running);
+        cache.wrote(container("old", "web", ContainerState::Running));
+        let begun = cache.begin_list();
+        cache.wrote(container("new", "web", ContainerState::Created));
+        cache.changed(&"new".into(), |c| c.state = ContainerState::Running);
         cache.removed(&"old".into());
         cache.listed(
             begun,
             None,
-            vec![container("old", "web", State::Running), container("new", "web", State::Created)],
+            vec![
+                container("old", "web", ContainerState::Running),
+                container("new", "web", ContainerState::Created),
+            ],
         );
-        assert_eq!(there(&cache), [("new".to_owned(), State::Running)]);
+        assert_eq!(there(&cache), [("new".to_owned(), ContainerState::Running)]);
         // The next list lacks it; that alone proves nothing.
-        let begun = cache.begin_look();
+        let begun = cache.begin_list();
         let absent = cache.listed(begun, None, vec![]);
         assert_eq!(absent.iter().map(|c| &*c.id.0).collect::<Vec<_>>(), ["new"]);
-        assert_eq!(there(&cache), [("new".to_owned(), State::Running)]);
+        assert_eq!(there(&cache), [("new".to_owned(), ContainerState::Running)]);
         cache.gone(begun, &["new".into()]);
         assert_eq!(there(&cache), []);
     }
@@ -484,25 +495,29 @@ mod tests {
     #[test]
     fn an_end_is_believed_even_from_an_answer_that_was_asked_for_before_our_start_returned() {
         let cache = Cache::new();
-        cache.wrote(container("a", "web", State::Created));
-        let begun = cache.begin_look();
-        cache.changed(&"a".into(), |c| c.state = State::Running);
-        cache.listed(begun, None, vec![container("a", "web", State::Created)]);
-        assert_eq!(there(&cache), [("a".to_owned(), State::Running)]);
-        cache.inspected(begun, &"a".into(), Holder::Ours(Box::new(container("a", "web", State::Exited))));
-        assert_eq!(there(&cache), [("a".to_owned(), State::Exited)]);
+        cache.wrote(container("a", "web", ContainerState::Created));
+        let begun = cache.begin_list();
+        cache.changed(&"a".into(), |c| c.state = ContainerState::Running);
+        cache.listed(begun, None, vec![container("a", "web", ContainerState::Created)]);
+        assert_eq!(there(&cache), [("a".to_owned(), ContainerState::Running)]);
+        cache.inspected(
+            begun,
+            &"a".into(),
+            Lookup::Ours(Box::new(container("a", "web", ContainerState::Exited))),
+        );
+        assert_eq!(there(&cache), [("a".to_owned(), ContainerState::Exited)]);
     }
 
     #[test]
     fn an_inspect_outweighs_the_lists_until_one_of_them_agrees() {
         let cache = Cache::new();
-        let listed = container("a", "web", State::Removing);
+        let listed = container("a", "web", ContainerState::Removing);
         cache.wrote(listed.clone());
         assert!(!cache.contradicts(&listed), "nothing has contradicted it");
-        cache.overrule(&listed.id, State::Dead);
+        cache.overrule(&listed.id, ContainerState::Dead);
         assert!(cache.contradicts(&listed));
         assert!(cache.contradicts(&listed), "a list that repeats itself proves nothing");
-        let agrees = Container { state: State::Dead, ..listed.clone() };
+        let agrees = Container { state: ContainerState::Dead, ..listed.clone() };
         assert!(!cache.contradicts(&agrees));
         assert!(!cache.contradicts(&listed), "from then on the lists are believed again");
     }
@@ -510,21 +525,25 @@ mod tests {
     #[test]
     fn a_list_that_was_asked_for_before_an_inspect_does_not_undo_it() {
         let cache = Cache::new();
-        cache.wrote(container("a", "web", State::Created));
-        let old = cache.begin_look();
-        let begun = cache.begin_look();
-        cache.inspected(begun, &"a".into(), Holder::Ours(Box::new(container("a", "web", State::Running))));
-        cache.inspected(begun, &"a".into(), Holder::Nobody);
-        cache.listed(old, None, vec![container("a", "web", State::Created)]);
-        assert_eq!(there(&cache), [("a".to_owned(), State::Running)]);
+        cache.wrote(container("a", "web", ContainerState::Created));
+        let old = cache.begin_list();
+        let begun = cache.begin_list();
+        cache.inspected(
+            begun,
+            &"a".into(),
+            Lookup::Ours(Box::new(container("a", "web", ContainerState::Running))),
+        );
+        cache.inspected(begun, &"a".into(), Lookup::NotFound);
+        cache.listed(old, None, vec![container("a", "web", ContainerState::Created)]);
+        assert_eq!(there(&cache), [("a".to_owned(), ContainerState::Running)]);
     }
 
     #[test]
     fn a_list_of_one_object_says_nothing_of_others() {
         let cache = Cache::new();
-        cache.wrote(container("a", "web", State::Running));
-        cache.wrote(container("b", "db", State::Running));
-        let begun = cache.begin_look();
+        cache.wrote(container("a", "web", ContainerState::Running));
+        cache.wrote(container("b", "db", ContainerState::Running));
+        let begun = cache.begin_list();
         let absent = cache.listed(begun, Some(&ObjectName::parse("web").unwrap()), vec![]);
         assert_eq!(absent.iter().map(|c| &*c.id.0).collect::<Vec<_>>(), ["a"]);
     }
@@ -534,11 +553,11 @@ mod tests {
         let cache = Cache::new();
         let mut web = cache.containers(&ObjectName::parse("web").unwrap());
         let mut db = cache.containers(&ObjectName::parse("db").unwrap());
-        cache.wrote(container("a", "web", State::Running));
+        cache.wrote(container("a", "web", ContainerState::Running));
         assert!(web.has_changed().unwrap() && !db.has_changed().unwrap());
         assert_eq!(web.borrow_and_update().len(), 1);
-        let begun = cache.begin_look();
-        cache.listed(begun, None, vec![container("a", "web", State::Running)]);
+        let begun = cache.begin_list();
+        cache.listed(begun, None, vec![container("a", "web", ContainerState::Running)]);
         assert!(!web.has_changed().unwrap(), "the same again is no change");
         assert!(db.borrow_and_update().is_empty());
     }

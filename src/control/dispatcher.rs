@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::{Id, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::control::context::Shop;
+use crate::control::context::WorkerContext;
 use crate::control::progress::Progress;
 use crate::control::worker::Worker;
 use crate::control::{heartbeat, record};
@@ -22,14 +22,14 @@ pub struct WorkerDied {
 }
 
 /// Keeps a worker for each object, until it is asked to stop or a worker dies.
-pub async fn dispatch(shop: Shop) -> Result<(), WorkerDied> {
-    let mut objects = shop.store.objects();
-    let mut present = shop.cache.present();
+pub async fn dispatch(context: WorkerContext) -> Result<(), WorkerDied> {
+    let mut objects = context.store.objects();
+    let mut present = context.cache.present();
     let mut workers: JoinSet<()> = JoinSet::new();
     let mut names: BTreeMap<ObjectName, Id> = BTreeMap::new();
     let mut recorder: JoinSet<()> = JoinSet::new();
     let (record, queue) = record::queue();
-    recorder.spawn(record::record(shop.store.clone(), queue));
+    recorder.spawn(record::record(context.store.clone(), queue));
     let mut beat = interval(heartbeat::PERIOD);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -43,20 +43,22 @@ pub async fn dispatch(shop: Shop) -> Result<(), WorkerDied> {
         for name in wanted {
             names.entry(name.clone()).or_insert_with(|| {
                 let newcomer = Arc::new(Progress::of_newcomer());
-                shop.board.send_modify(|board| drop(Arc::make_mut(board).insert(name.clone(), newcomer)));
-                workers.spawn(Worker::new(shop.clone(), name, record.clone()).run()).id()
+                context
+                    .progresses
+                    .send_modify(|progresses| drop(Arc::make_mut(progresses).insert(name.clone(), newcomer)));
+                workers.spawn(Worker::new(context.clone(), name, record.clone()).run()).id()
             });
         }
         // In a fixed order, so that a simulation of the same seed takes the same way.
         tokio::select! {
             biased;
             // First: once the store is gone, which ends with the server, there is always a change.
-            () = shop.stop.cancelled() => {
+            () = context.stop.cancelled() => {
                 // Each ends by itself, once its steps have ended.
                 while workers.join_next().await.is_some() {}
                 return Ok(());
             }
-            _ = beat.tick() => shop.pulse.beat(shop.clock.now()),
+            _ = beat.tick() => context.heartbeat.beat(context.clock.now()),
             _ = objects.changed() => {}
             _ = present.changed() => {}
             Some(ended) = recorder.join_next() => {
@@ -74,7 +76,7 @@ pub async fn dispatch(shop: Shop) -> Result<(), WorkerDied> {
                 }
                 if let Some(name) = name {
                     names.remove(&name);
-                    shop.board.send_if_modified(|board| Arc::make_mut(board).remove(&name).is_some());
+                    context.progresses.send_if_modified(|progresses| Arc::make_mut(progresses).remove(&name).is_some());
                 }
             }
         }

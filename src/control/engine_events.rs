@@ -12,24 +12,24 @@ use crate::api::event::EventKind;
 use crate::control::cache::Cache;
 use crate::control::cache::claims::Rivals;
 use crate::control::engine_state::EngineState;
-use crate::core::availability::{Standing, Tracked};
-use crate::core::engine_kind::Kind;
+use crate::core::availability::{Availability, Tracked};
+use crate::core::engine_kind::EngineKind;
 use crate::core::evidence::Evidence;
 use crate::core::manager_id::ManagerId;
-use crate::engine::Info;
-use crate::store::event_log::Journal;
+use crate::engine::EngineInfo;
+use crate::store::event_log::EventLog;
 
 /// What the chronicle needs.
-pub struct Chronicle {
+pub struct EngineEventWriter {
     /// What is there.
     pub cache: Arc<Cache>,
     /// How the engine is called in messages.
     pub endpoint: Arc<str>,
     /// Where it is told.
-    pub journal: Journal,
+    pub event_log: EventLog,
 }
 
-impl Chronicle {
+impl EngineEventWriter {
     /// Tells for ever; ends with the cache.
     pub async fn run(self) {
         let mut engine = self.cache.engine();
@@ -38,11 +38,11 @@ impl Chronicle {
         loop {
             if let Some(text) = told.news_of_rivals(&rivals.borrow_and_update().clone()) {
                 warn!("{text}");
-                self.journal.note_general(EventKind::Engine, text);
+                self.event_log.note_general(EventKind::Engine, text);
             }
             let state = engine.borrow_and_update().clone();
             for text in told.news(&state, &self.endpoint) {
-                self.journal.note_general(EventKind::Engine, text);
+                self.event_log.note_general(EventKind::Engine, text);
             }
             let changed = tokio::select! {
                 changed = engine.changed() => changed,
@@ -60,7 +60,7 @@ impl Chronicle {
 struct Told {
     evidence: Option<Evidence>,
     /// By address.
-    nodes: BTreeMap<String, Standing>,
+    nodes: BTreeMap<String, Availability>,
     /// Other managers that have containers in this cluster.
     rivals: BTreeSet<ManagerId>,
 }
@@ -110,14 +110,14 @@ impl Told {
     fn news_of_nodes(&mut self, state: &EngineState) -> Vec<String> {
         let mut news = Vec::new();
         // A plain engine is no node to be told of: of that speaks the evidence.
-        let nodes = state.nodes.all().filter(|_| state.kind() != Some(Kind::Docker));
+        let nodes = state.nodes.all().filter(|_| state.kind() != Some(EngineKind::Docker));
         let now: BTreeMap<String, &Tracked> =
             nodes.map(|tracked| (tracked.node.address.clone(), tracked)).collect();
         for (address, tracked) in &now {
             let before = self.nodes.get(address).copied();
             // Those that are well when the first are named stand in one line with the engine.
-            let expected = self.nodes.is_empty() && tracked.standing == Standing::Up;
-            if before != Some(tracked.standing) && !expected {
+            let expected = self.nodes.is_empty() && tracked.availability == Availability::Up;
+            if before != Some(tracked.availability) && !expected {
                 news.push(sentence(tracked, before));
             }
         }
@@ -125,30 +125,32 @@ impl Told {
         news.extend(
             forgotten.map(|address| format!("the node at {address} was not named for long: forgotten")),
         );
-        self.nodes = now.into_iter().map(|(address, tracked)| (address, tracked.standing)).collect();
+        self.nodes = now.into_iter().map(|(address, tracked)| (address, tracked.availability)).collect();
         news
     }
 }
 
-fn sentence(tracked: &Tracked, before: Option<Standing>) -> String {
+fn sentence(tracked: &Tracked, before: Option<Availability>) -> String {
     let (name, trouble) = (tracked.name(), tracked.trouble());
-    match tracked.standing {
-        Standing::Up if before.is_none() => format!("node {name} is new, and up"),
-        Standing::Up => format!("node {name} is up"),
-        Standing::Settling => format!("node {name} is back, and believed once it was well for a while"),
-        Standing::Down => format!("node {name} is down ({trouble})"),
-        Standing::Unknown => format!("what runs on node {name} is not known ({trouble})"),
-        Standing::Lost => format!("node {name} is lost ({trouble}): its containers do not count any more"),
+    match tracked.availability {
+        Availability::Up if before.is_none() => format!("node {name} is new, and up"),
+        Availability::Up => format!("node {name} is up"),
+        Availability::Settling => format!("node {name} is back, and believed once it was well for a while"),
+        Availability::Down => format!("node {name} is down ({trouble})"),
+        Availability::Unknown => format!("what runs on node {name} is not known ({trouble})"),
+        Availability::Lost => {
+            format!("node {name} is lost ({trouble}): its containers do not count any more")
+        }
     }
 }
 
 /// Who answers there, in brackets.
 fn who(state: &EngineState) -> String {
-    let Some(Info { kind, version, .. }) = &state.info else { return String::new() };
+    let Some(EngineInfo { kind, version, .. }) = &state.info else { return String::new() };
     let kind = match kind {
-        Kind::Docker => return format!(" (Docker {version})"),
-        Kind::ClassicSwarm => "classic Swarm",
-        Kind::Simulated => "simulated",
+        EngineKind::Docker => return format!(" (Docker {version})"),
+        EngineKind::ClassicSwarm => "classic Swarm",
+        EngineKind::Simulated => "simulated",
     };
     format!(" ({kind} {version}, nodes: {})", state.nodes.all().count())
 }
@@ -159,13 +161,13 @@ mod tests {
 
     use super::*;
     use crate::control::engine_state::Trouble;
-    use crate::core::availability::{Nodes, Patience};
+    use crate::core::availability::{NodeTimeouts, Nodes};
     use crate::core::node::Node;
     use crate::core::time::Time;
 
     fn state(nodes: Nodes, listed: Option<u64>, trouble: Option<&str>) -> EngineState {
-        let info = Info {
-            kind: Kind::ClassicSwarm,
+        let info = EngineInfo {
+            kind: EngineKind::ClassicSwarm,
             version: "1.2.9".to_owned(),
             api: String::new(),
             id: String::new(),
@@ -183,7 +185,7 @@ mod tests {
     #[test]
     fn a_change_is_told_once_and_a_resync_that_finds_the_same_not_at_all() {
         let patience =
-            Patience { lost_after: Duration::from_secs(30), stable_after: Duration::from_secs(20) };
+            NodeTimeouts { lost_after: Duration::from_secs(30), stable_after: Duration::from_secs(20) };
         let mut nodes = Nodes::default();
         let mut see = |second: u64, second_node: &str| {
             let node = |n: u32, status: &str| Node {
@@ -224,7 +226,7 @@ mod tests {
         let mut told = Told::default();
         let plain = |listed| {
             let mut state = state(Nodes::default(), listed, None);
-            state.info.as_mut().unwrap().kind = Kind::Docker;
+            state.info.as_mut().unwrap().kind = EngineKind::Docker;
             state
         };
         assert!(told.news(&plain(None), "unix:///s").is_empty());

@@ -1,16 +1,16 @@
 //! What is known of the engine, and whether that may be acted upon.
 
-use crate::core::availability::{Nodes, Standing};
-use crate::core::engine_kind::Kind;
+use crate::core::availability::{Availability, Nodes};
+use crate::core::engine_kind::EngineKind;
 use crate::core::evidence::Evidence;
 use crate::core::time::Time;
-use crate::engine::Info;
+use crate::engine::EngineInfo;
 
 /// The endpoint as last seen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EngineState {
     /// Who answers there; the last answer, where there was one.
-    pub info: Option<Info>,
+    pub info: Option<EngineInfo>,
     /// Why it does not answer, where it does not.
     pub trouble: Option<Trouble>,
     /// When the last complete list was begun.
@@ -65,24 +65,24 @@ impl EngineState {
         if let Some(reason) = &self.other_engine {
             return Some((reason.clone(), None));
         }
-        if let Some(hidden) = self.nodes.all().find(|tracked| tracked.standing == Standing::Unknown) {
+        if let Some(hidden) = self.nodes.all().find(|tracked| tracked.availability == Availability::Unknown) {
             let until = hidden.lost_at.map(|at| format!(", or it counts as lost at {}", at.shown()));
             let reason = match self.kind() {
-                Some(Kind::ClassicSwarm | Kind::Simulated) | None => format!(
+                Some(EngineKind::ClassicSwarm | EngineKind::Simulated) | None => format!(
                     "waiting until the manager at {endpoint} knows what runs on node {} ({}){}: until then nothing can be called missing",
                     hidden.name(),
                     hidden.trouble(),
                     until.unwrap_or_default()
                 ),
-                Some(Kind::Docker) => format!(
+                Some(EngineKind::Docker) => format!(
                     "another engine answers at {endpoint} than before: waiting for the one before{}",
                     until.unwrap_or_default()
                 ),
             };
             return Some((reason, hidden.lost_at));
         }
-        let manager = matches!(self.kind(), Some(Kind::ClassicSwarm | Kind::Simulated));
-        if !manager || self.nodes.all().any(|tracked| tracked.standing.reachable()) {
+        let manager = matches!(self.kind(), Some(EngineKind::ClassicSwarm | EngineKind::Simulated));
+        if !manager || self.nodes.all().any(|tracked| tracked.availability.reachable()) {
             return None;
         }
         let reason = match self.nodes.all().next() {
@@ -99,7 +99,7 @@ impl EngineState {
     }
 
     /// The kind of endpoint, once it is known.
-    pub fn kind(&self) -> Option<Kind> {
+    pub fn kind(&self) -> Option<EngineKind> {
         self.info.as_ref().map(|info| info.kind)
     }
 }

@@ -15,12 +15,12 @@ const STALLED_AFTER: Duration = Duration::from_secs(15);
 
 /// The last beat. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Pulse(Arc<AtomicU64>);
+pub struct Heartbeat(Arc<AtomicU64>);
 
-impl Pulse {
+impl Heartbeat {
     /// A pulse that beats for the first time now.
-    pub fn new(now: Time) -> Pulse {
-        Pulse(Arc::new(AtomicU64::new(now.0)))
+    pub fn new(now: Time) -> Heartbeat {
+        Heartbeat(Arc::new(AtomicU64::new(now.0)))
     }
 
     /// Beats.

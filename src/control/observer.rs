@@ -24,22 +24,22 @@ use tracing::{debug, info, warn};
 use crate::clock::Clock;
 use crate::control::cache::{Cache, Mark};
 use crate::control::engine_state::Trouble;
-use crate::core::availability::Patience;
-use crate::core::container::{Container, ContainerId, Health, Sight, State};
-use crate::core::engine_kind::Kind;
+use crate::core::availability::NodeTimeouts;
+use crate::core::container::{Container, ContainerId, ContainerState, Health, Visibility};
+use crate::core::engine_kind::EngineKind;
 use crate::core::name::ObjectName;
 use crate::core::node::Node;
 use crate::core::signal::Signal;
 use crate::core::time::Time;
 use crate::engine::error::EngineError;
-use crate::engine::{Engine, Hint, Holder, Info};
+use crate::engine::{Engine, EngineEvent, EngineInfo, Lookup};
 
 /// The wait between two tries to reach an engine that does not answer: short, since a socket costs nothing to
 /// try and people wait for it.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// The longest such wait.
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
-/// With hints about more objects than this at once, one list of everything is cheaper.
+/// With events about more objects than this at once, one list of everything is cheaper.
 const MANY_OBJECTS: usize = 8;
 /// Events are taken up for this long before a list is asked for, so that a burst costs one list.
 const GATHER: Duration = Duration::from_millis(10);
@@ -113,8 +113,8 @@ impl Observer {
         self.cache.set_engine(|state| state.info = Some(info.clone()));
         self.cache.ownership().begin(self.clock.now());
         self.cache.meet_engine(&info, &self.endpoint);
-        let mut hints = Hints::of(self.ask("its events", self.engine.hints(&self.cluster)).await?);
-        let mut look_at = self.look(info.clone(), &identity, &mut hints).await?;
+        let mut events = PendingEvents::of(self.ask("its events", self.engine.events(&self.cluster)).await?);
+        let mut look_at = self.list_all(info.clone(), &identity, &mut events).await?;
         let version = &info.version;
         if let Some((since, _)) = trouble.take() {
             let gone =
@@ -130,27 +130,27 @@ impl Observer {
         let mut resync = interval_at(first, self.resync);
         resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // In a fixed order, so that a simulation of the same seed takes the same way; hints last, so that a
+            // In a fixed order, so that a simulation of the same seed takes the same way; events last, so that a
             // flood of them leaves the resync its turn.
             let everything = tokio::select! {
                 biased;
                 _ = resync.tick() => true,
                 () = sleep_until(self.clock.instant(look_at.unwrap_or_default())), if look_at.is_some() => true,
-                gathered = hints.gather() => { gathered?; false }
+                gathered = events.gather() => { gathered?; false }
             };
-            let found = hints.take();
+            let found = events.take();
             if everything || found.everything || found.objects.len() > MANY_OBJECTS {
                 self.follow(&found).await;
                 // A plain engine that we are connected to has not become another.
                 let info = match kind {
-                    Kind::Docker => info.clone(),
+                    EngineKind::Docker => info.clone(),
                     _ => self.ask("who it is", self.engine.info()).await?,
                 };
-                look_at = self.look(info, &identity, &mut hints).await?;
+                look_at = self.list_all(info, &identity, &mut events).await?;
             } else {
                 self.follow(&found).await;
                 for object in &found.objects {
-                    self.list(Some(object), &mut hints).await?;
+                    self.list(Some(object), &mut events).await?;
                 }
             }
             self.look_at_details(&mut details);
@@ -159,26 +159,26 @@ impl Observer {
 
     /// Looks at everything: nodes, containers, nodes again. Returns when to look again, where a wait for a node
     /// ends before the next resync.
-    async fn look(
+    async fn list_all(
         &self,
-        before: Info,
+        before: EngineInfo,
         identity: &str,
-        hints: &mut Hints,
+        events: &mut PendingEvents,
     ) -> Result<Option<Time>, EngineError> {
         // Bad news of nodes counts before the list, good news only after it: what is on a node that was not well when
         // the list was asked for may not be in it.
         let known = self.cache.engine().borrow().info.clone();
-        self.take_nodes(&worse(before.clone(), known.as_ref().unwrap_or(&before)), identity);
+        self.take_nodes(&merge_pessimistic(before.clone(), known.as_ref().unwrap_or(&before)), identity);
         let at = self.clock.now();
         let (begun, list) = self.read_list(None).await?;
-        let many = before.kind != Kind::Docker;
+        let many = before.kind != EngineKind::Docker;
         let after = if many { self.ask("who it is", self.engine.info()).await? } else { before.clone() };
-        self.check(hints)?;
-        let seen = worse(after.clone(), &before);
+        self.check(events)?;
+        let seen = merge_pessimistic(after.clone(), &before);
         let got_better = seen != after;
         let list = self.settle_disputes(list, true).await;
         let absent = self.cache.listed(begun, None, list);
-        self.find_out(begun, absent, identity, hints).await?;
+        self.confirm_missing(begun, absent, identity, events).await?;
         let look_again = self.take_nodes(&seen, identity);
         self.cache.set_engine(|state| {
             state.info = Some(seen);
@@ -190,7 +190,7 @@ impl Observer {
     }
 
     /// Takes note of the endpoint's nodes. Returns when to look again.
-    fn take_nodes(&self, info: &Info, identity: &str) -> Option<Time> {
+    fn take_nodes(&self, info: &EngineInfo, identity: &str) -> Option<Time> {
         // A plain engine is the one node there is, told apart by what it was called when we connected.
         let itself = || Node {
             name: String::new(),
@@ -199,29 +199,30 @@ impl Observer {
             error: None,
         };
         let said = match info.kind {
-            Kind::Docker if identity.is_empty() => Vec::new(),
-            Kind::Docker => vec![itself()],
-            Kind::ClassicSwarm | Kind::Simulated => info.nodes.clone(),
+            EngineKind::Docker if identity.is_empty() => Vec::new(),
+            EngineKind::Docker => vec![itself()],
+            EngineKind::ClassicSwarm | EngineKind::Simulated => info.nodes.clone(),
         };
-        let patience = Patience { lost_after: self.lost_after, stable_after: self.resync * STABLE_RESYNCS };
+        let patience =
+            NodeTimeouts { lost_after: self.lost_after, stable_after: self.resync * STABLE_RESYNCS };
         let mut look_again = None;
         self.cache.set_engine(|state| look_again = state.nodes.observe(self.clock.now(), &said, patience));
         look_again
     }
 
     async fn read_list(&self, object: Option<&ObjectName>) -> Result<(Mark, Vec<Container>), EngineError> {
-        let begun = self.cache.begin_look();
+        let begun = self.cache.begin_list();
         let list = self.ask("a list", self.engine.list(&self.cluster, object)).await?;
         Ok((begun, list))
     }
 
     /// Looks at one object's containers.
-    async fn list(&self, object: Option<&ObjectName>, hints: &mut Hints) -> Result<(), EngineError> {
+    async fn list(&self, object: Option<&ObjectName>, events: &mut PendingEvents) -> Result<(), EngineError> {
         let (begun, list) = self.read_list(object).await?;
-        self.check(hints)?;
+        self.check(events)?;
         let list = self.settle_disputes(list, false).await;
         let absent = self.cache.listed(begun, object, list);
-        self.find_out(begun, absent, "", hints).await
+        self.confirm_missing(begun, absent, "", events).await
     }
 
     /// Inspects what the endpoint contradicts itself about, what it lists although it was removed, and, of a list of
@@ -233,28 +234,28 @@ impl Observer {
             .map(|mut container| async move {
                 let removed = self.cache.was_removed(&container.id);
                 let contradicted = self.cache.contradicts(&container);
-                let going = everything && container.state == State::Removing;
-                if container.sight != Sight::Disputed && !removed && !contradicted && !going {
+                let going = everything && container.state == ContainerState::Removing;
+                if container.visibility != Visibility::Disputed && !removed && !contradicted && !going {
                     return Some(container);
                 }
                 let inspected = self.engine.inspect(&self.cluster, &container.id.0);
                 let found = timeout_at(until, inspected).await.unwrap_or_else(|_| Err(unanswered()));
                 match found {
-                    Ok(Holder::Ours(found)) => {
+                    Ok(Lookup::Ours(found)) => {
                         self.cache.not_removed(&container.id);
                         // What not even an inspect says stays disputed.
-                        if found.sight == Sight::Clear {
+                        if found.visibility == Visibility::Clear {
                             if found.state != container.state {
                                 self.cache.overrule(&container.id, found.state);
                             }
                             (container.state, container.health, container.detail) =
                                 (found.state, found.health, found.detail);
-                            container.sight = Sight::Clear;
+                            container.visibility = Visibility::Clear;
                         }
                         Some(container)
                     }
-                    Ok(Holder::Nobody | Holder::Foreign) | Err(_) if removed => None,
-                    _ if contradicted => Some(Container { sight: Sight::Disputed, ..container }),
+                    Ok(Lookup::NotFound | Lookup::Foreign) | Err(_) if removed => None,
+                    _ if contradicted => Some(Container { visibility: Visibility::Disputed, ..container }),
                     _ => Some(container),
                 }
             })
@@ -266,12 +267,12 @@ impl Observer {
 
     /// Finds out what became of containers that a list lacks: they are gone where the engine knows nothing of their
     /// id, and could know. All others stay as they were seen last.
-    async fn find_out(
+    async fn confirm_missing(
         &self,
         begun: Mark,
         absent: Vec<Arc<Container>>,
         identity: &str,
-        hints: &mut Hints,
+        events: &mut PendingEvents,
     ) -> Result<(), EngineError> {
         let engine = self.cache.engine().borrow().clone();
         let absent: Vec<_> = absent.into_iter().filter(|c| engine.nodes.would_show(c)).collect();
@@ -282,8 +283,8 @@ impl Observer {
         let look = |container: Arc<Container>| async move {
             let inspected = self.engine.inspect(&self.cluster, &container.id.0);
             match timeout_at(until, inspected).await.unwrap_or_else(|_| Err(unanswered())) {
-                Ok(Holder::Nobody) => Some(container),
-                Ok(Holder::Ours(_) | Holder::Foreign) => None,
+                Ok(Lookup::NotFound) => Some(container),
+                Ok(Lookup::Ours(_) | Lookup::Foreign) => None,
                 Err(error) => {
                     debug!(container = %container.name, %error, "missing from a list, and not inspected");
                     None
@@ -299,13 +300,13 @@ impl Observer {
         if missing.is_empty() {
             return Ok(());
         }
-        if engine.kind() != Some(Kind::Docker) {
+        if engine.kind() != Some(EngineKind::Docker) {
             // A manager that was restarted meanwhile knows nothing of what it has not reached yet.
             let info = self.ask("who it is", self.engine.info()).await?;
             let known = engine.info.as_ref().unwrap_or(&info);
-            self.take_nodes(&worse(info.clone(), known), identity);
+            self.take_nodes(&merge_pessimistic(info.clone(), known), identity);
         }
-        hints.check()?;
+        events.check()?;
         let engine = self.cache.engine().borrow().clone();
         if engine.nodes.hide_something() {
             return Ok(());
@@ -350,15 +351,15 @@ impl Observer {
         }
     }
 
-    /// Takes up the hints that have come already, those of signals at once: a list that shows an end must not be taken
+    /// Takes up the events that have come already, those of signals at once: a list that shows an end must not be taken
     /// over before the signal that explains it.
-    fn check(&self, hints: &mut Hints) -> Result<(), EngineError> {
-        hints.check()?;
-        self.note_signals(&std::mem::take(&mut hints.found.signalled));
+    fn check(&self, events: &mut PendingEvents) -> Result<(), EngineError> {
+        events.check()?;
+        self.note_signals(&std::mem::take(&mut events.found.signalled));
         Ok(())
     }
 
-    /// Looks where the hints point.
+    /// Looks where the events point.
     async fn follow(&self, found: &Found) {
         debug!(?found, "looking again after events");
         self.note_signals(&found.signalled);
@@ -389,7 +390,7 @@ impl Observer {
             .all()
             .into_iter()
             .filter(|c| wants_inspect(c))
-            .filter(|c| c.sight == Sight::Clear && nodes.standing(c).reachable())
+            .filter(|c| c.visibility == Visibility::Clear && nodes.availability(c).reachable())
             .take(DETAILS_A_LIST)
             .collect();
         if wanting.is_empty() {
@@ -409,7 +410,7 @@ impl Observer {
 /// Whether an inspect may tell what the status shows and is unknown yet.
 fn wants_inspect(container: &Container) -> bool {
     match &container.detail {
-        None => container.dead() || container.state == State::Running,
+        None => container.dead() || container.state == ContainerState::Running,
         Some(detail) => container.health == Health::Unhealthy && detail.health_output.is_none(),
     }
 }
@@ -420,7 +421,7 @@ fn unanswered() -> EngineError {
 }
 
 /// What is to be thought of nodes that were looked at twice: a node is well if it was so both times.
-fn worse(mut now: Info, earlier: &Info) -> Info {
+fn merge_pessimistic(mut now: EngineInfo, earlier: &EngineInfo) -> EngineInfo {
     let by_address: BTreeMap<&str, &Node> =
         earlier.nodes.iter().rev().map(|node| (node.address.as_str(), node)).collect();
     for node in &mut now.nodes {
@@ -436,14 +437,14 @@ fn worse(mut now: Info, earlier: &Info) -> Info {
 
 /// Inspects one container. One that fails costs a detail; what is there, the lists say.
 async fn look_at(engine: &dyn Engine, cache: &Cache, cluster: &str, id: &ContainerId) {
-    let begun = cache.begin_look();
+    let begun = cache.begin_list();
     match engine.inspect(cluster, &id.0).await {
         Ok(found) => cache.inspected(begun, id, found),
         Err(error) => debug!(container = id.short(), %error, "not inspected"),
     }
 }
 
-/// What the hints that came close together point at.
+/// What the events that came close together point at.
 #[derive(Debug, Default)]
 struct Found {
     everything: bool,
@@ -463,23 +464,23 @@ fn add<T: Ord>(noted: &mut BTreeSet<T>, new: T, many: usize, everything: &mut bo
 }
 
 /// The event stream, and what has come of it and was not followed yet.
-struct Hints {
-    stream: BoxStream<'static, Result<Hint, EngineError>>,
+struct PendingEvents {
+    stream: BoxStream<'static, Result<EngineEvent, EngineError>>,
     found: Found,
 }
 
-impl Hints {
-    fn of(stream: BoxStream<'static, Result<Hint, EngineError>>) -> Hints {
-        Hints { stream, found: Found::default() }
+impl PendingEvents {
+    fn of(stream: BoxStream<'static, Result<EngineEvent, EngineError>>) -> PendingEvents {
+        PendingEvents { stream, found: Found::default() }
     }
 
-    fn add(&mut self, hint: Option<Result<Hint, EngineError>>) -> Result<(), EngineError> {
+    fn add(&mut self, hint: Option<Result<EngineEvent, EngineError>>) -> Result<(), EngineError> {
         let hint = hint.ok_or_else(|| EngineError::new("its event stream ended"))??;
         let Found { everything, objects, ended, destroyed, signalled } = &mut self.found;
         match hint {
-            Hint::Everything => *everything = true,
-            Hint::Object(object) => add(objects, object, MANY_OBJECTS, everything),
-            Hint::Signalled(id, signal) if signalled.len() < MANY_CONTAINERS => {
+            EngineEvent::Everything => *everything = true,
+            EngineEvent::Object(object) => add(objects, object, MANY_OBJECTS, everything),
+            EngineEvent::Signalled(id, signal) if signalled.len() < MANY_CONTAINERS => {
                 let signals = signalled.entry(id).or_default();
                 // Of a flood of signals the last ones say enough.
                 if signals.len() == MAX_SIGNALS {
@@ -487,12 +488,12 @@ impl Hints {
                 }
                 signals.push(signal);
             }
-            Hint::Signalled(..) => *everything = true,
-            Hint::Ended(object, id) => {
+            EngineEvent::Signalled(..) => *everything = true,
+            EngineEvent::Ended(object, id) => {
                 add(objects, object, MANY_OBJECTS, everything);
                 add(ended, id, MANY_CONTAINERS, everything);
             }
-            Hint::Destroyed(object, id) => {
+            EngineEvent::Destroyed(object, id) => {
                 add(objects, object, MANY_OBJECTS, everything);
                 add(destroyed, id, MANY_CONTAINERS, everything);
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::core::condition::{Phase, Verdict};
+use crate::core::condition::{Condition, Phase};
 use crate::core::memory::ends::LastExit;
 use crate::core::name::ObjectName;
 
@@ -15,7 +15,7 @@ pub struct Progress {
     /// Which submit of that generation: see [`Object::asked`](crate::core::object::Object::asked).
     pub asked: u64,
     /// The verdict.
-    pub verdict: Verdict,
+    pub condition: Condition,
     /// The lines of the plan: steps under way, then steps that begin now.
     pub plan: Vec<String>,
     /// How often containers ended or turned unhealthy without being asked to since the last submit, as far as this process
@@ -29,7 +29,7 @@ impl Progress {
     /// That of an object whose worker is just being started. It stands on the board before the first look, so that
     /// nobody is at work for an object which is not on it.
     pub(super) fn of_newcomer() -> Progress {
-        let verdict = Verdict {
+        let condition = Condition {
             phase: Phase::Progressing,
             reason: "it has not been looked at yet".to_owned(),
             next_retry: None,
@@ -39,9 +39,16 @@ impl Progress {
             ready: 0,
             updated: 0,
         };
-        Progress { observed_generation: 0, asked: 0, verdict, plan: Vec::new(), restarts: 0, last_exit: None }
+        Progress {
+            observed_generation: 0,
+            asked: 0,
+            condition,
+            plan: Vec::new(),
+            restarts: 0,
+            last_exit: None,
+        }
     }
 }
 
 /// The workers' published progress, by object.
-pub type Board = BTreeMap<ObjectName, Arc<Progress>>;
+pub type Progresses = BTreeMap<ObjectName, Arc<Progress>>;

@@ -2,7 +2,7 @@
 
 use crate::core::container::Container;
 use crate::core::container::ContainerId;
-use crate::core::engine_kind::Kind;
+use crate::core::engine_kind::EngineKind;
 use crate::core::identity::Identity;
 use crate::core::manager_id::ManagerId;
 use crate::store::ownership::MAX_RECORDED;
@@ -19,19 +19,19 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::control::actuator::Actuator;
 use crate::control::cache::Cache;
-use crate::control::context::Shop;
+use crate::control::context::WorkerContext;
 use crate::control::dispatcher::dispatch;
-use crate::control::heartbeat::Pulse;
+use crate::control::heartbeat::Heartbeat;
 use crate::control::observer::Observer;
-use crate::control::progress::Board;
+use crate::control::progress::Progresses;
 use crate::core::condition::Phase;
-use crate::core::container::State;
+use crate::core::container::ContainerState;
 use crate::core::name::ObjectName;
 use crate::core::object::Object;
 use crate::core::submission;
 use crate::core::time::Time;
 use crate::core::transaction::{Change, Transaction};
-use crate::engine::Holder;
+use crate::engine::Lookup;
 use crate::engine::simulated::SimulatedEngine;
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
@@ -44,7 +44,7 @@ const WHILE: Duration = Duration::from_secs(300);
 struct Manager {
     store: Arc<MemoryStore>,
     cache: Arc<Cache>,
-    board: watch::Receiver<Arc<Board>>,
+    progresses: watch::Receiver<Arc<Progresses>>,
     _loops: JoinSet<()>,
 }
 
@@ -54,16 +54,16 @@ impl Manager {
         let cache = Arc::new(Cache::of(store.ownership().clone()));
         let cluster = "default".to_owned();
         let actuator = Actuator::new(engine.clone(), cache.clone(), cluster.clone(), 8, clock);
-        let board = watch::Sender::new(Arc::default());
-        let shop = Shop {
+        let progresses = watch::Sender::new(Arc::default());
+        let context = WorkerContext {
             store: store.clone(),
             cache: cache.clone(),
             actuator: Arc::new(actuator),
-            journal: store.journal().clone(),
+            event_log: store.event_log().clone(),
             metrics: Arc::default(),
-            board: board.clone(),
+            progresses: progresses.clone(),
             endpoint: "simulated".into(),
-            pulse: Pulse::new(clock.now()),
+            heartbeat: Heartbeat::new(clock.now()),
             stop: CancellationToken::new(),
             clock,
         };
@@ -78,8 +78,8 @@ impl Manager {
         };
         let mut loops = JoinSet::new();
         loops.spawn(observer.run());
-        loops.spawn(async { dispatch(shop).await.unwrap() });
-        Manager { store, cache, board: board.subscribe(), _loops: loops }
+        loops.spawn(async { dispatch(context).await.unwrap() });
+        Manager { store, cache, progresses: progresses.subscribe(), _loops: loops }
     }
 
     async fn submit(&self, count: u32) {
@@ -88,12 +88,12 @@ impl Manager {
 
     async fn reaches(&mut self, phase: Phase, ready: usize) -> String {
         let web = name();
-        let reached = |board: &Arc<Board>| {
-            board.get(&web).is_some_and(|p| p.verdict.phase == phase && p.verdict.ready == ready)
+        let reached = |progresses: &Arc<Progresses>| {
+            progresses.get(&web).is_some_and(|p| p.condition.phase == phase && p.condition.ready == ready)
         };
-        let waited = tokio::time::timeout(SOON, self.board.wait_for(reached)).await;
-        let board = waited.unwrap_or_else(|_| panic!("not {phase:?} with {ready}")).unwrap();
-        board[&web].verdict.reason.clone()
+        let waited = tokio::time::timeout(SOON, self.progresses.wait_for(reached)).await;
+        let progresses = waited.unwrap_or_else(|_| panic!("not {phase:?} with {ready}")).unwrap();
+        progresses[&web].condition.reason.clone()
     }
 
     fn rivals(&self) -> Vec<(ManagerId, usize)> {
@@ -136,13 +136,17 @@ async fn two_managers_that_are_given_the_same_object_never_fight_over_it_and_who
     assert_eq!(there(&engine), before, "nothing is created or removed any more");
     let mut held = 0;
     for (manager, rival) in [(&one, &other), (&other, &one)] {
-        let verdict = manager.board.borrow()[&name()].verdict.clone();
+        let condition = manager.progresses.borrow()[&name()].condition.clone();
         let expected = rival.store.ownership().manager();
-        match verdict.phase {
-            Phase::Converged => assert_eq!((verdict.ready, manager.rivals()), (8, Vec::new())),
+        match condition.phase {
+            Phase::Converged => assert_eq!((condition.ready, manager.rivals()), (8, Vec::new())),
             phase => {
-                assert_eq!(phase, Phase::Blocked, "{}", verdict.reason);
-                assert!(verdict.reason.contains(&format!("--take-over={expected}")), "{}", verdict.reason);
+                assert_eq!(phase, Phase::Blocked, "{}", condition.reason);
+                assert!(
+                    condition.reason.contains(&format!("--take-over={expected}")),
+                    "{}",
+                    condition.reason
+                );
                 assert_eq!(manager.rivals().len(), 1);
                 held += 1;
             }
@@ -170,7 +174,7 @@ async fn a_manager_that_comes_later_holds_and_the_one_that_was_there_goes_on_wit
     second.store.commit(Transaction::of([Change::Delete(name())])).await.unwrap();
     tokio::time::sleep(WHILE).await;
     assert_eq!(there(&engine).len(), 4);
-    assert!(second.board.borrow().is_empty(), "its worker has nothing left to do");
+    assert!(second.progresses.borrow().is_empty(), "its worker has nothing left to do");
 }
 
 #[tokio::test(start_paused = true)]
@@ -203,7 +207,7 @@ fn listed(id: &str, called: &str, slot: u32) -> Container {
 }
 
 fn take(cache: &Cache, list: Vec<Container>) -> (Vec<String>, Vec<String>) {
-    let begun = cache.begin_look();
+    let begun = cache.begin_list();
     cache.listed(begun, None, list);
     let ids = |id: &ContainerId| id.0.to_string();
     let copies = cache.copies().iter().map(|copy| ids(&copy.container.id)).collect();
@@ -222,13 +226,13 @@ fn a_copy_never_reaches_the_workers_and_a_renamed_container_of_ours_stays_ours()
     assert_eq!(take(&cache, swapped), (vec!["1".to_owned()], vec!["2".to_owned()]));
     assert!(cache.copies()[0].reason.to_string().contains("is now called kept"));
     // Who asks for the name finds a foreign container.
-    let holder = Holder::Ours(Box::new(listed("2", "web.1.1", 1)));
-    assert_eq!(cache.sort_out(holder), Holder::Foreign);
+    let holder = Lookup::Ours(Box::new(listed("2", "web.1.1", 1)));
+    assert_eq!(cache.sort_out(holder), Lookup::Foreign);
     // The original goes: the copy does not become ours.
     cache.removed(&"1".into());
     assert_eq!(take(&cache, vec![listed("2", "web.1.1", 1)]), (vec![], vec!["2".to_owned()]));
-    let holder = Holder::Ours(Box::new(listed("2", "web.1.1", 1)));
-    assert_eq!(cache.sort_out(holder), Holder::Foreign);
+    let holder = Lookup::Ours(Box::new(listed("2", "web.1.1", 1)));
+    assert_eq!(cache.sort_out(holder), Lookup::Foreign);
     cache.removed(&"2".into());
     assert_eq!(take(&cache, vec![]), (vec![], vec![]));
 }
@@ -257,10 +261,10 @@ fn a_rivals_container_is_marked_and_not_recorded() {
     let cache = Cache::new();
     let rival = Container { manager: Some(ManagerId::random()), ..listed("1", "web.1.1", 1) };
     take(&cache, vec![rival.clone()]);
-    assert!(cache.all()[0].rival && cache.all()[0].state == State::Running);
+    assert!(cache.all()[0].rival && cache.all()[0].state == ContainerState::Running);
     assert!(!cache.ownership().is_recorded(&"1".into()));
     assert!(cache.present().borrow().is_empty(), "nothing of the object is ours");
-    assert!(matches!(cache.sort_out(Holder::Ours(Box::new(rival))), Holder::Ours(found) if found.rival));
+    assert!(matches!(cache.sort_out(Lookup::Ours(Box::new(rival))), Lookup::Ours(found) if found.rival));
 }
 
 #[test]
@@ -292,9 +296,9 @@ fn what_changes_while_it_is_written_is_written_again() {
 #[test]
 fn another_engine_than_the_one_that_the_state_is_for_is_not_acted_upon_until_it_is_adopted() {
     use crate::core::evidence::Evidence;
-    use crate::engine::Info;
+    use crate::engine::EngineInfo;
 
-    let info = |kind, id: &str| Info {
+    let info = |kind, id: &str| EngineInfo {
         kind,
         id: id.to_owned(),
         version: "20.10".to_owned(),
@@ -312,21 +316,21 @@ fn another_engine_than_the_one_that_the_state_is_for_is_not_acted_upon_until_it_
         }
     };
     let cache = Cache::new();
-    assert_eq!(meet(&cache, Kind::Docker, "ONE"), None);
-    let reason = meet(&cache, Kind::Docker, "TWO").unwrap();
+    assert_eq!(meet(&cache, EngineKind::Docker, "ONE"), None);
+    let reason = meet(&cache, EngineKind::Docker, "TWO").unwrap();
     for words in
         ["another engine answers at unix:///x (TWO)", "(ONE)", "--adopt-state=ONE", "nothing is created"]
     {
         assert!(reason.contains(words), "{words}: {reason}");
     }
-    assert!(meet(&cache, Kind::ClassicSwarm, "").is_some(), "a manager is not that engine");
-    assert_eq!(meet(&cache, Kind::Docker, "ONE"), None, "it is back");
-    assert_eq!(meet(&cache, Kind::Docker, ""), None, "what has no id is not told from another");
+    assert!(meet(&cache, EngineKind::ClassicSwarm, "").is_some(), "a manager is not that engine");
+    assert_eq!(meet(&cache, EngineKind::Docker, "ONE"), None, "it is back");
+    assert_eq!(meet(&cache, EngineKind::Docker, ""), None, "what has no id is not told from another");
     // A restarted classic Swarm manager, which has no id, is no other engine.
     let swarm = Cache::new();
-    assert_eq!(meet(&swarm, Kind::ClassicSwarm, ""), None);
-    assert_eq!(meet(&swarm, Kind::ClassicSwarm, ""), None);
-    assert!(meet(&swarm, Kind::Docker, "ONE").unwrap().contains("--adopt-state=classic-swarm"));
+    assert_eq!(meet(&swarm, EngineKind::ClassicSwarm, ""), None);
+    assert_eq!(meet(&swarm, EngineKind::ClassicSwarm, ""), None);
+    assert!(meet(&swarm, EngineKind::Docker, "ONE").unwrap().contains("--adopt-state=classic-swarm"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,17 +19,17 @@ use tracing::{info, warn};
 
 use crate::api::event::EventKind;
 use crate::control::cache::Containers;
-use crate::control::context::Shop;
+use crate::control::context::WorkerContext;
 use crate::control::engine_state::EngineState;
 use crate::control::progress::Progress;
 use crate::control::record::Converged;
-use crate::core::condition::Verdict;
+use crate::core::condition::Condition;
 use crate::core::container::Container;
-use crate::core::engine_kind::Kind as EndpointKind;
+use crate::core::engine_kind::EngineKind;
 use crate::core::evidence::Evidence;
 use crate::core::exclusive::{self, InTheWay};
-use crate::core::memory::History;
-use crate::core::memory::ends::Kind;
+use crate::core::memory::Memory;
+use crate::core::memory::ends::EndKind;
 use crate::core::memory::report::Report;
 use crate::core::name::ObjectName;
 use crate::core::object::{Object, Objects};
@@ -40,11 +40,11 @@ use crate::planner::input::Input;
 use crate::{crash_points, planner};
 
 pub(super) struct Worker {
-    shop: Shop,
+    context: WorkerContext,
     name: ObjectName,
     containers: watch::Receiver<Arc<Containers>>,
     engine: watch::Receiver<Arc<EngineState>>,
-    history: History,
+    memory: Memory,
     steps: JoinSet<(Action, Report)>,
     under_way: Vec<Step>,
     /// Takes the generations that have converged.
@@ -56,13 +56,13 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(shop: Shop, name: ObjectName, record: mpsc::Sender<Converged>) -> Worker {
+    pub(super) fn new(context: WorkerContext, name: ObjectName, record: mpsc::Sender<Converged>) -> Worker {
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
-        let containers = shop.cache.containers(&name);
-        let engine = shop.cache.engine();
+        let containers = context.cache.containers(&name);
+        let engine = context.cache.engine();
         Worker {
-            history: History::resuming(hasher.finish(), shop.journal.resumed_after()),
+            memory: Memory::resuming(hasher.finish(), context.event_log.resumed_after()),
             steps: JoinSet::new(),
             under_way: Vec::new(),
             record,
@@ -70,15 +70,15 @@ impl Worker {
             waits_for_others: false,
             containers,
             engine,
-            shop,
+            context,
             name,
         }
     }
 
     /// Runs until the object is deleted and nothing of it is left.
     pub(super) async fn run(mut self) {
-        let mut objects = self.shop.store.objects();
-        let mut others = self.shop.cache.changes();
+        let mut objects = self.context.store.objects();
+        let mut others = self.context.cache.changes();
         loop {
             others.mark_unchanged();
             let Some(object) = objects.borrow_and_update().get(&self.name).cloned() else {
@@ -90,16 +90,16 @@ impl Worker {
             let containers: Vec<Arc<Container>> =
                 self.containers.borrow_and_update().values().cloned().collect();
             let begun = Instant::now();
-            let wake_at = self.look(&object, &containers, &engine);
+            let wake_at = self.reconcile(&object, &containers, &engine);
             let left = containers.iter().any(|container| !container.rival);
-            self.shop.metrics.looks.observe(begun.elapsed().as_secs_f64());
+            self.context.metrics.reconciles.observe(begun.elapsed().as_secs_f64());
             if object.deleted.is_some() && !left && self.steps.is_empty() {
                 info!(object = %self.name, generation = object.generation, "deleted, and nothing of it is left");
                 return;
             }
             tokio::select! {
                 biased;
-                () = self.shop.stop.cancelled() => {
+                () = self.context.stop.cancelled() => {
                     while self.steps.join_next().await.is_some() {}
                     return;
                 }
@@ -108,7 +108,7 @@ impl Worker {
                 _ = self.engine.changed() => {}
                 _ = others.changed(), if self.waits_for_others => {}
                 Some(ended) = self.steps.join_next() => self.step_ended(ended),
-                () = sleep_until(self.shop.clock.instant(wake_at.unwrap_or_default())), if wake_at.is_some() => {}
+                () = sleep_until(self.context.clock.instant(wake_at.unwrap_or_default())), if wake_at.is_some() => {}
             }
             // Whatever else has ended meanwhile is part of the same look.
             while let Some(ended) = self.steps.try_join_next() {
@@ -118,16 +118,16 @@ impl Worker {
     }
 
     /// Looks, plans, begins the steps and publishes. Returns when to look again.
-    fn look(
+    fn reconcile(
         &mut self,
         object: &Arc<Object>,
         containers: &[Arc<Container>],
         engine: &EngineState,
     ) -> Option<Time> {
-        let now = self.shop.clock.now();
-        let evidence = engine.evidence(&self.shop.endpoint);
+        let now = self.context.clock.now();
+        let evidence = engine.evidence(&self.context.endpoint);
         if evidence == Evidence::Good {
-            self.history.observe(object, &planner::hold::own(containers), now);
+            self.memory.observe(object, &planner::hold::own(containers), now);
             self.tell_ends();
         }
         let in_the_way = self.in_the_way(object, containers, engine);
@@ -140,17 +140,17 @@ impl Worker {
             evidence: &evidence,
             nodes: &engine.nodes,
             in_the_way: &in_the_way,
-            history: &self.history,
+            memory: &self.memory,
             now,
         });
         let lines = self.under_way.iter().chain(&plan.steps).map(Step::to_string).collect();
         for step in plan.steps {
             self.begin(object.clone(), step);
         }
-        if plan.verdict.proven {
+        if plan.condition.proven {
             self.record_converged(object);
         }
-        self.publish(object, plan.verdict, lines);
+        self.publish(object, plan.condition, lines);
         plan.wake_at
     }
 
@@ -160,23 +160,23 @@ impl Worker {
         let lacking = own.iter().filter(|container| container.live()).count() < object.wanted() as usize;
         let templates = [Some(&object.spec.template), object.fallback()].into_iter().flatten();
         let exclusive = templates.clone().any(|template| !template.exclusives().is_empty());
-        if engine.kind() != Some(EndpointKind::Docker) || !lacking || !exclusive {
+        if engine.kind() != Some(EngineKind::Docker) || !lacking || !exclusive {
             return InTheWay::new();
         }
-        let mut others = self.shop.cache.all();
-        others.retain(|container| container.marks.object != self.name);
-        exclusive::in_the_way(templates, &self.shop.store.objects().borrow(), &others)
+        let mut others = self.context.cache.all();
+        others.retain(|container| container.identity.object != self.name);
+        exclusive::in_the_way(templates, &self.context.store.objects().borrow(), &others)
     }
 
     /// Tells of containers that have ended without our doing.
     fn tell_ends(&mut self) {
-        for (kind, text) in self.history.take_untold() {
+        for (kind, text) in self.memory.take_untold() {
             let kind = match kind {
-                Kind::Ended | Kind::Restarted | Kind::Vanished => EventKind::Ended,
-                Kind::Unhealthy => EventKind::Unhealthy,
+                EndKind::Ended | EndKind::Restarted | EndKind::Vanished => EventKind::Ended,
+                EndKind::Unhealthy => EventKind::Unhealthy,
             };
             info!(object = %self.name, kind = kind.word(), "{text}");
-            self.shop.journal.note(kind, &self.name, self.history.generation(), text);
+            self.context.event_log.note(kind, &self.name, self.memory.generation(), text);
         }
     }
 
@@ -191,10 +191,10 @@ impl Worker {
 
     fn begin(&mut self, object: Arc<Object>, step: Step) {
         info!(object = %self.name, generation = object.generation, plan = %step, "step");
-        self.shop.journal.note(EventKind::Step, &self.name, object.generation, step.to_string());
-        self.history.begun(&step.action);
-        let (actuator, action) = (self.shop.actuator.clone(), step.action.clone());
-        let metrics = self.shop.metrics.clone();
+        self.context.event_log.note(EventKind::Step, &self.name, object.generation, step.to_string());
+        self.memory.begun(&step.action);
+        let (actuator, action) = (self.context.actuator.clone(), step.action.clone());
+        let metrics = self.context.metrics.clone();
         self.steps.spawn(async move {
             let ongoing = metrics.actions.begin(action.word());
             crash_points::point("before-step");
@@ -219,29 +219,34 @@ impl Worker {
             if let Some((how, why)) = trouble(&report) {
                 warn!(object = %self.name, plan = %step, outcome = how, error = %why, "step failed");
                 let text = format!("{step} {how}: {why}");
-                self.shop.journal.note(EventKind::StepFailed, &self.name, self.history.generation(), text);
+                self.context.event_log.note(
+                    EventKind::StepFailed,
+                    &self.name,
+                    self.memory.generation(),
+                    text,
+                );
             }
         }
-        self.history.ended(&action, report, self.shop.clock.now());
+        self.memory.ended(&action, report, self.context.clock.now());
     }
 
-    fn publish(&self, object: &Object, verdict: Verdict, plan: Vec<String>) {
+    fn publish(&self, object: &Object, condition: Condition, plan: Vec<String>) {
         let (observed_generation, asked) = (object.generation, object.asked);
-        let ends = self.history.ends();
+        let ends = self.memory.ends();
         let (restarts, last_exit) = (ends.restarts(), ends.last().cloned());
-        let progress = Progress { observed_generation, asked, verdict, plan, restarts, last_exit };
-        self.shop.board.send_if_modified(|board| {
-            let before = board.get(&self.name);
+        let progress = Progress { observed_generation, asked, condition, plan, restarts, last_exit };
+        self.context.progresses.send_if_modified(|progresses| {
+            let before = progresses.get(&self.name);
             if before.is_some_and(|before| **before == progress) {
                 return false;
             }
             let looked = before.filter(|before| before.observed_generation > 0);
-            if looked.is_none_or(|b| b.verdict.phase != progress.verdict.phase) {
-                info!(object = %self.name, phase = ?progress.verdict.phase, "{}", progress.verdict.reason);
-                let text = format!("{}: {}", progress.verdict.phase.word(), progress.verdict.reason);
-                self.shop.journal.note(EventKind::Phase, &self.name, observed_generation, text);
+            if looked.is_none_or(|b| b.condition.phase != progress.condition.phase) {
+                info!(object = %self.name, phase = ?progress.condition.phase, "{}", progress.condition.reason);
+                let text = format!("{}: {}", progress.condition.phase.word(), progress.condition.reason);
+                self.context.event_log.note(EventKind::Phase, &self.name, observed_generation, text);
             }
-            Arc::make_mut(board).insert(self.name.clone(), Arc::new(progress));
+            Arc::make_mut(progresses).insert(self.name.clone(), Arc::new(progress));
             true
         });
     }
@@ -272,7 +277,7 @@ fn trouble(report: &Report) -> Option<(&'static str, String)> {
         | Report::Started(outcome)
         | Report::NotStopped(outcome)
         | Report::Removed(outcome) => of(outcome),
-        Report::Landing(words) => Some(("in doubt", words.clone())),
+        Report::CreateInFlight(words) => Some(("in doubt", words.clone())),
     }
 }
 
@@ -282,8 +287,8 @@ mod tests {
     use crate::control::actuator::Actuator;
     use crate::control::cache::Cache;
     use crate::control::dispatcher::dispatch;
-    use crate::control::heartbeat::Pulse;
-    use crate::control::progress::Board;
+    use crate::control::heartbeat::Heartbeat;
+    use crate::control::progress::Progresses;
     use std::time::Duration;
 
     use async_trait::async_trait;
@@ -300,7 +305,7 @@ mod tests {
     use crate::core::transaction::{Change, Transaction};
     use crate::engine::error::EngineError;
     use crate::engine::simulated::SimulatedEngine;
-    use crate::engine::{Engine, Hint, Holder, Info, NewContainer};
+    use crate::engine::{Engine, EngineEvent, EngineInfo, Lookup, NewContainer};
     use crate::store::Store;
     use crate::store::memory::MemoryStore;
     use tokio_util::sync::CancellationToken;
@@ -313,7 +318,7 @@ mod tests {
 
     #[async_trait]
     impl Engine for Fragile {
-        async fn info(&self) -> Result<Info, EngineError> {
+        async fn info(&self) -> Result<EngineInfo, EngineError> {
             self.inner.info().await
         }
         async fn list(
@@ -323,11 +328,11 @@ mod tests {
         ) -> Result<Vec<Container>, EngineError> {
             self.inner.list(cluster, object).await
         }
-        async fn inspect(&self, cluster: &str, key: &str) -> Result<Holder, EngineError> {
+        async fn inspect(&self, cluster: &str, key: &str) -> Result<Lookup, EngineError> {
             self.inner.inspect(cluster, key).await
         }
-        async fn provide_image(&self, image: &str, pull: Pull) -> Outcome<()> {
-            self.inner.provide_image(image, pull).await
+        async fn ensure_image(&self, image: &str, pull: Pull) -> Outcome<()> {
+            self.inner.ensure_image(image, pull).await
         }
         async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
             assert!(!self.fatal, "a create that panics");
@@ -345,17 +350,17 @@ mod tests {
         async fn remove(&self, id: &ContainerId) -> Outcome<()> {
             self.inner.remove(id).await
         }
-        async fn hints(
+        async fn events(
             &self,
             cluster: &str,
-        ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError> {
-            self.inner.hints(cluster).await
+        ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
+            self.inner.events(cluster).await
         }
     }
 
     struct Daemon {
         store: Arc<MemoryStore>,
-        shop: Shop,
+        context: WorkerContext,
         observer: Observer,
     }
 
@@ -365,22 +370,22 @@ mod tests {
         let store = Arc::new(MemoryStore::new(clock));
         let cache = Arc::new(Cache::of(store.ownership().clone()));
         let actuator = Arc::new(Actuator::new(engine.clone(), cache.clone(), "test".to_owned(), 8, clock));
-        let shop = Shop {
+        let context = WorkerContext {
             store: store.clone(),
             cache: cache.clone(),
             actuator,
-            journal: store.journal().clone(),
+            event_log: store.event_log().clone(),
             metrics: Arc::default(),
-            board: watch::Sender::new(Arc::default()),
+            progresses: watch::Sender::new(Arc::default()),
             endpoint: "simulated://3".into(),
-            pulse: Pulse::new(clock.now()),
+            heartbeat: Heartbeat::new(clock.now()),
             stop: CancellationToken::new(),
             clock,
         };
         let (endpoint, cluster) = ("simulated://3".to_owned(), "test".to_owned());
         let (resync, lost_after) = (Duration::from_secs(10), Duration::from_secs(30));
         let observer = Observer { engine, endpoint, cluster, cache, resync, lost_after, clock };
-        Daemon { store, shop, observer }
+        Daemon { store, context, observer }
     }
 
     fn put(name: &str, count: u32) -> Change {
@@ -393,29 +398,32 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_submitted_runs_what_is_deleted_goes_and_the_worker_with_it() {
-        let Daemon { store, shop, observer } = daemon(false);
-        let (mut board, mut present) = (shop.board.subscribe(), shop.cache.present());
-        let loops = [tokio::spawn(async { drop(dispatch(shop).await) }), tokio::spawn(observer.run())];
+        let Daemon { store, context, observer } = daemon(false);
+        let (mut progresses, mut present) = (context.progresses.subscribe(), context.cache.present());
+        let loops = [tokio::spawn(async { drop(dispatch(context).await) }), tokio::spawn(observer.run())];
         let name = ObjectName::parse("web").unwrap();
         for count in [40, 3, 7] {
             store.commit(Transaction::of([put("web", count)])).await.unwrap();
             let generation = store.objects().borrow()[&name].generation;
             let wanted = usize::try_from(count).unwrap();
-            let converged = |board: &Arc<Board>| {
-                board.get(&name).is_some_and(|p| {
+            let converged = |progresses: &Arc<Progresses>| {
+                progresses.get(&name).is_some_and(|p| {
                     p.observed_generation == generation
-                        && p.verdict.phase == Phase::Converged
-                        && p.verdict.ready == wanted
+                        && p.condition.phase == Phase::Converged
+                        && p.condition.ready == wanted
                 })
             };
-            tokio::time::timeout(Duration::from_secs(60), board.wait_for(converged)).await.unwrap().unwrap();
+            tokio::time::timeout(Duration::from_secs(60), progresses.wait_for(converged))
+                .await
+                .unwrap()
+                .unwrap();
         }
         store.commit(Transaction::of([Change::Delete(name.clone())])).await.unwrap();
         tokio::time::timeout(Duration::from_secs(60), present.wait_for(|p| p.is_empty()))
             .await
             .unwrap()
             .unwrap();
-        tokio::time::timeout(Duration::from_secs(60), board.wait_for(|b| b.is_empty()))
+        tokio::time::timeout(Duration::from_secs(60), progresses.wait_for(|b| b.is_empty()))
             .await
             .unwrap()
             .unwrap();
@@ -424,10 +432,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_worker_that_dies_takes_the_dispatcher_with_it() {
-        let Daemon { store, shop, observer } = daemon(true);
+        let Daemon { store, context, observer } = daemon(true);
         let watching = tokio::spawn(observer.run());
         store.commit(Transaction::of([put("web", 1)])).await.unwrap();
-        let ended = tokio::time::timeout(Duration::from_secs(60), dispatch(shop)).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(60), dispatch(context)).await.unwrap();
         assert!(ended.unwrap_err().to_string().starts_with("the worker of 'web' died"));
         watching.abort();
     }

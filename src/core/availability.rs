@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::core::container::{Container, Sight};
+use crate::core::container::{Container, Visibility};
 use crate::core::node::Node;
 use crate::core::time::Time;
 
@@ -24,7 +24,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 /// How far a node may be believed; the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Standing {
+pub enum Availability {
     /// It is there.
     Up,
     /// It is back, and has not been for long.
@@ -37,27 +37,27 @@ pub enum Standing {
     Lost,
 }
 
-impl Standing {
+impl Availability {
     /// The word for it, as the status has it.
     pub fn word(self) -> &'static str {
         match self {
-            Standing::Up => "up",
-            Standing::Settling => "settling",
-            Standing::Down => "down",
-            Standing::Unknown => "unknown",
-            Standing::Lost => "lost",
+            Availability::Up => "up",
+            Availability::Settling => "settling",
+            Availability::Down => "down",
+            Availability::Unknown => "unknown",
+            Availability::Lost => "lost",
         }
     }
 
     /// True where containers can be reached.
     pub fn reachable(self) -> bool {
-        matches!(self, Standing::Up | Standing::Settling)
+        matches!(self, Availability::Up | Availability::Settling)
     }
 }
 
 /// The waits that decide, from the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct NodeTimeouts {
     /// How long a node may be away before its containers do not count.
     pub lost_after: Duration,
     /// How long a node must be well before what was counted against it is forgotten.
@@ -70,7 +70,7 @@ pub struct Tracked {
     /// What the endpoint last said of it; its name stays, where the endpoint forgot it.
     pub node: Node,
     /// How far it may be believed.
-    pub standing: Standing,
+    pub availability: Availability,
     /// Since when it is well, or is not.
     pub since: Time,
     /// When its containers stop counting, where that draws near.
@@ -79,14 +79,14 @@ pub struct Tracked {
     away: Duration,
     /// When the endpoint last named it.
     named: Time,
-    condition: Condition,
+    condition: Reported,
     /// Was well at some time.
     met: bool,
 }
 
 /// What the endpoint says of a node, read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Condition {
+enum Reported {
     Well,
     /// The endpoint calls it unhealthy, but the last error is one that the node's own engine answered with: a
     /// classic Swarm manager does so after a failed pull. An engine that answers is not gone.
@@ -95,20 +95,20 @@ enum Condition {
     Hidden,
 }
 
-impl Condition {
-    fn of(node: &Node) -> Condition {
+impl Reported {
+    fn of(node: &Node) -> Reported {
         match node.status.as_str() {
-            "Healthy" => Condition::Well,
-            "Pending" => Condition::Hidden,
+            "Healthy" => Reported::Well,
+            "Pending" => Reported::Hidden,
             _ if node.error.as_deref().is_some_and(|e| e.starts_with("Error response from daemon")) => {
-                Condition::Sulking
+                Reported::Sulking
             }
-            _ => Condition::Down,
+            _ => Reported::Down,
         }
     }
 
     fn away(self) -> bool {
-        matches!(self, Condition::Down | Condition::Hidden)
+        matches!(self, Reported::Down | Reported::Hidden)
     }
 }
 
@@ -121,29 +121,30 @@ pub struct Nodes {
 
 impl Nodes {
     /// Takes note of what the endpoint says. Returns when to look again, where waiting longer changes something.
-    pub fn observe(&mut self, now: Time, said: &[Node], patience: Patience) -> Option<Time> {
+    pub fn observe(&mut self, now: Time, said: &[Node], patience: NodeTimeouts) -> Option<Time> {
         // What nobody looked at was not seen: a long gap counts as if it had been short.
         let passed = now.since(std::mem::replace(&mut self.looked, now)).min(patience.stable_after);
         let named: BTreeSet<&str> = said.iter().map(|node| node.address.as_str()).collect();
         for (address, tracked) in &mut self.known {
             if !named.contains(address.as_str()) {
-                tracked.see(now, passed, Condition::Hidden, patience);
+                tracked.see(now, passed, Reported::Hidden, patience);
                 tracked.node.status = "gone".to_owned();
             }
         }
         for node in said {
-            let condition = Condition::of(node);
+            let condition = Reported::of(node);
             let tracked =
                 self.known.entry(node.address.clone()).or_insert_with(|| Tracked::new(now, node, condition));
             let name = std::mem::take(&mut tracked.node.name);
             tracked.node = node.clone();
             tracked.named = now;
-            if condition == Condition::Hidden && !name.is_empty() {
+            if condition == Reported::Hidden && !name.is_empty() {
                 tracked.node.name = name;
             }
             tracked.see(now, passed, condition, patience);
         }
-        let forgotten = |t: &Tracked| t.standing == Standing::Lost && now.since(t.named) >= FORGOTTEN_AFTER;
+        let forgotten =
+            |t: &Tracked| t.availability == Availability::Lost && now.since(t.named) >= FORGOTTEN_AFTER;
         self.known.retain(|address, tracked| named.contains(address.as_str()) || !forgotten(tracked));
         self.known.values().filter_map(|tracked| tracked.changes_at(patience)).min()
     }
@@ -155,7 +156,7 @@ impl Nodes {
 
     /// True where a node that is not yet given up may have containers that no list shows.
     pub fn hide_something(&self) -> bool {
-        self.all().any(|tracked| tracked.standing == Standing::Unknown)
+        self.all().any(|tracked| tracked.availability == Availability::Unknown)
     }
 
     /// The node a container is on. A name that two nodes bear stands for the better one, unless the list says
@@ -163,9 +164,9 @@ impl Nodes {
     pub fn of(&self, container: &Container) -> Option<&Tracked> {
         let name = container.node.as_deref()?;
         let bearing = self.all().filter(|tracked| tracked.node.name == name);
-        match container.sight {
-            Sight::HostDown => bearing.max_by_key(|tracked| tracked.standing),
-            Sight::Clear | Sight::Disputed => bearing.min_by_key(|tracked| tracked.standing),
+        match container.visibility {
+            Visibility::HostDown => bearing.max_by_key(|tracked| tracked.availability),
+            Visibility::Clear | Visibility::Disputed => bearing.min_by_key(|tracked| tracked.availability),
         }
     }
 
@@ -173,30 +174,30 @@ impl Nodes {
     pub fn would_show(&self, container: &Container) -> bool {
         let name = container.node.as_deref();
         let bearing = self.all().filter(|tracked| Some(&*tracked.node.name) == name);
-        bearing.map(|tracked| tracked.standing).min().is_none_or(Standing::reachable)
+        bearing.map(|tracked| tracked.availability).min().is_none_or(Availability::reachable)
     }
 
     /// How far what is known of a container may be believed, as far as its node goes.
-    pub fn standing(&self, container: &Container) -> Standing {
-        let standing = self.of(container).map_or(Standing::Up, |tracked| tracked.standing);
-        match container.sight {
+    pub fn availability(&self, container: &Container) -> Availability {
+        let availability = self.of(container).map_or(Availability::Up, |tracked| tracked.availability);
+        match container.visibility {
             // The list is newer than what the endpoint said of its nodes.
-            Sight::HostDown => standing.max(Standing::Down),
-            Sight::Clear | Sight::Disputed => standing,
+            Visibility::HostDown => availability.max(Availability::Down),
+            Visibility::Clear | Visibility::Disputed => availability,
         }
     }
 }
 
 impl Tracked {
-    fn new(now: Time, node: &Node, condition: Condition) -> Tracked {
-        let standing = match condition {
-            Condition::Well => Standing::Up,
-            Condition::Sulking | Condition::Down => Standing::Down,
-            Condition::Hidden => Standing::Unknown,
+    fn new(now: Time, node: &Node, condition: Reported) -> Tracked {
+        let availability = match condition {
+            Reported::Well => Availability::Up,
+            Reported::Sulking | Reported::Down => Availability::Down,
+            Reported::Hidden => Availability::Unknown,
         };
         Tracked {
             node: node.clone(),
-            standing,
+            availability,
             since: now,
             lost_at: None,
             away: Duration::ZERO,
@@ -207,42 +208,42 @@ impl Tracked {
     }
 
     /// Takes note of its condition, `passed` after the last look.
-    fn see(&mut self, now: Time, passed: Duration, condition: Condition, patience: Patience) {
+    fn see(&mut self, now: Time, passed: Duration, condition: Reported, patience: NodeTimeouts) {
         if self.condition.away() && self.since < now {
             self.away += passed;
         }
-        if (self.condition == Condition::Well) != (condition == Condition::Well) {
+        if (self.condition == Reported::Well) != (condition == Reported::Well) {
             self.since = now;
         }
         self.condition = condition;
         let lost = self.away >= patience.lost_after;
-        self.standing = match condition {
+        self.availability = match condition {
             // What is met for the first time has not been away.
-            Condition::Well if self.standing == Standing::Up || !self.met => Standing::Up,
-            Condition::Well if now.since(self.since) >= patience.stable_after => Standing::Up,
-            Condition::Well => Standing::Settling,
-            Condition::Sulking => Standing::Down,
-            Condition::Down | Condition::Hidden if lost => Standing::Lost,
-            Condition::Down => Standing::Down,
-            Condition::Hidden => Standing::Unknown,
+            Reported::Well if self.availability == Availability::Up || !self.met => Availability::Up,
+            Reported::Well if now.since(self.since) >= patience.stable_after => Availability::Up,
+            Reported::Well => Availability::Settling,
+            Reported::Sulking => Availability::Down,
+            Reported::Down | Reported::Hidden if lost => Availability::Lost,
+            Reported::Down => Availability::Down,
+            Reported::Hidden => Availability::Unknown,
         };
-        self.met |= condition == Condition::Well;
-        if self.standing == Standing::Up {
+        self.met |= condition == Reported::Well;
+        if self.availability == Availability::Up {
             self.away = Duration::ZERO;
         }
         self.lost_at = (condition.away() && !lost).then(|| now + (patience.lost_after - self.away));
     }
 
-    fn changes_at(&self, patience: Patience) -> Option<Time> {
-        match self.standing {
-            Standing::Settling => Some(self.since + patience.stable_after),
+    fn changes_at(&self, patience: NodeTimeouts) -> Option<Time> {
+        match self.availability {
+            Availability::Settling => Some(self.since + patience.stable_after),
             _ => self.lost_at,
         }
     }
 
     /// True where its own engine answers, though the endpoint calls it unhealthy.
     pub fn sulks(&self) -> bool {
-        self.condition == Condition::Sulking
+        self.condition == Reported::Sulking
     }
 
     /// How people call it.
@@ -263,8 +264,8 @@ impl Tracked {
 mod tests {
     use super::*;
 
-    const PATIENCE: Patience =
-        Patience { lost_after: Duration::from_secs(30), stable_after: Duration::from_secs(20) };
+    const PATIENCE: NodeTimeouts =
+        NodeTimeouts { lost_after: Duration::from_secs(30), stable_after: Duration::from_secs(20) };
 
     fn node(n: u32, status: &str, error: Option<&str>) -> Node {
         let name = if status == "Pending" { String::new() } else { format!("node-{n}") };
@@ -290,8 +291,8 @@ mod tests {
             }
             nodes.observe(now, &said, PATIENCE);
             let second = nodes.all().find(|t| t.node.address.contains("12:"));
-            let standing = second.map_or("none".to_owned(), |t| format!("{:?}", t.standing));
-            assert_eq!(standing, words[2], "{line}");
+            let availability = second.map_or("none".to_owned(), |t| format!("{:?}", t.availability));
+            assert_eq!(availability, words[2], "{line}");
         }
     }
 

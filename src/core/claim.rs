@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::core::labels::Marks;
+use crate::core::labels::ContainerIdentity;
 
 /// Who created a container, by its manager label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Known<'a> {
     /// Its name, without a node before it.
     pub name: &'a str,
     /// What its labels say.
-    pub marks: &'a Marks,
+    pub identity: &'a ContainerIdentity,
     /// Who created it, by its labels.
     pub maker: Maker,
     /// Whether its id is recorded as created or adopted by us.
@@ -76,12 +76,12 @@ impl fmt::Display for NotOurs {
 
 /// Decides whose a container is.
 pub fn claim(known: Known<'_>) -> Claim {
-    let Known { name, marks, maker, recorded, renamed_original } = known;
+    let Known { name, identity, maker, recorded, renamed_original } = known;
     if recorded {
         return Claim::Ours;
     }
-    if !marks.names(name) {
-        return Claim::Copy(NotOurs::OtherName { expected: marks.container_name() });
+    if !identity.names(name) {
+        return Claim::Copy(NotOurs::OtherName { expected: identity.container_name() });
     }
     match (maker, renamed_original) {
         (Maker::Other, _) => Claim::Rival,
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_container_is_ours_by_its_recorded_id_or_by_the_name_that_its_labels_stand_for() {
-        let marks = Marks {
+        let identity = ContainerIdentity {
             object: ObjectName::parse("web").unwrap(),
             slot: 1,
             attempt: 2,
@@ -129,7 +129,7 @@ mod tests {
             ("debug", Other, false, None, other_name()),
         ];
         for (name, maker, recorded, renamed_original, expected) in table {
-            let known = Known { name, marks: &marks, maker, recorded, renamed_original };
+            let known = Known { name, identity: &identity, maker, recorded, renamed_original };
             assert_eq!(claim(known), expected, "{name} {maker:?} {recorded} {renamed_original:?}");
         }
     }

@@ -36,7 +36,7 @@ impl Phase {
 
 /// How an object is doing, and why, in one sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Condition {
     /// How it is doing.
     pub phase: Phase,
     /// Why: one sentence, the engine's own words kept.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::core::labels::Marks;
+use crate::core::labels::ContainerIdentity;
 use crate::core::manager_id::ManagerId;
 use crate::core::signal::Signal;
 use crate::core::time::Time;
@@ -31,7 +31,7 @@ impl From<&str> for ContainerId {
 /// Where in its life a container is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum ContainerState {
     /// Made, not started.
     Created,
     /// Its process runs.
@@ -48,17 +48,17 @@ pub enum State {
     Dead,
 }
 
-impl State {
+impl ContainerState {
     /// The word Docker uses for it.
     pub fn word(self) -> &'static str {
         match self {
-            State::Created => "created",
-            State::Running => "running",
-            State::Paused => "paused",
-            State::Restarting => "restarting",
-            State::Exited => "exited",
-            State::Removing => "removing",
-            State::Dead => "dead",
+            ContainerState::Created => "created",
+            ContainerState::Running => "running",
+            ContainerState::Paused => "paused",
+            ContainerState::Restarting => "restarting",
+            ContainerState::Exited => "exited",
+            ContainerState::Removing => "removing",
+            ContainerState::Dead => "dead",
         }
     }
 }
@@ -79,7 +79,7 @@ pub enum Health {
 
 /// How clearly a container's state is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Sight {
+pub enum Visibility {
     /// As told.
     #[default]
     Clear,
@@ -97,7 +97,7 @@ pub struct Container {
     /// Its name, without a node before it.
     pub name: String,
     /// What our labels on it say.
-    pub marks: Marks,
+    pub identity: ContainerIdentity,
     /// The manager that created it, by its label; `None` where a version without manager ids did.
     pub manager: Option<ManagerId>,
     /// Created by another manager, whose containers were not taken over: it is never touched. The cache decides.
@@ -105,11 +105,11 @@ pub struct Container {
     /// The node it is on, where the endpoint has nodes.
     pub node: Option<String>,
     /// Where in its life it is.
-    pub state: State,
+    pub state: ContainerState,
     /// What its health check says.
     pub health: Health,
     /// How clearly this is seen.
-    pub sight: Sight,
+    pub visibility: Visibility,
     /// The image it was made from.
     pub image: String,
     /// The id of the image that it was made from; `None` where the engine does not say.
@@ -136,17 +136,23 @@ pub struct Signalled {
 impl Container {
     /// True where it does what it is there for: runs and is not known to be unwell.
     pub fn ready(&self) -> bool {
-        self.state == State::Running && matches!(self.health, Health::None | Health::Healthy)
+        self.state == ContainerState::Running && matches!(self.health, Health::None | Health::Healthy)
     }
 
     /// True where it holds its slot: its process exists or is about to.
     pub fn live(&self) -> bool {
-        matches!(self.state, State::Created | State::Running | State::Paused | State::Restarting)
+        matches!(
+            self.state,
+            ContainerState::Created
+                | ContainerState::Running
+                | ContainerState::Paused
+                | ContainerState::Restarting
+        )
     }
 
     /// True where its process has ended and it is only kept.
     pub fn dead(&self) -> bool {
-        matches!(self.state, State::Exited | State::Dead)
+        matches!(self.state, ContainerState::Exited | ContainerState::Dead)
     }
 }
 

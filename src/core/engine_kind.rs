@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 /// What kind of endpoint answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub enum Kind {
+pub enum EngineKind {
     /// A plain Docker Engine.
     #[serde(rename = "docker")]
     Docker,

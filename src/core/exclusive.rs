@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::core::container::{Container, State};
+use crate::core::container::{Container, ContainerState};
 use crate::core::object::Objects;
 use crate::core::spec::{Template, TemplateHash};
 
@@ -158,8 +158,8 @@ pub fn in_the_way<'a>(
             continue;
         }
         let held = others.iter().filter(|container| is_going(container, objects)).find_map(|container| {
-            let object = objects.get(&container.marks.object)?;
-            let has = object.template(&container.marks.template)?.exclusives();
+            let object = objects.get(&container.identity.object)?;
+            let has = object.template(&container.identity.template)?.exclusives();
             let need = needs.iter().find(|need| has.iter().any(|has| need.is_held_by(has)))?;
             Some(format!("{} is going and still has {need}", container.name))
         });
@@ -170,10 +170,14 @@ pub fn in_the_way<'a>(
 
 /// Whether a container runs, and its object does not want it any more.
 fn is_going(container: &Container, objects: &Objects) -> bool {
-    let runs = matches!(container.state, State::Running | State::Paused | State::Restarting);
+    let runs = matches!(
+        container.state,
+        ContainerState::Running | ContainerState::Paused | ContainerState::Restarting
+    );
     runs && !container.rival
-        && objects.get(&container.marks.object).is_some_and(|object| {
-            container.marks.slot > object.wanted() || container.marks.template != object.spec.template.hash
+        && objects.get(&container.identity.object).is_some_and(|object| {
+            container.identity.slot > object.wanted()
+                || container.identity.template != object.spec.template.hash
         })
 }
 
@@ -182,8 +186,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::core::container::{Health, Sight};
-    use crate::core::labels::Marks;
+    use crate::core::container::{Health, Visibility};
+    use crate::core::labels::ContainerIdentity;
     use crate::core::name::ObjectName;
     use crate::core::object::Object;
     use crate::core::spec::Spec;
@@ -243,7 +247,7 @@ mod tests {
             Arc::new(Container {
                 id: "id".into(),
                 name: "old.1.1".to_owned(),
-                marks: Marks {
+                identity: ContainerIdentity {
                     object: ObjectName::parse("old").unwrap(),
                     slot: 1,
                     attempt: 1,
@@ -254,7 +258,7 @@ mod tests {
                 node: None,
                 state,
                 health: Health::None,
-                sight: Sight::Clear,
+                visibility: Visibility::Clear,
                 image: String::new(),
                 image_id: None,
                 created: crate::core::time::Time(0),
@@ -269,10 +273,10 @@ mod tests {
         let wanted = Object::new(old.clone());
         let deleted = Object { deleted: Some(crate::core::time::Time(1)), ..wanted.clone() };
         let none = Object { spec: Spec { count: 0, ..old.clone() }, ..wanted.clone() };
-        assert_eq!(waits(wanted, State::Running), None);
+        assert_eq!(waits(wanted, ContainerState::Running), None);
         let words = "old.1.1 is going and still has host port 8080/tcp";
-        assert_eq!(waits(deleted.clone(), State::Running).as_deref(), Some(words));
-        assert_eq!(waits(none, State::Running).as_deref(), Some(words));
-        assert_eq!(waits(deleted, State::Exited), None);
+        assert_eq!(waits(deleted.clone(), ContainerState::Running).as_deref(), Some(words));
+        assert_eq!(waits(none, ContainerState::Running).as_deref(), Some(words));
+        assert_eq!(waits(deleted, ContainerState::Exited), None);
     }
 }

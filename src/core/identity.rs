@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::engine_kind::Kind;
+use crate::core::engine_kind::EngineKind;
 use crate::core::manager_id::ManagerId;
 use crate::core::name::ObjectName;
 
@@ -34,7 +34,7 @@ pub struct Identity {
 #[serde(rename_all = "PascalCase")]
 pub struct EngineIdentity {
     /// What kind of endpoint it is.
-    pub kind: Kind,
+    pub kind: EngineKind,
     /// The engine's own id; empty where it has none, as a classic Swarm manager.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub id: String,
@@ -42,7 +42,7 @@ pub struct EngineIdentity {
 
 impl EngineIdentity {
     /// An identity as an endpoint reports it.
-    pub fn new(kind: Kind, id: &str) -> EngineIdentity {
+    pub fn new(kind: EngineKind, id: &str) -> EngineIdentity {
         EngineIdentity {
             kind,
             id: id.chars().filter(char::is_ascii_graphic).take(MAX_ENGINE_ID_BYTES).collect(),
@@ -52,9 +52,9 @@ impl EngineIdentity {
     /// The word to name it by on the command line: its id, or its kind where it has none.
     pub fn word(&self) -> &str {
         match (self.id.as_str(), self.kind) {
-            ("", Kind::Docker) => "docker",
-            ("", Kind::ClassicSwarm) => "classic-swarm",
-            ("", Kind::Simulated) => "simulated",
+            ("", EngineKind::Docker) => "docker",
+            ("", EngineKind::ClassicSwarm) => "classic-swarm",
+            ("", EngineKind::Simulated) => "simulated",
             (id, _) => id,
         }
     }
@@ -132,7 +132,7 @@ pub struct Settled {
 /// Settles a stored identity with the command line. A state of a version that stored none takes the present ones.
 pub fn settle(stored: Option<Identity>, claims: &Claims, place: &str) -> Result<Settled, IdentityError> {
     let cluster = claims.cluster.to_string();
-    let simulated = || EngineIdentity::new(Kind::Simulated, "");
+    let simulated = || EngineIdentity::new(EngineKind::Simulated, "");
     let mut identity = stored.unwrap_or_else(|| Identity {
         manager: ManagerId::random(),
         taken_over: BTreeSet::new(),
@@ -175,7 +175,7 @@ mod tests {
             manager: ManagerId::random(),
             taken_over: BTreeSet::new(),
             cluster: cluster.to_owned(),
-            engine: engine.map(|id| EngineIdentity::new(Kind::Docker, id)),
+            engine: engine.map(|id| EngineIdentity::new(EngineKind::Docker, id)),
         }
     }
 
@@ -228,9 +228,9 @@ mod tests {
     #[test]
     fn only_what_identifies_an_engine_tells_it_from_another() {
         let engine = EngineIdentity::new;
-        assert!(engine(Kind::Docker, "a").differs_from(&engine(Kind::Docker, "b")));
-        assert!(engine(Kind::Docker, "a").differs_from(&engine(Kind::ClassicSwarm, "")));
-        assert!(!engine(Kind::Docker, "a").differs_from(&engine(Kind::Docker, "")));
-        assert!(!engine(Kind::ClassicSwarm, "").differs_from(&engine(Kind::ClassicSwarm, "")));
+        assert!(engine(EngineKind::Docker, "a").differs_from(&engine(EngineKind::Docker, "b")));
+        assert!(engine(EngineKind::Docker, "a").differs_from(&engine(EngineKind::ClassicSwarm, "")));
+        assert!(!engine(EngineKind::Docker, "a").differs_from(&engine(EngineKind::Docker, "")));
+        assert!(!engine(EngineKind::ClassicSwarm, "").differs_from(&engine(EngineKind::ClassicSwarm, "")));
     }
 }

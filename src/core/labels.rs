@@ -5,7 +5,7 @@ use crate::core::spec::TemplateHash;
 
 /// The labels that make a container ours and say which one it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Marks {
+pub struct ContainerIdentity {
     /// The object it belongs to.
     pub object: ObjectName,
     /// Replica ordinal, from 1.
@@ -31,13 +31,13 @@ const LABEL_ATTEMPT: &str = "io.github.swarm-cluster-state-manager.attempt";
 
 const LABEL_TEMPLATE: &str = "io.github.swarm-cluster-state-manager.template";
 
-impl Marks {
+impl ContainerIdentity {
     /// The container's name: `<object>.<slot>.<attempt>`.
     pub fn container_name(&self) -> String {
         format!("{}.{}.{}", self.object, self.slot, self.attempt)
     }
 
-    /// Whether `name` is [`container_name`](Marks::container_name), without making that.
+    /// Whether `name` is [`container_name`](ContainerIdentity::container_name), without making that.
     pub fn names(&self, name: &str) -> bool {
         let is = |text: &str, ordinal: u32| !text.starts_with(['0', '+']) && text.parse() == Ok(ordinal);
         let parts = name
@@ -61,12 +61,12 @@ impl Marks {
 
     /// Reads the labels back. `None` unless all are there and well formed for this cluster: a container that
     /// is not wholly ours is not ours.
-    pub fn read<'a>(cluster: &str, label: impl Fn(&str) -> Option<&'a str>) -> Option<Marks> {
+    pub fn read<'a>(cluster: &str, label: impl Fn(&str) -> Option<&'a str>) -> Option<ContainerIdentity> {
         if label(LABEL_CLUSTER)? != cluster {
             return None;
         }
         let ordinal = |name| label(name)?.parse::<u32>().ok().filter(|n| *n > 0);
-        Some(Marks {
+        Some(ContainerIdentity {
             object: ObjectName::parse(label(LABEL_OBJECT)?)?,
             slot: ordinal(LABEL_SLOT)?,
             attempt: ordinal(LABEL_ATTEMPT)?,

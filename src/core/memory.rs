@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::backoff;
-use crate::core::container::{Container, ContainerId, Health, Sight, Signalled, State};
-use crate::core::labels::Marks;
+use crate::core::container::{Container, ContainerId, ContainerState, Health, Signalled, Visibility};
+use crate::core::labels::ContainerIdentity;
 use crate::core::memory::doubt::{DOUBT_LIFETIME, Doubt};
-use crate::core::memory::ends::{Ends, Kind};
+use crate::core::memory::ends::{EndKind, Ends};
 use crate::core::memory::failures::{Failures, Says};
 use crate::core::memory::report::Report;
 use crate::core::memory::tries::Tries;
@@ -76,7 +76,7 @@ struct Seen {
 
 /// What an object's worker remembers.
 #[derive(Debug, Clone)]
-pub struct History {
+pub struct Memory {
     generation: u64,
     /// Which submit of that generation was looked at last.
     asked: u64,
@@ -96,10 +96,10 @@ pub struct History {
     seed: u64,
 }
 
-impl History {
+impl Memory {
     /// An empty history. The seed spreads the waits of different objects.
-    pub fn new(seed: u64) -> History {
-        History {
+    pub fn new(seed: u64) -> Memory {
+        Memory {
             generation: 0,
             asked: 0,
             present: Tries::default(),
@@ -117,13 +117,13 @@ impl History {
     }
 
     /// The same; what ended before `told_until` is no news, as an earlier process has told of it.
-    pub fn resuming(seed: u64, told_until: Option<Time>) -> History {
-        History { ends: Ends::told_until(told_until), ..History::new(seed) }
+    pub fn resuming(seed: u64, told_until: Option<Time>) -> Memory {
+        Memory { ends: Ends::told_until(told_until), ..Memory::new(seed) }
     }
 
     /// The history of a world in which nothing fails: there a template need not be tried with one container first.
-    pub fn of_success() -> History {
-        History { confident: true, ..History::new(0) }
+    pub fn of_success() -> Memory {
+        Memory { confident: true, ..Memory::new(0) }
     }
 
     /// Takes note of a look at the world: a new generation ends all rows of failures, a container that is
@@ -133,13 +133,13 @@ impl History {
         let first_look = !std::mem::replace(&mut self.looked, true);
 
         let mut newest: BTreeMap<u32, u32> = BTreeMap::new();
-        for marks in containers.iter().map(|container| &container.marks) {
-            let attempt = newest.entry(marks.slot).or_default();
-            *attempt = marks.attempt.max(*attempt);
+        for identity in containers.iter().map(|container| &container.identity) {
+            let attempt = newest.entry(identity.slot).or_default();
+            *attempt = identity.attempt.max(*attempt);
         }
         for container in containers {
-            self.doubts.remove(&(container.marks.slot, container.marks.attempt));
-            let newest = newest.get(&container.marks.slot) == Some(&container.marks.attempt);
+            self.doubts.remove(&(container.identity.slot, container.identity.attempt));
+            let newest = newest.get(&container.identity.slot) == Some(&container.identity.attempt);
             self.observe_one(object, container, newest, first_look, now);
         }
         self.forget_what_is_gone(containers, now);
@@ -207,18 +207,18 @@ impl History {
         first_look: bool,
         now: Time,
     ) {
-        let slot = container.marks.slot;
-        let present = container.marks.template == object.spec.template.hash;
+        let slot = container.identity.slot;
+        let present = container.identity.template == object.spec.template.hash;
         let new = || Seen { adopted: first_look, ..Seen::default() };
         let seen = self.seen.entry(container.id.clone()).or_insert_with(new);
         seen.slot = slot;
         seen.name.clone_from(&container.name);
-        seen.template = Some(container.marks.template.clone());
+        seen.template = Some(container.identity.template.clone());
         seen.live = container.live();
         let started = std::mem::take(&mut seen.start_done);
-        let started_in_vain = started && container.state == State::Created;
+        let started_in_vain = started && container.state == ContainerState::Created;
         // By its own restart policy: its next run is another one.
-        if container.state == State::Restarting {
+        if container.state == ContainerState::Restarting {
             seen.running_since = None;
         }
         let mut ran = seen.running_since.map_or(Duration::ZERO, |since| now.since(since));
@@ -234,8 +234,8 @@ impl History {
         seen.ready_since = container.ready().then(|| seen.ready_since.unwrap_or(now));
         seen.exit_code = container.detail.as_ref().and_then(|detail| detail.exit_code).or(seen.exit_code);
         let exit_code = seen.exit_code;
-        let clear = container.sight == Sight::Clear;
-        if container.state == State::Running {
+        let clear = container.visibility == Visibility::Clear;
+        if container.state == ContainerState::Running {
             seen.end_counted = false;
             if seen.running_since.is_none() && newest {
                 self.ends.replaced(slot);
@@ -246,9 +246,9 @@ impl History {
                 self.updated.insert(slot);
             }
             let tries = tries_of(&mut self.present, &mut self.fallback, container);
-            tries.works |= tries.are_of(&container.marks.template);
+            tries.works |= tries.are_of(&container.identity.template);
             // An older container that still runs, perhaps out of reach, says nothing of those after it.
-            let speaks = clear && tries.are_of(&container.marks.template) && newest;
+            let speaks = clear && tries.are_of(&container.identity.template) && newest;
             let stable = now.since(since) >= backoff::STABLE_RUN && container.health != Health::Unhealthy;
             if speaks && stable {
                 tries.slots.remove(&slot);
@@ -269,7 +269,7 @@ impl History {
             }
         };
         seen.removing_since =
-            (container.state == State::Removing).then(|| seen.removing_since.unwrap_or(now));
+            (container.state == ContainerState::Removing).then(|| seen.removing_since.unwrap_or(now));
         // What a lost host or a contradiction hides did not fail.
         let ended = container.dead() && clear && !std::mem::replace(&mut seen.end_counted, true);
         if ended {
@@ -292,9 +292,9 @@ impl History {
             self.held.insert(slot, signalled.at.max(now) + RESTART_GRACE);
         }
         let kind = match (ended, restarted, turned_unhealthy) {
-            (true, ..) => Some(Kind::Ended),
-            (_, 1.., _) => Some(Kind::Restarted),
-            (_, _, true) => Some(Kind::Unhealthy),
+            (true, ..) => Some(EndKind::Ended),
+            (_, 1.., _) => Some(EndKind::Restarted),
+            (_, _, true) => Some(EndKind::Unhealthy),
             _ => None,
         };
         let end = kind.filter(|_| !ending).map(|kind| ends::Seen {
@@ -313,7 +313,7 @@ impl History {
                 self.ends.count(slot, restarted.max(1), ran, now);
             }
             let tries = tries_of(&mut self.present, &mut self.fallback, container);
-            let says = match tries.are_of(&container.marks.template) {
+            let says = match tries.are_of(&container.identity.template) {
                 true => Says::Failed,
                 false => Says::Nothing,
             };
@@ -328,10 +328,10 @@ impl History {
         seen.untold = end.or(seen.untold.take());
         let detail = container.detail.as_ref();
         let known = |end: &mut ends::Seen| match end.kind {
-            Kind::Unhealthy => {
+            EndKind::Unhealthy => {
                 container.health != Health::Unhealthy || detail.is_some_and(|d| d.health_output.is_some())
             }
-            Kind::Ended | Kind::Restarted | Kind::Vanished => detail.is_some(),
+            EndKind::Ended | EndKind::Restarted | EndKind::Vanished => detail.is_some(),
         };
         if let Some(end) = seen.untold.take_if(known) {
             self.ends.tell(end, Some(container));
@@ -357,7 +357,7 @@ impl History {
             let unexplained = !seen.ending && !seen.end_counted && seen.removing_since.is_none();
             let ran = seen.running_since.map(|since| now.since(since));
             if ran.is_some() && !seen.ending && !seen.end_counted {
-                let (container, slot, kind) = (seen.name, seen.slot, Kind::Vanished);
+                let (container, slot, kind) = (seen.name, seen.slot, EndKind::Vanished);
                 let end = ends::Seen {
                     kind,
                     container,
@@ -381,7 +381,7 @@ impl History {
 
     /// Takes over what another history remembers of one container.
     #[cfg(test)]
-    pub fn adopt_memory(&mut self, other: History, id: &ContainerId) {
+    pub fn adopt_memory(&mut self, other: Memory, id: &ContainerId) {
         self.seen.extend(other.seen.into_iter().filter(|(seen, _)| seen == id));
     }
 
@@ -405,48 +405,52 @@ impl History {
                 self.pull_ended(image, outcome, now);
             }
             // What was begun for a template that is no longer wanted says nothing about the present one.
-            (Action::Create { marks, .. }, report) if self.tries(&marks.template).is_none() => match report {
-                Report::Created(Outcome::InDoubt(why)) | Report::Landing(why) => {
-                    self.doubtful(marks, why, now);
+            (Action::Create { identity, .. }, report) if self.tries(&identity.template).is_none() => {
+                match report {
+                    Report::Created(Outcome::InDoubt(why)) | Report::CreateInFlight(why) => {
+                        self.doubtful(identity, why, now);
+                    }
+                    Report::Created(Outcome::Refused(_) | Outcome::NotSent(_)) => {}
+                    _ => drop(self.doubts.remove(&(identity.slot, identity.attempt))),
                 }
-                Report::Created(Outcome::Refused(_) | Outcome::NotSent(_)) => {}
-                _ => drop(self.doubts.remove(&(marks.slot, marks.attempt))),
-            },
-            (Action::Create { marks, .. }, Report::Created(Outcome::Done(id))) => {
-                self.doubts.remove(&(marks.slot, marks.attempt));
+            }
+            (Action::Create { identity, .. }, Report::Created(Outcome::Done(id))) => {
+                self.doubts.remove(&(identity.slot, identity.attempt));
                 let seen = self.seen.entry(id).or_default();
                 // Whether it did start, the next look tells.
-                (seen.slot, seen.start_done) = (marks.slot, true);
+                (seen.slot, seen.start_done) = (identity.slot, true);
             }
-            (Action::Create { marks, .. }, Report::CreatedNotStarted(id, outcome)) => {
-                self.doubts.remove(&(marks.slot, marks.attempt));
-                let template = marks.template.clone();
-                self.start_ended(id, &marks.container_name(), &template, outcome, now);
+            (Action::Create { identity, .. }, Report::CreatedNotStarted(id, outcome)) => {
+                self.doubts.remove(&(identity.slot, identity.attempt));
+                let template = identity.template.clone();
+                self.start_ended(id, &identity.container_name(), &template, outcome, now);
             }
             // Slow is not broken: other slots may go on.
-            (Action::Create { marks, .. }, Report::Landing(why)) => self.doubtful(marks, why, now),
-            (Action::Create { marks, .. }, Report::Created(Outcome::InDoubt(why))) => {
-                self.doubtful(marks, why.clone(), now);
+            (Action::Create { identity, .. }, Report::CreateInFlight(why)) => {
+                self.doubtful(identity, why, now)
+            }
+            (Action::Create { identity, .. }, Report::Created(Outcome::InDoubt(why))) => {
+                self.doubtful(identity, why.clone(), now);
                 let seed = self.seed;
-                self.tries_mut(&marks.template).failed(Says::Nothing, why, seed, now);
+                self.tries_mut(&identity.template).failed(Says::Nothing, why, seed, now);
             }
             // A definite no to a second try says nothing of the first: only who holds the name does.
-            (Action::Create { marks, .. }, Report::Created(outcome)) => {
+            (Action::Create { identity, .. }, Report::Created(outcome)) => {
                 let seed = self.seed;
                 match outcome {
                     // Somebody else's container has the name. It stays; the next attempt has another name.
                     Outcome::Refused(refusal) if refusal.kind == RefusalKind::NameTaken => {
-                        self.doubts.remove(&(marks.slot, marks.attempt));
-                        self.taken.insert((marks.slot, marks.attempt));
+                        self.doubts.remove(&(identity.slot, identity.attempt));
+                        self.taken.insert((identity.slot, identity.attempt));
                     }
                     Outcome::Refused(refusal) if refusal.kind == RefusalKind::NoImage => {
-                        let tries = self.tries_mut(&marks.template);
-                        tries.image_provided = false;
+                        let tries = self.tries_mut(&identity.template);
+                        tries.image_ensured = false;
                         tries.failed(Says::Failed, refusal.words, seed, now);
                     }
                     other => {
                         let says = says(&other);
-                        self.tries_mut(&marks.template).failed(says, why(other), seed, now);
+                        self.tries_mut(&identity.template).failed(says, why(other), seed, now);
                     }
                 }
             }
@@ -479,7 +483,7 @@ impl History {
         for tries in concerned.filter(|tries| tries.image == image) {
             match &outcome {
                 Outcome::Done(()) => {
-                    tries.image_provided = true;
+                    tries.image_ensured = true;
                     tries.whole = Failures::default();
                 }
                 outcome => {
@@ -490,16 +494,16 @@ impl History {
         }
     }
 
-    fn doubtful(&mut self, marks: &Marks, why: String, now: Time) {
-        let seed = self.seed ^ u64::from(marks.slot);
-        let template = marks.template.clone();
+    fn doubtful(&mut self, identity: &ContainerIdentity, why: String, now: Time) {
+        let seed = self.seed ^ u64::from(identity.slot);
+        let template = identity.template.clone();
         let fresh = Doubt { template, why: String::new(), retry_at: now, since: now, tries: 0 };
-        let doubt = self.doubts.entry((marks.slot, marks.attempt)).or_insert(fresh);
-        doubt.template.clone_from(&marks.template);
+        let doubt = self.doubts.entry((identity.slot, identity.attempt)).or_insert(fresh);
+        doubt.template.clone_from(&identity.template);
         doubt.tries += 1;
         doubt.retry_at = now + backoff::after_refusal(doubt.tries, seed);
         doubt.why = why;
-        self.tries_mut(&marks.template).window = 1;
+        self.tries_mut(&identity.template).window = 1;
     }
 
     fn removal_failed(&mut self, id: &ContainerId, error: String, now: Time) {
@@ -542,7 +546,7 @@ impl History {
     }
 
     /// Ends that are to be told of, each once.
-    pub fn take_untold(&mut self) -> Vec<(Kind, String)> {
+    pub fn take_untold(&mut self) -> Vec<(EndKind, String)> {
         self.ends.take_untold()
     }
 
@@ -648,7 +652,7 @@ fn tries_of<'a>(
     container: &Container,
 ) -> &'a mut Tries {
     match fallback {
-        Some(fallback) if fallback.are_of(&container.marks.template) => fallback,
+        Some(fallback) if fallback.are_of(&container.identity.template) => fallback,
         _ => present,
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::core::condition::Verdict;
+use crate::core::condition::Condition;
 use crate::core::container::ContainerId;
-use crate::core::labels::Marks;
+use crate::core::labels::ContainerIdentity;
 use crate::core::spec::{Pull, TemplateHash};
 use crate::core::time::Time;
 
@@ -21,7 +21,7 @@ pub enum Action {
     /// Make a container and start it.
     Create {
         /// Which one.
-        marks: Marks,
+        identity: ContainerIdentity,
         /// Its image, for people.
         image: String,
     },
@@ -72,7 +72,9 @@ impl fmt::Display for Step {
         match &self.action {
             Action::Pull { image, pull: Pull::Never } => write!(f, "find {image}")?,
             Action::Pull { image, .. } => write!(f, "pull {image}")?,
-            Action::Create { marks, image } => write!(f, "create {} image={image}", marks.container_name())?,
+            Action::Create { identity, image } => {
+                write!(f, "create {} image={image}", identity.container_name())?
+            }
             Action::Start { id, name, .. } => write!(f, "start {name} id={}", id.short())?,
             Action::Remove { id, name, force } => {
                 write!(f, "remove {name} id={}{}", id.short(), if *force { " force" } else { "" })?;
@@ -90,5 +92,5 @@ pub struct Plan {
     /// When to look again even if nothing happens.
     pub wake_at: Option<Time>,
     /// How the object is doing.
-    pub verdict: Verdict,
+    pub condition: Condition,
 }

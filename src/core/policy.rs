@@ -23,7 +23,7 @@ pub(crate) mod volumes;
 /// A field that is refused, and the rule that refuses it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is refused by the rule '{rule}': {why}")]
-pub struct Refusal {
+pub struct Violation {
     /// The path of the field.
     pub field: String,
     /// The rule's name.
@@ -86,16 +86,16 @@ const RESCHEDULE: Rule = Rule {
     why: "the Swarm manager would make containers this manager does not count",
 };
 
-fn refuse(field: impl Into<String>, rule: &Rule) -> Result<(), Refusal> {
-    Err(Refusal { field: field.into(), rule: rule.name, why: rule.why })
+fn refuse(field: impl Into<String>, rule: &Rule) -> Result<(), Violation> {
+    Err(Violation { field: field.into(), rule: rule.name, why: rule.why })
 }
 
 /// Refuses where `given` is there and holds anything.
-fn none_of<T>(field: &str, given: Option<&Vec<T>>, rule: &Rule) -> Result<(), Refusal> {
+fn none_of<T>(field: &str, given: Option<&Vec<T>>, rule: &Rule) -> Result<(), Violation> {
     if given.is_some_and(|items| !items.is_empty()) { refuse(field, rule) } else { Ok(()) }
 }
 
-fn unless(allowed: bool, field: &str, rule: &Rule) -> Result<(), Refusal> {
+fn unless(allowed: bool, field: &str, rule: &Rule) -> Result<(), Violation> {
     if allowed { Ok(()) } else { refuse(field, rule) }
 }
 
@@ -108,7 +108,7 @@ fn blank(text: Option<&String>) -> bool {
 const SCHEDULER_WORDS: [&str; 4] = ["constraint", "affinity", "reschedule", "whitelist"];
 
 /// Checks a create body and its constraints. The first refused field is reported.
-pub fn check(body: &ContainerCreateBody, constraints: &[Constraint]) -> Result<(), Refusal> {
+pub fn check(body: &ContainerCreateBody, constraints: &[Constraint]) -> Result<(), Violation> {
     let ContainerCreateBody {
         env,
         labels: own_labels,
@@ -179,7 +179,7 @@ pub fn check(body: &ContainerCreateBody, constraints: &[Constraint]) -> Result<(
 }
 
 /// Checks the volumes that a create body mounts against those that hold this daemon's own data.
-pub fn check_volumes(body: &ContainerCreateBody, own: &BTreeSet<String>) -> Result<(), Refusal> {
+pub fn check_volumes(body: &ContainerCreateBody, own: &BTreeSet<String>) -> Result<(), Violation> {
     let Some(config) = &body.host_config else { return Ok(()) };
     for bind in config.binds.iter().flatten() {
         let name = volumes::of_bind(bind).map(|(name, _)| name);
@@ -196,12 +196,12 @@ pub fn check_volumes(body: &ContainerCreateBody, own: &BTreeSet<String>) -> Resu
 }
 
 /// Refuses what would show a manager's own data.
-pub(crate) fn manager_data(field: &str) -> Refusal {
-    Refusal { field: field.to_owned(), rule: MANAGER_DATA.name, why: MANAGER_DATA.why }
+pub(crate) fn manager_data(field: &str) -> Violation {
+    Violation { field: field.to_owned(), rule: MANAGER_DATA.name, why: MANAGER_DATA.why }
 }
 
 /// Settings of a network. The engine prefers `NetworkID` over the network's name, so that it could name the host's.
-fn endpoint(settings: &EndpointSettings) -> Result<(), Refusal> {
+fn endpoint(settings: &EndpointSettings) -> Result<(), Violation> {
     let EndpointSettings {
         network_id,
         endpoint_id,
@@ -236,7 +236,7 @@ fn names_the_host(network: &str) -> bool {
     name.eq_ignore_ascii_case("host") || may_be_an_id
 }
 
-fn labels<'a>(field: &str, names: impl Iterator<Item = &'a String>) -> Result<(), Refusal> {
+fn labels<'a>(field: &str, names: impl Iterator<Item = &'a String>) -> Result<(), Violation> {
     for name in names {
         let lower = name.to_ascii_lowercase();
         if lower.starts_with(LABEL_PREFIX) || lower.starts_with("com.docker.") {
@@ -246,7 +246,7 @@ fn labels<'a>(field: &str, names: impl Iterator<Item = &'a String>) -> Result<()
     Ok(())
 }
 
-fn host_config(config: &HostConfig) -> Result<(), Refusal> {
+fn host_config(config: &HostConfig) -> Result<(), Violation> {
     let HostConfig {
         // Root on the node, one way or another.
         privileged,
@@ -395,7 +395,7 @@ fn host_config(config: &HostConfig) -> Result<(), Refusal> {
 
 /// Drivers other than these, and options that name a destination, make the engine itself read files and connect where
 /// the submitter says. Without a driver the engine's default one takes the options, whichever that is.
-fn log_config(config: &HostConfigLogConfig) -> Result<(), Refusal> {
+fn log_config(config: &HostConfigLogConfig) -> Result<(), Violation> {
     let HostConfigLogConfig { typ, config: options } = config;
     let driver = typ.as_deref().unwrap_or_default();
     unless(
@@ -410,7 +410,7 @@ fn log_config(config: &HostConfigLogConfig) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn mount(field: &str, mount: &Mount) -> Result<(), Refusal> {
+fn mount(field: &str, mount: &Mount) -> Result<(), Violation> {
     let Mount {
         typ,
         source,

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::core::exclusive::Exclusive;
 use crate::core::image_reference;
 use crate::core::name::ObjectName;
-use crate::core::policy::{self, Refusal};
+use crate::core::policy::{self, Violation};
 use crate::core::spec::{
     Constraint, FailureAction, MAX_COUNT, OnNodeLost, Order, Pull, Spec, Template, TemplateHash, Update,
 };
@@ -65,7 +65,7 @@ pub enum SubmissionError {
     Field(#[from] FieldError),
     /// The object asks for what submitters may not have.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] Violation),
 }
 
 impl SubmissionError {
@@ -143,7 +143,7 @@ pub(crate) fn inside(index: usize, error: SubmissionError) -> SubmissionError {
     };
     match error {
         SubmissionError::Field(e) => FieldError { field: prefix(e.field), ..e }.into(),
-        SubmissionError::Refused(r) => Refusal { field: prefix(r.field), ..r }.into(),
+        SubmissionError::Refused(r) => Violation { field: prefix(r.field), ..r }.into(),
         other => other,
     }
 }

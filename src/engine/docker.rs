@@ -30,7 +30,7 @@ use self::own::OwnData;
 use self::transport::{Transport, TransportError};
 use super::logs::{LogLines, LogRequest, LogsError};
 use crate::core::container::{Container, ContainerId};
-use crate::core::engine_kind::Kind;
+use crate::core::engine_kind::EngineKind;
 use crate::core::name::ObjectName;
 use crate::core::outcome::{Outcome, Refusal, RefusalKind};
 use crate::core::prospects::Prospects;
@@ -38,7 +38,7 @@ use crate::core::sanitize;
 use crate::core::spec::{Pull, Template};
 use crate::engine::error::EngineError;
 use crate::engine::reply::{self, Call, Reply};
-use crate::engine::{Engine, Hint, Holder, Info, NewContainer};
+use crate::engine::{Engine, EngineEvent, EngineInfo, Lookup, NewContainer};
 
 mod api_fields;
 mod logs;
@@ -106,7 +106,7 @@ impl std::fmt::Display for Api {
 pub struct DockerEngine {
     transport: Transport,
     docker: Docker,
-    kind: ArcSwapOption<Kind>,
+    kind: ArcSwapOption<EngineKind>,
     /// The version spoken; none before the first answer.
     api: ArcSwapOption<Api>,
     own: OwnData,
@@ -157,7 +157,7 @@ impl DockerEngine {
     }
 
     fn is_swarm(&self) -> bool {
-        self.kind.load().as_deref() == Some(&Kind::ClassicSwarm)
+        self.kind.load().as_deref() == Some(&EngineKind::ClassicSwarm)
     }
 
     /// Sends a request of our own and reads the whole answer: its status and its body. Of an error only the beginning.
@@ -216,16 +216,16 @@ impl DockerEngine {
                 return Outcome::InDoubt(why);
             }
         };
-        match self.inspect(new.cluster, &new.marks.container_name()).await {
-            Ok(Holder::Nobody) => {
+        match self.inspect(new.cluster, &new.identity.container_name()).await {
+            Ok(Lookup::NotFound) => {
                 let kind = match reply::is_rejection(&words) {
                     true => RefusalKind::Impossible,
                     false => RefusalKind::Other,
                 };
                 Outcome::Refused(Refusal { kind, words })
             }
-            Ok(Holder::Ours(found)) if found.marks == *new.marks => Outcome::Done(found.id.clone()),
-            Ok(Holder::Ours(_) | Holder::Foreign) => {
+            Ok(Lookup::Ours(found)) if found.identity == *new.identity => Outcome::Done(found.id.clone()),
+            Ok(Lookup::Ours(_) | Lookup::Foreign) => {
                 Outcome::Refused(Refusal { kind: RefusalKind::NameTaken, words })
             }
             Err(error) => {
@@ -326,8 +326,8 @@ impl DockerEngine {
             .await;
         for holder in found {
             match holder {
-                Ok(Holder::Ours(container)) => containers.push(*container),
-                Ok(Holder::Foreign | Holder::Nobody) => {}
+                Ok(Lookup::Ours(container)) => containers.push(*container),
+                Ok(Lookup::Foreign | Lookup::NotFound) => {}
                 Err(_) => unknown += 1,
             }
         }
@@ -429,7 +429,7 @@ fn name_and_tag(image: &str) -> (&str, &str) {
 
 #[async_trait]
 impl Engine for DockerEngine {
-    async fn info(&self) -> Result<Info, EngineError> {
+    async fn info(&self) -> Result<EngineInfo, EngineError> {
         let (status, body) = self.answer("/version").await?;
         if status != 200 {
             return Err(EngineError::new(refusal(status, &body)));
@@ -460,7 +460,7 @@ impl Engine for DockerEngine {
             self.listed.store(false, Ordering::Relaxed);
         }
         self.find_own_volumes().await;
-        Ok(Info { own_volumes: self.own_volumes(), ..info })
+        Ok(EngineInfo { own_volumes: self.own_volumes(), ..info })
     }
 
     async fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Result<Vec<Container>, EngineError> {
@@ -471,18 +471,18 @@ impl Engine for DockerEngine {
         timeout(LIST, work).await.unwrap_or_else(|_| Err(EngineError::new(no_answer(LIST))))
     }
 
-    async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Holder, EngineError> {
+    async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Lookup, EngineError> {
         match self.answer(&format!("/containers/{name_or_id}/json")).await? {
             (200, body) => Ok(match wire::read_inspected(cluster, &body).map_err(EngineError::new)? {
-                Some(container) => Holder::Ours(Box::new(container)),
-                None => Holder::Foreign,
+                Some(container) => Lookup::Ours(Box::new(container)),
+                None => Lookup::Foreign,
             }),
-            (404, _) => Ok(Holder::Nobody),
+            (404, _) => Ok(Lookup::NotFound),
             (status, body) => Err(EngineError::new(refusal(status, &body))),
         }
     }
 
-    async fn provide_image(&self, image: &str, pull: Pull) -> Outcome<()> {
+    async fn ensure_image(&self, image: &str, pull: Pull) -> Outcome<()> {
         // A Swarm manager pulls by itself on the node it chooses; asked to pull, it pulls on all of them.
         if self.is_swarm() && pull != Pull::Always {
             return Outcome::Done(());
@@ -535,7 +535,7 @@ impl Engine for DockerEngine {
             Outcome::Refused(refusal) => return Outcome::Refused(refusal),
             Outcome::NotSent(why) | Outcome::InDoubt(why) => return Outcome::NotSent(why),
         }
-        let path = format!("/containers/create?name={}", new.marks.container_name());
+        let path = format!("/containers/create?name={}", new.identity.container_name());
         let asked = self.ask(Method::POST, &path, Some(body));
         let reply = match tokio::time::timeout(CREATE, asked).await {
             Ok(Ok((201, body))) => match wire::created_id(&body) {
@@ -620,17 +620,17 @@ impl Engine for DockerEngine {
         self.change(Call::Remove, CHANGE, self.docker.remove_container(&id.0, Some(options))).await
     }
 
-    async fn hints(
+    async fn events(
         &self,
         cluster: &str,
-    ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError> {
+    ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
         let path = wire::events_path(cluster);
         let asked = timeout(QUESTION, self.transport.request(Method::GET, &path, None)).await;
         let response = asked.map_err(|_| EngineError::new(no_answer(QUESTION)))??;
         if !response.status().is_success() {
             return Err(EngineError::new(format!("its event stream answers {}", response.status())));
         }
-        Ok(wire::hints(response.into_body(), cluster.to_owned()))
+        Ok(wire::events(response.into_body(), cluster.to_owned()))
     }
 
     async fn logs(&self, id: &ContainerId, request: LogRequest) -> Result<LogLines, LogsError> {

@@ -15,7 +15,7 @@ use crate::core::outcome::Outcome;
 use crate::core::prospects::Prospects;
 use crate::core::spec::{Pull, Template};
 use crate::engine::error::EngineError;
-use crate::engine::{Engine, Hint, Holder, Info, NewContainer};
+use crate::engine::{Engine, EngineEvent, EngineInfo, Lookup, NewContainer};
 use crate::telemetry::Metrics;
 
 /// An engine whose calls are counted.
@@ -51,7 +51,7 @@ impl Measured {
 
 #[async_trait]
 impl Engine for Measured {
-    async fn info(&self) -> Result<Info, EngineError> {
+    async fn info(&self) -> Result<EngineInfo, EngineError> {
         self.question("info", self.engine.info()).await
     }
 
@@ -61,12 +61,12 @@ impl Engine for Measured {
         self.question(call, self.engine.list(cluster, object)).await
     }
 
-    async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Holder, EngineError> {
+    async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Lookup, EngineError> {
         self.question("inspect", self.engine.inspect(cluster, name_or_id)).await
     }
 
-    async fn provide_image(&self, image: &str, pull: Pull) -> Outcome<()> {
-        self.change("pull", self.engine.provide_image(image, pull)).await
+    async fn ensure_image(&self, image: &str, pull: Pull) -> Outcome<()> {
+        self.change("pull", self.engine.ensure_image(image, pull)).await
     }
 
     async fn prospects(&self, template: &Template) -> Prospects {
@@ -93,13 +93,13 @@ impl Engine for Measured {
         self.change("remove", self.engine.remove(id)).await
     }
 
-    async fn hints(
+    async fn events(
         &self,
         cluster: &str,
-    ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError> {
-        let hints = self.question("events", self.engine.hints(cluster)).await?;
+    ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
+        let hints = self.question("events", self.engine.events(cluster)).await?;
         let events = self.metrics.engine_events.clone();
-        let count = move |hint: &Result<Hint, EngineError>| {
+        let count = move |hint: &Result<EngineEvent, EngineError>| {
             if hint.is_ok() {
                 events.inc();
             }

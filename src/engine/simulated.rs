@@ -18,15 +18,15 @@ use tokio::time::sleep;
 
 use super::logs::{LogLines, LogRequest, LogsError};
 use crate::clock::Clock;
-use crate::core::container::{Container, ContainerId, Health, Sight, State};
-use crate::core::engine_kind::Kind;
-use crate::core::labels::Marks;
+use crate::core::container::{Container, ContainerId, ContainerState, Health, Visibility};
+use crate::core::engine_kind::EngineKind;
+use crate::core::labels::ContainerIdentity;
 use crate::core::name::ObjectName;
 use crate::core::outcome::{Outcome, Refusal, RefusalKind};
 use crate::core::signal::Signal;
 use crate::core::spec::{Pull, Template, TemplateHash};
 use crate::engine::error::EngineError;
-use crate::engine::{Engine, Hint, Holder, Info, NewContainer};
+use crate::engine::{Engine, EngineEvent, EngineInfo, Lookup, NewContainer};
 
 mod logs;
 mod world;
@@ -50,7 +50,7 @@ pub struct SimulatedEngine {
 #[derive(Clone)]
 enum Event {
     /// Of a cluster's container.
-    Of(String, Hint),
+    Of(String, EngineEvent),
     /// Of the nodes.
     Nodes,
     /// The connection ends.
@@ -77,7 +77,7 @@ impl SimulatedEngine {
     fn change<T>(
         &self,
         id: &ContainerId,
-        hint: impl FnOnce(ObjectName) -> Hint,
+        hint: impl FnOnce(ObjectName) -> EngineEvent,
         change: impl FnOnce(&mut world::World) -> T,
     ) -> T {
         let mut world = self.world();
@@ -98,7 +98,7 @@ impl SimulatedEngine {
     /// Puts a running container there that nobody submitted: with the label of a cluster, or of none.
     pub fn put(&self, cluster: &str, name: &str) -> Option<ContainerId> {
         let mut world = self.world();
-        let marks = Marks {
+        let identity = ContainerIdentity {
             object: ObjectName::parse("nobodys")?,
             slot: 1,
             attempt: 1,
@@ -107,13 +107,13 @@ impl SimulatedEngine {
         let container = Container {
             id: world.next_id(name),
             name: name.to_owned(),
-            marks,
+            identity,
             manager: None,
             rival: false,
             node: world.nodes().first().map(|node| node.address.clone()),
-            state: State::Running,
+            state: ContainerState::Running,
             health: Health::None,
-            sight: Sight::Clear,
+            visibility: Visibility::Clear,
             image: "nobodys".to_owned(),
             image_id: None,
             created: self.clock.now(),
@@ -127,17 +127,17 @@ impl SimulatedEngine {
     #[cfg(test)]
     pub(crate) fn sample(object: &crate::core::object::Object, slot: u32) -> Container {
         let template = object.spec.template.hash.clone();
-        let marks = Marks { object: object.spec.name.clone(), slot, attempt: 1, template };
+        let identity = ContainerIdentity { object: object.spec.name.clone(), slot, attempt: 1, template };
         Container {
-            id: format!("id of {}", marks.container_name()).as_str().into(),
-            name: marks.container_name(),
-            marks,
+            id: format!("id of {}", identity.container_name()).as_str().into(),
+            name: identity.container_name(),
+            identity,
             manager: None,
             rival: false,
             node: None,
-            state: State::Running,
+            state: ContainerState::Running,
             health: Health::None,
-            sight: Sight::Clear,
+            visibility: Visibility::Clear,
             image: object.spec.template.image.clone(),
             image_id: None,
             created: crate::core::time::Time(0),
@@ -148,28 +148,30 @@ impl SimulatedEngine {
 
     /// Ends a container's process.
     pub fn kill(&self, id: &ContainerId) {
-        self.change(id, |object| Hint::Ended(object, id.clone()), |world| world.end(id, 137));
+        self.change(id, |object| EngineEvent::Ended(object, id.clone()), |world| world.end(id, 137));
     }
 
     /// A user sends a container a signal, which it takes no notice of.
     pub fn signal(&self, id: &ContainerId, signal: Signal) {
-        self.change(id, |_| Hint::Signalled(id.clone(), signal), |_| ());
+        self.change(id, |_| EngineEvent::Signalled(id.clone(), signal), |_| ());
     }
 
     /// A user starts an ended container again. Returns whether it runs now and did not before.
     pub fn start_again(&self, id: &ContainerId) -> bool {
         let now = self.clock.now();
-        self.change(id, Hint::Object, |world| world.is_dead(id) && world.start(id, now) == Outcome::Done(()))
+        self.change(id, EngineEvent::Object, |world| {
+            world.is_dead(id) && world.start(id, now) == Outcome::Done(())
+        })
     }
 
     /// A user freezes a running container, or lets a frozen one run on.
     pub fn pause(&self, id: &ContainerId, pause: bool) {
-        self.change(id, Hint::Object, |world| world.pause(id, pause));
+        self.change(id, EngineEvent::Object, |world| world.pause(id, pause));
     }
 
     /// A user gives a container another name.
     pub fn rename(&self, id: &ContainerId, name: &str) {
-        self.change(id, Hint::Object, |world| world.rename(id, name));
+        self.change(id, EngineEvent::Object, |world| world.rename(id, name));
     }
 
     /// A user makes a copy of a container that carries the same labels, as `docker commit` and `docker run` do.
@@ -178,11 +180,12 @@ impl SimulatedEngine {
         let Real { cluster, container, .. } = world.real().into_iter().find(|r| r.container.id == *id)?;
         let node = world.nodes().first().map(|node| node.address.clone());
         let (id, name, image) = (world.next_id(name), name.to_owned(), "copy".to_owned());
-        let object = container.marks.object.clone();
-        let copy = Container { id, name, image, node, state: State::Running, detail: None, ..container };
+        let object = container.identity.object.clone();
+        let copy =
+            Container { id, name, image, node, state: ContainerState::Running, detail: None, ..container };
         let id = world.put(&cluster, copy, true);
         drop(world);
-        self.announce(Event::Of(cluster, Hint::Object(object)));
+        self.announce(Event::Of(cluster, EngineEvent::Object(object)));
         Some(id)
     }
 
@@ -225,9 +228,9 @@ impl SimulatedEngine {
 
 #[async_trait]
 impl Engine for SimulatedEngine {
-    async fn info(&self) -> Result<Info, EngineError> {
-        Ok(Info {
-            kind: Kind::Simulated,
+    async fn info(&self) -> Result<EngineInfo, EngineError> {
+        Ok(EngineInfo {
+            kind: EngineKind::Simulated,
             id: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             api: String::new(),
@@ -240,11 +243,11 @@ impl Engine for SimulatedEngine {
         Ok(self.world().list(cluster, object))
     }
 
-    async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Holder, EngineError> {
+    async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Lookup, EngineError> {
         self.world().inspect(cluster, name_or_id)
     }
 
-    async fn provide_image(&self, image: &str, pull: Pull) -> Outcome<()> {
+    async fn ensure_image(&self, image: &str, pull: Pull) -> Outcome<()> {
         if pull != Pull::Always && self.world().images.contains(image) {
             return Outcome::Done(());
         }
@@ -265,7 +268,10 @@ impl Engine for SimulatedEngine {
         sleep(CHANGE).await;
         let outcome = self.world().create(&new, self.clock.now());
         if matches!(outcome, Outcome::Done(_)) {
-            self.announce(Event::Of(new.cluster.to_owned(), Hint::Object(new.marks.object.clone())));
+            self.announce(Event::Of(
+                new.cluster.to_owned(),
+                EngineEvent::Object(new.identity.object.clone()),
+            ));
         }
         outcome
     }
@@ -277,12 +283,12 @@ impl Engine for SimulatedEngine {
 
     async fn start(&self, id: &ContainerId) -> Outcome<()> {
         sleep(CHANGE).await;
-        self.change(id, Hint::Object, |world| world.start(id, self.clock.now()))
+        self.change(id, EngineEvent::Object, |world| world.start(id, self.clock.now()))
     }
 
     async fn stop(&self, id: &ContainerId, _grace: Duration) -> Outcome<()> {
         sleep(CHANGE).await;
-        self.change(id, |object| Hint::Ended(object, id.clone()), |world| world.end(id, 0))
+        self.change(id, |object| EngineEvent::Ended(object, id.clone()), |world| world.end(id, 0))
     }
 
     async fn remove(&self, id: &ContainerId) -> Outcome<()> {
@@ -290,15 +296,15 @@ impl Engine for SimulatedEngine {
         let owner = self.world().owner(id);
         let outcome = self.world().remove(id);
         if let Some((cluster, object)) = owner.filter(|_| self.world().owner(id).is_none()) {
-            self.announce(Event::Of(cluster, Hint::Destroyed(object, id.clone())));
+            self.announce(Event::Of(cluster, EngineEvent::Destroyed(object, id.clone())));
         }
         outcome
     }
 
-    async fn hints(
+    async fn events(
         &self,
         cluster: &str,
-    ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError> {
+    ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
         let cluster = cluster.to_owned();
         let events = stream::unfold(self.events.subscribe(), |mut events| async move {
             match events.recv().await {
@@ -312,7 +318,7 @@ impl Engine for SimulatedEngine {
                 let hint = match event {
                     Event::Of(of, hint) if of == cluster => Some(Ok(hint)),
                     Event::Of(..) | Event::End => None,
-                    Event::Nodes => Some(Ok(Hint::Everything)),
+                    Event::Nodes => Some(Ok(EngineEvent::Everything)),
                 };
                 async move { hint }
             })

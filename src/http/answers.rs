@@ -21,10 +21,12 @@ pub struct Answers {
 
 impl Answers {
     /// Nothing is built yet.
-    pub fn new(sources: &crate::status::Sources) -> Answers {
+    pub fn new(sources: &crate::status::StatusReader) -> Answers {
         let objects = || Sources::default().and(sources.objects.clone());
-        let status =
-            objects().and(sources.board.clone()).and(sources.cache.engine()).and(sources.cache.changes());
+        let status = objects()
+            .and(sources.progresses.clone())
+            .and(sources.cache.engine())
+            .and(sources.cache.changes());
         Answers {
             status: SharedAnswer::new(status),
             objects: SharedAnswer::new(objects()),

@@ -147,7 +147,7 @@ pub(super) async fn change(
             Some(permit) => permit,
             None => api.expensive.permit(&caller.peer).await?,
         };
-        return plan::rehearse(api, &transaction).await;
+        return plan::dry_run(api, &transaction).await;
     }
     // Whoever cannot be kept waiting is told so before anything is done.
     let _place = manner.wait.map(|_| api.long_answer(&caller.peer)).transpose()?;

@@ -3,15 +3,15 @@
 //! What only a question to the endpoint can tell is asked before each create. And before the endpoint has answered once,
 //! the create is what refuses all of this.
 
-use crate::core::engine_kind::Kind;
+use crate::core::engine_kind::EngineKind;
 use crate::core::policy;
 use crate::core::spec::{Constraint, Spec};
 use crate::core::submission::strict::FieldError;
 use crate::core::submission::{self, Submission, SubmissionError};
-use crate::engine::{Info, docker};
+use crate::engine::{EngineInfo, docker};
 
 /// Refuses specs that cannot come about at the endpoint.
-pub(super) fn check(info: &Info, submission: &Submission) -> Result<(), SubmissionError> {
+pub(super) fn check(info: &EngineInfo, submission: &Submission) -> Result<(), SubmissionError> {
     match submission {
         Submission::One(spec) => check_spec(info, spec),
         Submission::Many(specs) => specs
@@ -21,9 +21,9 @@ pub(super) fn check(info: &Info, submission: &Submission) -> Result<(), Submissi
     }
 }
 
-fn check_spec(info: &Info, spec: &Spec) -> Result<(), SubmissionError> {
+fn check_spec(info: &EngineInfo, spec: &Spec) -> Result<(), SubmissionError> {
     policy::check_volumes(&spec.template.body, &info.own_volumes)?;
-    if info.kind == Kind::Docker {
+    if info.kind == EngineKind::Docker {
         if let Some(Constraint(first)) = spec.template.constraints.first() {
             let message = format!(
                 "given {first:?}; the endpoint is a plain Docker Engine, which is one node and cannot choose: leave \
@@ -47,11 +47,11 @@ mod tests {
 
     use super::*;
 
-    fn refused(kind: Kind, version: &str, more: Value) -> Option<(String, String)> {
+    fn refused(kind: EngineKind, version: &str, more: Value) -> Option<(String, String)> {
         let mut object = json!({"Name": "web", "Image": "a", "Count": 2});
         object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let spec = submission::submitted(&object).unwrap();
-        let info = Info {
+        let info = EngineInfo {
             kind,
             id: String::new(),
             version: String::new(),
@@ -72,21 +72,21 @@ mod tests {
         for (field, more) in
             [("Constraints", json!({"Constraints": ["name==n1"]})), ("HostConfig.PortBindings.80/tcp", port)]
         {
-            let (found, message) = refused(Kind::Docker, "1.41", more.clone()).unwrap();
+            let (found, message) = refused(EngineKind::Docker, "1.41", more.clone()).unwrap();
             assert_eq!(found, field, "{message}");
-            assert_eq!(refused(Kind::ClassicSwarm, "1.24", more.clone()), None);
-            assert_eq!(refused(Kind::Simulated, "", more), None);
+            assert_eq!(refused(EngineKind::ClassicSwarm, "1.24", more.clone()), None);
+            assert_eq!(refused(EngineKind::Simulated, "", more), None);
         }
-        assert_eq!(refused(Kind::Docker, "1.41", json!({})), None);
+        assert_eq!(refused(EngineKind::Docker, "1.41", json!({})), None);
     }
 
     #[test]
     fn a_field_that_the_endpoints_version_does_not_know_is_refused_with_the_version_that_does() {
         let field = json!({"Healthcheck": {"StartInterval": 5_000_000_000_u64}});
-        let (name, message) = refused(Kind::Docker, "1.41", field.clone()).unwrap();
+        let (name, message) = refused(EngineKind::Docker, "1.41", field.clone()).unwrap();
         assert_eq!(name, "Healthcheck.StartInterval");
         assert!(message.contains("1.41") && message.contains("1.44"), "{message}");
-        assert_eq!(refused(Kind::Docker, "1.44", field.clone()), None);
-        assert_eq!(refused(Kind::Simulated, "", field), None, "it speaks no version");
+        assert_eq!(refused(EngineKind::Docker, "1.44", field.clone()), None);
+        assert_eq!(refused(EngineKind::Simulated, "", field), None, "it speaks no version");
     }
 }

@@ -19,7 +19,7 @@ use super::{Api, stream as answers};
 use crate::api::event::Event;
 use crate::core::name::ObjectName;
 use crate::server::peer::Peer;
-use crate::store::event_log::{Journal, MAX_EVENTS};
+use crate::store::event_log::{EventLog, MAX_EVENTS};
 
 /// Where nobody says how many: so many events are shown before those to come.
 const TAIL: usize = 100;
@@ -77,7 +77,7 @@ pub(super) async fn events(
     let follow = query.text("follow").is_none() || query.flag("follow")?;
     let since: Option<EventId> = answers::since(&headers, &query)?;
     let place = api.long_answer(&peer)?;
-    let reading = Reading::begin(api.store.journal().clone(), since, tail.unwrap_or(TAIL), follow, object);
+    let reading = Reading::begin(api.store.event_log().clone(), since, tail.unwrap_or(TAIL), follow, object);
     let items = stream::unfold(reading, |mut reading| async move {
         let item = reading.next().await?;
         Some((item, reading))
@@ -98,7 +98,7 @@ impl std::str::FromStr for EventId {
 
 /// A place in the log.
 struct Reading {
-    journal: Journal,
+    event_log: EventLog,
     last: watch::Receiver<u64>,
     /// The number of the last event that was taken out.
     taken: u64,
@@ -124,22 +124,22 @@ pub(super) struct Missed {
 
 impl Reading {
     fn begin(
-        journal: Journal,
+        event_log: EventLog,
         since: Option<EventId>,
         tail: usize,
         follow: bool,
         object: Option<String>,
     ) -> Reading {
-        let last = journal.last();
+        let last = event_log.last();
         let newest = *last.borrow();
         let taken = match since {
             Some(EventId(id)) if id <= newest => id,
             // Of a log that is no more: all of this one is new.
             Some(_) => 0,
-            None => journal.before_last_of(tail, |event| concerns(&object, event)),
+            None => event_log.before_last_of(tail, |event| concerns(&object, event)),
         };
         let until = Some(newest).filter(|_| !follow);
-        Reading { journal, last, taken, until, object, ready: VecDeque::new() }
+        Reading { event_log, last, taken, until, object, ready: VecDeque::new() }
     }
 
     /// The next item, as soon as there is one; `None` at the end.
@@ -152,7 +152,7 @@ impl Reading {
                 return None;
             }
             self.last.mark_unchanged();
-            let batch = self.journal.after(self.taken, BATCH);
+            let batch = self.event_log.after(self.taken, BATCH);
             if batch.missed > 0 {
                 self.ready.push_back(missed(batch.missed));
             }

@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::endpoint;
 use super::problem::Problem;
 use crate::core::submission::{self, Generations, Submission, SubmissionError};
-use crate::engine::Info;
+use crate::engine::EngineInfo;
 use crate::server::fair_share::{FairShare, Permit};
 use crate::server::peer::Peer;
 
@@ -83,7 +83,7 @@ impl Expensive {
         &self,
         body: Bytes,
         most: usize,
-        endpoint: Option<Info>,
+        endpoint: Option<EngineInfo>,
     ) -> Result<(Submission, Generations), Problem> {
         let small = u64::try_from(body.len()).is_ok_and(|length| length <= LARGE_BODY);
         let parse = move || -> Result<(Submission, Generations), SubmissionError> {

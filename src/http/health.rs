@@ -24,7 +24,7 @@ use crate::core::evidence::Evidence;
 )]
 pub(super) async fn healthz(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     Query::read(query.as_deref(), &[])?;
-    match api.sources.pulse.stalled(api.sources.clock.now()) {
+    match api.sources.heartbeat.stalled(api.sources.clock.now()) {
         None => Ok((StatusCode::OK, "ok\n").into_response()),
         Some(why) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Stalled", why)),
     }

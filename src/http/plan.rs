@@ -113,7 +113,7 @@ pub(super) async fn all(
 }
 
 /// Answers what a change would do. Whatever would have it refused has it refused here, too.
-pub(super) async fn rehearse(api: &Api, transaction: &Transaction) -> Result<Response, Problem> {
+pub(super) async fn dry_run(api: &Api, transaction: &Transaction) -> Result<Response, Problem> {
     let count = |change: &Change| match change {
         Change::Put(spec) => u64::from(spec.count),
         _ => 0,
@@ -182,7 +182,7 @@ async fn foretell(api: &Api, objects: Vec<Arc<Object>>) -> Result<Vec<Forecast>,
             let present = Present { evidence: &evidence, nodes: &engine.nodes, now: sources.clock.now() };
             let mut there: BTreeMap<ObjectName, Vec<Arc<Container>>> = BTreeMap::new();
             for container in cache.all() {
-                there.entry(container.marks.object.clone()).or_default().push(container);
+                there.entry(container.identity.object.clone()).or_default().push(container);
             }
             let mut one = |object: &Arc<Object>| {
                 let containers = there.remove(&object.spec.name).unwrap_or_default();

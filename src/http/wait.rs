@@ -21,7 +21,7 @@ use super::change::{Receipt, Shape};
 use super::problem::Problem;
 use super::{Api, reply};
 use crate::control::engine_state::EngineState;
-use crate::control::progress::{Board, Progress};
+use crate::control::progress::{Progress, Progresses};
 use crate::core::condition::Phase;
 use crate::core::evidence::Evidence;
 use crate::core::name::ObjectName;
@@ -79,7 +79,7 @@ pub(super) async fn until_settled(
     let mut waiting: Vec<Waiting> = committed.iter().map(Waiting::new).collect();
     let mut view = View::new(api);
     loop {
-        let left = view.look(&mut waiting);
+        let left = view.refresh(&mut waiting);
         if left == 0 {
             break;
         }
@@ -91,7 +91,7 @@ pub(super) async fn until_settled(
                 break;
             }
             () = sleep_until(deadline) => {
-                view.look(&mut waiting);
+                view.refresh(&mut waiting);
                 give_up(api, &mut waiting, Outcome::TimedOut);
                 break;
             }
@@ -140,7 +140,7 @@ impl Waiting {
 /// The snapshots.
 struct View {
     objects: watch::Receiver<Arc<Objects>>,
-    board: watch::Receiver<Arc<Board>>,
+    progresses: watch::Receiver<Arc<Progresses>>,
     engine: watch::Receiver<Arc<EngineState>>,
     present: watch::Receiver<Arc<std::collections::BTreeSet<ObjectName>>>,
     endpoint: Arc<str>,
@@ -150,7 +150,7 @@ impl View {
     fn new(api: &Api) -> View {
         View {
             objects: api.sources.objects.clone(),
-            board: api.sources.board.clone(),
+            progresses: api.sources.progresses.clone(),
             engine: api.cache.engine(),
             present: api.cache.present(),
             endpoint: api.sources.endpoint.clone(),
@@ -160,23 +160,23 @@ impl View {
     async fn changed(&mut self) {
         tokio::select! {
             _ = self.objects.changed() => {}
-            _ = self.board.changed() => {}
+            _ = self.progresses.changed() => {}
             _ = self.engine.changed() => {}
             _ = self.present.changed() => {}
         }
     }
 
     /// Takes note of all that has settled. Returns how many have not.
-    fn look(&mut self, waiting: &mut [Waiting]) -> usize {
+    fn refresh(&mut self, waiting: &mut [Waiting]) -> usize {
         // The engine first: good news of it is published after the list that it speaks for.
         let evidence = self.engine.borrow_and_update().evidence(&self.endpoint);
         let present = self.present.borrow_and_update().clone();
         let objects = self.objects.borrow_and_update().clone();
         // Only looked at, not kept: whoever holds the board makes the workers copy it.
-        let board = self.board.borrow_and_update();
+        let progresses = self.progresses.borrow_and_update();
         let mut left = 0;
         for one in waiting.iter_mut().filter(|one| one.settled.is_none()) {
-            let progress = board.get(one.name());
+            let progress = progresses.get(one.name());
             let later = objects.get(one.name()).filter(|now| now.generation > one.object.generation);
             if let Some(later) = later {
                 let (outcome, reason) = superseded(one.object.generation, later);
@@ -187,11 +187,11 @@ impl View {
                     one.settle(Outcome::Converged, "deleted, and nothing of it is left".to_owned());
                 }
             } else if let Some(progress) = progress.filter(|progress| one.is_seen_by(progress)) {
-                let verdict = &progress.verdict;
-                if verdict.phase == Phase::Converged && verdict.proven {
-                    one.settle(Outcome::Converged, verdict.reason.clone());
-                } else if verdict.failing {
-                    one.settle(Outcome::Failed, verdict.reason.clone());
+                let condition = &progress.condition;
+                if condition.phase == Phase::Converged && condition.proven {
+                    one.settle(Outcome::Converged, condition.reason.clone());
+                } else if condition.failing {
+                    one.settle(Outcome::Failed, condition.reason.clone());
                 }
             }
             left += usize::from(one.settled.is_none());

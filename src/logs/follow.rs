@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::reading::Reading;
 use super::seen::Seen;
 use super::{Asked, MAX_CONTAINERS, MAX_TAIL, Place, Told, runs};
-use crate::core::container::{Container, ContainerId, Sight};
+use crate::core::container::{Container, ContainerId, Visibility};
 use crate::engine::Engine;
 use crate::engine::logs::{LogLine, LogRequest, LogTime, LogsError};
 
@@ -154,7 +154,7 @@ impl Known {
             }
             State::Due(at) => at <= Instant::now(),
             State::LeftOut => true,
-            State::Away => container.sight != Sight::HostDown,
+            State::Away => container.visibility != Visibility::HostDown,
         }
     }
 
@@ -269,7 +269,7 @@ impl Follow {
             if !known.is_due(container) {
                 continue;
             }
-            if container.sight == Sight::HostDown {
+            if container.visibility == Visibility::HostDown {
                 if let Some(text) = known.away(container) {
                     let name = known.name.clone();
                     reading.note(Some(name), text);

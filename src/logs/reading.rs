@@ -12,7 +12,7 @@ use super::merge::{Merge, Merged};
 use super::{Asked, Logs, MAX_CONTAINERS, Places, Told, runs};
 use crate::control::cache::Containers;
 use crate::control::engine_state::EngineState;
-use crate::core::container::{Container, ContainerId, Sight};
+use crate::core::container::{Container, ContainerId, Visibility};
 use crate::core::evidence::Evidence;
 use crate::core::object::Objects;
 use crate::engine::logs::LogRequest;
@@ -133,7 +133,7 @@ impl Reading {
         let (mut read, mut refused) = (Vec::new(), false);
         for container in chosen.into_iter().take(MAX_CONTAINERS) {
             let Some(known) = known.get_mut(&container.id) else { continue };
-            if container.sight == Sight::HostDown {
+            if container.visibility == Visibility::HostDown {
                 let text = known.away(&container);
                 let name = Some(container.name.as_str().into());
                 self.ready.extend(text.map(|text| Told::Note { container: name, text }));

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use super::rules::Planning;
-use crate::core::availability::{Standing, Tracked};
-use crate::core::condition::{Phase, Verdict};
-use crate::core::container::{Container, Health, Sight, State};
+use crate::core::availability::{Availability, Tracked};
+use crate::core::condition::{Condition, Phase};
+use crate::core::container::{Container, ContainerState, Health, Visibility};
 use crate::core::memory::failures::Failures;
 use crate::core::plan::Action;
 use crate::core::spec::OnNodeLost;
@@ -15,10 +15,12 @@ use crate::core::time::Time;
 use crate::planner::input::Input;
 
 /// The verdict where nothing may be decided.
-pub(super) fn waiting(input: &Input<'_>, reason: &str, until: Option<Time>) -> Verdict {
-    let ready = |c: &Container| c.ready() && c.sight == Sight::Clear && input.nodes.standing(c).reachable();
+pub(super) fn waiting(input: &Input<'_>, reason: &str, until: Option<Time>) -> Condition {
+    let ready = |c: &Container| {
+        c.ready() && c.visibility == Visibility::Clear && input.nodes.availability(c).reachable()
+    };
     let counts = Counts::of(input, &ready);
-    Verdict {
+    Condition {
         phase: Phase::Blocked,
         reason: reason.to_owned(),
         next_retry: until,
@@ -41,19 +43,19 @@ impl Counts {
         let count = |test: &dyn Fn(&Container) -> bool| input.containers.iter().filter(|c| test(c)).count();
         let hash = &input.object.spec.template.hash;
         Counts {
-            running: count(&|c| c.state == State::Running),
+            running: count(&|c| c.state == ContainerState::Running),
             ready: count(ready),
-            updated: count(&|c| c.live() && c.marks.template == *hash),
+            updated: count(&|c| c.live() && c.identity.template == *hash),
         }
     }
 }
 
 /// The verdict of a finished plan.
-pub(super) fn verdict(planning: &Planning<'_>) -> Verdict {
+pub(super) fn condition(planning: &Planning<'_>) -> Condition {
     let input = &planning.input;
     let counts = Counts::of(input, &|c| planning.ready(c));
     let found = find(planning, &counts);
-    Verdict {
+    Condition {
         phase: found.phase,
         reason: found.reason,
         next_retry: found.next_retry,
@@ -84,20 +86,20 @@ impl Finding {
 }
 
 fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
-    let Input { object, history, now, containers, under_way, .. } = planning.input;
+    let Input { object, memory, now, containers, under_way, .. } = planning.input;
     let wanted = planning.wanted();
     let fail_after = object.spec.update.fail_after;
     let so_far = format!("{} of {wanted} run", counts.ready);
     let busy = describe_work(planning, under_way);
 
-    let stuck = planning.removal_waits.iter().find_map(|c| Some((c, history.removal(&c.id)?)));
+    let stuck = planning.removal_waits.iter().find_map(|c| Some((c, memory.removal(&c.id)?)));
     if let Some((container, failures)) = stuck {
         let stuck = format!("{} cannot be removed: {}; {}", container.name, failures.error, tries(failures));
         let reason = if object.deleted.is_some() { stuck } else { format!("{so_far}; {stuck}") };
         return Finding::new(Phase::Degraded, reason).retried(Some(failures.retry_at));
     }
     if object.deleted.is_some() {
-        let away = containers.iter().find(|c| !planning.standing(c).reachable());
+        let away = containers.iter().find(|c| !planning.availability(c).reachable());
         let reason = match (containers.len(), away) {
             (0, _) => "deleted, and nothing of it is left".to_owned(),
             (n, Some(away)) => {
@@ -117,10 +119,10 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
     if let Some(what) = planning.waits_for {
         return Finding::new(Phase::Progressing, format!("{so_far}; waiting: {what}"));
     }
-    let not_started = |c: &&Container| c.state == State::Created;
+    let not_started = |c: &&Container| c.state == ContainerState::Created;
     let unfinished = !planning.missing.is_empty()
         || planning.slots.values().any(|s| !s.stale.is_empty() || s.current.iter().any(not_started));
-    let whole = history.present().whole().or_else(|| history.fallback()?.whole());
+    let whole = memory.present().whole().or_else(|| memory.fallback()?.whole());
     if let Some(failures) = whole.filter(|_| unfinished || busy.is_some()) {
         let phase = if counts.ready == 0 { Phase::Blocked } else { Phase::Degraded };
         let reason = format!("{so_far}; {}; {}", failures.error, tries(failures));
@@ -141,7 +143,7 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
             Finding::new(Phase::Degraded, reason).retried(Some(failures.retry_at).filter(|at| *at > now));
         return Finding { failing: failures.failing(fail_after), ..found };
     }
-    let held = planning.missing.iter().find_map(|number| Some((*number, history.held(*number)?)));
+    let held = planning.missing.iter().find_map(|number| Some((*number, memory.held(*number)?)));
     if let Some((number, until)) = held.filter(|(_, until)| *until > now) {
         let stopped = planning.slots.get(&number).and_then(|slot| slot.dead.first());
         let name = stopped.map_or_else(|| format!("the container of slot {number}"), |c| c.name.clone());
@@ -152,7 +154,7 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
     }
     // One whose slot is filled all the same is of no concern until it lands.
     let needed = |slot: u32| planning.slots.get(&slot).is_none_or(|slot| slot.current.is_empty());
-    if let Some((_, doubt)) = history.doubts().find(|((slot, _), _)| needed(*slot)) {
+    if let Some((_, doubt)) = memory.doubts().find(|((slot, _), _)| needed(*slot)) {
         let reason = format!(
             "{so_far}; whether the last create happened is not known, its name is kept: {}",
             doubt.why
@@ -168,18 +170,22 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
     let staying = || planning.slots.values().filter_map(|s| s.current.first().or(s.stale.first()).copied());
     if let Some(unwell) = staying().find(|c| !planning.ready(c)) {
         let (phase, what) = match (unwell.state, unwell.health) {
-            _ if unwell.sight == Sight::Disputed => (
+            _ if unwell.visibility == Visibility::Disputed => (
                 Phase::Degraded,
                 "is in two states at once, or in an unknown one: waiting until an inspect tells which",
             ),
-            (State::Running, Health::Unhealthy) => {
+            (ContainerState::Running, Health::Unhealthy) => {
                 (Phase::Degraded, "is unhealthy; it is replaced if that lasts")
             }
-            (State::Running, _) => (Phase::Progressing, "runs, and its health check has not passed yet"),
-            (State::Paused, _) => {
+            (ContainerState::Running, _) => {
+                (Phase::Progressing, "runs, and its health check has not passed yet")
+            }
+            (ContainerState::Paused, _) => {
                 (Phase::Degraded, "is paused: `docker unpause` it, or remove it to have it replaced")
             }
-            (State::Restarting, _) => (Phase::Degraded, "is being restarted by its own restart policy"),
+            (ContainerState::Restarting, _) => {
+                (Phase::Degraded, "is being restarted by its own restart policy")
+            }
             _ => (Phase::Progressing, "is made and does not run yet"),
         };
         return Finding::new(phase, format!("{so_far}; {} {what}", unwell.name));
@@ -188,14 +194,14 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         let reason = format!("{so_far}; {} of them of the present spec", counts.updated);
         return Finding::new(Phase::Progressing, reason).retried(planning.wake_at);
     }
-    if let Some(removing) = containers.iter().find(|c| c.state == State::Removing) {
+    if let Some(removing) = containers.iter().find(|c| c.state == ContainerState::Removing) {
         let reason = format!("{so_far}; the engine is removing {}", removing.name);
         return Finding::new(Phase::Progressing, reason);
     }
     let unsteady =
         planning.staying.iter().find_map(|number| Some((*number, planning.proven_steady_at(*number)?)));
     if let Some((number, (ends, steady_at))) = unsteady {
-        let last = history.ends().last_of(number).map(|last| format!(" ({last})")).unwrap_or_default();
+        let last = memory.ends().last_of(number).map(|last| format!(" ({last})")).unwrap_or_default();
         let reason = format!(
             "{so_far}; the containers of slot {number} ended {ends} times of late{last}: it counts as steady if the present \
              one still runs at {}",
@@ -203,7 +209,7 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         );
         return Finding::new(Phase::Degraded, reason);
     }
-    let out_of_reach = |c: &&Container| c.live() && !planning.standing(c).reachable();
+    let out_of_reach = |c: &&Container| c.live() && !planning.availability(c).reachable();
     let lost: Vec<&Container> = containers.iter().map(Arc::as_ref).filter(out_of_reach).collect();
     let left_over = lost.first().map(|first| {
         format!("; {} more, such as {}, go when {}", lost.len(), first.name, node_back(planning, first))
@@ -231,13 +237,13 @@ fn mixed_images(planning: &Planning<'_>) -> Option<String> {
 /// The failures of a slot that are of concern: those of the present template, or of the one that worked last where
 /// the slot is empty. A slot whose container is ready is of no concern, once that is steady.
 fn failures_of<'a>(planning: &Planning<'a>, number: u32) -> Option<&'a Failures> {
-    let history = planning.input.history;
+    let memory = planning.input.memory;
     let slot = planning.slots.get(&number);
     let ready = slot.is_some_and(|s| s.current.first().is_some_and(|c| planning.ready(c)));
     let unsteady = !ready || planning.steady_at(number).is_some();
     let empty = slot.is_none_or(|s| s.current.is_empty() && s.stale.is_empty());
-    let of_present = history.present().slot(number).filter(|_| unsteady);
-    of_present.or_else(|| history.fallback()?.slot(number).filter(|_| empty))
+    let of_present = memory.present().slot(number).filter(|_| unsteady);
+    of_present.or_else(|| memory.fallback()?.slot(number).filter(|_| empty))
 }
 
 /// "node n2 is back, which is down since …"
@@ -261,21 +267,21 @@ fn away(planning: &Planning<'_>) -> Option<(String, Option<Time>)> {
         let slot = planning.slots.get(number)?;
         slot.current.first().or(slot.stale.first()).copied()
     });
-    let away: Vec<&Container> = held.filter(|c| !planning.standing(c).reachable()).collect();
+    let away: Vec<&Container> = held.filter(|c| !planning.availability(c).reachable()).collect();
     let first = *away.first()?;
     let node = planning.input.nodes.of(first);
     let name = node.map_or("its node", |node| node.name());
     let since = node.map(|n| format!(" since {} ({})", n.since.shown(), n.trouble())).unwrap_or_default();
     let lost_at = node.and_then(|node| node.lost_at);
     let on_it = away.iter().filter(|c| c.node == first.node).count();
-    let what = match (lost_at, planning.standing(first)) {
+    let what = match (lost_at, planning.availability(first)) {
         (Some(at), _) if planning.input.object.on_node_lost() == OnNodeLost::Replace => {
             format!(
                 "its {on_it} containers count as running until {}, then they are replaced elsewhere",
                 at.shown()
             )
         }
-        (_, Standing::Lost) | (Some(_), _) => {
+        (_, Availability::Lost) | (Some(_), _) => {
             format!("its {on_it} containers wait for it, as OnNodeLost is \"hold\"")
         }
         _ if node.is_some_and(Tracked::sulks) => {

@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use crate::core::availability::Nodes;
-use crate::core::container::{Container, ContainerId, Health, Sight, State};
+use crate::core::container::{Container, ContainerId, ContainerState, Health, Visibility};
 use crate::core::evidence::Evidence;
 use crate::core::exclusive::InTheWay;
-use crate::core::labels::Marks;
-use crate::core::memory::History;
+use crate::core::labels::ContainerIdentity;
+use crate::core::memory::Memory;
 use crate::core::memory::report::Report;
 use crate::core::object::Object;
 use crate::core::outcome::Outcome;
@@ -127,7 +127,7 @@ struct World<'a> {
     object: &'a Object,
     containers: Vec<Arc<Container>>,
     nodes: &'a Nodes,
-    history: History,
+    memory: Memory,
     now: Time,
     lines: Vec<String>,
 }
@@ -135,16 +135,17 @@ struct World<'a> {
 impl<'a> World<'a> {
     fn new(object: &'a Object, containers: Vec<Arc<Container>>, present: Present<'a>) -> World<'a> {
         let Present { nodes, now, .. } = present;
-        let mut history = History::of_success();
-        history.observe(object, &containers, now);
+        let mut memory = Memory::of_success();
+        memory.observe(object, &containers, now);
         let template = &object.spec.template;
         // What runs has its image; a worker that made it does not ask for that again.
-        let runs =
-            |template: &&Template| containers.iter().any(|c| c.live() && c.marks.template == template.hash);
+        let runs = |template: &&Template| {
+            containers.iter().any(|c| c.live() && c.identity.template == template.hash)
+        };
         let known: Vec<&Template> = [Some(template), object.fallback()].into_iter().flatten().collect();
         let there: Vec<String> =
             known.into_iter().filter(runs).map(|template| template.image.clone()).collect();
-        let mut world = World { object, containers, nodes, history, now, lines: Vec::new() };
+        let mut world = World { object, containers, nodes, memory, now, lines: Vec::new() };
         there.into_iter().for_each(|image| world.has_image(image));
         world
     }
@@ -152,7 +153,7 @@ impl<'a> World<'a> {
     /// The image is there: nothing has to be pulled.
     fn has_image(&mut self, image: String) {
         let pull = Action::Pull { image, pull: Pull::Missing };
-        self.history.ended(&pull, Report::Image(Outcome::Done(())), self.now);
+        self.memory.ended(&pull, Report::Image(Outcome::Done(())), self.now);
     }
 
     /// Lets things happen until there is nothing left to do. False if that was too much.
@@ -163,7 +164,7 @@ impl<'a> World<'a> {
                 return false;
             }
             budget.looks -= cost;
-            self.history.observe(self.object, &self.containers, self.now);
+            self.memory.observe(self.object, &self.containers, self.now);
             let plan = plan(Input {
                 object: self.object,
                 containers: &self.containers,
@@ -171,7 +172,7 @@ impl<'a> World<'a> {
                 evidence: &Evidence::Good,
                 nodes: self.nodes,
                 in_the_way: &InTheWay::new(),
-                history: &self.history,
+                memory: &self.memory,
                 now: self.now,
             });
             if !plan.steps.is_empty() {
@@ -194,11 +195,11 @@ impl<'a> World<'a> {
     fn obey(&mut self, steps: &[Step]) {
         let (mut started, mut removed) = (BTreeSet::new(), BTreeSet::new());
         for Step { action, .. } in steps {
-            self.history.begun(action);
+            self.memory.begun(action);
             let report = match action {
                 Action::Pull { .. } => Report::Image(Outcome::Done(())),
-                Action::Create { marks, image } => {
-                    let made = self.made(marks, image);
+                Action::Create { identity, image } => {
+                    let made = self.made(identity, image);
                     let id = made.id.clone();
                     self.containers.push(Arc::new(made));
                     Report::Created(Outcome::Done(id))
@@ -212,27 +213,27 @@ impl<'a> World<'a> {
                     Report::Removed(Outcome::Done(()))
                 }
             };
-            self.history.ended(action, report, self.now);
+            self.memory.ended(action, report, self.now);
         }
         for container in self.containers.iter_mut().filter(|c| started.contains(&c.id)) {
-            Arc::make_mut(container).state = State::Running;
+            Arc::make_mut(container).state = ContainerState::Running;
         }
         self.containers.retain(|c| !removed.contains(&c.id));
     }
 
     /// A container as one hopes for it: it runs and is well.
-    fn made(&self, marks: &Marks, image: &str) -> Container {
-        let name = marks.container_name();
+    fn made(&self, identity: &ContainerIdentity, image: &str) -> Container {
+        let name = identity.container_name();
         Container {
             id: ContainerId::from(format!("{IMAGINED}{name}").as_str()),
             name,
-            marks: marks.clone(),
+            identity: identity.clone(),
             manager: None,
             rival: false,
             node: None,
-            state: State::Running,
+            state: ContainerState::Running,
             health: Health::None,
-            sight: Sight::Clear,
+            visibility: Visibility::Clear,
             image: image.to_owned(),
             image_id: None,
             created: self.now,
@@ -245,9 +246,10 @@ impl<'a> World<'a> {
     /// there was nothing of the kind.
     fn pass_time(&mut self) -> bool {
         let before = self.containers.len();
-        self.containers.retain(|c| c.state != State::Removing || c.sight != Sight::Clear);
+        self.containers.retain(|c| c.state != ContainerState::Removing || c.visibility != Visibility::Clear);
         let mut passed = self.containers.len() < before;
-        let starts = |c: &&mut Arc<Container>| c.health == Health::Starting && c.sight == Sight::Clear;
+        let starts =
+            |c: &&mut Arc<Container>| c.health == Health::Starting && c.visibility == Visibility::Clear;
         for container in self.containers.iter_mut().filter(starts) {
             Arc::make_mut(container).health = Health::Healthy;
             passed = true;
@@ -278,9 +280,13 @@ mod tests {
         let (template, nodes) = (TemplateHash::from_label("old"), Nodes::default());
         let present = Present { evidence: &Evidence::Good, nodes: &nodes, now: NOW };
         let world = World::new(object, Vec::new(), present);
-        let marks =
-            |slot| Marks { object: object.spec.name.clone(), slot, attempt: 1, template: template.clone() };
-        (1..=count).map(|slot| Arc::new(world.made(&marks(slot), "old"))).collect()
+        let identity = |slot| ContainerIdentity {
+            object: object.spec.name.clone(),
+            slot,
+            attempt: 1,
+            template: template.clone(),
+        };
+        (1..=count).map(|slot| Arc::new(world.made(&identity(slot), "old"))).collect()
     }
 
     #[test]
@@ -359,7 +365,7 @@ mod tests {
             // Not by name: an attempt's ordinal depends on whether the dead of its slot are gone when it comes. Nor
             // the dead: which of them are kept depends on which slot is filled first.
             let rows = |containers: &[Arc<Container>]| {
-                let row = |c: &Arc<Container>| (c.marks.slot, c.marks.template.clone(), c.state.word());
+                let row = |c: &Arc<Container>| (c.identity.slot, c.identity.template.clone(), c.state.word());
                 let mut rows: Vec<_> = containers.iter().filter(|c| c.live()).map(row).collect();
                 rows.sort();
                 rows
@@ -369,7 +375,7 @@ mod tests {
             // And then there is nothing left to foretell.
             let again = forecast(&object, imagined.containers, Prospects::default(), Present { now: imagined.now, ..present }, &mut Budget::default());
             prop_assert_eq!(again, Forecast::default());
-            prop_assert_eq!(observed.look().verdict.phase, Phase::Converged);
+            prop_assert_eq!(observed.look().condition.phase, Phase::Converged);
         }
     }
 }

@@ -53,7 +53,7 @@ mod tests {
     use crate::core::condition::Phase;
     use crate::core::evidence::Evidence;
     use crate::core::exclusive::InTheWay;
-    use crate::core::memory::History;
+    use crate::core::memory::Memory;
     use crate::core::plan::Plan;
     use crate::engine::simulated::SimulatedEngine;
     use crate::planner::input::Input;
@@ -76,7 +76,7 @@ mod tests {
             evidence: &Evidence::Good,
             nodes: &Nodes::default(),
             in_the_way: &InTheWay::new(),
-            history: &History::of_success(),
+            memory: &Memory::of_success(),
             now: NOW,
         })
     }
@@ -87,14 +87,14 @@ mod tests {
         let rival = ManagerId::random();
         let containers = [container(1, None), container(2, Some(&rival)), container(9, None)];
         let plan = planned(&object, &containers);
-        assert_eq!((plan.steps, plan.wake_at, plan.verdict.phase), (Vec::new(), None, Phase::Blocked));
-        assert_eq!(plan.verdict.ready, 2, "only ours are counted");
+        assert_eq!((plan.steps, plan.wake_at, plan.condition.phase), (Vec::new(), None, Phase::Blocked));
+        assert_eq!(plan.condition.ready, 2, "only ours are counted");
         let says = format!(
             "manager {rival} has created 1 of its containers in this cluster: this one creates and removes nothing"
         );
-        assert!(plan.verdict.reason.starts_with(&says), "{}", plan.verdict.reason);
+        assert!(plan.condition.reason.starts_with(&says), "{}", plan.condition.reason);
         for way_out in ["another --cluster", &format!("--take-over={rival}")] {
-            assert!(plan.verdict.reason.contains(way_out), "{}", plan.verdict.reason);
+            assert!(plan.condition.reason.contains(way_out), "{}", plan.condition.reason);
         }
     }
 
@@ -108,6 +108,6 @@ mod tests {
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(lines[0].starts_with(&format!("remove web.1.1 id={}", ours.id.short())), "{lines:?}");
         let nothing_left = planned(&object, &[container(2, Some(&rival))]);
-        assert_eq!((nothing_left.steps.len(), nothing_left.verdict.phase), (0, Phase::Converged));
+        assert_eq!((nothing_left.steps.len(), nothing_left.condition.phase), (0, Phase::Converged));
     }
 }

@@ -6,7 +6,7 @@ use crate::core::availability::Nodes;
 use crate::core::container::Container;
 use crate::core::evidence::Evidence;
 use crate::core::exclusive::InTheWay;
-use crate::core::memory::History;
+use crate::core::memory::Memory;
 use crate::core::object::Object;
 use crate::core::plan::Action;
 use crate::core::time::Time;
@@ -27,7 +27,7 @@ pub struct Input<'a> {
     /// What other objects' containers that are going still have and a new container needs.
     pub in_the_way: &'a InTheWay,
     /// What is remembered.
-    pub history: &'a History,
+    pub memory: &'a Memory,
     /// The present.
     pub now: Time,
 }

@@ -7,8 +7,8 @@ use crate::core::availability::Nodes;
 use crate::core::condition::Phase;
 use crate::core::container::Container;
 use crate::core::container::ContainerId;
-use crate::core::labels::Marks;
-use crate::core::memory::History;
+use crate::core::labels::ContainerIdentity;
+use crate::core::memory::Memory;
 use crate::core::object::Object;
 use crate::core::plan::Action;
 use crate::core::time::Time;
@@ -19,7 +19,7 @@ use proptest::prelude::*;
 
 use super::scenarios::spec;
 use super::*;
-use crate::core::container::{Health, Sight, State};
+use crate::core::container::{ContainerState, Health, Visibility};
 use crate::core::exclusive::InTheWay;
 use crate::core::memory::report::Report;
 use crate::core::outcome::Outcome;
@@ -31,17 +31,17 @@ const HOUR: u64 = 3_600_000;
 pub(super) struct World {
     pub(super) object: Object,
     pub(super) containers: Vec<Arc<Container>>,
-    history: History,
+    memory: Memory,
     pub(super) now: Time,
     made: u32,
 }
 
-fn state() -> impl Strategy<Value = State> {
+fn state() -> impl Strategy<Value = ContainerState> {
     prop_oneof![
-        4 => Just(State::Running),
-        1 => Just(State::Created),
-        1 => Just(State::Exited),
-        1 => Just(State::Dead),
+        4 => Just(ContainerState::Running),
+        1 => Just(ContainerState::Created),
+        1 => Just(ContainerState::Exited),
+        1 => Just(ContainerState::Dead),
     ]
 }
 
@@ -67,17 +67,17 @@ pub(super) fn world() -> impl Strategy<Value = World> {
                     true => object.spec.template.hash.clone(),
                     false => TemplateHash::from_label("stale"),
                 };
-                let marks = Marks { object: object.spec.name.clone(), slot, attempt, template: hash };
+                let identity = ContainerIdentity { object: object.spec.name.clone(), slot, attempt, template: hash };
                 Arc::new(Container {
                     id: format!("id{slot}-{attempt}").as_str().into(),
-                    name: marks.container_name(),
-                    marks,
+                    name: identity.container_name(),
+                    identity,
                     manager: None,
                     rival: false,
                     node: Some(format!("n{node}")),
                     state,
-                    health: if state == State::Running { health } else { Health::None },
-                    sight: Sight::Clear,
+                    health: if state == ContainerState::Running { health } else { Health::None },
+                    visibility: Visibility::Clear,
                     image: "img".to_owned(),
                     image_id: None,
                     created: Time(HOUR - age),
@@ -86,7 +86,7 @@ pub(super) fn world() -> impl Strategy<Value = World> {
                 })
             })
             .collect();
-        World { object, containers, history: History::new(1), now: Time(HOUR), made: 0 }
+        World { object, containers, memory: Memory::new(1), now: Time(HOUR), made: 0 }
     })
 }
 
@@ -104,7 +104,7 @@ impl World {
     }
 
     pub(super) fn look(&mut self) -> Plan {
-        self.history.observe(&self.object, &self.containers, self.now);
+        self.memory.observe(&self.object, &self.containers, self.now);
         self.plan(&self.containers)
     }
 
@@ -116,7 +116,7 @@ impl World {
             evidence: &Evidence::Good,
             nodes: &Nodes::default(),
             in_the_way: &InTheWay::new(),
-            history: &self.history,
+            memory: &self.memory,
             now: self.now,
         })
     }
@@ -124,23 +124,26 @@ impl World {
     /// Does what a plan says. New containers run and are well.
     fn obey(&mut self, plan: &Plan) {
         for step in &plan.steps {
-            self.history.begun(&step.action);
+            self.memory.begun(&step.action);
             let report = match &step.action {
                 Action::Pull { .. } => Report::Image(Outcome::Done(())),
-                Action::Create { marks, image } => {
+                Action::Create { identity, image } => {
                     self.made += 1;
                     let id = ContainerId::from(format!("new{}", self.made).as_str());
-                    assert!(self.containers.iter().all(|c| c.name != marks.container_name()), "a name twice");
+                    assert!(
+                        self.containers.iter().all(|c| c.name != identity.container_name()),
+                        "a name twice"
+                    );
                     self.containers.push(Arc::new(Container {
                         id: id.clone(),
-                        name: marks.container_name(),
-                        marks: marks.clone(),
+                        name: identity.container_name(),
+                        identity: identity.clone(),
                         manager: None,
                         rival: false,
                         node: None,
-                        state: State::Running,
+                        state: ContainerState::Running,
                         health: Health::None,
-                        sight: Sight::Clear,
+                        visibility: Visibility::Clear,
                         image: image.clone(),
                         image_id: None,
                         created: self.now,
@@ -151,7 +154,7 @@ impl World {
                 }
                 Action::Start { id, .. } => {
                     for container in self.containers.iter_mut().filter(|c| c.id == *id) {
-                        Arc::make_mut(container).state = State::Running;
+                        Arc::make_mut(container).state = ContainerState::Running;
                     }
                     Report::Started(Outcome::Done(()))
                 }
@@ -160,7 +163,7 @@ impl World {
                     Report::Removed(Outcome::Done(()))
                 }
             };
-            self.history.ended(&step.action, report, self.now);
+            self.memory.ended(&step.action, report, self.now);
         }
     }
 
@@ -178,17 +181,17 @@ proptest! {
         world.settle();
         let plan = world.look();
         prop_assert_eq!(&plan.steps, &Vec::new());
-        prop_assert_eq!(plan.verdict.phase, Phase::Converged, "{}", plan.verdict.reason);
-        prop_assert!(plan.verdict.proven);
+        prop_assert_eq!(plan.condition.phase, Phase::Converged, "{}", plan.condition.reason);
+        prop_assert!(plan.condition.proven);
         let live = world.live();
         prop_assert_eq!(live.len(), wanted);
-        prop_assert!(live.iter().all(|c| c.ready() && c.marks.template == world.object.spec.template.hash));
+        prop_assert!(live.iter().all(|c| c.ready() && c.identity.template == world.object.spec.template.hash));
     }
 
     #[test]
     fn never_more_created_than_missing_and_one_wave_of_an_update(mut world in world()) {
         let wanted = usize::try_from(world.object.wanted()).unwrap();
-        let before = world.live().iter().map(|c| c.marks.slot).collect::<BTreeSet<_>>().len();
+        let before = world.live().iter().map(|c| c.identity.slot).collect::<BTreeSet<_>>().len();
         let surge = match world.object.spec.update.parallelism {
             0 => wanted,
             n => usize::try_from(n).unwrap(),
@@ -211,7 +214,7 @@ proptest! {
         };
         let (surplus, all) = (removed("surplus"), removed(""));
         let slots = |test: &dyn Fn(&Container) -> bool| -> BTreeSet<u32> {
-            world.containers.iter().filter(|c| c.live() && test(c)).map(|c| c.marks.slot).collect()
+            world.containers.iter().filter(|c| c.live() && test(c)).map(|c| c.identity.slot).collect()
         };
         let ready = slots(&|c| c.ready());
         let lost = slots(&|c| surplus.contains(&c.id) && c.ready());
@@ -238,7 +241,7 @@ proptest! {
     fn fewer_than_count_never_run_for_the_sake_of_an_update_that_starts_first(mut world in world()) {
         world.object.spec.update.order = Order::StartFirst;
         let wanted = usize::try_from(world.object.wanted()).unwrap();
-        let healthy = |world: &World| world.containers.iter().filter(|c| c.ready()).map(|c| c.marks.slot).collect::<BTreeSet<_>>().len();
+        let healthy = |world: &World| world.containers.iter().filter(|c| c.ready()).map(|c| c.identity.slot).collect::<BTreeSet<_>>().len();
         let mut least = healthy(&world).min(wanted);
         for _ in 0..200 {
             let plan = world.look();

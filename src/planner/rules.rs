@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::core::availability::Standing;
+use crate::core::availability::Availability;
 use crate::core::backoff::STABLE_RUN;
 use crate::core::condition::Phase;
-use crate::core::container::{Container, ContainerId, Health, Sight, State};
-use crate::core::labels::Marks;
+use crate::core::container::{Container, ContainerId, ContainerState, Health, Visibility};
+use crate::core::labels::ContainerIdentity;
 use crate::core::memory::tries::Tries;
 use crate::core::plan::{Action, Plan, Step};
 use crate::core::spec::{OnNodeLost, Order, Pull, Template, TemplateHash};
@@ -92,7 +92,7 @@ pub(super) struct Planning<'a> {
     /// Containers that already have their step, or that must not get one.
     spoken_for: BTreeSet<&'a ContainerId>,
     /// How far the nodes of containers may be believed, where that is not wholly.
-    standings: BTreeMap<&'a ContainerId, Standing>,
+    availabilities: BTreeMap<&'a ContainerId, Availability>,
     pub(super) steps: Vec<Step>,
     pub(super) wake_at: Option<Time>,
     /// Creates that may still be begun, by template.
@@ -109,11 +109,11 @@ impl<'a> Planning<'a> {
         let mut creates: BTreeMap<&'a TemplateHash, usize> = BTreeMap::new();
         for action in input.under_way {
             match action {
-                Action::Create { marks, .. } => {
-                    *creates.entry(&marks.template).or_default() += 1;
-                    let slot = slots.entry(marks.slot).or_default();
+                Action::Create { identity, .. } => {
+                    *creates.entry(&identity.template).or_default() += 1;
+                    let slot = slots.entry(identity.slot).or_default();
                     slot.creating = true;
-                    slot.highest_attempt = slot.highest_attempt.max(marks.attempt);
+                    slot.highest_attempt = slot.highest_attempt.max(identity.attempt);
                 }
                 Action::Start { id, .. } => {
                     spoken_for.insert(id);
@@ -125,66 +125,74 @@ impl<'a> Planning<'a> {
                 Action::Pull { .. } => {}
             }
         }
-        let mut standings = BTreeMap::new();
-        let calm = input.nodes.all().all(|tracked| tracked.standing == Standing::Up);
+        let mut availabilities = BTreeMap::new();
+        let calm = input.nodes.all().all(|tracked| tracked.availability == Availability::Up);
         let hold = input.object.on_node_lost() == OnNodeLost::Hold;
         for container in input.containers {
             let container: &'a Container = container;
-            let slot = slots.entry(container.marks.slot).or_default();
-            slot.highest_attempt = slot.highest_attempt.max(container.marks.attempt);
-            let standing = match (calm, container.sight) {
-                (true, Sight::Clear) => Standing::Up,
-                _ => input.nodes.standing(container),
+            let slot = slots.entry(container.identity.slot).or_default();
+            slot.highest_attempt = slot.highest_attempt.max(container.identity.attempt);
+            let availability = match (calm, container.visibility) {
+                (true, Visibility::Clear) => Availability::Up,
+                _ => input.nodes.availability(container),
             };
-            if standing != Standing::Up {
-                standings.insert(&container.id, standing);
+            if availability != Availability::Up {
+                availabilities.insert(&container.id, availability);
             }
-            if !standing.reachable() || container.sight == Sight::Disputed {
+            if !availability.reachable() || container.visibility == Visibility::Disputed {
                 spoken_for.insert(&container.id);
             }
             // What contradicts itself may run.
-            let live = container.live() || container.sight == Sight::Disputed;
-            if standing == Standing::Lost && !(hold && live) {
+            let live = container.live() || container.visibility == Visibility::Disputed;
+            if availability == Availability::Lost && !(hold && live) {
                 slot.lost.push(container);
             } else if !live {
                 match container.state {
-                    State::Exited => slot.dead.push(container),
-                    State::Dead => slot.misfits.push(container),
+                    ContainerState::Exited => slot.dead.push(container),
+                    ContainerState::Dead => slot.misfits.push(container),
                     // By the engine; and if that does not end, once more by us.
                     _ => slot.removing.push(container),
                 }
             } else if leaving.contains(&container.id) {
                 slot.leaving.push(container);
-            } else if container.state == State::Created && input.history.start_refused(&container.id) {
+            } else if container.state == ContainerState::Created && input.memory.start_refused(&container.id)
+            {
                 slot.misfits.push(container);
-            } else if container.marks.template == input.object.spec.template.hash {
+            } else if container.identity.template == input.object.spec.template.hash {
                 slot.current.push(container);
-            } else if container.state == State::Created && !slot.creating {
+            } else if container.state == ContainerState::Created && !slot.creating {
                 slot.misfits.push(container);
             } else {
                 slot.stale.push(container);
             }
         }
-        for ((number, attempt), _) in input.history.doubts() {
+        for ((number, attempt), _) in input.memory.doubts() {
             let slot = slots.entry(number).or_default();
             slot.in_doubt = slot.in_doubt.max(Some(attempt));
             slot.highest_attempt = slot.highest_attempt.max(attempt);
         }
         // Ready, on a node that is believed, then the newer attempt; of two of one name, the older.
         let merit = |c: &&'a Container| {
-            let standing = standings.get(&c.id).copied().unwrap_or(Standing::Up);
-            let ready = c.ready() && standing.reachable() && c.sight == Sight::Clear;
-            (!standing.reachable(), !ready, standing, std::cmp::Reverse(c.marks.attempt), c.created, &c.id)
+            let availability = availabilities.get(&c.id).copied().unwrap_or(Availability::Up);
+            let ready = c.ready() && availability.reachable() && c.visibility == Visibility::Clear;
+            (
+                !availability.reachable(),
+                !ready,
+                availability,
+                std::cmp::Reverse(c.identity.attempt),
+                c.created,
+                &c.id,
+            )
         };
         for slot in slots.values_mut() {
             slot.current.sort_by_key(merit);
             slot.stale.sort_by_key(merit);
-            slot.misfits.sort_by_key(|c| (c.marks.attempt, &c.id));
-            slot.dead.sort_by_key(|c| (std::cmp::Reverse(c.marks.attempt), &c.id));
+            slot.misfits.sort_by_key(|c| (c.identity.attempt, &c.id));
+            slot.dead.sort_by_key(|c| (std::cmp::Reverse(c.identity.attempt), &c.id));
         }
         let room = |template: &'a TemplateHash| {
             let under_way = creates.get(template).copied().unwrap_or_default();
-            (template, input.history.window(template).saturating_sub(under_way))
+            (template, input.memory.window(template).saturating_sub(under_way))
         };
         let templates = [Some(&input.object.spec.template), input.object.fallback()];
         let room = templates.into_iter().flatten().map(|template| room(&template.hash)).collect();
@@ -197,7 +205,7 @@ impl<'a> Planning<'a> {
             waits_for: None,
             removal_waits: Vec::new(),
             spoken_for,
-            standings,
+            availabilities,
             steps: Vec::new(),
             wake_at: None,
             room,
@@ -211,13 +219,15 @@ impl<'a> Planning<'a> {
     }
 
     /// How far the node of a container may be believed.
-    pub(super) fn standing(&self, container: &Container) -> Standing {
-        self.standings.get(&container.id).copied().unwrap_or(Standing::Up)
+    pub(super) fn availability(&self, container: &Container) -> Availability {
+        self.availabilities.get(&container.id).copied().unwrap_or(Availability::Up)
     }
 
     /// Ready, as far as can be seen.
     pub(super) fn ready(&self, container: &Container) -> bool {
-        container.ready() && self.standing(container).reachable() && container.sight == Sight::Clear
+        container.ready()
+            && self.availability(container).reachable()
+            && container.visibility == Visibility::Clear
     }
 
     fn look_again(&mut self, at: Time) {
@@ -228,7 +238,7 @@ impl<'a> Planning<'a> {
         if !self.spoken_for.insert(&container.id) {
             return;
         }
-        let failures = self.input.history.removal(&container.id);
+        let failures = self.input.memory.removal(&container.id);
         if let Some(failures) = failures {
             self.removal_waits.push(container);
             if failures.retry_at > self.input.now {
@@ -236,7 +246,7 @@ impl<'a> Planning<'a> {
                 return;
             }
         }
-        let force = self.input.history.stops_unanswered(&container.id) >= STOPS_BEFORE_FORCE;
+        let force = self.input.memory.stops_unanswered(&container.id) >= STOPS_BEFORE_FORCE;
         // One that ends makes room, and wakes us.
         if self.removals == 0 {
             return;
@@ -254,7 +264,7 @@ impl<'a> Planning<'a> {
 
     /// Begins a create in a slot, if there is room, the image is there and no failure asks to wait.
     fn create_of(&mut self, template: &'a Template, number: u32, cause: &str) {
-        let Input { object, history, now, under_way, .. } = self.input;
+        let Input { object, memory, now, under_way, .. } = self.input;
         let slot = self.slots.entry(number).or_default();
         if slot.creating {
             return;
@@ -263,12 +273,11 @@ impl<'a> Planning<'a> {
             self.waits_for = Some(what);
             return;
         }
-        let doubt =
-            history.doubts().find(|((n, attempt), _)| *n == number && Some(*attempt) == slot.in_doubt);
-        let tries = history.tries(&template.hash);
+        let doubt = memory.doubts().find(|((n, attempt), _)| *n == number && Some(*attempt) == slot.in_doubt);
+        let tries = memory.tries(&template.hash);
         let waits = [
             tries.and_then(|tries| tries.retry_at(number)),
-            history.held(number),
+            memory.held(number),
             doubt.map(|(_, doubt)| doubt.retry_at),
         ];
         if let Some(until) = waits.into_iter().flatten().max()
@@ -278,7 +287,7 @@ impl<'a> Planning<'a> {
             return;
         }
         let spec = &object.spec;
-        if !tries.is_some_and(Tries::image_provided) {
+        if !tries.is_some_and(Tries::image_ensured) {
             // Of the template that worked last there is no newer image to look for.
             let pull = match spec.pull {
                 Pull::Always if template.hash != spec.template.hash => Pull::Missing,
@@ -296,34 +305,38 @@ impl<'a> Planning<'a> {
         let (attempt, cause) = match doubt {
             // The same name again: if the last try did make it, the engine will say so.
             Some(((_, attempt), doubt)) => (attempt, format!("the last create is in doubt: {}", doubt.why)),
-            None => (1 + slot.highest_attempt.max(history.highest_taken(number)), cause.to_owned()),
+            None => (1 + slot.highest_attempt.max(memory.highest_taken(number)), cause.to_owned()),
         };
-        let marks =
-            Marks { object: spec.name.clone(), slot: number, attempt, template: template.hash.clone() };
-        let action = Action::Create { marks, image: template.image.clone() };
+        let identity = ContainerIdentity {
+            object: spec.name.clone(),
+            slot: number,
+            attempt,
+            template: template.hash.clone(),
+        };
+        let action = Action::Create { identity, image: template.image.clone() };
         self.steps.push(Step { action, cause });
     }
 
     /// What a slot gets that has no container: see rule 4.
     fn template_for(&self, number: u32) -> &'a Template {
-        let Input { object, history, now, .. } = self.input;
+        let Input { object, memory, now, .. } = self.input;
         let present = &object.spec.template;
         let Some(fallback) = object.fallback() else { return present };
-        let doubt = history.doubts().find(|((slot, _), _)| *slot == number);
+        let doubt = memory.doubts().find(|((slot, _), _)| *slot == number);
         if doubt.is_some_and(|(_, doubt)| doubt.template == present.hash) {
             return present;
         }
         // Once is bad luck.
         let fails = |template: &Template| {
-            let tries = history.tries(&template.hash);
+            let tries = memory.tries(&template.hash);
             let failures = tries.into_iter().flat_map(|tries| [tries.whole(), tries.slot(number)]);
             failures.flatten().any(|failures| failures.count > 1)
         };
-        let retry_at = |template: &Template| history.tries(&template.hash).and_then(|t| t.retry_at(number));
+        let retry_at = |template: &Template| memory.tries(&template.hash).and_then(|t| t.retry_at(number));
         match (fails(present), fails(fallback)) {
-            (false, _) if history.updated(number) => present,
+            (false, _) if memory.updated(number) => present,
             // The old one was stopped for this try, or would be again.
-            (true, _) if history.updated(number) && retry_at(present) <= Some(now) => present,
+            (true, _) if memory.updated(number) && retry_at(present) <= Some(now) => present,
             (_, false) => fallback,
             // The old one does not work any more, which may be why there is a new one.
             (false, true) => present,
@@ -347,7 +360,9 @@ impl<'a> Planning<'a> {
         }
         for (best, extra) in extras {
             // A node that has only just come back may go again.
-            if self.standing(best) == Standing::Settling && self.standing(extra) == Standing::Up {
+            if self.availability(best) == Availability::Settling
+                && self.availability(extra) == Availability::Up
+            {
                 continue;
             }
             self.remove(extra, format!("{} holds the slot already", best.name));
@@ -393,18 +408,18 @@ impl<'a> Planning<'a> {
         let current = slot.and_then(|s| s.current.first());
         let best = current.or(slot.and_then(|s| s.stale.first()));
         let ready = slot.is_some_and(|s| s.current.iter().chain(&s.stale).any(|c| self.ready(c)));
-        let standing = best.map_or(Standing::Up, |c| self.standing(c));
+        let availability = best.map_or(Availability::Up, |c| self.availability(c));
         let health = best.map_or(0, |c| match (c.state, c.health) {
-            (State::Running, Health::Unhealthy) => 1,
-            (State::Running, _) => 3,
+            (ContainerState::Running, Health::Unhealthy) => 1,
+            (ContainerState::Running, _) => 3,
             _ => 2,
         });
         let node = best.and_then(|c| c.node.as_deref()).unwrap_or_default();
         let crowded = crowd.get(node).copied().unwrap_or_default();
         let within = usize::try_from(number).is_ok_and(|n| n <= self.wanted());
         let age = Reverse(best.map(|c| c.created));
-        let reachable = standing.reachable();
-        let believed = Reverse(standing);
+        let reachable = availability.reachable();
+        let believed = Reverse(availability);
         (
             reachable,
             ready,
@@ -421,7 +436,7 @@ impl<'a> Planning<'a> {
     /// Rule 4.
     fn fill_missing(&mut self) {
         let stopping =
-            |slot: &Slot<'_>| !slot.held() && slot.leaving.iter().any(|c| c.state != State::Created);
+            |slot: &Slot<'_>| !slot.held() && slot.leaving.iter().any(|c| c.state != ContainerState::Created);
         let not_free: BTreeSet<u32> =
             self.slots.iter().filter(|(_, s)| s.held() || stopping(s)).map(|(n, _)| *n).collect();
         let there = self.staying.len() + self.slots.values().filter(|slot| stopping(slot)).count();
@@ -439,7 +454,7 @@ impl<'a> Planning<'a> {
             let lost = self.slots.get(&number).and_then(|slot| slot.lost.iter().find(|c| c.live()));
             let cause = match lost.and_then(|c| Some((c, c.node.as_deref()?))) {
                 Some((lost, node)) => format!("{} is lost with node {node}", lost.name),
-                None => match self.input.history.ends().cause_of(number) {
+                None => match self.input.memory.ends().cause_of(number) {
                     Some(end) => end.to_owned(),
                     None => "missing replica".to_owned(),
                 },
@@ -458,7 +473,7 @@ impl<'a> Planning<'a> {
         if !self.ready(container) {
             return false;
         }
-        let since = self.input.history.ready_since(&container.id).unwrap_or(self.input.now);
+        let since = self.input.memory.ready_since(&container.id).unwrap_or(self.input.now);
         let good_at = since + self.input.object.spec.update.monitor;
         if good_at > self.input.now {
             self.look_again(good_at);
@@ -475,7 +490,7 @@ impl<'a> Planning<'a> {
             return;
         }
         // The old one may still be stopping: until it has, there is one more than was asked for.
-        let stops = |c: &&Container| c.state != State::Created && self.standing(c).reachable();
+        let stops = |c: &&Container| c.state != ContainerState::Created && self.availability(c).reachable();
         let stopping: BTreeSet<u32> =
             self.slots.iter().filter(|(_, slot)| slot.leaving.iter().any(&stops)).map(|(n, _)| *n).collect();
         let mut unsettled = self.missing.len() + stopping.len();
@@ -484,13 +499,13 @@ impl<'a> Planning<'a> {
             let Some(slot) = self.slots.get(&number) else { continue };
             let (current, stale) = (slot.current.first().copied(), slot.stale.first().copied());
             // What is on a node that does not answer waits for its node, and does not hold up the others for ever.
-            let held = |c: Option<&Container>| c.is_some_and(|c| self.standing(c) == Standing::Lost);
-            let out_of_reach = stale.is_some_and(|stale| !self.standing(stale).reachable());
+            let held = |c: Option<&Container>| c.is_some_and(|c| self.availability(c) == Availability::Lost);
+            let out_of_reach = stale.is_some_and(|stale| !self.availability(stale).reachable());
             if held(current) || held(stale) || (current.is_none() && out_of_reach) {
                 continue;
             }
             let failed =
-                update.order == Order::StartFirst && self.input.history.present().slot(number).is_some();
+                update.order == Order::StartFirst && self.input.memory.present().slot(number).is_some();
             let begun = slot.creating || slot.in_doubt.is_some() || failed;
             match (current, stale) {
                 (Some(current), Some(stale)) => {
@@ -524,11 +539,11 @@ impl<'a> Planning<'a> {
             match update.order {
                 Order::StartFirst => self.create(number, &format!("replaces {}, which is stale", stale.name)),
                 // The image comes before anything is stopped.
-                Order::StopFirst if !self.input.history.present().image_provided() => {
+                Order::StopFirst if !self.input.memory.present().image_ensured() => {
                     self.create(number, "update");
                 }
                 // One that works is not stopped for one that failed a moment ago.
-                Order::StopFirst => match self.input.history.present().retry_at(number) {
+                Order::StopFirst => match self.input.memory.present().retry_at(number) {
                     Some(at) if at > self.input.now => self.look_again(at),
                     _ => self.remove(stale, "stale: stopped before its replacement starts"),
                 },
@@ -540,7 +555,7 @@ impl<'a> Planning<'a> {
     fn replace_unhealthy(&mut self) {
         let settling = |slot: &Slot<'_>| {
             let starting = slot.current.iter().any(|c| c.health == Health::Starting);
-            slot.creating || starting || slot.leaving.iter().any(|c| self.standing(c).reachable())
+            slot.creating || starting || slot.leaving.iter().any(|c| self.availability(c).reachable())
         };
         if self.slots.values().any(settling) {
             return;
@@ -556,12 +571,12 @@ impl<'a> Planning<'a> {
             let Some(current) = self.slots.get(&number).and_then(|s| s.current.first().copied()) else {
                 continue;
             };
-            let since = self.input.history.unhealthy_since(&current.id);
+            let since = self.input.memory.unhealthy_since(&current.id);
             if let Some(since) = since.filter(|_| !self.spoken_for.contains(&current.id)) {
                 candidates.push((since + cycle(current), current));
             }
         }
-        candidates.sort_by_key(|(due, container)| (*due, container.marks.slot));
+        candidates.sort_by_key(|(due, container)| (*due, container.identity.slot));
         if let Some((due, container)) = candidates.first().copied() {
             if due <= self.input.now {
                 self.remove(
@@ -591,15 +606,15 @@ impl<'a> Planning<'a> {
             let wanted = stays && !self.surplus.contains(number) && self.wanted() > 0;
             let kept = if wanted { keep } else { 0 };
             going.extend(slot.misfits.iter().map(|c| {
-                match (c.state, self.input.history.start_refused(&c.id)) {
-                    (State::Dead, _) => (*c, "dead, as the engine could not remove it".to_owned()),
+                match (c.state, self.input.memory.start_refused(&c.id)) {
+                    (ContainerState::Dead, _) => (*c, "dead, as the engine could not remove it".to_owned()),
                     (_, true) => (*c, "it cannot start".to_owned()),
                     (_, false) => (*c, "stale, and it never ran".to_owned()),
                 }
             }));
             for container in &slot.removing {
-                let begun = self.input.history.removing_since(&container.id).unwrap_or(self.input.now);
-                let failed = self.input.history.removal(&container.id).is_some();
+                let begun = self.input.memory.removing_since(&container.id).unwrap_or(self.input.now);
+                let failed = self.input.memory.removal(&container.id).is_some();
                 if failed || begun + REMOVAL_PATIENCE <= self.input.now {
                     going.push((*container, "its removal by the engine does not end".to_owned()));
                 } else {
@@ -607,7 +622,7 @@ impl<'a> Planning<'a> {
                 }
             }
             // Its user may be restarting it.
-            let held = self.input.history.held(*number).is_some_and(|until| until > self.input.now);
+            let held = self.input.memory.held(*number).is_some_and(|until| until > self.input.now);
             let kept = if held && wanted { kept.max(1) } else { kept };
             going.extend(slot.dead.iter().skip(kept).map(|c| match wanted {
                 true if restarts => (*c, "dead, and its restart policy may start it again".to_owned()),
@@ -623,16 +638,18 @@ impl<'a> Planning<'a> {
 
     /// Starts what was made and not started: by us before a crash, or by a call that was cut.
     fn start_what_does_not_run(&mut self) {
-        let Input { history, now, .. } = self.input;
+        let Input { memory, now, .. } = self.input;
         for number in self.staying.clone() {
             let Some(slot) = self.slots.get(&number) else { continue };
-            let Some(container) = slot.current.first().copied().filter(|c| c.state == State::Created) else {
+            let Some(container) =
+                slot.current.first().copied().filter(|c| c.state == ContainerState::Created)
+            else {
                 continue;
             };
             if slot.creating || self.spoken_for.contains(&container.id) {
                 continue;
             }
-            if let Some(failures) = history.present().whole().filter(|failures| failures.retry_at > now) {
+            if let Some(failures) = memory.present().whole().filter(|failures| failures.retry_at > now) {
                 self.look_again(failures.retry_at);
                 continue;
             }
@@ -640,7 +657,7 @@ impl<'a> Planning<'a> {
             let action = Action::Start {
                 id: container.id.clone(),
                 name: container.name.clone(),
-                template: container.marks.template.clone(),
+                template: container.identity.template.clone(),
             };
             self.steps.push(Step { action, cause: "made and not started".to_owned() });
         }
@@ -648,29 +665,29 @@ impl<'a> Planning<'a> {
 
     /// When all that stays will have been ready for `Update.Monitor`.
     fn proven_at(&self) -> Time {
-        let Input { history, now, object, .. } = self.input;
+        let Input { memory, now, object, .. } = self.input;
         let staying = self.staying.iter().filter_map(|number| self.slots.get(number)?.current.first());
-        let newest = staying.map(|c| history.ready_since(&c.id).unwrap_or(now)).max();
+        let newest = staying.map(|c| memory.ready_since(&c.id).unwrap_or(now)).max();
         newest.map_or(now, |since| since + object.spec.update.monitor)
     }
 
     /// How often the containers of a slot ended of late, and when the present one, which is ready, will have run for long
     /// enough for the slot to count as steady; `None` where it does.
     pub(super) fn proven_steady_at(&self, number: u32) -> Option<(usize, Time)> {
-        let Input { history, now, .. } = self.input;
+        let Input { memory, now, .. } = self.input;
         let current = self.slots.get(&number)?.current.first().filter(|c| self.ready(c))?;
-        let (ends, run) = history.ends().unsteady(number)?;
-        let steady_at = history.running_since(&current.id).unwrap_or(now) + run;
+        let (ends, run) = memory.ends().unsteady(number)?;
+        let steady_at = memory.running_since(&current.id).unwrap_or(now) + run;
         (steady_at > now).then_some((ends, steady_at))
     }
 
     /// When the ready container of a slot that failed again and again will have run for long enough to be believed;
     /// `None` where it has, or need not. One that ends soon after each start is ready in between.
     pub(super) fn steady_at(&self, number: u32) -> Option<Time> {
-        let Input { history, now, .. } = self.input;
+        let Input { memory, now, .. } = self.input;
         let current = self.slots.get(&number)?.current.first().filter(|c| self.ready(c))?;
-        history.present().slot(number).filter(|failures| failures.count > 1)?;
-        let steady_at = history.running_since(&current.id).unwrap_or(now) + STABLE_RUN;
+        memory.present().slot(number).filter(|failures| failures.count > 1)?;
+        let steady_at = memory.running_since(&current.id).unwrap_or(now) + STABLE_RUN;
         (steady_at > now).then_some(steady_at)
     }
 
@@ -679,14 +696,14 @@ impl<'a> Planning<'a> {
         let proven_at: Vec<Time> =
             self.staying.iter().filter_map(|number| Some(self.proven_steady_at(*number)?.1)).collect();
         steady_at.into_iter().chain(proven_at).for_each(|at| self.look_again(at));
-        let mut verdict = condition::verdict(&self);
-        if verdict.phase == Phase::Converged {
+        let mut condition = condition::condition(&self);
+        if condition.phase == Phase::Converged {
             let at = self.proven_at();
-            verdict.proven = at <= self.input.now;
-            if !verdict.proven {
+            condition.proven = at <= self.input.now;
+            if !condition.proven {
                 self.look_again(at);
             }
         }
-        Plan { steps: self.steps, wake_at: self.wake_at, verdict }
+        Plan { steps: self.steps, wake_at: self.wake_at, condition }
     }
 }

@@ -17,12 +17,12 @@
 //! at all and `PHASE, unproven` where `Update.Monitor` is not over. Times are seconds before the present; a container
 //! without `up` runs for an hour.
 
+use crate::core::condition::Condition;
 use crate::core::condition::Phase;
-use crate::core::condition::Verdict;
 use crate::core::container::Container;
 use crate::core::container::ContainerId;
-use crate::core::labels::Marks;
-use crate::core::memory::History;
+use crate::core::labels::ContainerIdentity;
+use crate::core::memory::Memory;
 use crate::core::object::Object;
 use crate::core::plan::Action;
 use crate::core::spec::Pull;
@@ -31,8 +31,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::core::availability::{Nodes, Patience};
-use crate::core::container::{Health, Sight, Signalled, State};
+use crate::core::availability::{NodeTimeouts, Nodes};
+use crate::core::container::{ContainerState, Health, Signalled, Visibility};
 use crate::core::exclusive::InTheWay;
 use crate::core::memory::report::Report;
 use crate::core::name::ObjectName;
@@ -61,8 +61,13 @@ fn ago(words: &[&str], key: &str) -> Option<Time> {
     Some(Time(NOW.0 - seconds * 1000))
 }
 
-fn marks(object: &Object, slot: u32, attempt: u32) -> Marks {
-    Marks { object: object.spec.name.clone(), slot, attempt, template: object.spec.template.hash.clone() }
+fn identity(object: &Object, slot: u32, attempt: u32) -> ContainerIdentity {
+    ContainerIdentity {
+        object: object.spec.name.clone(),
+        slot,
+        attempt,
+        template: object.spec.template.hash.clone(),
+    }
 }
 
 fn ordinals(name: &str) -> (u32, u32) {
@@ -76,13 +81,13 @@ fn container(line: &str) -> Container {
     let (slot, attempt) = ordinals(words[0]);
     let object = words[0].rsplitn(3, '.').nth(2).unwrap();
     let state = match words[2] {
-        "created" => State::Created,
-        "running" => State::Running,
-        "paused" => State::Paused,
-        "restarting" => State::Restarting,
-        "exited" => State::Exited,
-        "removing" => State::Removing,
-        "dead" => State::Dead,
+        "created" => ContainerState::Created,
+        "running" => ContainerState::Running,
+        "paused" => ContainerState::Paused,
+        "restarting" => ContainerState::Restarting,
+        "exited" => ContainerState::Exited,
+        "removing" => ContainerState::Removing,
+        "dead" => ContainerState::Dead,
         other => panic!("state {other}"),
     };
     let health = match words.get(3) {
@@ -94,7 +99,7 @@ fn container(line: &str) -> Container {
     Container {
         id: ContainerId::from(format!("id-{}", words[0]).as_str()),
         name: words[0].to_owned(),
-        marks: Marks {
+        identity: ContainerIdentity {
             object: ObjectName::parse(object).unwrap(),
             slot,
             attempt,
@@ -105,10 +110,10 @@ fn container(line: &str) -> Container {
         node: words.iter().find_map(|w| w.strip_prefix("node=")).map(str::to_owned),
         state,
         health,
-        sight: match () {
-            () if words.contains(&"hostdown") => Sight::HostDown,
-            () if words.contains(&"disputed") => Sight::Disputed,
-            () => Sight::Clear,
+        visibility: match () {
+            () if words.contains(&"hostdown") => Visibility::HostDown,
+            () if words.contains(&"disputed") => Visibility::Disputed,
+            () => Visibility::Clear,
         },
         image: "img".to_owned(),
         image_id: None,
@@ -126,13 +131,14 @@ fn container(line: &str) -> Container {
 fn nodes<'a>(lines: impl Iterator<Item = &'a str>) -> Nodes {
     let rows: Vec<(&str, &str)> = lines
         .filter_map(|line| match line.split_whitespace().collect::<Vec<_>>().as_slice() {
-            ["node", name, standing] => Some((*name, *standing)),
+            ["node", name, availability] => Some((*name, *availability)),
             _ => None,
         })
         .collect();
-    let patience = Patience { lost_after: Duration::from_secs(30), stable_after: Duration::from_secs(20) };
+    let patience =
+        NodeTimeouts { lost_after: Duration::from_secs(30), stable_after: Duration::from_secs(20) };
     let mut nodes = Nodes::default();
-    let well = |standing: &str, at: u64| match standing {
+    let well = |availability: &str, at: u64| match availability {
         "up" => true,
         "settling" => !(50..=90).contains(&at),
         _ => at < 50,
@@ -140,17 +146,17 @@ fn nodes<'a>(lines: impl Iterator<Item = &'a str>) -> Nodes {
     for seconds in [0, 50, 75, 95] {
         let said: Vec<Node> = rows
             .iter()
-            .map(|(name, standing)| {
-                let down = match *standing {
+            .map(|(name, availability)| {
+                let down = match *availability {
                     "unknown" => "Pending",
                     _ => "Unhealthy",
                 };
-                let late = matches!(*standing, "down" | "unknown") && seconds < 95;
-                let sulks = *standing == "sulking";
+                let late = matches!(*availability, "down" | "unknown") && seconds < 95;
+                let sulks = *availability == "sulking";
                 Node {
                     name: (*name).to_owned(),
                     address: format!("{name}:2376"),
-                    status: if late || well(standing, seconds) { "Healthy" } else { down }.to_owned(),
+                    status: if late || well(availability, seconds) { "Healthy" } else { down }.to_owned(),
                     error: sulks.then(|| "Error response from daemon: no such host".to_owned()),
                 }
             })
@@ -188,21 +194,21 @@ fn run(world: &str) -> String {
         .map(|l| Arc::new(container(l)))
         .collect();
 
-    let mut history = History::new(1);
-    history.observe(&object, &[], Time(0));
+    let mut memory = Memory::new(1);
+    memory.observe(&object, &[], Time(0));
     for image in ["img", "old"].iter().filter(|image| **image == "old" || !lines().any(|l| l == "no-image")) {
         let pull = Action::Pull { image: (*image).to_owned(), pull: Pull::Missing };
-        history.ended(&pull, Report::Image(Outcome::Done(())), Time(0));
+        memory.ended(&pull, Report::Image(Outcome::Done(())), Time(0));
     }
     // Each container is seen first when it began to run, in its own time.
     for line in lines().filter(|l| l.split_whitespace().next().unwrap().matches('.').count() == 2) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let since = ago(&words, "up").unwrap_or(Time(NOW.0 - 3_600_000));
         if words[2] == "running" {
-            let mut seen = history.clone();
+            let mut seen = memory.clone();
             seen.observe(&object, &[Arc::new(container(line))], since);
             // `observe` forgets what it is not shown, so the containers are gathered one by one.
-            history = merge(history, seen, &container(line).id);
+            memory = merge(memory, seen, &container(line).id);
         }
     }
     let mut under_way = Vec::new();
@@ -213,8 +219,10 @@ fn run(world: &str) -> String {
         match words.as_slice() {
             ["doing", "create", at] => {
                 let (slot, attempt) = ordinals(&format!("x.{at}"));
-                under_way
-                    .push(Action::Create { marks: marks(&object, slot, attempt), image: "img".to_owned() });
+                under_way.push(Action::Create {
+                    identity: identity(&object, slot, attempt),
+                    image: "img".to_owned(),
+                });
             }
             ["doing", "remove", name] => {
                 under_way.push(Action::Remove {
@@ -237,12 +245,12 @@ fn run(world: &str) -> String {
                     "unknown" => Outcome::InDoubt("connection reset".to_owned()),
                     other => panic!("{other}"),
                 };
-                let mut marks = marks(&object, slot, attempt);
+                let mut identity = identity(&object, slot, attempt);
                 if let Some(template) = words.iter().find_map(|w| w.strip_prefix("of=")) {
-                    marks.template = TemplateHash::from_label(template);
+                    identity.template = TemplateHash::from_label(template);
                 }
-                history.ended(
-                    &Action::Create { marks, image: "img".to_owned() },
+                memory.ended(
+                    &Action::Create { identity, image: "img".to_owned() },
                     Report::Created(outcome),
                     ago(&words, "ago").unwrap_or(NOW),
                 );
@@ -253,7 +261,7 @@ fn run(world: &str) -> String {
             _ => {}
         }
     }
-    history.observe(&object, &containers, NOW);
+    memory.observe(&object, &containers, NOW);
     let plan = plan(Input {
         object: &object,
         containers: &containers,
@@ -261,18 +269,18 @@ fn run(world: &str) -> String {
         evidence: &evidence,
         nodes: &nodes,
         in_the_way: &InTheWay::new(),
-        history: &history,
+        memory: &memory,
         now: NOW,
     });
     let mut out: Vec<String> =
         plan.steps.iter().map(|step| step.to_string().replace(" id=id-", " id=")).collect();
-    let phase = serde_json::to_value(plan.verdict.phase).unwrap();
-    let mark = match plan.verdict {
-        Verdict { failing: true, .. } => ", failing",
-        Verdict { phase: Phase::Converged, proven: false, .. } => ", unproven",
+    let phase = serde_json::to_value(plan.condition.phase).unwrap();
+    let mark = match plan.condition {
+        Condition { failing: true, .. } => ", failing",
+        Condition { phase: Phase::Converged, proven: false, .. } => ", unproven",
         _ => "",
     };
-    out.push(format!("{}{mark}: {}", phase.as_str().unwrap(), plan.verdict.reason));
+    out.push(format!("{}{mark}: {}", phase.as_str().unwrap(), plan.condition.reason));
     if let Some(at) = plan.wake_at {
         out.push(format!("look again in {:.1}s", at.since(NOW).as_secs_f64()));
     }
@@ -280,9 +288,9 @@ fn run(world: &str) -> String {
 }
 
 /// `history` with what `seen` knows of one container.
-fn merge(mut history: History, seen: History, id: &ContainerId) -> History {
-    history.adopt_memory(seen, id);
-    history
+fn merge(mut memory: Memory, seen: Memory, id: &ContainerId) -> Memory {
+    memory.adopt_memory(seen, id);
+    memory
 }
 
 #[track_caller]
@@ -369,13 +377,13 @@ fn a_killed_container_is_replaced_at_once_and_kept_for_its_logs() {
 fn what_ends_by_itself_again_waits_and_what_somebody_stopped_does_not() {
     let twice = |how: &str| {
         let object = Object::new(spec("web", 1, ""));
-        let mut history = History::new(1);
-        history.observe(&object, &[], NOW);
+        let mut memory = Memory::new(1);
+        memory.observe(&object, &[], NOW);
         for attempt in 1..=2 {
             let line = format!("web.1.{attempt} t1 exited {how}");
-            history.observe(&object, &[Arc::new(container(&line))], NOW);
+            memory.observe(&object, &[Arc::new(container(&line))], NOW);
         }
-        history.present().slot(1).map(|failures| failures.count)
+        memory.present().slot(1).map(|failures| failures.count)
     };
     assert_eq!((twice(""), twice("signalled")), (Some(2), None));
 }
@@ -643,15 +651,15 @@ fn containers_of_the_present_spec_that_end_three_times_in_a_row_are_called_a_fai
             "present" => object.spec.template.hash.as_str(),
             other => other,
         };
-        let (mut history, mut now) = (History::new(1), NOW);
-        history.observe(&object, &[], now);
+        let (mut memory, mut now) = (Memory::new(1), NOW);
+        memory.observe(&object, &[], now);
         for attempt in 1..=3 {
             let at = |state: &str| [Arc::new(container(&format!("web.1.{attempt} {hash} {state}")))];
-            history.observe(&object, &at("running"), now);
+            memory.observe(&object, &at("running"), now);
             now = now + Duration::from_secs(ran);
-            history.observe(&object, &at("exited"), now);
+            memory.observe(&object, &at("exited"), now);
         }
-        history.present().slot(1).is_some_and(|failures| failures.failing(Duration::from_secs(10)))
+        memory.present().slot(1).is_some_and(|failures| failures.failing(Duration::from_secs(10)))
     };
     assert!(ends("present", 20));
     assert!(!ends("present", 70), "each of them ran for long");
@@ -661,29 +669,29 @@ fn containers_of_the_present_spec_that_end_three_times_in_a_row_are_called_a_fai
 #[test]
 fn what_its_own_restart_policy_restarts_begins_anew() {
     let object = Object::new(spec("web", 1, ""));
-    let mut history = History::new(1);
+    let mut memory = Memory::new(1);
     let at = |state: &str| [Arc::new(container(&format!("web.1.1 t1 {state}")))];
-    history.observe(&object, &at("running"), NOW);
-    history.observe(&object, &at("restarting"), NOW + Duration::from_secs(9));
+    memory.observe(&object, &at("running"), NOW);
+    memory.observe(&object, &at("restarting"), NOW + Duration::from_secs(9));
     let again = NOW + Duration::from_secs(10);
-    history.observe(&object, &at("running"), again);
-    assert_eq!(history.running_since(&ContainerId::from("id-web.1.1")), Some(again));
+    memory.observe(&object, &at("running"), again);
+    assert_eq!(memory.running_since(&ContainerId::from("id-web.1.1")), Some(again));
 }
 
 #[test]
 fn what_was_begun_for_another_template_says_nothing_about_this_one() {
     let object = Object::new(spec("web", 1, ""));
-    let mut history = History::new(1);
-    history.observe(&object, &[], NOW);
+    let mut memory = Memory::new(1);
+    memory.observe(&object, &[], NOW);
     let pull = |image: &str| Action::Pull { image: image.to_owned(), pull: Pull::Missing };
-    history.ended(&pull("another"), Report::Image(Outcome::Done(())), NOW);
-    assert!(!history.present().image_provided());
-    history.ended(&pull("another"), Report::Image(Outcome::NotSent("down".to_owned())), NOW);
-    assert_eq!(history.present().whole(), None);
-    let stale = Marks { template: TemplateHash::from_label("old"), ..marks(&object, 1, 1) };
-    let create = Action::Create { marks: stale, image: "another".to_owned() };
-    history.ended(&create, Report::Created(Outcome::Done("id".into())), NOW);
-    assert_eq!(history.window(&object.spec.template.hash), 1, "the present template has not run yet");
+    memory.ended(&pull("another"), Report::Image(Outcome::Done(())), NOW);
+    assert!(!memory.present().image_ensured());
+    memory.ended(&pull("another"), Report::Image(Outcome::NotSent("down".to_owned())), NOW);
+    assert_eq!(memory.present().whole(), None);
+    let stale = ContainerIdentity { template: TemplateHash::from_label("old"), ..identity(&object, 1, 1) };
+    let create = Action::Create { identity: stale, image: "another".to_owned() };
+    memory.ended(&create, Report::Created(Outcome::Done("id".into())), NOW);
+    assert_eq!(memory.window(&object.spec.template.hash), 1, "the present template has not run yet");
 }
 
 #[test]
@@ -935,16 +943,16 @@ fn an_update_waits_for_the_old_container_to_stop_and_not_for_one_out_of_reach() 
 fn an_old_container_that_runs_does_not_excuse_those_after_it_that_end() {
     let object = Object::new(spec("web", 1, ""));
     let hash = object.spec.template.hash.as_str();
-    let mut history = History::new(1);
+    let mut memory = Memory::new(1);
     let mut world = vec![Arc::new(container(&format!("web.1.1 {hash} running hostdown node=n2")))];
     let mut now = NOW;
     for attempt in 2..=4 {
         now = now + Duration::from_secs(100);
-        history.observe(&object, &world, now);
+        memory.observe(&object, &world, now);
         world.push(Arc::new(container(&format!("web.1.{attempt} {hash} exited"))));
-        history.observe(&object, &world, now);
+        memory.observe(&object, &world, now);
     }
-    assert_eq!(history.present().slot(1).map(|failures| failures.count), Some(3));
+    assert_eq!(memory.present().slot(1).map(|failures| failures.count), Some(3));
 }
 
 #[test]

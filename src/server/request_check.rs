@@ -200,9 +200,9 @@ fn origin(headers: &HeaderMap, authority: Option<&Authority>, safe: bool) -> Res
 
 /// Whether a browser has sent it.
 fn of_a_browser(headers: &HeaderMap) -> bool {
-    let marks = [ORIGIN, REFERER, SEC_FETCH_SITE, SEC_FETCH_MODE, SEC_FETCH_DEST];
+    let identity = [ORIGIN, REFERER, SEC_FETCH_SITE, SEC_FETCH_MODE, SEC_FETCH_DEST];
     let mozilla = headers.get(USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"Mozilla/"));
-    mozilla || marks.iter().any(|mark| headers.contains_key(mark))
+    mozilla || identity.iter().any(|mark| headers.contains_key(mark))
 }
 
 #[cfg(test)]

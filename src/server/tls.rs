@@ -137,7 +137,7 @@ impl ClientCertVerifier for Admission {
         match self.client(end_entity, intermediates, now) {
             // The very same bytes; that the peer has the key to them is proven by the handshake's signature.
             Err(_) if *end_entity == self.own => Ok(ClientCertVerified::assertion()),
-            verdict => verdict,
+            condition => condition,
         }
     }
 

@@ -30,7 +30,7 @@ use crate::control::engine_state::EngineState;
 use crate::control::progress::Progress;
 use crate::core::name::ObjectName;
 use crate::core::object::Object;
-use crate::status::{Sources, object_status};
+use crate::status::{StatusReader, object_status};
 
 mod reader;
 
@@ -153,7 +153,7 @@ impl Parts {
 
 /// The task that writes the lines, of which readers always have the newest.
 pub struct Reporter {
-    sources: Sources,
+    sources: StatusReader,
     engine: watch::Receiver<Arc<EngineState>>,
     containers: watch::Receiver<()>,
     begun: watch::Receiver<u64>,
@@ -166,7 +166,7 @@ pub struct Reporter {
 }
 
 /// A feed, for whoever wants to watch, and the task that writes it.
-pub fn new(sources: Sources) -> (Feed, Reporter) {
+pub fn new(sources: StatusReader) -> (Feed, Reporter) {
     let epoch = sources.clock.now().0;
     let (begun, published) = (watch::Sender::new(0), watch::Sender::new(Arc::default()));
     let reporter = Reporter {
@@ -193,7 +193,7 @@ impl Reporter {
                     return;
                 }
             }
-            self.look();
+            self.refresh();
             sleep(PAUSE).await;
             let published = self.published.clone();
             tokio::select! {
@@ -206,7 +206,7 @@ impl Reporter {
     async fn changed(&mut self) -> Result<(), RecvError> {
         tokio::select! {
             changed = self.sources.objects.changed() => changed,
-            changed = self.sources.board.changed() => changed,
+            changed = self.sources.progresses.changed() => changed,
             changed = self.containers.changed() => changed,
             changed = self.engine.changed() => changed,
             changed = self.begun.changed() => changed,
@@ -221,11 +221,11 @@ impl Reporter {
     }
 
     /// Writes a line for all that has changed, and publishes.
-    fn look(&mut self) {
+    fn refresh(&mut self) {
         self.snapshot.begun = *self.begun.borrow_and_update();
         self.containers.mark_unchanged();
         let objects = self.sources.objects.borrow_and_update().clone();
-        let board = self.sources.board.borrow_and_update().clone();
+        let progresses = self.sources.progresses.borrow_and_update().clone();
         self.engine.mark_unchanged();
         self.line(None, None, &without_times(self.sources.engine()));
 
@@ -234,7 +234,7 @@ impl Reporter {
         for (name, object) in objects.iter().filter(|(name, object)| left(name, object)) {
             let parts = Parts {
                 object: Arc::clone(object),
-                progress: board.get(name).cloned(),
+                progress: progresses.get(name).cloned(),
                 containers: self.sources.cache.containers(name).borrow().clone(),
             };
             let subject = Some(name.clone());

@@ -35,7 +35,7 @@ pub struct Batch {
 
 /// The log. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Journal {
+pub struct EventLog {
     inner: Arc<Inner>,
 }
 
@@ -77,21 +77,21 @@ fn bytes(event: &Event) -> usize {
     event.text.len() + text(&event.object) + text(&event.by)
 }
 
-impl Journal {
+impl EventLog {
     /// An empty log.
-    pub fn new(clock: Clock) -> Journal {
-        Journal::resuming(Vec::new(), 0, clock)
+    pub fn new(clock: Clock) -> EventLog {
+        EventLog::resuming(Vec::new(), 0, clock)
     }
 
     /// A log that goes on after `tail`, whose numbers are greater than `last`.
-    pub fn resuming(tail: Vec<Event>, last: u64, clock: Clock) -> Journal {
+    pub fn resuming(tail: Vec<Event>, last: u64, clock: Clock) -> EventLog {
         let newest = tail.last().and_then(|event| humantime::parse_rfc3339(&event.at).ok());
         let resumed_after = newest.map(Time::of_system);
         let last = tail.last().map_or(0, |event| event.id).max(last);
         let mut kept = Tail::default();
         tail.into_iter().for_each(|event| kept.push(event));
         let (tail, last) = (Mutex::new(kept), watch::Sender::new(last));
-        Journal { inner: Arc::new(Inner { tail, last, resumed_after, clock }) }
+        EventLog { inner: Arc::new(Inner { tail, last, resumed_after, clock }) }
     }
 
     /// When an earlier process noted its last event, where there was one: what happened before that has been told.
@@ -185,48 +185,48 @@ mod tests {
     use super::*;
     use crate::core::time::Time;
 
-    fn filled(count: usize) -> Journal {
-        let journal = Journal::new(Clock::starting_at(Time(0)));
-        (0..count).for_each(|i| journal.note_general(EventKind::Engine, format!("{i}")));
-        journal
+    fn filled(count: usize) -> EventLog {
+        let event_log = EventLog::new(Clock::starting_at(Time(0)));
+        (0..count).for_each(|i| event_log.note_general(EventKind::Engine, format!("{i}")));
+        event_log
     }
 
     #[tokio::test]
     async fn readers_take_what_comes_after_their_place() {
-        let journal = filled(5);
+        let event_log = filled(5);
         let ids = |batch: Batch| batch.events.iter().map(|e| e.id).collect::<Vec<_>>();
-        assert_eq!(ids(journal.after(0, 100)), [1, 2, 3, 4, 5]);
-        assert_eq!(ids(journal.after(3, 1)), [4]);
-        assert_eq!(ids(journal.after(5, 1)), [0; 0]);
-        assert_eq!((journal.before_last(2), journal.before_last(0), journal.before_last(9)), (3, 5, 0));
-        let even = |count| journal.before_last_of(count, |event| event.id % 2 == 0);
+        assert_eq!(ids(event_log.after(0, 100)), [1, 2, 3, 4, 5]);
+        assert_eq!(ids(event_log.after(3, 1)), [4]);
+        assert_eq!(ids(event_log.after(5, 1)), [0; 0]);
+        assert_eq!((event_log.before_last(2), event_log.before_last(0), event_log.before_last(9)), (3, 5, 0));
+        let even = |count| event_log.before_last_of(count, |event| event.id % 2 == 0);
         assert_eq!((even(1), even(2), even(9)), (3, 1, 1));
-        assert_eq!(journal.before_last_of(1, |_| false), 5);
+        assert_eq!(event_log.before_last_of(1, |_| false), 5);
     }
 
     #[tokio::test]
     async fn memory_is_bounded_and_a_late_reader_is_told_what_it_missed() {
-        let journal = filled(MAX_EVENTS + 7);
-        let batch = journal.after(2, 1);
+        let event_log = filled(MAX_EVENTS + 7);
+        let batch = event_log.after(2, 1);
         assert_eq!((batch.missed, batch.events[0].id), (5, 8));
         // A reader that begins anew has missed nothing.
-        assert_eq!(journal.after(0, 1).missed, 0);
-        assert_eq!(journal.after(7, 1).missed, 0);
+        assert_eq!(event_log.after(0, 1).missed, 0);
+        assert_eq!(event_log.after(7, 1).missed, 0);
     }
 
     #[tokio::test]
     async fn long_texts_are_cut_and_many_of_them_push_the_oldest_out() {
-        let journal = Journal::new(Clock::starting_at(Time(0)));
+        let event_log = EventLog::new(Clock::starting_at(Time(0)));
         let long = format!("a\n\u{1b}{}", "é".repeat(2 << 10));
-        (0..MAX_EVENTS).for_each(|_| journal.note_general(EventKind::StepFailed, long.as_str()));
-        let events = journal.after(0, usize::MAX).events;
+        (0..MAX_EVENTS).for_each(|_| event_log.note_general(EventKind::StepFailed, long.as_str()));
+        let events = event_log.after(0, usize::MAX).events;
         assert!(events.iter().all(|e| e.text.len() <= TEXT_MAX_BYTES && e.text.starts_with("a\\n\\u{1b}é")));
         let total: usize = events.iter().map(|e| e.text.len()).sum();
         assert!(total <= MAX_EVENT_BYTES && total > MAX_EVENT_BYTES / 2, "{total}");
         assert_eq!(events.last().map(|e| e.id), Some(MAX_EVENTS as u64));
         // What an older version kept is bounded as it is taken over; the numbers say where it begins.
         let event = |id| Event { id, text: long.clone(), by: Some(long.clone()), ..Event::clone(&events[0]) };
-        let resumed = Journal::resuming((1..=3000).map(event).collect(), 0, Clock::starting_at(Time(0)));
+        let resumed = EventLog::resuming((1..=3000).map(event).collect(), 0, Clock::starting_at(Time(0)));
         let kept = resumed.after(0, usize::MAX).events;
         assert!(kept.iter().map(|e| bytes(e)).sum::<usize>() <= MAX_EVENT_BYTES);
         assert_eq!(resumed.before_last(MAX_EVENTS) + 1, kept[0].id);
@@ -235,9 +235,9 @@ mod tests {
 
     #[tokio::test]
     async fn numbers_go_on_after_a_restart() {
-        let journal = Journal::resuming(Vec::new(), 1_000, Clock::starting_at(Time(0)));
-        journal.note_general(EventKind::Started, "again");
-        assert_eq!(journal.after(0, 9).events[0].id, 1_001);
-        assert_eq!(*journal.last().borrow(), 1_001);
+        let event_log = EventLog::resuming(Vec::new(), 1_000, Clock::starting_at(Time(0)));
+        event_log.note_general(EventKind::Started, "again");
+        assert_eq!(event_log.after(0, 9).events[0].id, 1_001);
+        assert_eq!(*event_log.last().borrow(), 1_001);
     }
 }

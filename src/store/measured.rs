@@ -11,7 +11,7 @@ use crate::core::name::ObjectName;
 use crate::core::object::Objects;
 use crate::core::transaction::{Committed, StoreError, Transaction};
 use crate::store::Store;
-use crate::store::event_log::Journal;
+use crate::store::event_log::EventLog;
 use crate::store::ownership::Ownership;
 use crate::telemetry::Metrics;
 
@@ -49,8 +49,8 @@ impl Store for Measured {
         self.store.quarantined()
     }
 
-    fn journal(&self) -> &Journal {
-        self.store.journal()
+    fn event_log(&self) -> &EventLog {
+        self.store.event_log()
     }
 
     fn ownership(&self) -> &Ownership {

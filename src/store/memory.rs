@@ -12,14 +12,14 @@ use crate::core::name::ObjectName;
 use crate::core::object::Objects;
 use crate::core::transaction::{Committed, StoreError, Transaction, apply};
 use crate::store::Store;
-use crate::store::event_log::Journal;
+use crate::store::event_log::EventLog;
 use crate::store::ownership::Ownership;
 
 /// Keeps the desired state as long as the process lives.
 #[derive(Debug)]
 pub struct MemoryStore {
     objects: watch::Sender<Arc<Objects>>,
-    journal: Journal,
+    event_log: EventLog,
     ownership: Ownership,
     clock: Clock,
 }
@@ -32,7 +32,7 @@ impl MemoryStore {
 
     /// An empty store of this manager.
     pub fn of(ownership: Ownership, clock: Clock) -> MemoryStore {
-        MemoryStore { objects: watch::Sender::default(), journal: Journal::new(clock), ownership, clock }
+        MemoryStore { objects: watch::Sender::default(), event_log: EventLog::new(clock), ownership, clock }
     }
 }
 
@@ -45,7 +45,7 @@ impl Store for MemoryStore {
             let before = Desired { objects: objects.clone(), ..Desired::default() };
             match apply(&before, &transaction, self.clock.wall()) {
                 Ok((after, committed)) => {
-                    self.journal.committed(&committed, &transaction.by);
+                    self.event_log.committed(&committed, &transaction.by);
                     *objects = after.objects;
                     result = Ok(committed);
                     true
@@ -67,8 +67,8 @@ impl Store for MemoryStore {
         Arc::default()
     }
 
-    fn journal(&self) -> &Journal {
-        &self.journal
+    fn event_log(&self) -> &EventLog {
+        &self.event_log
     }
 
     fn ownership(&self) -> &Ownership {

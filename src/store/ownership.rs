@@ -14,9 +14,9 @@ use tracing::{info, warn};
 
 use crate::core::claim::{self, Claim, Known, Maker};
 use crate::core::container::{Container, ContainerId};
-use crate::core::engine_kind::Kind;
+use crate::core::engine_kind::EngineKind;
 use crate::core::identity::{EngineIdentity, Identity, MAX_TAKEN_OVER};
-use crate::core::labels::Marks;
+use crate::core::labels::ContainerIdentity;
 use crate::core::manager_id::ManagerId;
 use crate::core::time::Time;
 
@@ -123,16 +123,20 @@ impl Ownership {
 
     /// Whose a container is. `renamed` finds the present name of a recorded container with the same labels that is
     /// called otherwise than they say.
-    pub fn claim(&self, container: &Container, renamed: impl Fn(&Marks) -> Option<String>) -> Claim {
+    pub fn claim(
+        &self,
+        container: &Container,
+        renamed: impl Fn(&ContainerIdentity) -> Option<String>,
+    ) -> Claim {
         let recorded = self.is_recorded(&container.id);
-        let expected = container.marks.names(&container.name);
-        let original = if recorded || !expected { None } else { renamed(&container.marks) };
+        let expected = container.identity.names(&container.name);
+        let original = if recorded || !expected { None } else { renamed(&container.identity) };
         // A copy of another manager's container takes nothing over.
         let theirs = !expected || self.is_of_a_live_rival(container);
         let maker = if theirs { Maker::Other } else { self.maker(container.manager.as_ref()) };
         claim::claim(Known {
             name: &container.name,
-            marks: &container.marks,
+            identity: &container.identity,
             maker,
             recorded,
             renamed_original: original.as_deref(),
@@ -202,7 +206,7 @@ impl Ownership {
     /// Checks the engine that answers against the one that the state is for; the first one that is met is stored.
     /// The error is the one that the state is for.
     pub fn meet(&self, found: EngineIdentity) -> Result<(), EngineIdentity> {
-        if found.kind == Kind::Simulated {
+        if found.kind == EngineKind::Simulated {
             // It has a state of its own, and a new world in each process.
             return Ok(());
         }

@@ -21,7 +21,7 @@ use crate::core::object::{Objects, Revision};
 use crate::core::time::Time;
 use crate::core::transaction::{Committed, StoreError, Transaction};
 use crate::store::Store;
-use crate::store::event_log::Journal;
+use crate::store::event_log::EventLog;
 use crate::store::ownership::Ownership;
 
 mod file;
@@ -61,7 +61,7 @@ struct Shared {
     quarantined: Mutex<Arc<BTreeMap<ObjectName, Quarantined>>>,
     /// Why nothing can be written at present.
     trouble: Mutex<Option<String>>,
-    journal: Journal,
+    event_log: EventLog,
     ownership: Ownership,
     path: PathBuf,
 }
@@ -90,7 +90,7 @@ impl RedbStore {
         })?;
         let guard = Guard::over(&path, lock).map_err(OpenError::io(&path, "read"))?;
         let ownership = Ownership::new(identity, content.recorded, claims.take_over_any);
-        let journal = Journal::resuming(content.events, content.last_event, clock);
+        let event_log = EventLog::resuming(content.events, content.last_event, clock);
         let Desired { objects, quarantined } = content.desired.clone();
         for (name, found) in quarantined.iter() {
             tracing::error!(object = %name, "what is stored of it cannot be read and is put aside: {}", found.why);
@@ -99,7 +99,7 @@ impl RedbStore {
             objects: watch::Sender::new(objects),
             quarantined: Mutex::new(quarantined),
             trouble: Mutex::default(),
-            journal,
+            event_log,
             ownership,
             path,
         });
@@ -127,8 +127,8 @@ impl Store for RedbStore {
         self.shared.quarantined.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn journal(&self) -> &Journal {
-        &self.shared.journal
+    fn event_log(&self) -> &EventLog {
+        &self.shared.event_log
     }
 
     fn ownership(&self) -> &Ownership {

@@ -12,22 +12,25 @@ type Label = (&'static str, &'static str);
 
 /// Counts by kind and outcome, and times by kind.
 #[derive(Debug, Clone)]
-pub struct Tally {
+pub struct CallMetrics {
     /// The name of the label that holds the kind.
     label: &'static str,
     outcomes: Family<[Label; 2], Counter>,
     durations: Family<[Label; 1], Histogram, fn() -> Histogram>,
 }
 
-impl Tally {
+impl CallMetrics {
     /// All `kinds` with the outcomes that each can have, at zero.
     pub(super) fn new(
         label: &'static str,
         kinds: &[(&'static str, &[&'static str])],
         histogram: fn() -> Histogram,
-    ) -> Tally {
-        let tally =
-            Tally { label, outcomes: Family::default(), durations: Family::new_with_constructor(histogram) };
+    ) -> CallMetrics {
+        let tally = CallMetrics {
+            label,
+            outcomes: Family::default(),
+            durations: Family::new_with_constructor(histogram),
+        };
         for (kind, outcomes) in kinds {
             drop(tally.durations.get_or_create(&[(label, *kind)]));
             for outcome in *outcomes {
@@ -60,7 +63,7 @@ impl Tally {
 /// A call under way. It counts when it is dropped: as what [`Ongoing::ended`] says, else as abandoned.
 #[derive(Debug)]
 pub struct Ongoing<'a> {
-    tally: &'a Tally,
+    tally: &'a CallMetrics,
     kind: &'static str,
     begun: Instant,
     outcome: &'static str,

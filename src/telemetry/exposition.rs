@@ -11,10 +11,10 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::core::availability::Standing;
+use crate::core::availability::Availability;
 use crate::core::condition::Phase;
 use crate::server::fair_share::FairShare;
-use crate::status::{Figures, Sources};
+use crate::status::{Figures, StatusReader};
 use crate::telemetry::Metrics;
 
 /// How metrics are written.
@@ -48,7 +48,7 @@ impl Exposition {
     /// answers that take long.
     pub fn new(
         metrics: &Metrics,
-        sources: Sources,
+        sources: StatusReader,
         long: Arc<FairShare>,
         certificates: Vec<Expiry>,
     ) -> Exposition {
@@ -79,7 +79,7 @@ impl Exposition {
 
 /// The gauges that are made when somebody asks.
 struct Snapshot {
-    sources: Sources,
+    sources: StatusReader,
     long: Arc<FairShare>,
     certificates: Vec<Expiry>,
 }
@@ -97,10 +97,15 @@ impl Collector for Snapshot {
         self.objects(&mut gauges)?;
         let writable = u32::from(self.sources.store.trouble().is_none());
         gauges.one("state_writable", "1 where the state can be written.", None, writable)?;
-        let last = *self.sources.store.journal().last().borrow();
-        gauges.one("journal_last_id", "The number of the last event.", None, last)?;
-        gauges.one("long_answers", "Waits and streams under way.", None, self.long.in_use())?;
-        gauges.one("long_answers_limit", "The most waits and streams at once.", None, self.long.limit())?;
+        let last = *self.sources.store.event_log().last().borrow();
+        gauges.one("event_log_last_id", "The number of the last event.", None, last)?;
+        gauges.one("long_running_requests", "Waits and streams under way.", None, self.long.in_use())?;
+        gauges.one(
+            "long_running_requests_limit",
+            "The most waits and streams at once.",
+            None,
+            self.long.limit(),
+        )?;
         let ends = self.certificates.iter().map(|(which, end)| ([("certificate", *which)], seconds(*end)));
         let help =
             "The last moment at which a certificate is valid, since the Unix epoch; the first of several.";
@@ -118,10 +123,16 @@ impl Snapshot {
             let age = self.sources.clock.now().since(at).as_secs_f64();
             gauges.one("last_complete_list_age", help, Some(Unit::Seconds), age)?;
         }
-        let all = [Standing::Up, Standing::Settling, Standing::Down, Standing::Unknown, Standing::Lost];
-        let nodes = all.map(|standing| {
-            let count = state.nodes.all().filter(|node| node.standing == standing).count();
-            ([("standing", standing.word())], count)
+        let all = [
+            Availability::Up,
+            Availability::Settling,
+            Availability::Down,
+            Availability::Unknown,
+            Availability::Lost,
+        ];
+        let nodes = all.map(|availability| {
+            let count = state.nodes.all().filter(|node| node.availability == availability).count();
+            ([("availability", availability.word())], count)
         });
         gauges.many("engine_nodes", "Nodes behind the engine; a plain engine is one.", None, nodes)
     }

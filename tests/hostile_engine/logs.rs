@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use swarm_cluster_state_manager::core::engine_kind::Kind;
+use swarm_cluster_state_manager::core::engine_kind::EngineKind;
 use swarm_cluster_state_manager::core::name::ObjectName;
 use swarm_cluster_state_manager::engine::logs::{LINE_MAX_BYTES, LogTime};
 use swarm_cluster_state_manager::logs::{Asked, Places, Told};
@@ -92,7 +92,7 @@ async fn web(standin: Standin, count: usize) -> (Standin, Manager) {
 }
 
 async fn docker(count: usize) -> (Standin, Manager) {
-    web(Standin::new(Kind::Docker, 1, true), count).await
+    web(Standin::new(EngineKind::Docker, 1, true), count).await
 }
 
 /// The requests that came, and the answers to them.

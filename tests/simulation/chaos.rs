@@ -21,7 +21,7 @@ use swarm_cluster_state_manager::core::outcome::Outcome;
 use swarm_cluster_state_manager::core::spec::{Pull, Template};
 use swarm_cluster_state_manager::engine::error::EngineError;
 use swarm_cluster_state_manager::engine::simulated::SimulatedEngine;
-use swarm_cluster_state_manager::engine::{Engine, Hint, Holder, Info, NewContainer};
+use swarm_cluster_state_manager::engine::{Engine, EngineEvent, EngineInfo, Lookup, NewContainer};
 use tokio::time::sleep;
 
 use crate::judge::Judge;
@@ -198,7 +198,7 @@ const CHANGES: &[Fault] =
 
 #[async_trait]
 impl Engine for Chaos {
-    async fn info(&self) -> Result<Info, EngineError> {
+    async fn info(&self) -> Result<EngineInfo, EngineError> {
         self.question("info").await?;
         self.world.info().await
     }
@@ -233,31 +233,36 @@ impl Engine for Chaos {
         }
     }
 
-    async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Holder, EngineError> {
+    async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Lookup, EngineError> {
         self.question("inspect").await?;
         self.world.inspect(cluster, name_or_id).await
     }
 
-    async fn provide_image(&self, image: &str, pull: Pull) -> Outcome<()> {
+    async fn ensure_image(&self, image: &str, pull: Pull) -> Outcome<()> {
         let (world, image) = (self.world.clone(), image.to_owned());
         let possible = &[Fault::NotSent, Fault::LostBefore, Fault::LostAfter, Fault::Hang];
-        self.change("pull", possible, async move { world.provide_image(&image, pull).await }).await
+        self.change("pull", possible, async move { world.ensure_image(&image, pull).await }).await
     }
 
     async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
         let (world, judge) = (self.world.clone(), self.judge.clone());
-        let (marks, cluster, template) = (new.marks.clone(), new.cluster.to_owned(), new.template.clone());
+        let (identity, cluster, template) =
+            (new.identity.clone(), new.cluster.to_owned(), new.template.clone());
         let manager = new.manager.clone();
-        self.note(|| format!("create {}", marks.container_name()));
+        self.note(|| format!("create {}", identity.container_name()));
         judge.asked(1);
         let work = {
             let judge = judge.clone();
             async move {
-                let new =
-                    NewContainer { marks: &marks, cluster: &cluster, manager: &manager, template: &template };
+                let new = NewContainer {
+                    identity: &identity,
+                    cluster: &cluster,
+                    manager: &manager,
+                    template: &template,
+                };
                 let outcome = world.create(new).await;
                 if matches!(outcome, Outcome::Done(_)) {
-                    judge.created(&marks, &world.real());
+                    judge.created(&identity, &world.real());
                 }
                 outcome
             }
@@ -284,7 +289,7 @@ impl Engine for Chaos {
             let started =
                 real.iter().find(|r| r.container.id == id && !ended && outcome == Outcome::Done(()));
             if let Some(started) = started {
-                judge.started(&started.container.marks, &real);
+                judge.started(&started.container.identity, &real);
             }
             outcome
         };
@@ -305,12 +310,12 @@ impl Engine for Chaos {
         self.change("remove", CHANGES, async move { world.remove(&id).await }).await
     }
 
-    async fn hints(
+    async fn events(
         &self,
         cluster: &str,
-    ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError> {
+    ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
         self.question("events").await?;
-        let hints = self.world.hints(cluster).await?;
+        let hints = self.world.events(cluster).await?;
         let mut dice = fastrand::Rng::with_seed(self.roll(|dice| dice.u64(..)));
         let rate = if self.active.load(Ordering::Relaxed) { self.rate } else { 0.0 };
         // Some are lost; and now and then the stream breaks.

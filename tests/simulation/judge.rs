@@ -10,8 +10,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use swarm_cluster_state_manager::clock::Clock;
-use swarm_cluster_state_manager::core::container::{ContainerId, State};
-use swarm_cluster_state_manager::core::labels::Marks;
+use swarm_cluster_state_manager::core::container::{ContainerId, ContainerState};
+use swarm_cluster_state_manager::core::labels::ContainerIdentity;
 use swarm_cluster_state_manager::core::manager_id::ManagerId;
 use swarm_cluster_state_manager::core::name::ObjectName;
 use swarm_cluster_state_manager::core::time::Time;
@@ -121,20 +121,20 @@ impl Judge {
     }
 
     /// A create took effect: the container is about to run.
-    pub(crate) fn created(&self, marks: &Marks, real: &[Real]) {
+    pub(crate) fn created(&self, identity: &ContainerIdentity, real: &[Real]) {
         self.inner.lock().unwrap().creates += 1;
-        self.weigh(marks, 1, real);
+        self.weigh(identity, 1, real);
     }
 
     /// A start took effect.
-    pub(crate) fn started(&self, marks: &Marks, real: &[Real]) {
-        self.weigh(marks, 0, real);
+    pub(crate) fn started(&self, identity: &ContainerIdentity, real: &[Real]) {
+        self.weigh(identity, 0, real);
     }
 
     /// A user started an ended container again. Who was not told that it was stopped may have replaced it.
-    pub(crate) fn started_by_a_user(&self, marks: &Marks, real: &[Real], all_was_told: bool) {
+    pub(crate) fn started_by_a_user(&self, identity: &ContainerIdentity, real: &[Real], all_was_told: bool) {
         if all_was_told {
-            self.weigh(marks, 0, real);
+            self.weigh(identity, 0, real);
         } else {
             let now = self.now();
             self.inner.lock().unwrap().orphans.push((now, 1));
@@ -142,7 +142,7 @@ impl Judge {
     }
 
     /// Weighs what runs, and what is about to, against what is granted.
-    fn weigh(&self, marks: &Marks, about_to: usize, real: &[Real]) {
+    fn weigh(&self, identity: &ContainerIdentity, about_to: usize, real: &[Real]) {
         let now = self.now();
         let mut inner = self.inner.lock().unwrap();
         let witness = |node: &Option<String>| {
@@ -155,14 +155,19 @@ impl Judge {
         let there = real.iter().filter(|real| {
             !inner.foreign.contains(&real.container.id)
                 && !inner.is_rivals(real)
-                && real.container.marks.object == marks.object
-                && real.container.state == State::Running
+                && real.container.identity.object == identity.object
+                && real.container.state == ContainerState::Running
                 && witness(&real.container.node)
         });
         let there: Vec<&Real> = there.collect();
         let recent = |until: &Option<Time>| until.is_none_or(|at| now.since(at) < MEMORY);
-        let demands: Vec<&Demand> =
-            inner.asked_for.get(&marks.object).into_iter().flatten().filter(|d| recent(&d.until)).collect();
+        let demands: Vec<&Demand> = inner
+            .asked_for
+            .get(&identity.object)
+            .into_iter()
+            .flatten()
+            .filter(|d| recent(&d.until))
+            .collect();
         let count = demands.iter().map(|d| i64::from(d.count)).max().unwrap_or(0);
         // An update may also have waited for long: what is stale is there to be replaced.
         let stale = there.iter().map(|real| &real.container.image);
@@ -174,7 +179,7 @@ impl Judge {
         let excess = i64::try_from(there.len() + about_to).unwrap() - granted;
         inner.worst_excess = inner.worst_excess.max(excess);
         if excess > 0 {
-            let name = marks.container_name();
+            let name = identity.container_name();
             let there: Vec<&str> = there.iter().map(|real| real.container.name.as_str()).collect();
             inner.verdicts.push(format!("{} {name}: {granted} granted, and there run {there:?}", now.0));
         }
@@ -185,8 +190,8 @@ impl Judge {
         let mut inner = self.inner.lock().unwrap();
         let rivals = real.iter().any(|real| real.container.id == *id && inner.is_rivals(real));
         if rivals || inner.foreign.contains(id) {
-            let verdict = format!("{} a container of somebody else was touched", self.clock.now().0);
-            inner.verdicts.push(verdict);
+            let condition = format!("{} a container of somebody else was touched", self.clock.now().0);
+            inner.verdicts.push(condition);
         }
     }
 
@@ -198,15 +203,16 @@ impl Judge {
             let ours = real
                 .iter()
                 .filter(|r| !inner.foreign.contains(&r.container.id) && !inner.is_rivals(r))
-                .filter(|r| r.container.marks.object == *object);
+                .filter(|r| r.container.identity.object == *object);
             // A create that landed late, when a user had renamed the one that holds its slot, cannot be told from a copy. It
             // never runs, and the status lists it as unclaimed.
             let renamed = |r: &Real| {
                 real.iter().any(|o| {
-                    o.container.marks == r.container.marks && !o.container.marks.names(&o.container.name)
+                    o.container.identity == r.container.identity
+                        && !o.container.identity.names(&o.container.name)
                 })
             };
-            let left_alone = |r: &&Real| r.container.state == State::Created && renamed(r);
+            let left_alone = |r: &&Real| r.container.state == ContainerState::Created && renamed(r);
             let live: Vec<_> = ours.filter(|r| r.container.live() && !left_alone(r)).collect();
             let right = |r: &&&Real| r.container.ready() && r.container.image == wanted.template;
             let running = live.iter().filter(right).count();

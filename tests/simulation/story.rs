@@ -7,11 +7,11 @@ use std::time::Duration;
 use swarm_cluster_state_manager::clock::Clock;
 use swarm_cluster_state_manager::control::actuator::Actuator;
 use swarm_cluster_state_manager::control::cache::Cache;
-use swarm_cluster_state_manager::control::context::Shop;
+use swarm_cluster_state_manager::control::context::WorkerContext;
 use swarm_cluster_state_manager::control::dispatcher;
-use swarm_cluster_state_manager::control::heartbeat::Pulse;
+use swarm_cluster_state_manager::control::heartbeat::Heartbeat;
 use swarm_cluster_state_manager::control::observer::Observer;
-use swarm_cluster_state_manager::control::progress::Board;
+use swarm_cluster_state_manager::control::progress::Progresses;
 use swarm_cluster_state_manager::core::condition::Phase;
 use swarm_cluster_state_manager::core::container::ContainerId;
 use swarm_cluster_state_manager::core::name::ObjectName;
@@ -57,7 +57,7 @@ pub(crate) struct Ending {
 /// The production parts, composed as the daemon composes them.
 struct Daemon {
     tasks: [JoinHandle<()>; 2],
-    board: watch::Receiver<Arc<Board>>,
+    progresses: watch::Receiver<Arc<Progresses>>,
 }
 
 impl Daemon {
@@ -66,16 +66,16 @@ impl Daemon {
         let cache = Arc::new(Cache::of(store.ownership().clone()));
         chaos.reborn(cache.clone());
         let actuator = Actuator::new(engine.clone(), cache.clone(), CLUSTER.to_owned(), 8, clock);
-        let board = watch::Sender::new(Arc::default());
-        let shop = Shop {
+        let progresses = watch::Sender::new(Arc::default());
+        let context = WorkerContext {
             store: store.clone(),
             cache: cache.clone(),
             actuator: Arc::new(actuator),
-            journal: store.journal().clone(),
+            event_log: store.event_log().clone(),
             metrics: Arc::default(),
-            board: board.clone(),
+            progresses: progresses.clone(),
             endpoint: "simulated".into(),
-            pulse: Pulse::new(clock.now()),
+            heartbeat: Heartbeat::new(clock.now()),
             stop: CancellationToken::new(),
             clock,
         };
@@ -88,8 +88,8 @@ impl Daemon {
             lost_after: Duration::from_secs(30),
             clock,
         };
-        let dispatcher = tokio::spawn(async move { dispatcher::dispatch(shop).await.unwrap() });
-        Daemon { tasks: [dispatcher, tokio::spawn(observer.run())], board: board.subscribe() }
+        let dispatcher = tokio::spawn(async move { dispatcher::dispatch(context).await.unwrap() });
+        Daemon { tasks: [dispatcher, tokio::spawn(observer.run())], progresses: progresses.subscribe() }
     }
 
     /// Dies wherever it is.
@@ -164,7 +164,7 @@ pub(crate) async fn play(seed: u64, keep_trace: bool) -> Ending {
         sleep(Duration::from_millis(story.dice.u64(0..15_000))).await;
         daemon = story.something_happens(daemon).await;
     }
-    let ended = story.peace(&daemon.board).await;
+    let ended = story.peace(&daemon.progresses).await;
     let mut wrong = judge.verdicts();
     wrong.append(&mut story.rivals_faults);
     wrong.extend(ended.clone().err());
@@ -287,7 +287,7 @@ impl Story {
     async fn the_second_manager_goes(&mut self) {
         let Some(Rival { daemon, judge, store }) = self.rival.take() else { return };
         daemon.die().await;
-        let touched = |verdict: &String| verdict.contains("somebody else");
+        let touched = |condition: &String| condition.contains("somebody else");
         self.rivals_faults
             .extend(judge.verdicts().into_iter().filter(touched).map(|v| format!("rival: {v}")));
         let manager = store.ownership().manager();
@@ -320,12 +320,12 @@ impl Story {
                 world.signal(&id, Signal::TERM);
                 world.kill(&id);
                 sleep(Duration::from_millis(self.dice.u64(10..1_500))).await;
-                let marks =
-                    world.real().into_iter().find(|r| r.container.id == id).map(|r| r.container.marks);
+                let identity =
+                    world.real().into_iter().find(|r| r.container.id == id).map(|r| r.container.identity);
                 if world.start_again(&id)
-                    && let Some(marks) = marks
+                    && let Some(identity) = identity
                 {
-                    self.chaos.judge.started_by_a_user(&marks, &world.real(), seen);
+                    self.chaos.judge.started_by_a_user(&identity, &world.real(), seen);
                 }
             }
             1 => {
@@ -403,7 +403,7 @@ impl Story {
     }
 
     /// All faults end. Returns how long it takes until all is as asked for and nothing more is done, or what is wrong.
-    async fn peace(&mut self, board: &watch::Receiver<Arc<Board>>) -> Result<Duration, String> {
+    async fn peace(&mut self, progresses: &watch::Receiver<Arc<Progresses>>) -> Result<Duration, String> {
         self.happened("peace", "");
         self.chaos.active.store(false, Ordering::Relaxed);
         // What was to land late has landed.
@@ -416,7 +416,7 @@ impl Story {
         let began = self.clock.now();
         let mut calm = (began, 0);
         while self.clock.now().since(began) < PEACE {
-            let says_so = board.borrow().values().all(|p| p.verdict.phase == Phase::Converged);
+            let says_so = progresses.borrow().values().all(|p| p.condition.phase == Phase::Converged);
             let done = self.chaos.trace().0;
             if !says_so || done != calm.1 || self.chaos.judge.settled(&self.chaos.world.real()).is_err() {
                 calm = (self.clock.now(), done);
@@ -426,7 +426,7 @@ impl Story {
             sleep(Duration::from_millis(500)).await;
         }
         let says: Vec<_> =
-            board.borrow().values().map(|p| (p.verdict.reason.clone(), p.plan.clone())).collect();
+            progresses.borrow().values().map(|p| (p.condition.reason.clone(), p.plan.clone())).collect();
         let what = match self.chaos.judge.settled(&self.chaos.world.real()) {
             Ok(()) => "all is as asked for, and yet something goes on".to_owned(),
             Err(what) => what,

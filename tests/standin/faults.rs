@@ -18,7 +18,7 @@ use swarm_cluster_state_manager::core::spec::{Pull, Template};
 use swarm_cluster_state_manager::engine::docker::DockerEngine;
 use swarm_cluster_state_manager::engine::error::EngineError;
 use swarm_cluster_state_manager::engine::logs::{LogLines, LogRequest, LogsError};
-use swarm_cluster_state_manager::engine::{Engine, Hint, Holder, Info, NewContainer};
+use swarm_cluster_state_manager::engine::{Engine, EngineEvent, EngineInfo, Lookup, NewContainer};
 
 /// The calls that the client makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,19 +135,19 @@ impl Named {
 
 #[async_trait]
 impl Engine for Named {
-    async fn info(&self) -> Result<Info, EngineError> {
+    async fn info(&self) -> Result<EngineInfo, EngineError> {
         Named::making(&[Call::Version, Call::Info], self.0.info()).await
     }
     async fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Result<Vec<Container>, EngineError> {
         Named::making(&[Call::List], self.0.list(cluster, object)).await
     }
-    async fn inspect(&self, cluster: &str, key: &str) -> Result<Holder, EngineError> {
+    async fn inspect(&self, cluster: &str, key: &str) -> Result<Lookup, EngineError> {
         Named::making(&[Call::Inspect], self.0.inspect(cluster, key)).await
     }
-    async fn provide_image(&self, image: &str, pull: Pull) -> Outcome<()> {
+    async fn ensure_image(&self, image: &str, pull: Pull) -> Outcome<()> {
         let calls: &[Call] =
             if pull == Pull::Always { &[Call::Pull] } else { &[Call::InspectImage, Call::Pull] };
-        Named::making(calls, self.0.provide_image(image, pull)).await
+        Named::making(calls, self.0.ensure_image(image, pull)).await
     }
     async fn prospects(&self, template: &Template) -> Prospects {
         self.0.prospects(template).await
@@ -169,11 +169,11 @@ impl Engine for Named {
     async fn remove(&self, id: &ContainerId) -> Outcome<()> {
         Named::making(&[Call::Remove], self.0.remove(id)).await
     }
-    async fn hints(
+    async fn events(
         &self,
         cluster: &str,
-    ) -> Result<BoxStream<'static, Result<Hint, EngineError>>, EngineError> {
-        Named::making(&[Call::Events], self.0.hints(cluster)).await
+    ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
+        Named::making(&[Call::Events], self.0.events(cluster)).await
     }
     async fn logs(&self, id: &ContainerId, request: LogRequest) -> Result<LogLines, LogsError> {
         Named::making(&[Call::Inspect, Call::Logs], self.0.logs(id, request)).await

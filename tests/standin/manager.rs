@@ -9,9 +9,9 @@ use swarm_cluster_state_manager::api::status::{ClusterStatus, ObjectStatus};
 use swarm_cluster_state_manager::clock::Clock;
 use swarm_cluster_state_manager::control::actuator::Actuator;
 use swarm_cluster_state_manager::control::cache::Cache;
-use swarm_cluster_state_manager::control::context::Shop;
+use swarm_cluster_state_manager::control::context::WorkerContext;
 use swarm_cluster_state_manager::control::dispatcher::dispatch;
-use swarm_cluster_state_manager::control::heartbeat::Pulse;
+use swarm_cluster_state_manager::control::heartbeat::Heartbeat;
 use swarm_cluster_state_manager::control::observer::Observer;
 use swarm_cluster_state_manager::core::condition::Phase;
 use swarm_cluster_state_manager::core::name::ObjectName;
@@ -22,7 +22,7 @@ use swarm_cluster_state_manager::engine::Engine;
 use swarm_cluster_state_manager::engine::docker::DockerEngine;
 use swarm_cluster_state_manager::engine::docker::transport::Transport;
 use swarm_cluster_state_manager::logs::Logs;
-use swarm_cluster_state_manager::status::Sources;
+use swarm_cluster_state_manager::status::StatusReader;
 use swarm_cluster_state_manager::store::Store;
 use swarm_cluster_state_manager::store::memory::MemoryStore;
 use swarm_cluster_state_manager::store::ownership::Ownership;
@@ -48,7 +48,7 @@ const PARALLEL: usize = 8;
 pub(crate) struct Manager {
     standin: Standin,
     store: Arc<MemoryStore>,
-    sources: Sources,
+    sources: StatusReader,
     engine: Arc<dyn Engine>,
     loops: JoinSet<()>,
 }
@@ -73,27 +73,27 @@ impl Manager {
         let engine: Arc<dyn Engine> = Arc::new(Named(docker));
         let cache = Arc::new(Cache::of(store.ownership().clone()));
         let actuator = Actuator::new(engine.clone(), cache.clone(), CLUSTER.to_owned(), PARALLEL, clock);
-        let pulse = Pulse::new(clock.now());
-        let board = watch::Sender::new(Arc::default());
-        let sources = Sources {
+        let heartbeat = Heartbeat::new(clock.now());
+        let progresses = watch::Sender::new(Arc::default());
+        let sources = StatusReader {
             objects: store.objects(),
-            board: board.subscribe(),
+            progresses: progresses.subscribe(),
             cache: cache.clone(),
             endpoint: "tcp://standin:3376".into(),
             cluster: CLUSTER.into(),
             store: store.clone(),
-            pulse: pulse.clone(),
+            heartbeat: heartbeat.clone(),
             clock,
         };
-        let shop = Shop {
+        let context = WorkerContext {
             store: store.clone(),
             cache: cache.clone(),
             actuator: Arc::new(actuator),
-            journal: store.journal().clone(),
+            event_log: store.event_log().clone(),
             metrics: Arc::default(),
-            board,
+            progresses,
             endpoint: sources.endpoint.clone(),
-            pulse,
+            heartbeat,
             stop: CancellationToken::new(),
             clock,
         };
@@ -108,7 +108,7 @@ impl Manager {
         };
         let mut loops = JoinSet::new();
         loops.spawn(observer.run());
-        loops.spawn(async { dispatch(shop).await.unwrap() });
+        loops.spawn(async { dispatch(context).await.unwrap() });
         Manager { standin: standin.clone(), store, sources, engine, loops }
     }
 
@@ -155,8 +155,8 @@ impl Manager {
 
     /// Whether whoever waits for an object would be told by now that it has failed.
     pub(crate) fn failing(&self, object: &str) -> bool {
-        let board = self.sources.board.borrow();
-        board.get(&ObjectName::parse(object).unwrap()).is_some_and(|progress| progress.verdict.failing)
+        let progresses = self.sources.progresses.borrow();
+        progresses.get(&ObjectName::parse(object).unwrap()).is_some_and(|progress| progress.condition.failing)
     }
 
     /// Waits until manager and world are so; fails after `within` of simulated time. Returns how long it took.
@@ -171,7 +171,7 @@ impl Manager {
         async move {
             let began = Instant::now();
             let mut changes = self.standin.changes();
-            let mut board = self.sources.board.clone();
+            let mut progresses = self.sources.progresses.clone();
             let mut engine = self.sources.cache.engine();
             let waiting = async {
                 loop {
@@ -181,7 +181,7 @@ impl Manager {
                     }
                     tokio::select! {
                         _ = changes.changed() => {}
-                        _ = board.changed() => {}
+                        _ = progresses.changed() => {}
                         _ = engine.changed() => {}
                     }
                 }

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use swarm_cluster_state_manager::core::engine_kind::Kind;
+use swarm_cluster_state_manager::core::engine_kind::EngineKind;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -48,7 +48,7 @@ const PLATFORMS: Duration = Duration::from_secs(20);
 pub(crate) struct Standin(Arc<Inner>);
 
 struct Inner {
-    kind: Kind,
+    kind: EngineKind,
     keep_alive: bool,
     world: Mutex<World>,
     faults: Mutex<Faults>,
@@ -77,19 +77,19 @@ struct Lines {
 impl Standin {
     /// A Docker Engine without images or containers, and a registry that has every image.
     pub(crate) fn docker() -> Standin {
-        Standin::new(Kind::Docker, 1, true)
+        Standin::new(EngineKind::Docker, 1, true)
     }
 
     /// A Swarm manager over this many nodes.
     pub(crate) fn swarm(nodes: usize) -> Standin {
-        Standin::new(Kind::ClassicSwarm, nodes, true)
+        Standin::new(EngineKind::ClassicSwarm, nodes, true)
     }
 
     /// An endpoint of either kind that takes one request a connection, where `keep_alive` is false.
-    pub(crate) fn new(kind: Kind, nodes: usize, keep_alive: bool) -> Standin {
+    pub(crate) fn new(kind: EngineKind, nodes: usize, keep_alive: bool) -> Standin {
         let mut world = World::new(nodes);
         match kind {
-            Kind::ClassicSwarm => world.lag = Lag { state: SWARM_DISAGREES, status: Duration::ZERO },
+            EngineKind::ClassicSwarm => world.lag = Lag { state: SWARM_DISAGREES, status: Duration::ZERO },
             _ => {
                 world.lag = Lag { state: DOCKER_ENDING, status: DOCKER_ENDING };
                 world.ending = DOCKER_ENDING;
@@ -107,7 +107,7 @@ impl Standin {
         }))
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> EngineKind {
         self.0.kind
     }
 

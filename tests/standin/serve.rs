@@ -16,7 +16,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use swarm_cluster_state_manager::core::engine_kind::Kind;
+use swarm_cluster_state_manager::core::engine_kind::EngineKind;
 use swarm_cluster_state_manager::engine::docker::transport::Address;
 use tokio::io::DuplexStream;
 use tokio::time::sleep;
@@ -204,14 +204,14 @@ impl Standin {
     /// Does what is asked, and answers. `longer` is how much longer than usual the effect takes.
     async fn answer(self, request: Request, longer: Duration) -> Reply {
         match self.kind() {
-            Kind::ClassicSwarm => swarm::answer(&self, request, longer).await,
+            EngineKind::ClassicSwarm => swarm::answer(&self, request, longer).await,
             _ => docker::answer(&self, request, longer).await,
         }
     }
 
     fn trouble(&self, words: &str) -> Reply {
         match self.kind() {
-            Kind::ClassicSwarm => swarm::error(500, words),
+            EngineKind::ClassicSwarm => swarm::error(500, words),
             _ => docker::error(500, words),
         }
     }

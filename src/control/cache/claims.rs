@@ -10,14 +10,14 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::control::cache::{Cache, Inner};
-use crate::core::availability::Standing;
+use crate::core::availability::Availability;
 use crate::core::claim::{Claim, NotOurs};
 use crate::core::container::{Container, ContainerId};
 use crate::core::identity::EngineIdentity;
-use crate::core::labels::Marks;
+use crate::core::labels::ContainerIdentity;
 use crate::core::manager_id::ManagerId;
 use crate::core::name::ObjectName;
-use crate::engine::{Holder, Info};
+use crate::engine::{EngineInfo, Lookup};
 use crate::store::ownership::Ownership;
 
 /// The most copies kept for the status: what more there is of them is ignored all the same.
@@ -36,18 +36,18 @@ pub struct CopySeen {
 }
 
 /// The present names of recorded containers that are called otherwise than their labels say, by their labels.
-struct Renamed(BTreeMap<Marks, (ContainerId, String)>);
+struct Renamed(BTreeMap<ContainerIdentity, (ContainerId, String)>);
 
 impl Renamed {
     fn among<'a>(ownership: &Ownership, containers: impl Iterator<Item = &'a Container>) -> Renamed {
         let renamed = containers
-            .filter(|c| !c.marks.names(&c.name) && ownership.is_recorded(&c.id))
-            .map(|c| (c.marks.clone(), (c.id.clone(), c.name.clone())));
+            .filter(|c| !c.identity.names(&c.name) && ownership.is_recorded(&c.id))
+            .map(|c| (c.identity.clone(), (c.id.clone(), c.name.clone())));
         Renamed(renamed.collect())
     }
 
-    fn name(&self, marks: &Marks) -> Option<String> {
-        self.0.get(marks).map(|(_, name)| name.clone())
+    fn name(&self, identity: &ContainerIdentity) -> Option<String> {
+        self.0.get(identity).map(|(_, name)| name.clone())
     }
 }
 
@@ -76,18 +76,18 @@ impl Cache {
     }
 
     /// Sorts out whose a container is that a name or an id stands for. A copy is foreign.
-    pub fn sort_out(&self, holder: Holder) -> Holder {
-        let Holder::Ours(mut found) = holder else { return holder };
+    pub fn sort_out(&self, holder: Lookup) -> Lookup {
+        let Lookup::Ours(mut found) = holder else { return holder };
         let (renamed, known) = {
             let inner = self.lock();
             let cached = inner.entries.values().map(|entry| &*entry.container);
             (Renamed::among(&self.ownership, cached), inner.copies.get(&found.id).cloned())
         };
-        match lasting(self.ownership.claim(&found, |marks| renamed.name(marks)), known.as_deref()) {
-            Claim::Copy(_) => Holder::Foreign,
+        match lasting(self.ownership.claim(&found, |identity| renamed.name(identity)), known.as_deref()) {
+            Claim::Copy(_) => Lookup::Foreign,
             claim => {
                 found.rival = claim == Claim::Rival;
-                Holder::Ours(found)
+                Lookup::Ours(found)
             }
         }
     }
@@ -105,7 +105,7 @@ impl Cache {
         let cached =
             inner.entries.values().map(|entry| &*entry.container).filter(|c| !listed.contains(&c.id));
         let renamed = Renamed::among(ownership, cached.chain(&list));
-        let of_object = |copy: &CopySeen| object.is_none_or(|name| copy.container.marks.object == *name);
+        let of_object = |copy: &CopySeen| object.is_none_or(|name| copy.container.identity.object == *name);
         let before: BTreeMap<_, _> = std::mem::take(&mut inner.copies);
         let (concerned, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
             before.into_iter().partition(|(_, copy)| of_object(copy));
@@ -113,7 +113,7 @@ impl Cache {
         let mut counted = Vec::with_capacity(list.len());
         for mut container in list {
             let known = concerned.get(&container.id).map(|copy| &**copy);
-            match lasting(ownership.claim(&container, |marks| renamed.name(marks)), known) {
+            match lasting(ownership.claim(&container, |identity| renamed.name(identity)), known) {
                 Claim::Copy(reason) => {
                     if known.is_none() {
                         info!(container = %container.name, id = container.id.short(), "{reason}");
@@ -157,7 +157,7 @@ impl Cache {
     pub(crate) fn forget_vanished(&self) {
         let engine = self.engine.borrow().clone();
         let complete = engine.other_engine.is_none()
-            && engine.nodes.all().all(|tracked| tracked.standing == Standing::Up);
+            && engine.nodes.all().all(|tracked| tracked.availability == Availability::Up);
         if complete {
             let inner = self.lock();
             self.ownership.forget_all_but(|id| inner.entries.contains_key(id));
@@ -165,7 +165,7 @@ impl Cache {
     }
 
     /// Checks the engine that answers against the one that the state is for.
-    pub(crate) fn meet_engine(&self, info: &Info, endpoint: &str) {
+    pub(crate) fn meet_engine(&self, info: &EngineInfo, endpoint: &str) {
         let found = EngineIdentity::new(info.kind, &info.id);
         let other_engine = self.ownership.meet(found.clone()).err().map(|stored| {
             format!(

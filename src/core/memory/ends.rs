@@ -34,7 +34,7 @@ pub struct LastExit {
 
 /// What kind of end it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum EndKind {
     /// The process ended.
     Ended,
     /// The process ended, and the engine started it again by its restart policy.
@@ -48,7 +48,7 @@ pub enum Kind {
 /// An end that has been seen and not been told of yet, since an inspect has to say how.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
-    pub(super) kind: Kind,
+    pub(super) kind: EndKind,
     pub(super) container: String,
     pub(super) slot: u32,
     /// A user asked for it through the engine.
@@ -78,7 +78,7 @@ pub struct Ends {
     restarts: u64,
     last: Option<LastExit>,
     slots: BTreeMap<u32, Slot>,
-    untold: Vec<(Kind, String)>,
+    untold: Vec<(EndKind, String)>,
     /// Until when an earlier process has told what happened.
     told_until: Option<Time>,
 }
@@ -136,7 +136,7 @@ impl Ends {
     }
 
     /// What is to be told, once.
-    pub fn take_untold(&mut self) -> Vec<(Kind, String)> {
+    pub fn take_untold(&mut self) -> Vec<(EndKind, String)> {
         std::mem::take(&mut self.untold)
     }
 
@@ -177,10 +177,10 @@ pub(super) fn words(seen: &Seen, container: Option<&Container>) -> String {
     // The engine knows better than one who only looks now and then.
     let ran = detail.and_then(run_of).or(*ran);
     let after = ran.map(|ran| format!(" after {}", rounded(ran))).unwrap_or_default();
-    if *kind == Kind::Vanished {
+    if *kind == EndKind::Vanished {
         return format!("{name} was removed{after}, and not by this manager");
     }
-    if *kind == Kind::Unhealthy {
+    if *kind == EndKind::Unhealthy {
         let output = detail.and_then(|detail| detail.health_output.as_deref()).unwrap_or_default();
         return match output {
             "" => format!("{name} is unhealthy"),
@@ -205,7 +205,7 @@ pub(super) fn words(seen: &Seen, container: Option<&Container>) -> String {
     let error = detail.and_then(|detail| detail.error.as_deref()).filter(|error| !error.is_empty());
     let error = error.map(|error| format!(" ({error})")).unwrap_or_default();
     let again = match kind {
-        Kind::Restarted => {
+        EndKind::Restarted => {
             let restarts = detail.map_or(0, |detail| detail.restarts);
             match restarts {
                 1 => ", and its restart policy has restarted it once".to_owned(),

@@ -12,7 +12,7 @@ pub enum Report {
     Created(Outcome<ContainerId>),
     /// The name is taken, and nobody is seen to hold it: an earlier create of it is still under way. The text is the
     /// engine's.
-    Landing(String),
+    CreateInFlight(String),
     /// A container was made, then its start went wrong.
     CreatedNotStarted(ContainerId, Outcome<()>),
     /// A start.
@@ -28,7 +28,7 @@ impl Report {
     pub fn word(&self) -> &'static str {
         match self {
             Report::Created(outcome) => outcome.word(),
-            Report::Landing(_) => "in_doubt",
+            Report::CreateInFlight(_) => "in_doubt",
             Report::Image(outcome)
             | Report::CreatedNotStarted(_, outcome)
             | Report::Started(outcome)

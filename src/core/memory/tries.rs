@@ -17,7 +17,7 @@ use crate::core::time::Time;
 pub struct Tries {
     pub(super) hash: Option<TemplateHash>,
     pub(super) image: String,
-    pub(super) image_provided: bool,
+    pub(super) image_ensured: bool,
     pub(super) works: bool,
     pub(super) window: u32,
     pub(super) whole: Failures,
@@ -29,7 +29,7 @@ impl Default for Tries {
         Tries {
             hash: None,
             image: String::new(),
-            image_provided: false,
+            image_ensured: false,
             works: false,
             window: MAX_WINDOW,
             whole: Failures::default(),
@@ -95,8 +95,8 @@ impl Tries {
     }
 
     /// True once the image was found or pulled.
-    pub fn image_provided(&self) -> bool {
-        self.image_provided
+    pub fn image_ensured(&self) -> bool {
+        self.image_ensured
     }
 
     /// The failures of the template as a whole: its image, its spec, the engine.

@@ -26,7 +26,7 @@ mod logs;
 mod progress;
 
 pub(super) use container::read_inspected;
-pub(super) use events::hints;
+pub(super) use events::events;
 pub(super) use info::{read_info, read_version};
 pub(super) use list::{List, ListError, ListReader};
 pub(super) use logs::{Framing, LogReadError, LogReader};
@@ -68,7 +68,7 @@ pub(super) fn create_body(new: &NewContainer<'_>, swarm: bool) -> Result<Vec<u8>
     let mut body = new.template.body.clone();
     expose_what_is_published(&mut body);
     let labels = body.labels.get_or_insert_default();
-    labels.extend(new.marks.labels(new.cluster).map(|(name, value)| (name.to_owned(), value)));
+    labels.extend(new.identity.labels(new.cluster).map(|(name, value)| (name.to_owned(), value)));
     labels.insert(LABEL_MANAGER.to_owned(), new.manager.to_string());
     if swarm {
         let mut constraints: Vec<&str> = new.constraints().iter().map(|c| c.0.as_str()).collect();

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::core::container::{Container, ContainerId, Detail, Health, Sight, State};
+use crate::core::container::{Container, ContainerId, ContainerState, Detail, Health, Visibility};
 use crate::core::name::ObjectName;
 use crate::core::node::Node;
 use crate::core::outcome::{Outcome, Refusal, RefusalKind};
 use crate::core::time::Time;
 use crate::engine::error::EngineError;
 use crate::engine::logs::LogsError;
-use crate::engine::{Holder, NewContainer};
+use crate::engine::{Lookup, NewContainer};
 
 /// What becomes of the processes on a node that stops answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +48,10 @@ struct Host {
 struct Thing {
     cluster: String,
     container: Container,
-    seen: State,
+    seen: ContainerState,
     startable: bool,
     /// What lists show, where they lag behind.
-    listed: Option<State>,
+    listed: Option<ContainerState>,
     removals_fail: bool,
 }
 
@@ -117,40 +117,42 @@ impl World {
                 let state = thing.listed.unwrap_or(thing.container.state);
                 Container { state, ..thing.container.clone() }
             }
-            false => Container { state: thing.seen, sight: Sight::HostDown, ..thing.container.clone() },
+            false => {
+                Container { state: thing.seen, visibility: Visibility::HostDown, ..thing.container.clone() }
+            }
         }
     }
 
     pub(super) fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Vec<Container> {
         let concerned = |thing: &&Thing| {
-            thing.cluster == cluster && object.is_none_or(|name| thing.container.marks.object == *name)
+            thing.cluster == cluster && object.is_none_or(|name| thing.container.identity.object == *name)
         };
         let listed = self.containers.values().filter(concerned).filter(|thing| self.known(thing));
         listed.map(|thing| self.shown(thing)).collect()
     }
 
-    pub(super) fn inspect(&self, cluster: &str, key: &str) -> Result<Holder, EngineError> {
+    pub(super) fn inspect(&self, cluster: &str, key: &str) -> Result<Lookup, EngineError> {
         let known = || self.containers.values().filter(|thing| self.known(thing));
         let by_id = known().find(|thing| &*thing.container.id.0 == key);
         let mut named = known().filter(|thing| thing.container.name == key);
         let found = match (by_id, named.next(), named.next()) {
             (Some(thing), ..) | (None, Some(thing), None) => thing,
             // A name that two bear stands for neither.
-            (None, ..) => return Ok(Holder::Nobody),
+            (None, ..) => return Ok(Lookup::NotFound),
         };
         if !self.answers(found) {
             let node = found.container.node.as_deref().unwrap_or_default();
             return Err(EngineError::new(format!("500: Container {key} running on unhealthy node {node}")));
         }
         if found.cluster != cluster {
-            return Ok(Holder::Foreign);
+            return Ok(Lookup::Foreign);
         }
         let detail = Some(found.container.detail.clone().unwrap_or_default());
-        Ok(Holder::Ours(Box::new(Container { detail, ..found.container.clone() })))
+        Ok(Lookup::Ours(Box::new(Container { detail, ..found.container.clone() })))
     }
 
     pub(super) fn create(&mut self, new: &NewContainer<'_>, now: Time) -> Outcome<ContainerId> {
-        let name = new.marks.container_name();
+        let name = new.identity.container_name();
         if !self.images.contains(&new.template.image) {
             return refused(RefusalKind::NoImage, format!("No such image: {}", new.template.image));
         }
@@ -180,13 +182,13 @@ impl World {
         let container = Container {
             id: self.next_id(&name),
             name,
-            marks: new.marks.clone(),
+            identity: new.identity.clone(),
             manager: Some(new.manager.clone()),
             rival: false,
             node: Some(node),
-            state: State::Created,
+            state: ContainerState::Created,
             health: Health::None,
-            sight: Sight::Clear,
+            visibility: Visibility::Clear,
             image: new.template.image.clone(),
             image_id: None,
             created: now,
@@ -249,11 +251,11 @@ impl World {
             let words = "exec: \"/nope\": stat /nope: no such file or directory".to_owned();
             return refused(RefusalKind::Impossible, words);
         }
-        if thing.container.state != State::Running {
-            thing.container.state = State::Running;
+        if thing.container.state != ContainerState::Running {
+            thing.container.state = ContainerState::Running;
             let detail = Detail { started_at: Some(now.rfc3339()), ..Detail::default() };
             thing.container.detail = Some(Arc::new(detail));
-            thing.seen = State::Running;
+            thing.seen = ContainerState::Running;
         }
         Outcome::Done(())
     }
@@ -274,8 +276,8 @@ impl World {
     pub(super) fn remove(&mut self, id: &ContainerId) -> Outcome<()> {
         match self.reach(id) {
             Ok(thing) if thing.removals_fail => {
-                thing.container.state = State::Dead;
-                thing.listed = Some(State::Removing);
+                thing.container.state = ContainerState::Dead;
+                thing.listed = Some(ContainerState::Removing);
                 Outcome::InDoubt("500: unable to remove filesystem: device or resource busy".to_owned())
             }
             Ok(_) => {
@@ -292,8 +294,11 @@ impl World {
     }
 
     pub(super) fn pause(&mut self, id: &ContainerId, pause: bool) {
-        let (from, to) =
-            if pause { (State::Running, State::Paused) } else { (State::Paused, State::Running) };
+        let (from, to) = if pause {
+            (ContainerState::Running, ContainerState::Paused)
+        } else {
+            (ContainerState::Paused, ContainerState::Running)
+        };
         if let Ok(thing) = self.reach(id)
             && thing.container.state == from
         {
@@ -347,7 +352,7 @@ impl World {
 
     /// Whom a container belongs to: its cluster and its object.
     pub(super) fn owner(&self, id: &ContainerId) -> Option<(String, ObjectName)> {
-        self.containers.get(id).map(|thing| (thing.cluster.clone(), thing.container.marks.object.clone()))
+        self.containers.get(id).map(|thing| (thing.cluster.clone(), thing.container.identity.object.clone()))
     }
 
     pub(super) fn real(&self) -> Vec<Real> {
@@ -362,8 +367,8 @@ impl World {
 
 impl Thing {
     fn end(&mut self, exit_code: i64) {
-        if matches!(self.container.state, State::Running | State::Paused) {
-            self.container.state = State::Exited;
+        if matches!(self.container.state, ContainerState::Running | ContainerState::Paused) {
+            self.container.state = ContainerState::Exited;
             Arc::make_mut(self.container.detail.get_or_insert_default()).exit_code = Some(exit_code);
         }
     }

@@ -8,12 +8,12 @@ use crate::api::event::EventKind;
 use crate::clock::Clock;
 use crate::core::time::Time;
 
-fn note(journal: &Journal, count: usize) {
-    (0..count).for_each(|i| journal.note_general(EventKind::Engine, format!("{i}")));
+fn note(event_log: &EventLog, count: usize) {
+    (0..count).for_each(|i| event_log.note_general(EventKind::Engine, format!("{i}")));
 }
 
-fn reading(journal: &Journal, since: Option<u64>, tail: usize, follow: bool) -> Reading {
-    Reading::begin(journal.clone(), since.map(EventId), tail, follow, None)
+fn reading(event_log: &EventLog, since: Option<u64>, tail: usize, follow: bool) -> Reading {
+    Reading::begin(event_log.clone(), since.map(EventId), tail, follow, None)
 }
 
 /// What comes until nothing more does: the numbers, or how many were missed; and whether that is the end.
@@ -41,34 +41,35 @@ fn numbers(range: std::ops::RangeInclusive<usize>) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn all_batches_come_in_order_and_then_what_is_new() {
-    let journal = Journal::new(Clock::starting_at(Time(0)));
-    note(&journal, 3 * BATCH + 1);
-    let mut all = reading(&journal, Some(0), TAIL, true);
+    let event_log = EventLog::new(Clock::starting_at(Time(0)));
+    note(&event_log, 3 * BATCH + 1);
+    let mut all = reading(&event_log, Some(0), TAIL, true);
     assert_eq!(heard(&mut all).await, (numbers(1..=301), false));
-    assert_eq!(heard(&mut reading(&journal, None, TAIL, false)).await, (numbers(202..=301), true));
-    assert_eq!(heard(&mut reading(&journal, None, 0, false)).await, (vec![], true));
-    let mut to_here = reading(&journal, Some(299), TAIL, false);
-    note(&journal, 2);
+    assert_eq!(heard(&mut reading(&event_log, None, TAIL, false)).await, (numbers(202..=301), true));
+    assert_eq!(heard(&mut reading(&event_log, None, 0, false)).await, (vec![], true));
+    let mut to_here = reading(&event_log, Some(299), TAIL, false);
+    note(&event_log, 2);
     assert_eq!(heard(&mut all).await, (numbers(302..=303), false));
     assert_eq!(heard(&mut to_here).await, (numbers(300..=301), true), "no further than when it was asked");
-    assert_eq!(heard(&mut reading(&journal, Some(303), TAIL, false)).await, (vec![], true));
+    assert_eq!(heard(&mut reading(&event_log, Some(303), TAIL, false)).await, (vec![], true));
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_that_missed_events_is_told_how_many_and_gets_the_rest() {
-    let journal = Journal::new(Clock::starting_at(Time(0)));
-    note(&journal, 5);
-    let mut slow = reading(&journal, Some(2), TAIL, true);
+    let event_log = EventLog::new(Clock::starting_at(Time(0)));
+    note(&event_log, 5);
+    let mut slow = reading(&event_log, Some(2), TAIL, true);
     assert_eq!(slow.next().await.unwrap().id.as_deref(), Some("3"));
-    note(&journal, MAX_EVENTS + 7);
+    note(&event_log, MAX_EVENTS + 7);
     // It had taken a batch: 4 and 5 are not lost to it.
     let (said, _) = heard(&mut slow).await;
     assert_eq!(said[..4], ["4", "5", "missed 7", "13"].map(str::to_owned));
     assert_eq!(said.last().unwrap(), &(MAX_EVENTS + 12).to_string());
-    let (said, _) = heard(&mut reading(&journal, Some(2), TAIL, false)).await;
+    let (said, _) = heard(&mut reading(&event_log, Some(2), TAIL, false)).await;
     assert_eq!((&*said[0], &*said[1], said.len()), ("missed 10", "13", MAX_EVENTS + 1));
     // One that asks for all there is has missed nothing, and one with an Id of another log begins with all.
-    for everything in [reading(&journal, None, MAX_EVENTS, false), reading(&journal, Some(99_999), 0, false)]
+    for everything in
+        [reading(&event_log, None, MAX_EVENTS, false), reading(&event_log, Some(99_999), 0, false)]
     {
         let (said, _) = heard(&mut { everything }).await;
         assert_eq!((&*said[0], said.len()), ("13", MAX_EVENTS));

@@ -6,8 +6,8 @@ use crate::core::condition::Phase;
 use crate::core::container::Container;
 use crate::core::container::Detail;
 use crate::core::exclusive::InTheWay;
-use crate::core::labels::Marks;
-use crate::core::memory::History;
+use crate::core::labels::ContainerIdentity;
+use crate::core::memory::Memory;
 use crate::core::memory::RESTART_GRACE;
 use crate::core::object::Object;
 use crate::core::plan::Action;
@@ -62,34 +62,34 @@ fn a_slot_whose_new_container_ended_before_it_was_proven_gets_the_spec_that_work
 #[test]
 fn a_slot_that_the_present_template_has_taken_over_stays_with_it() {
     let object = object("t1", "t0");
-    let mut history = History::new(1);
+    let mut memory = Memory::new(1);
     let running = |line: &str| vec![Arc::new(container(line))];
-    history.observe(&object, &running("web.1.2 t1 running"), Time(NOW.0 - 60_000));
-    history.observe(&object, &running("web.1.2 t1 running"), Time(NOW.0 - 1_000));
-    history.observe(&object, &running("web.1.2 t1 exited"), NOW);
-    assert!(history.updated(1), "it had been ready for longer than Update.Monitor");
-    assert!(!history.updated(2));
+    memory.observe(&object, &running("web.1.2 t1 running"), Time(NOW.0 - 60_000));
+    memory.observe(&object, &running("web.1.2 t1 running"), Time(NOW.0 - 1_000));
+    memory.observe(&object, &running("web.1.2 t1 exited"), NOW);
+    assert!(memory.updated(1), "it had been ready for longer than Update.Monitor");
+    assert!(!memory.updated(2));
 }
 
 #[test]
 fn a_slot_that_was_emptied_for_its_update_is_the_present_templates() {
     let object = object("t1", "t0");
-    let mut history = History::new(1);
+    let mut memory = Memory::new(1);
     let old = container("web.1.1 t0 running");
-    history.observe(&object, &[Arc::new(old.clone())], NOW);
+    memory.observe(&object, &[Arc::new(old.clone())], NOW);
     let remove = Action::Remove { id: old.id.clone(), name: old.name.clone(), force: false };
-    history.begun(&remove);
+    memory.begun(&remove);
     // Between the stop and the removal it is seen ended, by a signal that was ours.
     let signalled = Some(Signalled { signal: Signal::TERM, at: NOW, stop: true });
-    let stopped = Container { state: State::Exited, signalled, ..old };
-    history.observe(&object, &[Arc::new(stopped)], NOW);
-    history.ended(&remove, Report::Removed(Outcome::Done(())), NOW);
-    assert!(history.updated(1));
-    assert_eq!((history.held(1), history.present().slot(1)), (None, None), "our own stop is no user's");
+    let stopped = Container { state: ContainerState::Exited, signalled, ..old };
+    memory.observe(&object, &[Arc::new(stopped)], NOW);
+    memory.ended(&remove, Report::Removed(Outcome::Done(())), NOW);
+    assert!(memory.updated(1));
+    assert_eq!((memory.held(1), memory.present().slot(1)), (None, None), "our own stop is no user's");
     // A newer spec begins with what worked.
     let newer = Object { generation: 2, ..object };
-    history.observe(&newer, &[], NOW);
-    assert!(!history.updated(1));
+    memory.observe(&newer, &[], NOW);
+    assert!(!memory.updated(1));
 }
 
 #[test]
@@ -127,13 +127,13 @@ fn a_slot_that_was_emptied_for_a_spec_that_fails_gets_the_one_that_worked_back()
 #[test]
 fn a_container_that_a_user_stopped_may_be_started_again_before_it_is_replaced() {
     let ended = |seconds: u64, signal, stop| {
-        let mut history = History::new(1);
+        let mut memory = Memory::new(1);
         let object = object("t1", "t1");
-        history.observe(&object, &[Arc::new(container("web.1.1 t1 running"))], Time(NOW.0 - 5_000));
+        memory.observe(&object, &[Arc::new(container("web.1.1 t1 running"))], Time(NOW.0 - 5_000));
         let signalled = Some(Signalled { signal, at: Time(NOW.0 - seconds * 1000), stop });
         let dead = Container { signalled, ..container("web.1.1 t1 exited") };
-        history.observe(&object, &[Arc::new(dead)], NOW);
-        (history.held(1), history.present().slot(1).map(|failures| failures.count))
+        memory.observe(&object, &[Arc::new(dead)], NOW);
+        (memory.held(1), memory.present().slot(1).map(|failures| failures.count))
     };
     let stopped = |signal, stop| ended(0, signal, stop);
     let stopped_after = |seconds, signal| ended(seconds, signal, true);
@@ -151,30 +151,30 @@ fn a_container_that_a_user_stopped_may_be_started_again_before_it_is_replaced() 
 #[test]
 fn a_container_that_runs_again_after_a_restart_ends_the_wait_and_its_next_end_counts() {
     let object = object("t1", "t1");
-    let mut history = History::new(1);
+    let mut memory = Memory::new(1);
     let signalled = Some(Signalled { signal: Signal::TERM, at: NOW, stop: true });
     let running = Arc::new(container("web.1.1 t1 running"));
     let ended = |signalled| Arc::new(Container { signalled, ..container("web.1.1 t1 exited") });
-    history.observe(&object, std::slice::from_ref(&running), NOW);
-    history.observe(&object, &[ended(signalled)], NOW);
-    history.observe(&object, &[running], NOW);
-    assert_eq!(history.held(1), None);
-    history.observe(&object, &[ended(None)], NOW);
-    assert_eq!(history.present().slot(1).map(|failures| failures.count), Some(1));
+    memory.observe(&object, std::slice::from_ref(&running), NOW);
+    memory.observe(&object, &[ended(signalled)], NOW);
+    memory.observe(&object, &[running], NOW);
+    assert_eq!(memory.held(1), None);
+    memory.observe(&object, &[ended(None)], NOW);
+    assert_eq!(memory.present().slot(1).map(|failures| failures.count), Some(1));
 }
 
 #[test]
 fn only_a_signal_that_asks_to_end_and_not_long_before_excuses_an_end() {
     let counted = |signal, seconds: u64, stop_signal| {
         let object = object("t1", "t1");
-        let mut history = History::new(1);
-        history.observe(&object, &[Arc::new(container("web.1.1 t1 running"))], Time(NOW.0 - 600_000));
+        let mut memory = Memory::new(1);
+        memory.observe(&object, &[Arc::new(container("web.1.1 t1 running"))], Time(NOW.0 - 600_000));
         let at = Time(NOW.0 - seconds * 1000);
         let detail = Some(Arc::new(Detail { stop_signal, ..Detail::default() }));
         let signalled = Some(Signalled { signal, at, stop: true });
         let ended = Container { detail, signalled, ..container("web.1.1 t1 exited") };
-        history.observe(&object, &[Arc::new(ended)], NOW);
-        history.present().slot(1).is_some()
+        memory.observe(&object, &[Arc::new(ended)], NOW);
+        memory.present().slot(1).is_some()
     };
     let (hup, quit) = (Signal(1), Signal(3));
     assert!(counted(hup, 1, None), "HUP asks to read the configuration");
@@ -194,37 +194,37 @@ fn only_a_signal_that_asks_to_end_and_not_long_before_excuses_an_end() {
 #[test]
 fn what_the_engine_restarts_by_itself_has_failed_and_is_not_converged_in_between() {
     let object = object("t1", "t1");
-    let mut history = History::new(1);
+    let mut memory = Memory::new(1);
     let run = |restarts| {
         let detail = Some(Arc::new(Detail { restarts, exit_code: Some(3), ..Detail::default() }));
         Arc::new(Container { detail, ..container("web.1.1 t1 running") })
     };
-    history.observe(&object, &[], NOW);
+    memory.observe(&object, &[], NOW);
     for restarts in 0..=3 {
-        history.observe(&object, &[run(restarts)], NOW + Duration::from_secs(5 * restarts));
+        memory.observe(&object, &[run(restarts)], NOW + Duration::from_secs(5 * restarts));
     }
     let now = NOW + Duration::from_secs(15);
-    let verdict = look(&object, &[run(3)], &history, now).verdict;
-    assert_eq!((verdict.phase, verdict.failing), (Phase::Degraded, true));
+    let condition = look(&object, &[run(3)], &memory, now).condition;
+    assert_eq!((condition.phase, condition.failing), (Phase::Degraded, true));
     assert_eq!(
-        verdict.reason,
+        condition.reason,
         "1 of 1 run; slot 1: web.1.1 ended with exit code 3 after 5s, and its restart policy has restarted it 3 times; \
          failed 3 times in a row"
     );
     let later = now + backoff::STABLE_RUN;
-    history.observe(&object, &[run(3)], later);
-    assert_eq!(look(&object, &[run(3)], &history, later).verdict.phase, Phase::Converged);
+    memory.observe(&object, &[run(3)], later);
+    assert_eq!(look(&object, &[run(3)], &memory, later).condition.phase, Phase::Converged);
 }
 
 #[test]
 fn the_check_cycle_is_the_containers_own_which_its_image_may_define() {
     let object = object("t1", "t1");
-    let mut history = History::new(1);
+    let mut memory = Memory::new(1);
     let detail = Some(Arc::new(Detail { check_interval: Some(Duration::from_secs(2)), ..Detail::default() }));
     let world = [Arc::new(Container { detail, ..container("web.1.1 t1 running unhealthy") })];
-    history.observe(&object, &world, NOW);
+    memory.observe(&object, &world, NOW);
     let removed =
-        |at| look(&object, &world, &history, at).steps.iter().any(|s| s.cause.ends_with("cycle of 2s"));
+        |at| look(&object, &world, &memory, at).steps.iter().any(|s| s.cause.ends_with("cycle of 2s"));
     assert!(!removed(NOW + Duration::from_secs(1)));
     assert!(removed(NOW + Duration::from_secs(2)));
 }
@@ -232,30 +232,33 @@ fn the_check_cycle_is_the_containers_own_which_its_image_may_define() {
 #[test]
 fn restarts_of_before_we_came_are_old_news() {
     let object = object("t1", "t1");
-    let mut history = History::new(1);
+    let mut memory = Memory::new(1);
     let bare = Arc::new(container("web.1.1 t1 running"));
     let detail = Some(Arc::new(Detail { restarts: 7, ..Detail::default() }));
     let inspected = Arc::new(Container { detail, ..container("web.1.1 t1 running") });
-    history.observe(&object, &[bare], NOW);
-    history.observe(&object, &[inspected], NOW);
-    assert_eq!(history.present().slot(1), None);
+    memory.observe(&object, &[bare], NOW);
+    memory.observe(&object, &[inspected], NOW);
+    assert_eq!(memory.present().slot(1), None);
 }
 
 #[test]
 fn a_start_that_is_answered_with_success_and_starts_nothing_is_a_failure() {
     let object = object("t1", "t1");
-    let mut history = History::new(1);
+    let mut memory = Memory::new(1);
     let made = Arc::new(container("web.1.1 t1 created"));
-    let start =
-        Action::Start { id: made.id.clone(), name: made.name.clone(), template: made.marks.template.clone() };
-    history.observe(&object, std::slice::from_ref(&made), NOW);
-    assert_eq!(look(&object, std::slice::from_ref(&made), &history, NOW).steps.len(), 1);
-    history.ended(&start, Report::Started(Outcome::Done(())), NOW);
-    history.observe(&object, std::slice::from_ref(&made), NOW);
-    let plan = look(&object, std::slice::from_ref(&made), &history, NOW);
+    let start = Action::Start {
+        id: made.id.clone(),
+        name: made.name.clone(),
+        template: made.identity.template.clone(),
+    };
+    memory.observe(&object, std::slice::from_ref(&made), NOW);
+    assert_eq!(look(&object, std::slice::from_ref(&made), &memory, NOW).steps.len(), 1);
+    memory.ended(&start, Report::Started(Outcome::Done(())), NOW);
+    memory.observe(&object, std::slice::from_ref(&made), NOW);
+    let plan = look(&object, std::slice::from_ref(&made), &memory, NOW);
     assert_eq!(plan.steps, []);
     assert!(
-        plan.verdict.reason.contains("web.1.1 was started, says the engine, and still does not run"),
+        plan.condition.reason.contains("web.1.1 was started, says the engine, and still does not run"),
         "{plan:?}"
     );
     assert!(plan.wake_at.is_some_and(|at| at > NOW));
@@ -264,13 +267,13 @@ fn a_start_that_is_answered_with_success_and_starts_nothing_is_a_failure() {
 #[test]
 fn containers_that_vanish_soon_after_their_start_are_not_made_without_end() {
     let object = object("t1", "t1");
-    let mut history = History::new(1);
-    history.observe(&object, &[], NOW);
+    let mut memory = Memory::new(1);
+    memory.observe(&object, &[], NOW);
     for attempt in 1..=3 {
-        history.observe(&object, &[Arc::new(container(&format!("web.1.{attempt} t1 running")))], NOW);
-        history.observe(&object, &[], NOW);
+        memory.observe(&object, &[Arc::new(container(&format!("web.1.{attempt} t1 running")))], NOW);
+        memory.observe(&object, &[], NOW);
     }
-    let failures = history.present().slot(1).unwrap();
+    let failures = memory.present().slot(1).unwrap();
     assert_eq!((failures.count, failures.failing(Duration::ZERO)), (3, false));
     assert!(failures.retry_at > NOW);
 }
@@ -278,21 +281,21 @@ fn containers_that_vanish_soon_after_their_start_are_not_made_without_end() {
 #[test]
 fn a_removal_by_the_engine_that_does_not_end_is_asked_for_again() {
     let object = object("t1", "t1");
-    let mut history = History::new(1);
+    let mut memory = Memory::new(1);
     let world = [Arc::new(container("web.1.1 t1 removing")), Arc::new(container("web.1.2 t1 running"))];
-    history.observe(&object, &world, NOW);
-    assert_eq!(look(&object, &world, &history, NOW).steps, []);
+    memory.observe(&object, &world, NOW);
+    assert_eq!(look(&object, &world, &memory, NOW).steps, []);
     let later = NOW + Duration::from_secs(31);
-    history.observe(&object, &world, later);
-    let step = look(&object, &world, &history, later).steps.remove(0);
+    memory.observe(&object, &world, later);
+    let step = look(&object, &world, &memory, later).steps.remove(0);
     assert_eq!(
         step.to_string(),
         r#"remove web.1.1 id=id-web.1.1 cause="its removal by the engine does not end""#
     );
-    history.ended(&step.action, Report::Removed(Outcome::InDoubt("500: busy".to_owned())), later);
-    let plan = look(&object, &world, &history, later);
-    assert_eq!(plan.verdict.reason, "1 of 1 run; web.1.1 cannot be removed: 500: busy; failed once");
-    assert_eq!(plan.verdict.next_retry, plan.wake_at);
+    memory.ended(&step.action, Report::Removed(Outcome::InDoubt("500: busy".to_owned())), later);
+    let plan = look(&object, &world, &memory, later);
+    assert_eq!(plan.condition.reason, "1 of 1 run; web.1.1 cannot be removed: 500: busy; failed once");
+    assert_eq!(plan.condition.next_retry, plan.wake_at);
 }
 
 /// An object of one container with this template; the one that worked last is `was`.
@@ -307,7 +310,7 @@ pub(super) fn object(hash: &str, was: &str) -> Object {
     object
 }
 
-pub(super) fn look(object: &Object, containers: &[Arc<Container>], history: &History, now: Time) -> Plan {
+pub(super) fn look(object: &Object, containers: &[Arc<Container>], memory: &Memory, now: Time) -> Plan {
     plan(Input {
         object,
         containers,
@@ -315,7 +318,7 @@ pub(super) fn look(object: &Object, containers: &[Arc<Container>], history: &His
         evidence: &Evidence::Good,
         nodes: &Nodes::default(),
         in_the_way: &InTheWay::new(),
-        history,
+        memory,
         now,
     })
 }
@@ -326,9 +329,9 @@ fn what_its_restart_policy_may_start_again_is_not_kept() {
     let mut object = Object::new(spec("web", 1, more));
     object.spec.template.hash = TemplateHash::from_label("t1");
     let world = [Arc::new(container("web.1.1 t1 exited")), Arc::new(container("web.1.2 t1 running"))];
-    let mut history = History::new(1);
-    history.observe(&object, &world, NOW);
-    let steps = look(&object, &world, &history, NOW).steps;
+    let mut memory = Memory::new(1);
+    memory.observe(&object, &world, NOW);
+    let steps = look(&object, &world, &memory, NOW).steps;
     let lines: Vec<String> = steps.iter().map(Step::to_string).collect();
     assert_eq!(
         lines,
@@ -339,19 +342,19 @@ fn what_its_restart_policy_may_start_again_is_not_kept() {
 #[test]
 fn starts_without_effect_are_backed_off_further_and_further() {
     let object = object("t1", "t1");
-    let mut history = History::new(1);
+    let mut memory = Memory::new(1);
     let made = [Arc::new(container("web.1.1 t1 created"))];
     let start = Action::Start {
         id: made[0].id.clone(),
         name: made[0].name.clone(),
-        template: made[0].marks.template.clone(),
+        template: made[0].identity.template.clone(),
     };
     let mut now = NOW;
     for count in 1..=4 {
-        history.ended(&start, Report::Started(Outcome::Done(())), now);
-        history.observe(&object, &made, now);
-        assert_eq!(history.present().whole().map(|failures| failures.count), Some(count));
-        now = history.present().whole().unwrap().retry_at;
+        memory.ended(&start, Report::Started(Outcome::Done(())), now);
+        memory.observe(&object, &made, now);
+        assert_eq!(memory.present().whole().map(|failures| failures.count), Some(count));
+        now = memory.present().whole().unwrap().retry_at;
     }
     assert!(now >= NOW + Duration::from_secs(1 + 2 + 4 + 8));
 }
@@ -361,16 +364,16 @@ fn a_container_that_a_user_restarts_is_not_removed_meanwhile_whatever_its_restar
     let more = r#", "HostConfig": {"RestartPolicy": {"Name": "unless-stopped"}}"#;
     let mut object = Object::new(spec("web", 1, more));
     object.spec.template.hash = TemplateHash::from_label("t1");
-    let mut history = History::new(1);
-    history.observe(&object, &[Arc::new(container("web.1.1 t1 running"))], NOW);
+    let mut memory = Memory::new(1);
+    memory.observe(&object, &[Arc::new(container("web.1.1 t1 running"))], NOW);
     let signalled = Some(Signalled { signal: Signal::TERM, at: NOW, stop: true });
     let stopped = [Arc::new(Container { signalled, ..container("web.1.1 t1 exited") })];
-    history.observe(&object, &stopped, NOW);
-    assert_eq!(look(&object, &stopped, &history, NOW).steps, []);
+    memory.observe(&object, &stopped, NOW);
+    assert_eq!(look(&object, &stopped, &memory, NOW).steps, []);
     let later = NOW + RESTART_GRACE;
-    history.observe(&object, &stopped, later);
+    memory.observe(&object, &stopped, later);
     assert!(
-        look(&object, &stopped, &history, later)
+        look(&object, &stopped, &memory, later)
             .steps
             .iter()
             .any(|s| s.to_string().starts_with("remove web.1.1"))
@@ -387,11 +390,11 @@ fn a_tag_that_was_moved_between_two_creates_is_said() {
             Arc::new(Container { image_id, ..container(&format!("web.{}.1 t1 running", i + 1)) })
         };
         let world: Vec<_> = ids.iter().enumerate().map(container).collect();
-        let mut history = History::new(1);
-        history.observe(&object, &world, NOW);
-        let verdict = look(&object, &world, &history, NOW).verdict;
-        assert_eq!(verdict.phase, Phase::Converged);
-        verdict.reason
+        let mut memory = Memory::new(1);
+        memory.observe(&object, &world, NOW);
+        let condition = look(&object, &world, &memory, NOW).condition;
+        assert_eq!(condition.phase, Phase::Converged);
+        condition.reason
     };
     let (one, other) = ("sha256:0123456789abcdef", "sha256:fedcba9876543210");
     assert_eq!(reason([one, one]), "2 of 2 run, as wanted");
@@ -410,33 +413,37 @@ fn a_slot_that_was_emptied_for_a_retry_of_the_present_spec_gets_that_and_not_the
     object.spec.template.hash = TemplateHash::from_label("t1");
     object.spec.template.image = "new".to_owned();
     object.converged = Some(Converged { generation: 0, spec: Some(Arc::new(old.clone())) });
-    let mut history = History::new(1);
+    let mut memory = Memory::new(1);
     let stale = Arc::new(Container {
-        marks: Marks { template: old.template.hash.clone(), ..container("web.1.1 t0 running").marks },
+        identity: ContainerIdentity {
+            template: old.template.hash.clone(),
+            ..container("web.1.1 t0 running").identity
+        },
         ..container("web.1.1 t0 running")
     });
-    history.observe(&object, std::slice::from_ref(&stale), NOW);
+    memory.observe(&object, std::slice::from_ref(&stale), NOW);
     let pull = |image: &str| Action::Pull { image: image.to_owned(), pull: Pull::Missing };
     for image in ["new", "img"] {
-        history.ended(&pull(image), Report::Image(Outcome::Done(())), NOW);
+        memory.ended(&pull(image), Report::Image(Outcome::Done(())), NOW);
     }
-    let marks = Marks { template: TemplateHash::from_label("t1"), attempt: 2, ..stale.marks.clone() };
-    let create = Action::Create { marks, image: "new".to_owned() };
+    let identity =
+        ContainerIdentity { template: TemplateHash::from_label("t1"), attempt: 2, ..stale.identity.clone() };
+    let create = Action::Create { identity, image: "new".to_owned() };
     for second in [1, 3] {
         let refusal = Refusal { kind: RefusalKind::Other, words: "no".to_owned() };
         let at = NOW + Duration::from_secs(second);
-        history.ended(&create, Report::Created(Outcome::Refused(refusal)), at);
+        memory.ended(&create, Report::Created(Outcome::Refused(refusal)), at);
     }
     // Its retry is due: the old one is stopped for it.
     let now = NOW + Duration::from_secs(60);
-    history.observe(&object, std::slice::from_ref(&stale), now);
-    let steps = look(&object, std::slice::from_ref(&stale), &history, now).steps;
+    memory.observe(&object, std::slice::from_ref(&stale), now);
+    let steps = look(&object, std::slice::from_ref(&stale), &memory, now).steps;
     assert_eq!(steps.len(), 1, "{steps:?}");
     assert!(matches!(&steps[0].action, Action::Remove { .. }), "{steps:?}");
-    history.begun(&steps[0].action);
-    history.ended(&steps[0].action, Report::Removed(Outcome::Done(())), now);
-    history.observe(&object, &[], now);
-    let steps = look(&object, &[], &history, now).steps;
+    memory.begun(&steps[0].action);
+    memory.ended(&steps[0].action, Report::Removed(Outcome::Done(())), now);
+    memory.observe(&object, &[], now);
+    let steps = look(&object, &[], &memory, now).steps;
     let images: Vec<String> = steps.iter().map(Step::to_string).collect();
     assert_eq!(images, ["create web.1.1 image=new cause=\"missing replica\""]);
 }

@@ -7,8 +7,8 @@ use super::disturbed::{look, object};
 use super::{NOW, container};
 use crate::core::condition::Phase;
 use crate::core::container::{Container, Detail, Signalled};
-use crate::core::memory::History;
-use crate::core::memory::ends::Kind;
+use crate::core::memory::Memory;
+use crate::core::memory::ends::EndKind;
 use crate::core::memory::report::Report;
 use crate::core::object::Object;
 use crate::core::plan::Action;
@@ -24,12 +24,12 @@ fn detail(detail: Detail, line: &str) -> Arc<Container> {
 }
 
 /// What is told after the second look at a world that was `before`.
-fn told(before: &str, after: Arc<Container>) -> (Vec<String>, History) {
-    let mut history = History::new(1);
-    history.observe(&object("t1", "t1"), &[Arc::new(container(before))], NOW);
-    history.observe(&object("t1", "t1"), &[after], at(5));
-    let told = history.take_untold().into_iter().map(|(_, text)| text).collect();
-    (told, history)
+fn told(before: &str, after: Arc<Container>) -> (Vec<String>, Memory) {
+    let mut memory = Memory::new(1);
+    memory.observe(&object("t1", "t1"), &[Arc::new(container(before))], NOW);
+    memory.observe(&object("t1", "t1"), &[after], at(5));
+    let told = memory.take_untold().into_iter().map(|(_, text)| text).collect();
+    (told, memory)
 }
 
 fn exited(exit_code: i64) -> Detail {
@@ -39,23 +39,23 @@ fn exited(exit_code: i64) -> Detail {
 #[test]
 fn an_end_is_told_once_and_is_why_the_next_container_is_made() {
     let ended = detail(exited(3), "web.1.1 t1 exited");
-    let (told, mut history) = told("web.1.1 t1 running", ended.clone());
+    let (told, mut memory) = told("web.1.1 t1 running", ended.clone());
     assert_eq!(told, ["web.1.1 ended with exit code 3 after 5s"]);
-    history.observe(&object("t1", "t1"), std::slice::from_ref(&ended), at(6));
-    assert_eq!(history.take_untold(), []);
-    assert_eq!(history.ends().restarts(), 1);
+    memory.observe(&object("t1", "t1"), std::slice::from_ref(&ended), at(6));
+    assert_eq!(memory.take_untold(), []);
+    assert_eq!(memory.ends().restarts(), 1);
     let pull = Action::Pull { image: "img".to_owned(), pull: crate::core::spec::Pull::Missing };
-    history.ended(&pull, Report::Image(crate::core::outcome::Outcome::Done(())), at(6));
-    let steps = look(&object("t1", "t1"), &[ended], &history, at(6)).steps;
+    memory.ended(&pull, Report::Image(crate::core::outcome::Outcome::Done(())), at(6));
+    let steps = look(&object("t1", "t1"), &[ended], &memory, at(6)).steps;
     let create = ["create web.1.2 image=img cause=\"web.1.1 ended with exit code 3 after 5s\""];
     assert_eq!(steps.iter().map(ToString::to_string).collect::<Vec<_>>(), create);
     // No later than until that runs.
-    let mut later = history.clone();
+    let mut later = memory.clone();
     later.observe(&object("t1", "t1"), &[Arc::new(container("web.1.2 t1 running"))], at(7));
     assert_eq!(later.ends().cause_of(1), None);
     // Also where an older dead one of the slot is removed before it.
-    history.begun(&Action::Remove { id: "id-web.1.1".into(), name: "web.1.1".to_owned(), force: false });
-    assert!(history.ends().cause_of(1).is_some());
+    memory.begun(&Action::Remove { id: "id-web.1.1".into(), name: "web.1.1".to_owned(), force: false });
+    assert!(memory.ends().cause_of(1).is_some());
 }
 
 #[test]
@@ -70,43 +70,46 @@ fn how_long_it_ran_is_the_engines_word_where_it_has_one() {
         told("web.1.1 t1 running", detail(times, "web.1.1 t1 exited")).0,
         ["web.1.1 ended with exit code 137 (SIGKILL) after 1m 3s"]
     );
-    let (told, history) = told("web.1.1 t1 running", detail(oom, "web.1.1 t1 exited"));
+    let (told, memory) = told("web.1.1 t1 running", detail(oom, "web.1.1 t1 exited"));
     assert_eq!(told, ["web.1.1 ran out of memory and ended with exit code 137 after 1m 3s"]);
-    assert_eq!(history.ends().last().map(|last| last.at.as_str()), Some("2026-01-01T00:01:03.6Z"));
+    assert_eq!(memory.ends().last().map(|last| last.at.as_str()), Some("2026-01-01T00:01:03.6Z"));
 }
 
 #[test]
 fn an_end_that_only_a_list_shows_waits_for_the_inspect_or_for_its_removal() {
     let bare = Arc::new(container("web.1.1 t1 exited"));
-    let (told, mut history) = told("web.1.1 t1 running", bare);
+    let (told, mut memory) = told("web.1.1 t1 running", bare);
     assert_eq!(told, [""; 0]);
-    let mut never_inspected = history.clone();
-    history.observe(&object("t1", "t1"), &[detail(exited(0), "web.1.1 t1 exited")], at(6));
-    assert_eq!(history.take_untold(), [(Kind::Ended, "web.1.1 ended with exit code 0 after 5s".to_owned())]);
+    let mut never_inspected = memory.clone();
+    memory.observe(&object("t1", "t1"), &[detail(exited(0), "web.1.1 t1 exited")], at(6));
+    assert_eq!(
+        memory.take_untold(),
+        [(EndKind::Ended, "web.1.1 ended with exit code 0 after 5s".to_owned())]
+    );
     never_inspected.observe(&object("t1", "t1"), &[], at(6));
-    assert_eq!(never_inspected.take_untold(), [(Kind::Ended, "web.1.1 ended after 5s".to_owned())]);
+    assert_eq!(never_inspected.take_untold(), [(EndKind::Ended, "web.1.1 ended after 5s".to_owned())]);
 }
 
 #[test]
 fn what_a_user_ends_is_told_and_counts_for_nothing() {
     let signalled = Some(Signalled { signal: Signal::KILL, at: at(4), stop: false });
     let ended = detail(exited(137), "web.1.1 t1 exited");
-    let (told, history) =
+    let (told, memory) =
         told("web.1.1 t1 running", Arc::new(Container { signalled, ..Container::clone(&ended) }));
     assert_eq!(told, ["web.1.1 was sent SIGKILL through the engine and ended with exit code 137 after 5s"]);
-    assert_eq!(history.ends().restarts(), 0);
+    assert_eq!(memory.ends().restarts(), 0);
 }
 
 #[test]
 fn what_is_removed_by_others_is_told_and_what_we_remove_is_not() {
     let object = object("t1", "t1");
     let running = Arc::new(container("web.1.1 t1 running"));
-    let mut history = History::new(1);
-    history.observe(&object, std::slice::from_ref(&running), NOW);
-    let mut ours = history.clone();
-    history.observe(&object, &[], at(5));
+    let mut memory = Memory::new(1);
+    memory.observe(&object, std::slice::from_ref(&running), NOW);
+    let mut ours = memory.clone();
+    memory.observe(&object, &[], at(5));
     let said = "web.1.1 was removed after 5s, and not by this manager";
-    assert_eq!(history.take_untold(), [(Kind::Vanished, said.to_owned())]);
+    assert_eq!(memory.take_untold(), [(EndKind::Vanished, said.to_owned())]);
     ours.begun(&Action::Remove { id: running.id.clone(), name: running.name.clone(), force: false });
     ours.observe(&object, &[detail(exited(143), "web.1.1 t1 exited")], at(5));
     ours.observe(&object, &[], at(6));
@@ -120,11 +123,11 @@ fn a_failing_health_check_is_told_with_its_output() {
         let health_output = output.map(str::to_owned);
         detail(Detail { health_output, ..Detail::default() }, "web.1.1 t1 running unhealthy")
     };
-    let (told, mut history) = told("web.1.1 t1 running", output(None));
-    assert_eq!((told, history.ends().restarts()), (vec![], 1));
-    history.observe(&object("t1", "t1"), &[output(Some("connection refused"))], at(6));
+    let (told, mut memory) = told("web.1.1 t1 running", output(None));
+    assert_eq!((told, memory.ends().restarts()), (vec![], 1));
+    memory.observe(&object("t1", "t1"), &[output(Some("connection refused"))], at(6));
     let said = "web.1.1 is unhealthy: its health check says: connection refused";
-    assert_eq!(history.take_untold(), [(Kind::Unhealthy, said.to_owned())]);
+    assert_eq!(memory.take_untold(), [(EndKind::Unhealthy, said.to_owned())]);
 }
 
 #[test]
@@ -136,41 +139,43 @@ fn what_an_engine_calls_unhealthy_while_a_user_removes_it_is_removed_and_not_unh
         "web.1.1 t1 running unhealthy",
     );
     let killed = Arc::new(Container { signalled, ..Container::clone(&killed) });
-    let going =
-        Arc::new(Container { state: crate::core::container::State::Removing, ..Container::clone(&killed) });
-    let mut history = History::new(1);
-    history.observe(&object, &[Arc::new(container("web.1.1 t1 running healthy"))], NOW);
-    history.observe(&object, &[killed], at(5));
-    history.observe(&object, &[going], at(5));
-    history.observe(&object, &[], at(6));
+    let going = Arc::new(Container {
+        state: crate::core::container::ContainerState::Removing,
+        ..Container::clone(&killed)
+    });
+    let mut memory = Memory::new(1);
+    memory.observe(&object, &[Arc::new(container("web.1.1 t1 running healthy"))], NOW);
+    memory.observe(&object, &[killed], at(5));
+    memory.observe(&object, &[going], at(5));
+    memory.observe(&object, &[], at(6));
     let said = "web.1.1 was removed after 6s, and not by this manager";
-    assert_eq!(history.take_untold(), [(Kind::Vanished, said.to_owned())]);
-    assert_eq!(history.ends().restarts(), 0);
+    assert_eq!(memory.take_untold(), [(EndKind::Vanished, said.to_owned())]);
+    assert_eq!(memory.ends().restarts(), 0);
 }
 
 #[test]
 fn a_container_is_proven_when_it_has_been_healthy_for_as_long_as_its_monitor_asks() {
     let object = object("t1", "t1");
-    let look_at = |history: &History, line: &str, second| {
+    let look_at = |memory: &Memory, line: &str, second| {
         let world = [Arc::new(container(line))];
-        let plan = look(&object, &world, history, at(second));
-        (plan.verdict.proven, plan.wake_at)
+        let plan = look(&object, &world, memory, at(second));
+        (plan.condition.proven, plan.wake_at)
     };
-    let mut history = History::new(1);
-    history.observe(&object, &[Arc::new(container("web.1.1 t1 running starting"))], NOW);
-    history.observe(&object, &[Arc::new(container("web.1.1 t1 running healthy"))], at(20));
-    assert_eq!(look_at(&history, "web.1.1 t1 running healthy", 20), (false, Some(at(25))));
-    assert!(look_at(&history, "web.1.1 t1 running healthy", 25).0);
+    let mut memory = Memory::new(1);
+    memory.observe(&object, &[Arc::new(container("web.1.1 t1 running starting"))], NOW);
+    memory.observe(&object, &[Arc::new(container("web.1.1 t1 running healthy"))], at(20));
+    assert_eq!(look_at(&memory, "web.1.1 t1 running healthy", 20), (false, Some(at(25))));
+    assert!(look_at(&memory, "web.1.1 t1 running healthy", 25).0);
 }
 
 #[test]
 fn what_ended_while_no_manager_ran_is_told_and_what_an_earlier_one_told_is_not() {
     let ended = |finished: &str| {
-        let mut history = History::resuming(1, Some(Time(1_767_225_600_000)));
+        let mut memory = Memory::resuming(1, Some(Time(1_767_225_600_000)));
         let world =
             detail(Detail { finished_at: Some(finished.to_owned()), ..exited(1) }, "web.1.1 t1 exited");
-        history.observe(&object("t1", "t1"), &[world], NOW);
-        (history.take_untold().len(), history.ends().restarts())
+        memory.observe(&object("t1", "t1"), &[world], NOW);
+        (memory.take_untold().len(), memory.ends().restarts())
     };
     assert_eq!(ended("2025-12-31T23:59:59Z"), (0, 0));
     assert_eq!(ended("2026-01-01T00:00:01Z"), (1, 0));
@@ -179,38 +184,38 @@ fn what_ended_while_no_manager_ran_is_told_and_what_an_earlier_one_told_is_not()
 #[test]
 fn a_submit_of_the_same_is_tried_at_once_and_its_failures_are_counted_anew() {
     let object = object("t1", "t1");
-    let mut history = History::new(1);
-    history.observe(&object, &[], NOW);
+    let mut memory = Memory::new(1);
+    memory.observe(&object, &[], NOW);
     for i in 1..=4 {
         let line = format!("web.1.{i} t1");
-        history.observe(&object, &[Arc::new(container(&format!("{line} running")))], at(i * 10));
-        history.observe(&object, &[detail(exited(1), &format!("{line} exited"))], at(i * 10 + 5));
+        memory.observe(&object, &[Arc::new(container(&format!("{line} running")))], at(i * 10));
+        memory.observe(&object, &[detail(exited(1), &format!("{line} exited"))], at(i * 10 + 5));
     }
     let world = [detail(exited(1), "web.1.4 t1 exited")];
-    let verdict = look(&object, &world, &history, at(46)).verdict;
-    assert!(verdict.failing && verdict.next_retry.is_some(), "{verdict:?}");
+    let condition = look(&object, &world, &memory, at(46)).condition;
+    assert!(condition.failing && condition.next_retry.is_some(), "{condition:?}");
     let again = Object { asked: object.asked + 1, ..object.clone() };
-    history.observe(&again, &world, at(46));
-    let verdict = look(&again, &world, &history, at(46)).verdict;
-    assert!(!verdict.failing && verdict.next_retry.is_none(), "{verdict:?}");
-    assert_eq!(history.present().slot(1), None);
-    history.observe(&again, &world, at(47));
-    assert_eq!(history.present().slot(1), None, "an end of before is not counted once more");
+    memory.observe(&again, &world, at(46));
+    let condition = look(&again, &world, &memory, at(46)).condition;
+    assert!(!condition.failing && condition.next_retry.is_none(), "{condition:?}");
+    assert_eq!(memory.present().slot(1), None);
+    memory.observe(&again, &world, at(47));
+    assert_eq!(memory.present().slot(1), None, "an end of before is not counted once more");
 }
 
 /// A container that ends after `run` seconds, and each time is replaced at once: the phase in the middle of each run.
 fn phases(run: u64, runs: u64) -> Vec<Phase> {
     let object = object("t1", "t1");
-    let mut history = History::new(1);
-    history.observe(&object, &[], NOW);
+    let mut memory = Memory::new(1);
+    memory.observe(&object, &[], NOW);
     let mut phases = Vec::new();
     for i in 0..runs {
         let begun = i * run;
         let running = Arc::new(container(&format!("web.1.{} t1 running", i + 1)));
-        history.observe(&object, std::slice::from_ref(&running), at(begun));
-        phases.push(look(&object, &[running], &history, at(begun + run / 2)).verdict.phase);
+        memory.observe(&object, std::slice::from_ref(&running), at(begun));
+        phases.push(look(&object, &[running], &memory, at(begun + run / 2)).condition.phase);
         let dead = detail(exited(1), &format!("web.1.{} t1 exited", i + 1));
-        history.observe(&object, &[dead], at(begun + run));
+        memory.observe(&object, &[dead], at(begun + run));
     }
     phases
 }
@@ -227,23 +232,23 @@ fn a_slot_whose_containers_live_for_a_minute_is_not_converged_between_two_ends()
 #[test]
 fn it_is_steady_again_after_twice_the_longest_run_and_with_a_new_generation() {
     let object = object("t1", "t1");
-    let mut history = History::new(1);
-    history.observe(&object, &[], NOW);
+    let mut memory = Memory::new(1);
+    memory.observe(&object, &[], NOW);
     for i in 0..2 {
         let line = format!("web.1.{} t1", i + 1);
-        history.observe(&object, &[Arc::new(container(&format!("{line} running")))], at(i * 100));
-        history.observe(&object, &[detail(exited(1), &format!("{line} exited"))], at(i * 100 + 100));
+        memory.observe(&object, &[Arc::new(container(&format!("{line} running")))], at(i * 100));
+        memory.observe(&object, &[detail(exited(1), &format!("{line} exited"))], at(i * 100 + 100));
     }
     let running = [Arc::new(container("web.1.3 t1 running"))];
-    history.observe(&object, &running, at(200));
-    let phase = |object: &Object, history: &History, second| {
-        let plan = look(object, &running, history, at(second));
-        (plan.verdict.phase, plan.wake_at.filter(|_| plan.verdict.phase == Phase::Degraded))
+    memory.observe(&object, &running, at(200));
+    let phase = |object: &Object, memory: &Memory, second| {
+        let plan = look(object, &running, memory, at(second));
+        (plan.condition.phase, plan.wake_at.filter(|_| plan.condition.phase == Phase::Degraded))
     };
-    assert_eq!(phase(&object, &history, 399), (Phase::Degraded, Some(at(400))));
-    assert_eq!(phase(&object, &history, 400), (Phase::Converged, None));
+    assert_eq!(phase(&object, &memory, 399), (Phase::Degraded, Some(at(400))));
+    assert_eq!(phase(&object, &memory, 400), (Phase::Converged, None));
     let newer = Object { generation: 2, ..object.clone() };
-    history.observe(&newer, &running, at(300));
-    assert_eq!(phase(&newer, &history, 300).0, Phase::Converged);
-    assert_eq!(history.ends().restarts(), 0);
+    memory.observe(&newer, &running, at(300));
+    assert_eq!(phase(&newer, &memory, 300).0, Phase::Converged);
+    assert_eq!(memory.ends().restarts(), 0);
 }

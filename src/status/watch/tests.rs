@@ -6,11 +6,11 @@ use tokio::time::{Instant, advance, timeout};
 use super::*;
 use crate::clock::Clock;
 use crate::control::cache::Cache;
-use crate::control::heartbeat::Pulse;
-use crate::control::progress::Board;
-use crate::core::condition::{Phase, Verdict};
-use crate::core::container::{Container, Health, Sight, State};
-use crate::core::labels::Marks;
+use crate::control::heartbeat::Heartbeat;
+use crate::control::progress::Progresses;
+use crate::core::condition::{Condition, Phase};
+use crate::core::container::{Container, ContainerState, Health, Visibility};
+use crate::core::labels::ContainerIdentity;
 use crate::core::spec::TemplateHash;
 use crate::core::submission::{self, Submission};
 use crate::core::time::Time;
@@ -24,7 +24,7 @@ const SOON: Duration = Duration::from_secs(5);
 struct World {
     store: Arc<MemoryStore>,
     cache: Arc<Cache>,
-    board: watch::Sender<Arc<Board>>,
+    progresses: watch::Sender<Arc<Progresses>>,
     feed: Feed,
 }
 
@@ -32,20 +32,20 @@ fn world() -> World {
     let clock = Clock::starting_at(Time(1_000));
     let store = Arc::new(MemoryStore::new(clock));
     let cache = Arc::new(Cache::new());
-    let board = watch::Sender::new(Arc::default());
-    let sources = Sources {
+    let progresses = watch::Sender::new(Arc::default());
+    let sources = StatusReader {
         objects: store.objects(),
-        board: board.subscribe(),
+        progresses: progresses.subscribe(),
         cache: cache.clone(),
         endpoint: "simulated://3".into(),
         cluster: "test".into(),
         store: store.clone(),
-        pulse: Pulse::new(clock.now()),
+        heartbeat: Heartbeat::new(clock.now()),
         clock,
     };
     let (feed, reporter) = new(sources);
     tokio::spawn(reporter.run());
-    World { store, cache, board, feed }
+    World { store, cache, progresses, feed }
 }
 
 fn name(text: &str) -> ObjectName {
@@ -56,13 +56,18 @@ fn container(object: &str, slot: u32) -> Container {
     Container {
         id: format!("{object}-{slot}").as_str().into(),
         name: format!("{object}.{slot}.1"),
-        marks: Marks { object: name(object), slot, attempt: 1, template: TemplateHash::from_label("t") },
+        identity: ContainerIdentity {
+            object: name(object),
+            slot,
+            attempt: 1,
+            template: TemplateHash::from_label("t"),
+        },
         manager: None,
         rival: false,
         node: None,
-        state: State::Running,
+        state: ContainerState::Running,
         health: Health::None,
-        sight: Sight::Clear,
+        visibility: Visibility::Clear,
         image: "a".to_owned(),
         image_id: None,
         created: Time(0),
@@ -98,7 +103,7 @@ impl World {
     }
 
     fn progress(&self, object: &str, generation: u64, reason: &str) {
-        let verdict = Verdict {
+        let condition = Condition {
             phase: Phase::Progressing,
             reason: reason.to_owned(),
             next_retry: None,
@@ -111,13 +116,13 @@ impl World {
         let progress = Progress {
             observed_generation: generation,
             asked: 0,
-            verdict,
+            condition,
             plan: Vec::new(),
             restarts: 0,
             last_exit: None,
         };
-        self.board.send_modify(|board| {
-            Arc::make_mut(board).insert(name(object), Arc::new(progress));
+        self.progresses.send_modify(|progresses| {
+            Arc::make_mut(progresses).insert(name(object), Arc::new(progress));
         });
     }
 
@@ -160,7 +165,7 @@ async fn a_reader_gets_all_as_it_is_and_then_what_changes() {
     world.cache.wrote(container("web", 1));
     assert_eq!(heard(&mut watching).await.0, ["web=2"], "a container is a change");
     world.progress("web", 2, "so it is");
-    assert_eq!(heard(&mut watching).await.0, ["web=2"], "and so is a verdict");
+    assert_eq!(heard(&mut watching).await.0, ["web=2"], "and so is a condition");
     world.delete("web").await;
     assert_eq!(heard(&mut watching).await.0, ["web=0"], "its container is left");
     world.cache.removed(&"web-1".into());

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::api::event::EventKind;
-use crate::core::engine_kind::Kind;
+use crate::core::engine_kind::EngineKind;
 use crate::core::identity::EngineIdentity;
 use crate::core::submission;
 use crate::core::time::Time;
@@ -81,17 +81,17 @@ async fn all_of_it_is_there_again_after_a_restart() {
     }
     store.take(put("gone", 1)).await;
     store.take(Change::Delete(name("gone"))).await;
-    store.store.journal().note_general(EventKind::Engine, "the last line");
+    store.store.event_log().note_general(EventKind::Engine, "the last line");
     let before = text(&store.desired());
-    let events = store.store.journal().after(0, 100).events;
+    let events = store.store.event_log().after(0, 100).events;
     store.close().await;
 
     let store = Running::open(dir.path()).unwrap();
     assert_eq!(text(&store.desired()), before);
     assert_eq!(store.desired().objects[&name("web")].revisions.len(), 10);
-    assert_eq!(store.store.journal().after(0, 100).events, events);
+    assert_eq!(store.store.event_log().after(0, 100).events, events);
     assert_eq!(store.take(put("gone", 1)).await, (Effect::Created, 3));
-    let last = store.store.journal().after(0, 100).events.last().unwrap().id;
+    let last = store.store.event_log().after(0, 100).events.last().unwrap().id;
     assert!(last > events.last().unwrap().id, "numbers grow over a restart: {last}");
     store.close().await;
 }
@@ -310,7 +310,7 @@ async fn a_backup_restores_and_generations_never_go_back() {
         store.take(put("web", count)).await;
     }
     store.take(put("later", 1)).await;
-    let numbered = *store.store.journal().last().borrow();
+    let numbered = *store.store.event_log().last().borrow();
     store.close().await;
 
     let aside = restore(dir.path(), saved.clone(), None, Time(9)).unwrap().unwrap();
@@ -324,7 +324,7 @@ async fn a_backup_restores_and_generations_never_go_back() {
     );
     assert_eq!(desired.objects[&name("same")], saved.objects[&name("same")]);
     assert!(!desired.objects.contains_key(&name("later")));
-    assert!(*store.store.journal().last().borrow() >= numbered);
+    assert!(*store.store.event_log().last().borrow() >= numbered);
     store.close().await;
     // Into a directory that never was one, and over a file that cannot be read.
     let fresh = directory();
@@ -464,7 +464,7 @@ async fn who_we_are_and_what_is_ours_is_there_again_after_a_restart() {
     ownership.record(&"a".into());
     ownership.record(&"b".into());
     ownership.forget(&"a".into());
-    let engine = EngineIdentity::new(Kind::Docker, "ENGINE");
+    let engine = EngineIdentity::new(EngineKind::Docker, "ENGINE");
     ownership.meet(engine.clone()).unwrap();
     store.close().await;
 
@@ -472,7 +472,7 @@ async fn who_we_are_and_what_is_ours_is_there_again_after_a_restart() {
     let again = store.store.ownership().clone();
     assert_eq!(again.identity(), ownership.identity());
     assert_eq!(again.recorded(), BTreeSet::from(["b".into()]));
-    assert_eq!(again.meet(EngineIdentity::new(Kind::Docker, "ANOTHER")), Err(engine));
+    assert_eq!(again.meet(EngineIdentity::new(EngineKind::Docker, "ANOTHER")), Err(engine));
     store.close().await;
     let mut taking = claims("default");
     taking.take_over.insert(crate::core::manager_id::ManagerId::random());

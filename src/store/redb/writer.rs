@@ -94,7 +94,7 @@ impl Writer {
         queue: mpsc::Receiver<Request>,
         clock: Clock,
     ) -> Writer {
-        let written_event = *shared.journal.last().borrow();
+        let written_event = *shared.event_log.last().borrow();
         let (dir, disk) = (dir.to_owned(), Disk::Good(file));
         Writer { dir, disk, guard, desired, written_event, shared, queue, clock }
     }
@@ -102,7 +102,7 @@ impl Writer {
     /// Runs until it is told to stop or nobody can ask any more; then writes what is left of the log and closes the file.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut requests = Vec::with_capacity(MAX_BATCH);
-        let mut noted = self.shared.journal.last();
+        let mut noted = self.shared.event_log.last();
         let mut owned = self.shared.ownership.versions();
         let mut flush_at = None;
         let mut look = interval(LOOK);
@@ -145,7 +145,7 @@ impl Writer {
     /// What is noted while the disk fails is written with the new file.
     fn has_unwritten(&self) -> bool {
         matches!(self.disk, Disk::Good(_))
-            && (*self.shared.journal.last().borrow() > self.written_event
+            && (*self.shared.event_log.last().borrow() > self.written_event
                 || self.shared.ownership.has_unwritten())
     }
 
@@ -208,7 +208,7 @@ impl Writer {
     fn publish(&self, decided: &[Decided]) {
         for Decided { request, answer } in decided {
             let committed: &[Committed] = answer.as_deref().unwrap_or_default();
-            self.shared.journal.committed(committed, &request.transaction.by);
+            self.shared.event_log.committed(committed, &request.transaction.by);
         }
         *self.shared.quarantined.lock().unwrap_or_else(PoisonError::into_inner) =
             self.desired.quarantined.clone();
@@ -224,11 +224,11 @@ impl Writer {
 
     /// A batch with what was noted since the last one.
     fn log_batch(&self) -> Batch {
-        let journal = &self.shared.journal;
-        let events = journal.after(self.written_event, MAX_EVENTS).events;
+        let event_log = &self.shared.event_log;
+        let events = event_log.after(self.written_event, MAX_EVENTS).events;
         let last = events.last().map_or(self.written_event, |event| event.id);
         Batch {
-            oldest_event: journal.before_last(MAX_EVENTS) + 1,
+            oldest_event: event_log.before_last(MAX_EVENTS) + 1,
             promised_event: last + EVENTS_AHEAD,
             events,
             ownership: self.shared.ownership.unwritten(),
@@ -284,7 +284,7 @@ impl Writer {
         let said = error.to_string();
         let before = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).replace(said.clone());
         if before.is_none() {
-            self.shared.journal.note_general(EventKind::Store, said.clone());
+            self.shared.event_log.note_general(EventKind::Store, said.clone());
         }
         before != Some(said)
     }
@@ -292,7 +292,7 @@ impl Writer {
     /// Makes it known that all can be written again.
     fn all_clear(&self) {
         *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.shared.journal.note_general(EventKind::Store, "the state can be written again");
+        self.shared.event_log.note_general(EventKind::Store, "the state can be written again");
     }
 
     /// Takes note that the file is not the one that the directory shows.
@@ -354,9 +354,9 @@ impl Writer {
     /// After a failed commit: writes what was acknowledged into a new file.
     async fn settle(&mut self) {
         let Disk::Failed { commit, pause, .. } = self.disk else { return };
-        let journal = &self.shared.journal;
-        let events = journal.after(0, MAX_EVENTS).events;
-        let last = *journal.last().borrow();
+        let event_log = &self.shared.event_log;
+        let events = event_log.after(0, MAX_EVENTS).events;
+        let last = *event_log.last().borrow();
         let content = Content {
             desired: self.desired.clone(),
             events: events.iter().map(|event| (**event).clone()).collect(),

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::lenient::{Fields, Json};
 use crate::core::container::{
-    Container, ContainerId, Detail, HEALTH_OUTPUT_MAX_BYTES, Health, MAX_PORTS, Sight, State,
+    Container, ContainerId, ContainerState, Detail, HEALTH_OUTPUT_MAX_BYTES, Health, MAX_PORTS, Visibility,
 };
-use crate::core::labels::{LABEL_CLUSTER, LABEL_PREFIX, Marks};
+use crate::core::labels::{ContainerIdentity, LABEL_CLUSTER, LABEL_PREFIX};
 use crate::core::manager_id::ManagerId;
 use crate::core::sanitize::{self, MESSAGE_MAX_BYTES, NAME_MAX_BYTES};
 use crate::core::signal::Signal;
@@ -65,7 +65,9 @@ pub(super) fn read_entry(cluster: &str, swarm: bool, entry: &[u8]) -> Entry {
         return Entry::Foreign;
     }
     let label = |name: &str| labels.get(name).map(String::as_str);
-    let (Some(marks), Some(manager)) = (Marks::read(cluster, label), ManagerId::read_label(label)) else {
+    let (Some(identity), Some(manager)) =
+        (ContainerIdentity::read(cluster, label), ManagerId::read_label(label))
+    else {
         // A container that is not wholly ours is not ours, if that is what its labels say.
         return if labels.values().any(String::is_empty) { Entry::Unclear(key()) } else { Entry::Foreign };
     };
@@ -73,23 +75,23 @@ pub(super) fn read_entry(cluster: &str, swarm: bool, entry: &[u8]) -> Entry {
     let status = fields.text("Status", NAME_MAX_BYTES).unwrap_or_default();
     let word = fields.text("State", NAME_MAX_BYTES).unwrap_or_default();
     let state = state_of(&word).or_else(|| said_state(&status));
-    let sight = match state {
+    let visibility = match state {
         // An inspect has to tell.
-        None if status != HOST_DOWN || !swarm => Sight::Disputed,
+        None if status != HOST_DOWN || !swarm => Visibility::Disputed,
         _ if swarm => read_sight(state, &status),
-        _ => Sight::Clear,
+        _ => Visibility::Clear,
     };
     let created = fields.get("Created").and_then(Json::integer).unwrap_or_default();
     Entry::Ours(Box::new(Container {
         id: id.clone(),
         name,
-        marks,
+        identity,
         manager,
         rival: false,
         node,
-        state: state.unwrap_or(State::Created),
+        state: state.unwrap_or(ContainerState::Created),
         health: read_health(&status),
-        sight,
+        visibility,
         image: fields.text("Image", PATH_MAX_BYTES).unwrap_or_default(),
         image_id: image_id(&fields, "ImageID"),
         created: seconds(u64::try_from(created).unwrap_or_default()),
@@ -123,29 +125,29 @@ fn read_labels(labels: Json<'_>) -> Option<BTreeMap<String, String>> {
 }
 
 /// The state's word; `None` for one that is missing or new.
-fn state_of(word: &str) -> Option<State> {
+fn state_of(word: &str) -> Option<ContainerState> {
     Some(match word {
-        "created" => State::Created,
-        "running" | "stopping" => State::Running,
-        "paused" => State::Paused,
-        "restarting" => State::Restarting,
-        "exited" => State::Exited,
-        "removing" => State::Removing,
-        "dead" => State::Dead,
+        "created" => ContainerState::Created,
+        "running" | "stopping" => ContainerState::Running,
+        "paused" => ContainerState::Paused,
+        "restarting" => ContainerState::Restarting,
+        "exited" => ContainerState::Exited,
+        "removing" => ContainerState::Removing,
+        "dead" => ContainerState::Dead,
         _ => return None,
     })
 }
 
 /// The state as the status sentence has it; `None` for an unknown one.
-fn said_state(status: &str) -> Option<State> {
+fn said_state(status: &str) -> Option<ContainerState> {
     Some(match status {
-        _ if status.ends_with("(Paused)") => State::Paused,
-        _ if status.starts_with("Up") => State::Running,
-        _ if status.starts_with("Restarting") => State::Restarting,
-        _ if status.starts_with("Exited") => State::Exited,
-        _ if status.starts_with("Removal") => State::Removing,
-        _ if status.starts_with("Dead") => State::Dead,
-        "Created" => State::Created,
+        _ if status.ends_with("(Paused)") => ContainerState::Paused,
+        _ if status.starts_with("Up") => ContainerState::Running,
+        _ if status.starts_with("Restarting") => ContainerState::Restarting,
+        _ if status.starts_with("Exited") => ContainerState::Exited,
+        _ if status.starts_with("Removal") => ContainerState::Removing,
+        _ if status.starts_with("Dead") => ContainerState::Dead,
+        "Created" => ContainerState::Created,
         _ => return None,
     })
 }
@@ -153,15 +155,15 @@ fn said_state(status: &str) -> Option<State> {
 /// A Swarm manager's status sentence for a container on a lost node.
 const HOST_DOWN: &str = "Host Down";
 
-/// A Swarm manager's `State` and `Status` come from two caches that can differ for a second, or for good; and of a
+/// A Swarm manager's `ContainerState` and `Status` come from two caches that can differ for a second, or for good; and of a
 /// container on a lost node only the `Status` tells that.
-fn read_sight(state: Option<State>, status: &str) -> Sight {
+fn read_sight(state: Option<ContainerState>, status: &str) -> Visibility {
     match said_state(status) {
-        _ if status == HOST_DOWN => Sight::HostDown,
+        _ if status == HOST_DOWN => Visibility::HostDown,
         // An unknown sentence contradicts nothing.
-        None => Sight::Clear,
-        said if said == state => Sight::Clear,
-        _ => Sight::Disputed,
+        None => Visibility::Clear,
+        said if said == state => Visibility::Clear,
+        _ => Visibility::Disputed,
     }
 }
 
@@ -198,7 +200,9 @@ pub(in crate::engine::docker) fn read_inspected(
     let config = config.ok_or_else(|| unreadable("it has no Config"))?;
     let labels = config.get("Labels").and_then(read_labels).unwrap_or_default();
     let label = |name: &str| labels.get(name).map(String::as_str);
-    let (Some(marks), Some(manager)) = (Marks::read(cluster, label), ManagerId::read_label(label)) else {
+    let (Some(identity), Some(manager)) =
+        (ContainerIdentity::read(cluster, label), ManagerId::read_label(label))
+    else {
         return Ok(None);
     };
     let id = found.get("Id").and_then(read_id).ok_or_else(|| unreadable("it has no Id"))?;
@@ -218,18 +222,18 @@ pub(in crate::engine::docker) fn read_inspected(
     Ok(Some(Container {
         id,
         name: found.text("Name", PATH_MAX_BYTES).unwrap_or_default().trim_start_matches('/').to_owned(),
-        marks,
+        identity,
         manager,
         rival: false,
         node: None,
-        state: status.unwrap_or(State::Created),
+        state: status.unwrap_or(ContainerState::Created),
         health: match health.as_str() {
             "healthy" => Health::Healthy,
             "unhealthy" => Health::Unhealthy,
             "starting" => Health::Starting,
             _ => Health::None,
         },
-        sight: if status.is_some() { Sight::Clear } else { Sight::Disputed },
+        visibility: if status.is_some() { Visibility::Clear } else { Visibility::Disputed },
         image: config.text("Image", PATH_MAX_BYTES).unwrap_or_default(),
         image_id: image_id(&found, "Image"),
         // In whole seconds, as a list has it.
@@ -248,16 +252,16 @@ pub(in crate::engine::docker) fn read_inspected(
 }
 
 /// The state's word; where that is missing or new, what the other fields come to.
-fn read_inspected_state(state: &Fields<'_>) -> Option<State> {
+fn read_inspected_state(state: &Fields<'_>) -> Option<ContainerState> {
     let is = |name: &str| state.get(name).and_then(Json::boolean);
     let word = state.text("Status", NAME_MAX_BYTES).unwrap_or_default();
     state_of(&word).or(match (is("Running")?, is("Paused"), is("Restarting"), is("Dead")) {
-        (_, _, Some(true), _) => Some(State::Restarting),
-        (true, Some(true), ..) => Some(State::Paused),
-        (true, ..) => Some(State::Running),
-        (false, _, _, Some(true)) => Some(State::Dead),
-        (false, ..) if moment(state, "FinishedAt").is_some() => Some(State::Exited),
-        (false, ..) => Some(State::Created),
+        (_, _, Some(true), _) => Some(ContainerState::Restarting),
+        (true, Some(true), ..) => Some(ContainerState::Paused),
+        (true, ..) => Some(ContainerState::Running),
+        (false, _, _, Some(true)) => Some(ContainerState::Dead),
+        (false, ..) if moment(state, "FinishedAt").is_some() => Some(ContainerState::Exited),
+        (false, ..) => Some(ContainerState::Created),
     })
 }
 
@@ -330,14 +334,14 @@ mod tests {
     use crate::core::spec::TemplateHash;
 
     fn labels() -> Value {
-        let marks = Marks {
+        let identity = ContainerIdentity {
             object: ObjectName::parse("web").unwrap(),
             slot: 1,
             attempt: 2,
             template: TemplateHash::from_label("t"),
         };
         let mut labels: serde_json::Map<String, Value> =
-            marks.labels("c").map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect();
+            identity.labels("c").map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect();
         labels.insert("foreign".to_owned(), json!({"is": ["of", "another", "type"]}));
         labels.into()
     }
@@ -388,7 +392,7 @@ mod tests {
             _ => None,
         };
         let up = |node: Option<&str>| {
-            Some((node.map(str::to_owned), "web.1.2".to_owned(), State::Running, Health::Starting))
+            Some((node.map(str::to_owned), "web.1.2".to_owned(), ContainerState::Running, Health::Starting))
         };
         assert_eq!(read(true, &["/node-1/web.1.2"]), up(Some("node-1")));
         assert_eq!(read(false, &["/other/alias", "/web.1.2"]), up(None));
@@ -399,15 +403,23 @@ mod tests {
     fn an_unknown_state_word_falls_back_to_the_status_and_then_to_an_inspect() {
         let state = |word: Value, status: Value| {
             let container = ours(&with(with(entry(), "State", word), "Status", status));
-            (container.state, container.sight)
+            (container.state, container.visibility)
         };
         for odd in [json!("hibernating"), json!(null), json!(7), json!({"a": 1}), json!("x".repeat(9999))] {
-            assert_eq!(state(odd.clone(), json!("Up 2 seconds")), (State::Running, Sight::Clear), "{odd}");
-            assert_eq!(state(odd.clone(), json!("Exited (1) now")), (State::Exited, Sight::Clear), "{odd}");
-            assert_eq!(state(odd.clone(), json!("Hibernating")).1, Sight::Disputed, "{odd}");
-            assert_eq!(state(odd.clone(), json!(null)).1, Sight::Disputed, "{odd}");
+            assert_eq!(
+                state(odd.clone(), json!("Up 2 seconds")),
+                (ContainerState::Running, Visibility::Clear),
+                "{odd}"
+            );
+            assert_eq!(
+                state(odd.clone(), json!("Exited (1) now")),
+                (ContainerState::Exited, Visibility::Clear),
+                "{odd}"
+            );
+            assert_eq!(state(odd.clone(), json!("Hibernating")).1, Visibility::Disputed, "{odd}");
+            assert_eq!(state(odd.clone(), json!(null)).1, Visibility::Disputed, "{odd}");
         }
-        assert_eq!(state(json!("running"), json!(["?"])), (State::Running, Sight::Clear));
+        assert_eq!(state(json!("running"), json!(["?"])), (ContainerState::Running, Visibility::Clear));
     }
 
     #[test]
@@ -423,7 +435,7 @@ mod tests {
             ("Unheard", json!(null)),
         ] {
             let container = ours(&with(entry(), field, odd.clone()));
-            assert_eq!(container.state, State::Running, "{field} {odd}");
+            assert_eq!(container.state, ContainerState::Running, "{field} {odd}");
         }
         let huge = entry().to_string().replace("\"Created\":7", "\"Created\":1e999");
         let Entry::Ours(container) = read_entry("c", false, huge.as_bytes()) else { panic!("{huge}") };
@@ -432,7 +444,7 @@ mod tests {
         bytes.iter_mut().filter(|b| **b == b'@').for_each(|b| *b = 0xff);
         assert!(matches!(read_entry("c", false, &bytes), Entry::Ours(c) if c.image == "a:\u{fffd}"));
         let labels = with(labels(), "io.github.swarm-cluster-state-manager.slot", json!(1));
-        assert_eq!(ours(&with(entry(), "Labels", labels)).marks.slot, 1, "a number for a string");
+        assert_eq!(ours(&with(entry(), "Labels", labels)).identity.slot, 1, "a number for a string");
     }
 
     #[test]
@@ -473,23 +485,23 @@ mod tests {
             let mut state = json!({"Status": "hibernating", "Health": "?", "ExitCode": "x", "Error": null});
             state.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             let container = inspected(state);
-            (container.state, container.sight)
+            (container.state, container.visibility)
         };
-        let clear = |state| (state, Sight::Clear);
-        assert_eq!(odd(json!({"Running": true})), clear(State::Running));
-        assert_eq!(odd(json!({"Running": true, "Paused": true})), clear(State::Paused));
-        assert_eq!(odd(json!({"Running": true, "Restarting": true})), clear(State::Restarting));
-        assert_eq!(odd(json!({"Running": false, "Dead": true})), clear(State::Dead));
+        let clear = |state| (state, Visibility::Clear);
+        assert_eq!(odd(json!({"Running": true})), clear(ContainerState::Running));
+        assert_eq!(odd(json!({"Running": true, "Paused": true})), clear(ContainerState::Paused));
+        assert_eq!(odd(json!({"Running": true, "Restarting": true})), clear(ContainerState::Restarting));
+        assert_eq!(odd(json!({"Running": false, "Dead": true})), clear(ContainerState::Dead));
         assert_eq!(
             odd(json!({"Running": false, "FinishedAt": "2026-01-01T00:00:00Z"})),
-            clear(State::Exited)
+            clear(ContainerState::Exited)
         );
         assert_eq!(
             odd(json!({"Running": false, "FinishedAt": "0001-01-01T00:00:00Z"})),
-            clear(State::Created)
+            clear(ContainerState::Created)
         );
-        assert_eq!(odd(json!({})).1, Sight::Disputed);
-        assert_eq!(inspected(json!("?")).sight, Sight::Disputed);
+        assert_eq!(odd(json!({})).1, Visibility::Disputed);
+        assert_eq!(inspected(json!("?")).visibility, Visibility::Disputed);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::core::labels::{LABEL_CLUSTER, LABEL_OBJECT};
 use crate::core::name::ObjectName;
 use crate::core::sanitize::NAME_MAX_BYTES;
 use crate::core::signal::Signal;
-use crate::engine::Hint;
+use crate::engine::EngineEvent;
 use crate::engine::error::EngineError;
 
 /// One event with many labels is far smaller; what is longer is not an event.
@@ -31,10 +31,10 @@ const WINDOW_FRAMES: usize = 200;
 const WINDOW_BYTES: usize = 256 * 1024;
 
 /// The hints of an event stream.
-pub(in crate::engine::docker) fn hints(
+pub(in crate::engine::docker) fn events(
     body: Incoming,
     cluster: String,
-) -> BoxStream<'static, Result<Hint, EngineError>> {
+) -> BoxStream<'static, Result<EngineEvent, EngineError>> {
     let start = (body, Reader::new(cluster), Pace::new());
     stream::try_unfold(start, |(mut body, mut reader, mut pace)| async move {
         loop {
@@ -86,7 +86,7 @@ impl Pace {
 pub(super) struct Reader {
     framer: Framer,
     cluster: String,
-    pub(super) ready: VecDeque<Hint>,
+    pub(super) ready: VecDeque<EngineEvent>,
 }
 
 impl Reader {
@@ -112,14 +112,14 @@ impl Reader {
     }
 }
 
-fn read_event(event: &[u8], cluster: &str) -> Option<Hint> {
+fn read_event(event: &[u8], cluster: &str) -> Option<EngineEvent> {
     let event = String::from_utf8_lossy(event);
     let wanted = |name: &str| matches!(name, "Type" | "Action" | "status" | "Actor");
     // Something happened, and it is not said what.
-    let Some(fields) = Json::new(&event).fields(wanted) else { return Some(Hint::Everything) };
+    let Some(fields) = Json::new(&event).fields(wanted) else { return Some(EngineEvent::Everything) };
     // A Swarm manager's own events: an engine behind it came or went.
     if fields.text("Type", NAME_MAX_BYTES).as_deref() == Some("swarm") {
-        return Some(Hint::Everything);
+        return Some(EngineEvent::Everything);
     }
     let action = fields.text("Action", NAME_MAX_BYTES).or_else(|| fields.text("status", NAME_MAX_BYTES));
     let action = action.unwrap_or_default();
@@ -137,15 +137,15 @@ fn read_event(event: &[u8], cluster: &str) -> Option<Hint> {
     let object = ObjectName::parse(&labels.text(LABEL_OBJECT, NAME_MAX_BYTES)?)?;
     let id = actor.get("ID").and_then(super::container::read_id);
     Some(match id {
-        Some(id) if action == "die" => Hint::Ended(object, id),
-        Some(id) if action == "destroy" => Hint::Destroyed(object, id),
+        Some(id) if action == "die" => EngineEvent::Ended(object, id),
+        Some(id) if action == "destroy" => EngineEvent::Destroyed(object, id),
         Some(id) if action == "kill" => {
             match labels.text("signal", NAME_MAX_BYTES).and_then(|signal| Signal::parse(&signal)) {
-                Some(signal) => Hint::Signalled(id, signal),
-                None => Hint::Object(object),
+                Some(signal) => EngineEvent::Signalled(id, signal),
+                None => EngineEvent::Object(object),
             }
         }
-        _ => Hint::Object(object),
+        _ => EngineEvent::Object(object),
     })
 }
 
@@ -179,10 +179,10 @@ mod tests {
         );
         let db = ObjectName::parse("db").unwrap();
         let wanted = [
-            Hint::Ended(web(), "x".into()),
-            Hint::Everything,
-            Hint::Signalled("x".into(), Signal::TERM),
-            Hint::Object(db),
+            EngineEvent::Ended(web(), "x".into()),
+            EngineEvent::Everything,
+            EngineEvent::Signalled("x".into(), Signal::TERM),
+            EngineEvent::Object(db),
         ];
         for piece in [1, 2, 7, 100, 1000] {
             let mut reader = reader();
@@ -211,7 +211,11 @@ mod tests {
         reader.push(event("web", "die").replace("\"x\"", "\"../x\"").as_bytes()).unwrap();
         reader.push(event("web", "d\u{e9}").as_bytes().split_last().unwrap().1).unwrap();
         reader.push(b"}").unwrap();
-        assert_eq!(reader.ready, [Hint::Everything, Hint::Object(web())], "the same again is no news");
+        assert_eq!(
+            reader.ready,
+            [EngineEvent::Everything, EngineEvent::Object(web())],
+            "the same again is no news"
+        );
     }
 
     #[test]
@@ -225,7 +229,7 @@ mod tests {
         let long = event("web", &format!("die{}", "y".repeat(EVENT_MAX_BYTES / 2)));
         let mut slow = reader();
         long.as_bytes().chunks(1).for_each(|byte| slow.push(byte).unwrap());
-        assert_eq!(slow.ready, [Hint::Object(web())]);
+        assert_eq!(slow.ready, [EngineEvent::Object(web())]);
     }
 
     #[tokio::test(start_paused = true)]

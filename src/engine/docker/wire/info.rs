@@ -1,10 +1,10 @@
 //! Who answers: `/version`, and `/info` with a Swarm manager's node table.
 
 use super::lenient::Json;
-use crate::core::engine_kind::Kind;
+use crate::core::engine_kind::EngineKind;
 use crate::core::node::Node;
 use crate::core::sanitize::{self, MESSAGE_MAX_BYTES, NAME_MAX_BYTES};
-use crate::engine::Info;
+use crate::engine::EngineInfo;
 
 /// The most nodes behind one endpoint. Classic Swarm was tested with 1,000; each container is looked up among all.
 pub(in crate::engine::docker) const NODES_MAX: usize = 2_000;
@@ -34,7 +34,7 @@ pub(in crate::engine::docker) fn read_info(
     answer: &[u8],
     version: Version,
     api: String,
-) -> Result<Info, String> {
+) -> Result<EngineInfo, String> {
     let answer = String::from_utf8_lossy(answer);
     let fields = Json::new(&answer).fields(|name| matches!(name, "ID" | "ServerVersion" | "SystemStatus"));
     let fields = fields.ok_or("its /info cannot be read: it is no JSON object")?;
@@ -43,14 +43,16 @@ pub(in crate::engine::docker) fn read_info(
     let version =
         found.or(version.engine).ok_or("neither its /info nor its /version says which version it is")?;
     let kind = match version.starts_with("swarm/") {
-        true => Kind::ClassicSwarm,
-        false => Kind::Docker,
+        true => EngineKind::ClassicSwarm,
+        false => EngineKind::Docker,
     };
     let nodes = match kind {
-        Kind::ClassicSwarm => fields.get("SystemStatus").map(read_nodes).transpose()?.unwrap_or_default(),
+        EngineKind::ClassicSwarm => {
+            fields.get("SystemStatus").map(read_nodes).transpose()?.unwrap_or_default()
+        }
         _ => Vec::new(),
     };
-    Ok(Info {
+    Ok(EngineInfo {
         kind,
         id: fields.text("ID", NAME_MAX_BYTES).unwrap_or_default(),
         version,
@@ -103,7 +105,7 @@ fn read_nodes(table: Json<'_>) -> Result<Vec<Node>, String> {
 mod tests {
     use super::*;
 
-    fn read(info: &str) -> Result<Info, String> {
+    fn read(info: &str) -> Result<EngineInfo, String> {
         let version = Version { api: "1.40".to_owned(), engine: None };
         read_info(info.as_bytes(), version, "1.40".to_owned())
     }
@@ -114,7 +116,7 @@ mod tests {
             [" node-1", "10.99.0.11:2376"], ["  └ ID", "SI65"], ["  └ Status", "Unhealthy"], ["  └ Error", "refused"],
             [" node-2", "10.99.0.12:2376"], ["  └ Status", "Healthy"], ["  └ Error", "(none)"]]}"#;
         let info = read(body).unwrap();
-        assert_eq!(info.kind, Kind::ClassicSwarm);
+        assert_eq!(info.kind, EngineKind::ClassicSwarm);
         let nodes: Vec<_> =
             info.nodes.iter().map(|n| (n.name.as_str(), n.status.as_str(), n.error.as_deref())).collect();
         assert_eq!(nodes, [("node-1", "Unhealthy", Some("refused")), ("node-2", "Healthy", None)]);
@@ -143,7 +145,7 @@ mod tests {
         assert!(version("<html>").is_err());
         let swarm = version(r#"{"ApiVersion": "1.40", "Version": "swarm/1.2.9"}"#).unwrap();
         let info = read_info(br#"{"ServerVersion": ["?"]}"#, swarm, String::new()).unwrap();
-        assert_eq!(info.kind, Kind::ClassicSwarm);
+        assert_eq!(info.kind, EngineKind::ClassicSwarm);
         assert!(read("{}").is_err());
     }
 

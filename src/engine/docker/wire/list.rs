@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::container::{Entry, read_entry};
 use super::framing::{Frame, Framer, FramingError, Shape};
-use crate::core::container::{Container, ContainerId, Sight};
+use crate::core::container::{Container, ContainerId, Visibility};
 
 /// The longest entry: the labels of a submit, and a line for each of 65,535 published ports.
 const ENTRY_MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -107,7 +107,7 @@ fn take(list: &mut List, known: &mut HashMap<ContainerId, usize>, max: usize, co
     let next = containers.len();
     if let Some(same) = known.get(&container.id).and_then(|at| containers.get_mut(*at)) {
         if same.state != container.state {
-            same.sight = Sight::Disputed;
+            same.visibility = Visibility::Disputed;
         }
     } else if next <= max {
         // One too many is kept: the reader says so after each piece.
@@ -121,16 +121,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::core::container::State;
-    use crate::core::labels::Marks;
+    use crate::core::container::ContainerState;
+    use crate::core::labels::ContainerIdentity;
     use crate::core::name::ObjectName;
     use crate::core::spec::TemplateHash;
 
     fn entry(n: usize, state: &str) -> String {
         let template = TemplateHash::from_label("t");
-        let marks = Marks { object: ObjectName::parse("web").unwrap(), slot: 1, attempt: 1, template };
+        let identity =
+            ContainerIdentity { object: ObjectName::parse("web").unwrap(), slot: 1, attempt: 1, template };
         let labels: serde_json::Map<_, serde_json::Value> =
-            marks.labels("c").map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect();
+            identity.labels("c").map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect();
         let entry = json!({"Id": format!("id{n}"), "Names": ["/web.1.1"], "Labels": labels, "State": state});
         entry.to_string()
     }
@@ -151,13 +152,13 @@ mod tests {
         );
         for piece in [1, 10, 1000, text.len()] {
             let list = read(&text, piece).unwrap();
-            let states: Vec<_> = list.containers.iter().map(|c| (&*c.id.0, c.state, c.sight)).collect();
+            let states: Vec<_> = list.containers.iter().map(|c| (&*c.id.0, c.state, c.visibility)).collect();
             assert_eq!(
                 states,
                 [
-                    ("id1", State::Running, Sight::Clear),
-                    ("id2", State::Created, Sight::Disputed),
-                    ("id3", State::Exited, Sight::Clear)
+                    ("id1", ContainerState::Running, Visibility::Clear),
+                    ("id2", ContainerState::Created, Visibility::Disputed),
+                    ("id3", ContainerState::Exited, Visibility::Clear)
                 ]
             );
             assert_eq!((list.unclear, list.unknown), (vec!["7".to_owned(), "x".to_owned()], 2));
@@ -169,8 +170,8 @@ mod tests {
         let list =
             read(&format!("[{},{},{}]", entry(1, "running"), entry(1, "exited"), entry(2, "exited")), 99);
         let list = list.unwrap();
-        let sights: Vec<_> = list.containers.iter().map(|c| (&*c.id.0, c.sight)).collect();
-        assert_eq!(sights, [("id1", Sight::Disputed), ("id2", Sight::Clear)]);
+        let sights: Vec<_> = list.containers.iter().map(|c| (&*c.id.0, c.visibility)).collect();
+        assert_eq!(sights, [("id1", Visibility::Disputed), ("id2", Visibility::Clear)]);
     }
 
     #[test]
