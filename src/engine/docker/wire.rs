@@ -3,7 +3,7 @@
 //! Answers are read leniently: only the fields that are used are looked at, one by one, and what is of another type
 //! or missing costs nothing else. Texts are escaped and cut on the way in.
 
-use bollard::models::ContainerCreateBody;
+use bollard_stubs::models::ContainerCreateBody;
 use serde::Deserialize;
 
 use self::lenient::Json;
