@@ -55,7 +55,9 @@ mod tests {
 
     use super::*;
 
-    const TARGETS: [(&str, fn(&[u8])); 7] = [
+    type Target = fn(&[u8]);
+
+    const TARGETS: [(&str, Target); 7] = [
         ("backup", backup),
         ("command_line", command_line),
         ("engine_events", events),

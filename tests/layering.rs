@@ -73,7 +73,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Crates, and items of them, that the pure modules do not name: I/O, clocks, chance and the wire.
 const IMPURE: &[&str] = &[
     "axum",
-    "bollard",
+    "bollard_stubs",
     "fastrand",
     "http",
     "hyper",
@@ -93,7 +93,7 @@ const IMPURE: &[&str] = &[
     "std::collections::hash_map::RandomState",
     "std::hash::RandomState",
 ];
-/// The one file that re-exports what the pure modules need of bollard: Docker's own models.
+/// The one file that re-exports what the pure modules need of bollard-stubs: Docker's own models.
 const DOCKER_MODELS: &str = "core::docker_models";
 /// Conversions from the wall clock's type, which read no clock.
 const MAY_NAME_SYSTEM_TIME: &str = "core::time";
@@ -151,7 +151,7 @@ fn the_core_and_the_planner_are_pure() {
             let path = path.join("::");
             for impure in IMPURE.iter().filter(|impure| is_within(&path, impure)) {
                 match *impure {
-                    "bollard" => drop(models.insert(name.clone())),
+                    "bollard_stubs" => drop(models.insert(name.clone())),
                     "std::time::SystemTime" if name == MAY_NAME_SYSTEM_TIME && !path.ends_with("now") => {}
                     _ => wrong.push(format!("{name} names {path}")),
                 }

@@ -32,7 +32,7 @@ pub fn command_line(words: &[u8]) {
     let Ok(converted) = convert(&words, None, 1, &Anywhere) else { return };
     for (format, file) in [(Format::Yaml, "object.yaml"), (Format::Json, "object.json")] {
         let text = converted.written(format).unwrap();
-        let read = input::parse(Path::new(file), &text);
-        assert_eq!(read.unwrap(), [converted.object.clone()], "{text}");
+        let read = input::parse(Path::new(file), &text).unwrap();
+        assert_eq!(read, std::slice::from_ref(&converted.object), "{text}");
     }
 }
