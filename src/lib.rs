@@ -46,6 +46,8 @@
 //!   [`server`], clap in [`cli`], redb in [`store`], the Prometheus client in [`telemetry`].
 //! * Every task has an owner: [`app`] starts all of them, and when one of the loops ends, the process ends too.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod core;
 pub mod planner;
 

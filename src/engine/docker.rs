@@ -19,12 +19,13 @@ use http::{Method, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 use tracing::warn;
 
 use self::own::OwnData;
 use self::transport::{Transport, TransportError};
 use super::logs::{LogLines, LogRequest, LogsError};
+use crate::clock;
 use crate::core::container::{Container, ContainerId};
 use crate::core::engine_kind::EngineKind;
 use crate::core::name::ObjectName;
@@ -238,7 +239,7 @@ impl DockerEngine {
         let path = wire::pull_path(name, tag);
         let asked = self.transport.request(Method::POST, &path, None);
         let response = timeout(silence, asked).await.map_err(silent)?.map_err(reply_of)?;
-        let mut spoke = Instant::now();
+        let mut spoke = clock::monotonic();
         if !response.status().is_success() {
             let status = response.status().as_u16();
             let body = timeout(silence, read_whole(response)).await.map_err(silent)?.map_err(reply_of)?;
@@ -253,7 +254,7 @@ impl DockerEngine {
         while let Some(frame) = timeout_at(spoke + silence, body.frame()).await.map_err(silent)? {
             let frame = frame.map_err(|e| reply_of(broke_off(&e)))?;
             if progress.push(&frame.into_data().unwrap_or_default()).map_err(reply)? {
-                spoke = Instant::now();
+                spoke = clock::monotonic();
             }
             tokio::task::yield_now().await;
         }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::framing::{Frame, Framer, FramingError, Shape};
 use super::lenient::Json;
+use crate::clock;
 use crate::core::labels::{LABEL_CLUSTER, LABEL_OBJECT};
 use crate::core::name::ObjectName;
 use crate::core::sanitize::NAME_MAX_BYTES;
@@ -62,11 +63,11 @@ struct Pace {
 
 impl Pace {
     fn new() -> Pace {
-        Pace { until: Instant::now() + WINDOW, frames: 0, bytes: 0 }
+        Pace { until: clock::monotonic() + WINDOW, frames: 0, bytes: 0 }
     }
 
     fn count(&mut self, bytes: usize) {
-        let now = Instant::now();
+        let now = clock::monotonic();
         if now >= self.until {
             *self = Pace::new();
         }
