@@ -97,3 +97,20 @@ fn the_readme_is_short() {
         readme.lines().count()
     );
 }
+
+#[test]
+fn every_path_in_the_documents_exists() {
+    let path = Regex::new(r"`((?:src|tests|docs|examples)/[A-Za-z0-9_./-]*)`").unwrap();
+    let (mut missing, mut paths) = (Vec::new(), 0);
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for found in path.captures_iter(&text) {
+            paths += 1;
+            if !root().join(&found[1]).exists() {
+                missing.push(format!("{}: {}", document.strip_prefix(root()).unwrap().display(), &found[1]));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no such files:\n{}", missing.join("\n"));
+    assert!(paths > 10, "only {paths} paths were found");
+}

@@ -60,6 +60,10 @@ fn generated_parts_of_the_documents_are_current() {
         "parameters",
         "requests",
         "status-codes",
+        "status-container",
+        "status-engine",
+        "status-node",
+        "status-object",
     ];
     assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), all);
 }
@@ -70,6 +74,10 @@ fn generate(name: &str, api: &Value, daemon: &Daemon) -> String {
         "parameters" => parameters(api),
         "status-codes" => status_codes(api),
         "object" => object(api),
+        "status-object" => fields(api, "ObjectStatus"),
+        "status-container" => fields(api, "ContainerStatus"),
+        "status-engine" => fields(api, "EngineStatus"),
+        "status-node" => fields(api, "NodeStatus"),
         "metrics" => metrics(daemon),
         table => {
             let output = run(program().args(["reference", table]));
@@ -192,6 +200,23 @@ fn field_row(table: &mut String, name: &str, field: &Value, required: bool) {
     };
     let types = choices.unwrap_or(types + &range);
     writeln!(table, "| `{name}` | {types} | {default} | {} |", cell(&field["description"])).unwrap();
+}
+
+/// The fields of an answer.
+fn fields(api: &Value, schema: &str) -> String {
+    let schemas = &api["components"]["schemas"];
+    let properties = schemas[schema]["properties"].as_object();
+    let properties = properties.unwrap_or_else(|| panic!("the API has no schema {schema}"));
+    let mut table = "| field | meaning |\n|---|---|\n".to_owned();
+    for (name, field) in properties {
+        let named = field["$ref"].as_str().and_then(|path| path.rsplit('/').next());
+        let choices = named.and_then(|named| schemas[named]["enum"].as_array());
+        let choices = choices
+            .map(|all| all.iter().map(|one| format!("`{}`", one.as_str().unwrap())).collect::<Vec<_>>());
+        let choices = choices.map_or(String::new(), |all| format!(" One of {}.", all.join(", ")));
+        writeln!(table, "| `{name}` | {}{choices} |", cell(&field["description"])).unwrap();
+    }
+    table
 }
 
 /// The metrics of a daemon that has an object and has refused a connection, so that all of them are there.
