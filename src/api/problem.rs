@@ -161,7 +161,7 @@ pub struct Problem {
     /// Always `about:blank`: the title says what is wrong.
     #[serde(rename = "type", default = "about_blank")]
     #[schema(required)]
-    pub kind: Cow<'static, str>,
+    pub kind: Box<str>,
     /// What is wrong, in a few words.
     pub title: Cow<'static, str>,
     /// The status code.
@@ -173,19 +173,19 @@ pub struct Problem {
     pub detail: String,
     /// The field or parameter that is wrong, such as `HostConfig.Memory`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
+    pub field: Option<Box<str>>,
     /// Further members, which only some problems have.
     #[serde(flatten)]
-    pub members: Map<String, Value>,
+    pub members: Box<Map<String, Value>>,
     /// The header `Allow`.
     #[serde(skip)]
-    pub allow: Option<String>,
+    pub allow: Option<Box<str>>,
     /// The header `Retry-After`, in seconds.
     #[serde(skip)]
-    pub retry_after: Option<u64>,
+    pub retry_after: Option<u32>,
 }
 
-fn about_blank() -> Cow<'static, str> {
+fn about_blank() -> Box<str> {
     "about:blank".into()
 }
 
@@ -198,7 +198,7 @@ impl Problem {
             status: kind.status().as_u16(),
             detail: sanitize::bounded(&detail.into(), DETAIL_MAX_BYTES),
             field: None,
-            members: Map::new(),
+            members: Box::default(),
             allow: None,
             retry_after: None,
         }
@@ -207,26 +207,27 @@ impl Problem {
     /// Names the field or parameter that is wrong.
     #[must_use]
     pub fn at(mut self, field: impl Into<String>) -> Problem {
-        self.field = Some(sanitize::message(&field.into())).filter(|field| !field.is_empty());
+        let field = sanitize::message(&field.into());
+        self.field = (!field.is_empty()).then(|| field.into());
         self
     }
 
     /// Says after how many seconds to try again.
     #[must_use]
-    pub fn retry_after(self, seconds: u64) -> Problem {
+    pub fn retry_after(self, seconds: u32) -> Problem {
         Problem { retry_after: Some(seconds), ..self }
     }
 
     /// Names the methods that the path allows.
     #[must_use]
     pub fn allow(self, methods: String) -> Problem {
-        Problem { allow: Some(methods), ..self }
+        Problem { allow: Some(methods.into()), ..self }
     }
 
     /// Adds members for programs.
     #[must_use]
     pub fn with(self, members: Map<String, Value>) -> Problem {
-        Problem { members, ..self }
+        Problem { members: Box::new(members), ..self }
     }
 
     /// The text of a further member.
@@ -240,7 +241,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", sanitize::escape(&self.title), sanitize::escape(&self.detail))?;
         match &self.field {
-            Some(field) if !self.detail.contains(field.as_str()) => {
+            Some(field) if !self.detail.contains(&**field) => {
                 write!(f, " (in {})", sanitize::escape(field))
             }
             _ => Ok(()),

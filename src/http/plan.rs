@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::caller::Caller;
@@ -20,6 +20,7 @@ use super::reply;
 use super::state::ApiState;
 use crate::api::plan::{DryRun, DryRunObject, ForecastSteps, PendingChanges, PendingObject};
 use crate::api::problem::{Problem, ProblemKind};
+use crate::clock;
 use crate::core::access::Access;
 use crate::core::container::Container;
 use crate::core::desired::Desired;
@@ -117,7 +118,7 @@ pub(super) async fn dry_run(state: &ApiState, transaction: &Transaction) -> Resu
 
 /// Asks the endpoint whether creates of these objects would succeed. What it does not answer in time stays unknown.
 async fn prospects(state: &ApiState, objects: &[Arc<Object>]) -> BTreeMap<ObjectName, Prospects> {
-    let until = Instant::now() + QUESTIONS;
+    let until = clock::monotonic() + QUESTIONS;
     let trusted = state.status.distrust().is_none();
     let asked = objects.iter().filter(|object| trusted && object.wanted() > 0).take(OBJECTS_ASKED_ABOUT);
     let ask = |object: &Arc<Object>| {

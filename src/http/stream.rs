@@ -29,7 +29,7 @@ use super::negotiate;
 use super::query::{self, Query};
 use crate::api::problem::{Problem, ProblemKind};
 use crate::api::stream::{StreamEnd, StreamEndKind};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::core::sanitize::shown;
 use crate::server::fair_share::Permit;
 use crate::server::peer::Peer;
@@ -137,7 +137,7 @@ pub(super) struct End {
 impl End {
     /// Of a stream to this client that begins now.
     pub(super) fn of(peer: &Arc<Peer>, clock: Clock) -> End {
-        End { peer: peer.clone(), clock, longest: Instant::now() + LONGEST }
+        End { peer: peer.clone(), clock, longest: clock::monotonic() + LONGEST }
     }
 
     /// Why the stream has ended, if it has.
@@ -146,14 +146,14 @@ impl End {
             return Some("the client certificate has expired: reconnect with a new one".to_owned());
         }
         let longest = humantime::format_duration(LONGEST);
-        (Instant::now() >= self.longest)
+        (clock::monotonic() >= self.longest)
             .then(|| format!("a stream lasts {longest} at most: reconnect to continue"))
     }
 
     /// The time until the next check.
     fn next_check(&self) -> Duration {
         let certificate = self.peer.validity_left(self.clock.wall().system()) + Duration::from_millis(1);
-        let longest = self.longest.saturating_duration_since(Instant::now());
+        let longest = self.longest.saturating_duration_since(clock::monotonic());
         certificate.min(longest).min(CLOCK_CHECK)
     }
 }
@@ -167,15 +167,15 @@ enum Next {
 
 /// The next item, or what is sent instead.
 async fn next(items: &mut (impl Stream<Item = Item> + Unpin), end: &End) -> Next {
-    let keep_alive = Instant::now() + KEEP_ALIVE;
+    let keep_alive = clock::monotonic() + KEEP_ALIVE;
     loop {
         if let Some(why) = end.reached() {
             return Next::End(why);
         }
-        let check = Instant::now() + end.next_check();
+        let check = clock::monotonic() + end.next_check();
         match timeout_at(check.min(keep_alive), items.next()).await {
             Ok(item) => return Next::Item(item),
-            Err(_) if Instant::now() >= keep_alive => return Next::KeepAlive,
+            Err(_) if clock::monotonic() >= keep_alive => return Next::KeepAlive,
             Err(_) => {}
         }
     }

@@ -13,12 +13,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{sleep, sleep_until};
 
 use super::reply::{self, Shape};
 use super::state::ApiState;
 use crate::api::change::{AllSettled, Receipt, Settled, WaitOutcome};
 use crate::api::problem::{Problem, ProblemKind};
+use crate::clock;
 use crate::control::engine_state::EngineState;
 use crate::control::progress::{Progress, Progresses};
 use crate::core::condition::Phase;
@@ -51,7 +52,7 @@ pub(super) async fn until_settled(
     wait: Duration,
     shape: Shape,
 ) -> Response {
-    let begun = Instant::now();
+    let begun = clock::monotonic();
     let now = || state.status.clock.wall().system();
     // Just after the certificate has expired.
     let deadline = begun + wait.min(peer.validity_left(now()) + Duration::from_millis(1));

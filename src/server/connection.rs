@@ -258,5 +258,6 @@ fn overdue() -> Response<Body> {
 /// An error of the connection itself, with the time at which it may be gone.
 fn problem(kind: ProblemKind, retry_after: Duration, detail: &str) -> Response<Body> {
     // Rounded up, so that it is never 0: the client would come back at once.
-    Problem::new(kind, detail).retry_after(retry_after.as_secs() + 1).into_response()
+    let seconds = u32::try_from(retry_after.as_secs() + 1).unwrap_or(u32::MAX);
+    Problem::new(kind, detail).retry_after(seconds).into_response()
 }

@@ -3,7 +3,7 @@
 //! Our own fields are described here. Docker's fields are those of bollard's create body, and described in Docker's
 //! documentation.
 
-use bollard::models::ContainerCreateBody;
+use bollard_stubs::models::ContainerCreateBody;
 use serde_json::{Map, Value, json};
 
 use crate::core::name::MAX_NAME_BYTES;
