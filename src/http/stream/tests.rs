@@ -133,7 +133,7 @@ async fn a_stream_lasts_so_long_at_most() {
     let day = 24 * 60 * 60;
     let (said, after) = whole("*/*", stream::pending(), end_in(day)).await;
     assert_eq!(after, LONGEST.as_secs());
-    assert!(said.ends_with("\"a stream lasts 12h at most: connect again to go on\"}\n"), "{said}");
+    assert!(said.ends_with("\"a stream lasts 12h at most: reconnect to continue\"}\n"), "{said}");
 }
 
 #[tokio::test]
