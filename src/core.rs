@@ -9,6 +9,7 @@ pub mod claim;
 pub mod condition;
 pub mod container;
 pub mod desired;
+pub mod docker_models;
 pub mod engine_kind;
 pub mod evidence;
 pub mod exclusive;

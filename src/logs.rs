@@ -135,8 +135,9 @@ impl Logs {
     fn is_there(&self, name: &ObjectName) -> bool {
         match self.sources.objects.borrow().get(name) {
             None => false,
-            Some(object) if object.deleted.is_none() => true,
-            Some(_) => self.sources.cache.containers(name).borrow().values().any(|c| !c.rival),
+            Some(object) => {
+                object.is_shown(self.sources.cache.containers(name).borrow().values().any(|c| !c.rival))
+            }
         }
     }
 

@@ -33,7 +33,7 @@ type PullKey = (String, Pull);
 type SharedPull = Shared<BoxFuture<'static, Outcome<()>>>;
 
 /// Performs steps on one engine.
-pub struct Actuator {
+pub(super) struct Actuator {
     engine: Arc<dyn Engine>,
     cache: Arc<Cache>,
     cluster: String,
@@ -45,7 +45,7 @@ pub struct Actuator {
 
 impl Actuator {
     /// An actuator with `parallel` engine calls at once.
-    pub fn new(
+    pub(super) fn new(
         engine: Arc<dyn Engine>,
         cache: Arc<Cache>,
         cluster: String,
@@ -64,7 +64,7 @@ impl Actuator {
     }
 
     /// Performs one step of an object.
-    pub async fn perform(&self, object: &Object, action: &Action) -> Report {
+    pub(super) async fn perform(&self, object: &Object, action: &Action) -> Report {
         match action {
             Action::Pull { image, pull } => Report::Image(self.pull(image, *pull).await),
             Action::Create { identity, .. } => self.create(object, identity).await,

@@ -15,7 +15,6 @@ use tokio::sync::watch;
 
 use crate::control::cache::claims::{CopySeen, Rivals};
 use crate::control::engine_state::EngineState;
-use crate::core::availability::Nodes;
 use crate::core::container::{Container, ContainerId, ContainerState, Health, Signalled, Visibility};
 use crate::core::name::ObjectName;
 use crate::core::signal::Signal;
@@ -101,26 +100,24 @@ impl Default for Cache {
 impl Cache {
     /// An empty cache of a manager that lives as long as its process.
     pub fn new() -> Cache {
-        Cache::of(Ownership::ephemeral(""))
+        Cache::of(Ownership::ephemeral(""), Arc::default())
     }
 
-    /// An empty cache that nothing may be concluded from.
-    pub fn of(ownership: Ownership) -> Cache {
-        let engine = EngineState {
-            info: None,
-            trouble: None,
-            listed: None,
-            nodes: Nodes::default(),
-            other_engine: None,
-        };
+    /// An empty cache, from which nothing may be concluded yet.
+    pub fn of(ownership: Ownership, endpoint: Arc<str>) -> Cache {
         Cache {
             inner: Mutex::default(),
-            engine: watch::Sender::new(Arc::new(engine)),
+            engine: watch::Sender::new(Arc::new(EngineState::unknown(endpoint))),
             present: watch::Sender::new(Arc::default()),
             rivals: watch::Sender::new(Arc::default()),
             changes: watch::Sender::new(()),
             ownership,
         }
+    }
+
+    /// The endpoint's name in messages.
+    pub fn endpoint(&self) -> Arc<str> {
+        self.engine.borrow().endpoint.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -408,6 +405,7 @@ mod tests {
     use crate::core::evidence::Evidence;
     use crate::core::labels::ContainerIdentity;
     use crate::core::spec::TemplateHash;
+    use crate::core::time::WallOffset;
     use crate::engine::EngineInfo;
 
     fn container(id: &str, object: &str, state: ContainerState) -> Container {
@@ -450,14 +448,8 @@ mod tests {
             nodes: Vec::new(),
             own_volumes: Default::default(),
         };
-        let mut state = EngineState {
-            info: Some(info),
-            trouble: None,
-            listed: None,
-            nodes: Nodes::default(),
-            other_engine: None,
-        };
-        let reason = |state: &EngineState| match state.evidence("tcp://m:1") {
+        let mut state = EngineState { info: Some(info), ..EngineState::unknown("tcp://m:1".into()) };
+        let reason = |state: &EngineState| match state.evidence(WallOffset::default()) {
             Evidence::Waiting { reason, .. } => reason,
             Evidence::Good => "good".to_owned(),
         };

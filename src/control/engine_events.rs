@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tracing::warn;
 
 use crate::api::event::EventKind;
+use crate::clock::Clock;
 use crate::control::cache::Cache;
 use crate::control::cache::claims::Rivals;
 use crate::control::engine_state::EngineState;
@@ -16,22 +17,20 @@ use crate::core::availability::{Availability, Tracked};
 use crate::core::engine_kind::EngineKind;
 use crate::core::evidence::Evidence;
 use crate::core::manager_id::ManagerId;
+use crate::core::time::WallOffset;
 use crate::engine::EngineInfo;
 use crate::store::event_log::EventLog;
 
 /// What the chronicle needs.
-pub struct EngineEventWriter {
-    /// What is there.
-    pub cache: Arc<Cache>,
-    /// How the engine is called in messages.
-    pub endpoint: Arc<str>,
-    /// Where it is told.
-    pub event_log: EventLog,
+pub(super) struct EngineEventWriter {
+    pub(super) cache: Arc<Cache>,
+    pub(super) event_log: EventLog,
+    pub(super) clock: Clock,
 }
 
 impl EngineEventWriter {
     /// Tells for ever; ends with the cache.
-    pub async fn run(self) {
+    pub(super) async fn run(self) {
         let mut engine = self.cache.engine();
         let mut rivals = self.cache.rivals();
         let mut told = Told::default();
@@ -41,7 +40,7 @@ impl EngineEventWriter {
                 self.event_log.note_general(EventKind::Engine, text);
             }
             let state = engine.borrow_and_update().clone();
-            for text in told.news(&state, &self.endpoint) {
+            for text in told.news(&state, self.clock.offset()) {
                 self.event_log.note_general(EventKind::Engine, text);
             }
             let changed = tokio::select! {
@@ -67,15 +66,14 @@ struct Told {
 
 impl Told {
     /// What is new, in sentences.
-    fn news(&mut self, state: &EngineState, endpoint: &str) -> Vec<String> {
+    fn news(&mut self, state: &EngineState, offset: WallOffset) -> Vec<String> {
         // That the first list is awaited is no news, unless it is long in coming: then that is a trouble.
-        let starting =
-            state.trouble.is_none() && state.listed.is_none() && state.distrust(endpoint).is_none();
+        let starting = state.trouble.is_none() && state.listed.is_none() && state.distrust(offset).is_none();
         if starting {
             return Vec::new();
         }
         let mut news = self.news_of_nodes(state);
-        let mut evidence = state.evidence(endpoint);
+        let mut evidence = state.evidence(offset);
         if let Evidence::Waiting { until, .. } = &mut evidence {
             // The next of many tries is no news either.
             *until = None;
@@ -83,7 +81,9 @@ impl Told {
         if self.evidence.as_ref() != Some(&evidence) {
             news.push(match &evidence {
                 Evidence::Waiting { reason, .. } => reason.clone(),
-                Evidence::Good => format!("the engine at {endpoint} answers and is believed{}", who(state)),
+                Evidence::Good => {
+                    format!("the engine at {} answers and is believed{}", state.endpoint, who(state))
+                }
             });
             self.evidence = Some(evidence);
         }
@@ -110,7 +110,7 @@ impl Told {
     fn news_of_nodes(&mut self, state: &EngineState) -> Vec<String> {
         let mut news = Vec::new();
         // A plain engine is no node to be told of: of that speaks the evidence.
-        let nodes = state.nodes.all().filter(|_| state.kind() != Some(EngineKind::Docker));
+        let nodes = state.nodes.all().filter(|_| state.kind().is_none_or(EngineKind::has_nodes));
         let now: BTreeMap<String, &Tracked> =
             nodes.map(|tracked| (tracked.node.address.clone(), tracked)).collect();
         for (address, tracked) in &now {
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
     use crate::control::engine_state::Trouble;
     use crate::core::availability::{NodeTimeouts, Nodes};
-    use crate::core::node::Node;
+    use crate::core::node::{Node, NodeState};
     use crate::core::time::Time;
 
     fn state(nodes: Nodes, listed: Option<u64>, trouble: Option<&str>) -> EngineState {
@@ -179,7 +179,14 @@ mod tests {
             since: Time(0),
             retry_at: Time(listed.unwrap_or_default()),
         });
-        EngineState { info: Some(info), trouble, listed: listed.map(Time), nodes, other_engine: None }
+        let listed = listed.map(Time);
+        EngineState {
+            info: Some(info),
+            trouble,
+            listed,
+            nodes,
+            ..EngineState::unknown("tcp://m:3376".into())
+        }
     }
 
     #[test]
@@ -191,14 +198,14 @@ mod tests {
             let node = |n: u32, status: &str| Node {
                 name: format!("n{n}"),
                 address: format!("10.0.0.{n}"),
-                status: status.to_owned(),
+                state: NodeState::of_word(status.to_owned()),
                 error: None,
             };
             nodes.observe(Time(second * 1000), &[node(1, "Healthy"), node(2, second_node)], patience);
             nodes.clone()
         };
         let mut told = Told::default();
-        let mut news = |state: EngineState| told.news(&state, "tcp://m:3376").join("; ");
+        let mut news = |state: EngineState| told.news(&state, WallOffset::default()).join("; ");
 
         assert_eq!(
             news(state(Nodes::default(), None, Some("refused"))).matches("does not answer").count(),
@@ -229,9 +236,9 @@ mod tests {
             state.info.as_mut().unwrap().kind = EngineKind::Docker;
             state
         };
-        assert!(told.news(&plain(None), "unix:///s").is_empty());
-        let news = told.news(&plain(Some(1)), "unix:///s");
-        assert_eq!(news, ["the engine at unix:///s answers and is believed (Docker 1.2.9)"]);
-        assert!(told.news(&plain(Some(2)), "unix:///s").is_empty());
+        assert!(told.news(&plain(None), WallOffset::default()).is_empty());
+        let news = told.news(&plain(Some(1)), WallOffset::default());
+        assert_eq!(news, ["the engine at tcp://m:3376 answers and is believed (Docker 1.2.9)"]);
+        assert!(told.news(&plain(Some(2)), WallOffset::default()).is_empty());
     }
 }

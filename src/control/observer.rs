@@ -28,7 +28,7 @@ use crate::core::availability::NodeTimeouts;
 use crate::core::container::{Container, ContainerId, ContainerState, Health, Visibility};
 use crate::core::engine_kind::EngineKind;
 use crate::core::name::ObjectName;
-use crate::core::node::Node;
+use crate::core::node::{Node, NodeState};
 use crate::core::signal::Signal;
 use crate::core::time::Time;
 use crate::engine::error::EngineError;
@@ -59,26 +59,24 @@ const DETAILS_AT_ONCE: usize = 4;
 const DETAILS_A_LIST: usize = 200;
 
 /// What the observer needs.
-pub struct Observer {
+pub(super) struct Observer {
     /// The engine to ask.
-    pub engine: Arc<dyn Engine>,
-    /// How the engine is called in messages.
-    pub endpoint: String,
+    pub(super) engine: Arc<dyn Engine>,
     /// The cluster label.
-    pub cluster: String,
+    pub(super) cluster: String,
     /// Where to put what was found.
-    pub cache: Arc<Cache>,
+    pub(super) cache: Arc<Cache>,
     /// The period of complete lists.
-    pub resync: Duration,
+    pub(super) resync: Duration,
     /// How long a node may be down before its containers do not count.
-    pub lost_after: Duration,
+    pub(super) lost_after: Duration,
     /// The time.
-    pub clock: Clock,
+    pub(super) clock: Clock,
 }
 
 impl Observer {
     /// Observes for ever.
-    pub async fn run(self) {
+    pub(super) async fn run(self) {
         let mut retry = FIRST_RETRY;
         let mut trouble: Option<(Time, String)> = None;
         loop {
@@ -90,7 +88,7 @@ impl Observer {
             }
             let (since, said) = trouble.get_or_insert((now, String::new()));
             if said != error.message() {
-                warn!(endpoint = %self.endpoint, error = %error, "the engine does not answer; trying again until it does");
+                warn!(endpoint = %self.cache.endpoint(), error = %error, "the engine does not answer; trying again until it does");
                 error.message().clone_into(said);
             }
             let (since, retry_at) = (*since, now + retry);
@@ -112,16 +110,16 @@ impl Observer {
         let kind = info.kind;
         self.cache.set_engine(|state| state.info = Some(info.clone()));
         self.cache.ownership().begin(self.clock.now());
-        self.cache.meet_engine(&info, &self.endpoint);
+        self.cache.meet_engine(&info);
         let mut events = PendingEvents::of(self.ask("its events", self.engine.events(&self.cluster)).await?);
         let mut look_at = self.list_all(info.clone(), &identity, &mut events).await?;
         let version = &info.version;
         if let Some((since, _)) = trouble.take() {
             let gone =
                 humantime::format_duration(Duration::from_secs(self.clock.now().since(since).as_secs()));
-            info!(endpoint = %self.endpoint, version, "the engine answers again after {gone}");
+            info!(endpoint = %self.cache.endpoint(), version, "the engine answers again after {gone}");
         } else {
-            info!(endpoint = %self.endpoint, ?kind, version, "the engine answers");
+            info!(endpoint = %self.cache.endpoint(), ?kind, version, "the engine answers");
         }
         let mut details = JoinSet::new();
         self.look_at_details(&mut details);
@@ -142,9 +140,9 @@ impl Observer {
             if everything || found.everything || found.objects.len() > MANY_OBJECTS {
                 self.follow(&found).await;
                 // A plain engine that we are connected to has not become another.
-                let info = match kind {
-                    EngineKind::Docker => info.clone(),
-                    _ => self.ask("who it is", self.engine.info()).await?,
+                let info = match kind.has_nodes() {
+                    true => self.ask("who it is", self.engine.info()).await?,
+                    false => info.clone(),
                 };
                 look_at = self.list_all(info, &identity, &mut events).await?;
             } else {
@@ -171,8 +169,11 @@ impl Observer {
         self.take_nodes(&merge_pessimistic(before.clone(), known.as_ref().unwrap_or(&before)), identity);
         let at = self.clock.now();
         let (begun, list) = self.read_list(None).await?;
-        let many = before.kind != EngineKind::Docker;
-        let after = if many { self.ask("who it is", self.engine.info()).await? } else { before.clone() };
+        let after = if before.kind.has_nodes() {
+            self.ask("who it is", self.engine.info()).await?
+        } else {
+            before.clone()
+        };
         self.check(events)?;
         let seen = merge_pessimistic(after.clone(), &before);
         let got_better = seen != after;
@@ -195,13 +196,13 @@ impl Observer {
         let itself = || Node {
             name: String::new(),
             address: identity.to_owned(),
-            status: "Healthy".to_owned(),
+            state: NodeState::Healthy,
             error: None,
         };
-        let said = match info.kind {
-            EngineKind::Docker if identity.is_empty() => Vec::new(),
-            EngineKind::Docker => vec![itself()],
-            EngineKind::ClassicSwarm | EngineKind::Simulated => info.nodes.clone(),
+        let said = match info.kind.has_nodes() {
+            true => info.nodes.clone(),
+            false if identity.is_empty() => Vec::new(),
+            false => vec![itself()],
         };
         let patience =
             NodeTimeouts { lost_after: self.lost_after, stable_after: self.resync * STABLE_RESYNCS };
@@ -300,7 +301,7 @@ impl Observer {
         if missing.is_empty() {
             return Ok(());
         }
-        if engine.kind() != Some(EngineKind::Docker) {
+        if engine.kind().is_none_or(EngineKind::has_nodes) {
             // A manager that was restarted meanwhile knows nothing of what it has not reached yet.
             let info = self.ask("who it is", self.engine.info()).await?;
             let known = engine.info.as_ref().unwrap_or(&info);
@@ -426,10 +427,10 @@ fn merge_pessimistic(mut now: EngineInfo, earlier: &EngineInfo) -> EngineInfo {
         earlier.nodes.iter().rev().map(|node| (node.address.as_str(), node)).collect();
     for node in &mut now.nodes {
         match by_address.get(node.address.as_str()).copied() {
-            Some(earlier) if earlier.status == "Healthy" => {}
-            Some(earlier) if node.status == "Healthy" => *node = earlier.clone(),
+            Some(earlier) if earlier.state == NodeState::Healthy => {}
+            Some(earlier) if node.state == NodeState::Healthy => *node = earlier.clone(),
             Some(_) => {}
-            None => node.status = "Pending".to_owned(),
+            None => node.state = NodeState::Pending,
         }
     }
     now

@@ -12,7 +12,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
@@ -22,7 +22,6 @@ use crate::control::cache::Containers;
 use crate::control::context::WorkerContext;
 use crate::control::engine_state::EngineState;
 use crate::control::progress::Progress;
-use crate::control::record::Converged;
 use crate::core::condition::Condition;
 use crate::core::container::Container;
 use crate::core::engine_kind::EngineKind;
@@ -36,6 +35,7 @@ use crate::core::object::{Object, Objects};
 use crate::core::outcome::Outcome;
 use crate::core::plan::{Action, Step};
 use crate::core::time::Time;
+use crate::core::transaction::Change;
 use crate::planner::input::Input;
 use crate::{crash_points, planner};
 
@@ -47,16 +47,14 @@ pub(super) struct Worker {
     memory: Memory,
     steps: JoinSet<(Action, Report)>,
     under_way: Vec<Step>,
-    /// Takes the generations that have converged.
-    record: mpsc::Sender<Converged>,
-    /// The last one that was handed over.
+    /// The last generation of which it was committed that it has converged.
     recorded: u64,
     /// A container of another object is in the way: any change may be that it is gone.
     waits_for_others: bool,
 }
 
 impl Worker {
-    pub(super) fn new(context: WorkerContext, name: ObjectName, record: mpsc::Sender<Converged>) -> Worker {
+    pub(super) fn new(context: WorkerContext, name: ObjectName) -> Worker {
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
         let containers = context.cache.containers(&name);
@@ -65,7 +63,6 @@ impl Worker {
             memory: Memory::resuming(hasher.finish(), context.event_log.resumed_after()),
             steps: JoinSet::new(),
             under_way: Vec::new(),
-            record,
             recorded: 0,
             waits_for_others: false,
             containers,
@@ -125,7 +122,7 @@ impl Worker {
         engine: &EngineState,
     ) -> Option<Time> {
         let now = self.context.clock.now();
-        let evidence = engine.evidence(&self.context.endpoint);
+        let evidence = engine.evidence(self.context.clock.offset());
         if evidence == Evidence::Good {
             self.memory.observe(object, &planner::hold::own(containers), now);
             self.tell_ends();
@@ -142,6 +139,7 @@ impl Worker {
             in_the_way: &in_the_way,
             memory: &self.memory,
             now,
+            offset: self.context.clock.offset(),
         });
         let lines = self.under_way.iter().chain(&plan.steps).map(Step::to_string).collect();
         for step in plan.steps {
@@ -160,7 +158,7 @@ impl Worker {
         let lacking = own.iter().filter(|container| container.live()).count() < object.wanted() as usize;
         let templates = [Some(&object.spec.template), object.fallback()].into_iter().flatten();
         let exclusive = templates.clone().any(|template| !template.exclusives().is_empty());
-        if engine.kind() != Some(EngineKind::Docker) || !lacking || !exclusive {
+        if engine.kind().is_none_or(EngineKind::has_nodes) || !lacking || !exclusive {
             return InTheWay::new();
         }
         let mut others = self.context.cache.all();
@@ -184,7 +182,8 @@ impl Worker {
     fn record_converged(&mut self, object: &Object) {
         let known = object.converged.as_ref().map_or(0, |converged| converged.generation).max(self.recorded);
         if object.deleted.is_none() && known < object.generation {
-            let handed_over = self.record.try_send((self.name.clone(), object.generation)).is_ok();
+            let change = Change::Converged { name: self.name.clone(), generation: object.generation };
+            let handed_over = self.context.commit.try_send(change).is_ok();
             self.recorded = if handed_over { object.generation } else { self.recorded };
         }
     }
@@ -282,161 +281,4 @@ fn trouble(report: &Report) -> Option<(&'static str, String)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::clock::Clock;
-    use crate::control::actuator::Actuator;
-    use crate::control::cache::Cache;
-    use crate::control::dispatcher::dispatch;
-    use crate::control::heartbeat::Heartbeat;
-    use crate::control::progress::Progresses;
-    use std::time::Duration;
-
-    use async_trait::async_trait;
-    use futures_util::stream::BoxStream;
-
-    use super::*;
-    use crate::control::observer::Observer;
-    use crate::core::condition::Phase;
-    use crate::core::container::ContainerId;
-    use crate::core::spec::{Pull, Template};
-    use crate::core::submission;
-    use crate::core::submission::Submission;
-    use crate::core::time::Time;
-    use crate::core::transaction::{Change, Transaction};
-    use crate::engine::error::EngineError;
-    use crate::engine::simulated::SimulatedEngine;
-    use crate::engine::{Engine, EngineEvent, EngineInfo, Lookup, NewContainer};
-    use crate::store::Store;
-    use crate::store::memory::MemoryStore;
-    use tokio_util::sync::CancellationToken;
-
-    /// A simulated engine with one call that panics, if `fatal` says so.
-    struct Fragile {
-        inner: SimulatedEngine,
-        fatal: bool,
-    }
-
-    #[async_trait]
-    impl Engine for Fragile {
-        async fn info(&self) -> Result<EngineInfo, EngineError> {
-            self.inner.info().await
-        }
-        async fn list(
-            &self,
-            cluster: &str,
-            object: Option<&ObjectName>,
-        ) -> Result<Vec<Container>, EngineError> {
-            self.inner.list(cluster, object).await
-        }
-        async fn inspect(&self, cluster: &str, key: &str) -> Result<Lookup, EngineError> {
-            self.inner.inspect(cluster, key).await
-        }
-        async fn ensure_image(&self, image: &str, pull: Pull) -> Outcome<()> {
-            self.inner.ensure_image(image, pull).await
-        }
-        async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
-            assert!(!self.fatal, "a create that panics");
-            self.inner.create(new).await
-        }
-        async fn verify(&self, id: &ContainerId, template: &Template) -> Outcome<()> {
-            self.inner.verify(id, template).await
-        }
-        async fn start(&self, id: &ContainerId) -> Outcome<()> {
-            self.inner.start(id).await
-        }
-        async fn stop(&self, id: &ContainerId, grace: Duration) -> Outcome<()> {
-            self.inner.stop(id, grace).await
-        }
-        async fn remove(&self, id: &ContainerId) -> Outcome<()> {
-            self.inner.remove(id).await
-        }
-        async fn events(
-            &self,
-            cluster: &str,
-        ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
-            self.inner.events(cluster).await
-        }
-    }
-
-    struct Daemon {
-        store: Arc<MemoryStore>,
-        context: WorkerContext,
-        observer: Observer,
-    }
-
-    fn daemon(fatal: bool) -> Daemon {
-        let clock = Clock::starting_at(Time(1_000_000));
-        let engine: Arc<dyn Engine> = Arc::new(Fragile { inner: SimulatedEngine::new(3, clock), fatal });
-        let store = Arc::new(MemoryStore::new(clock));
-        let cache = Arc::new(Cache::of(store.ownership().clone()));
-        let actuator = Arc::new(Actuator::new(engine.clone(), cache.clone(), "test".to_owned(), 8, clock));
-        let context = WorkerContext {
-            store: store.clone(),
-            cache: cache.clone(),
-            actuator,
-            event_log: store.event_log().clone(),
-            metrics: Arc::default(),
-            progresses: watch::Sender::new(Arc::default()),
-            endpoint: "simulated://3".into(),
-            heartbeat: Heartbeat::new(clock.now()),
-            stop: CancellationToken::new(),
-            clock,
-        };
-        let (endpoint, cluster) = ("simulated://3".to_owned(), "test".to_owned());
-        let (resync, lost_after) = (Duration::from_secs(10), Duration::from_secs(30));
-        let observer = Observer { engine, endpoint, cluster, cache, resync, lost_after, clock };
-        Daemon { store, context, observer }
-    }
-
-    fn put(name: &str, count: u32) -> Change {
-        let text = format!(r#"{{"Name": "{name}", "Image": "a", "Count": {count}}}"#);
-        match submission::read(text.as_bytes()).unwrap() {
-            Submission::One(spec) => Change::Put(spec),
-            Submission::Many(_) => unreachable!(),
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_submitted_runs_what_is_deleted_goes_and_the_worker_with_it() {
-        let Daemon { store, context, observer } = daemon(false);
-        let (mut progresses, mut present) = (context.progresses.subscribe(), context.cache.present());
-        let loops = [tokio::spawn(async { drop(dispatch(context).await) }), tokio::spawn(observer.run())];
-        let name = ObjectName::parse("web").unwrap();
-        for count in [40, 3, 7] {
-            store.commit(Transaction::of([put("web", count)])).await.unwrap();
-            let generation = store.objects().borrow()[&name].generation;
-            let wanted = usize::try_from(count).unwrap();
-            let converged = |progresses: &Arc<Progresses>| {
-                progresses.get(&name).is_some_and(|p| {
-                    p.observed_generation == generation
-                        && p.condition.phase == Phase::Converged
-                        && p.condition.ready == wanted
-                })
-            };
-            tokio::time::timeout(Duration::from_secs(60), progresses.wait_for(converged))
-                .await
-                .unwrap()
-                .unwrap();
-        }
-        store.commit(Transaction::of([Change::Delete(name.clone())])).await.unwrap();
-        tokio::time::timeout(Duration::from_secs(60), present.wait_for(|p| p.is_empty()))
-            .await
-            .unwrap()
-            .unwrap();
-        tokio::time::timeout(Duration::from_secs(60), progresses.wait_for(|b| b.is_empty()))
-            .await
-            .unwrap()
-            .unwrap();
-        loops.iter().for_each(tokio::task::JoinHandle::abort);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_worker_that_dies_takes_the_dispatcher_with_it() {
-        let Daemon { store, context, observer } = daemon(true);
-        let watching = tokio::spawn(observer.run());
-        store.commit(Transaction::of([put("web", 1)])).await.unwrap();
-        let ended = tokio::time::timeout(Duration::from_secs(60), dispatch(context)).await.unwrap();
-        assert!(ended.unwrap_err().to_string().starts_with("the worker of 'web' died"));
-        watching.abort();
-    }
-}
+mod tests;

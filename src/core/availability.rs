@@ -15,7 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::core::container::{Container, Visibility};
-use crate::core::node::Node;
+use crate::core::node::{Node, NodeState};
 use crate::core::time::Time;
 
 /// A node that the endpoint has not named for this long is forgotten, with whatever was on it.
@@ -97,13 +97,15 @@ enum Reported {
 
 impl Reported {
     fn of(node: &Node) -> Reported {
-        match node.status.as_str() {
-            "Healthy" => Reported::Well,
-            "Pending" => Reported::Hidden,
-            _ if node.error.as_deref().is_some_and(|e| e.starts_with("Error response from daemon")) => {
+        match node.state {
+            NodeState::Healthy => Reported::Well,
+            NodeState::Pending | NodeState::Gone => Reported::Hidden,
+            NodeState::Other(_)
+                if node.error.as_deref().is_some_and(|e| e.starts_with("Error response from daemon")) =>
+            {
                 Reported::Sulking
             }
-            _ => Reported::Down,
+            NodeState::Other(_) => Reported::Down,
         }
     }
 
@@ -128,7 +130,7 @@ impl Nodes {
         for (address, tracked) in &mut self.known {
             if !named.contains(address.as_str()) {
                 tracked.see(now, passed, Reported::Hidden, patience);
-                tracked.node.status = "gone".to_owned();
+                tracked.node.state = NodeState::Gone;
             }
         }
         for node in said {
@@ -254,8 +256,8 @@ impl Tracked {
     /// What is wrong with it, in the endpoint's words.
     pub fn trouble(&self) -> String {
         match &self.node.error {
-            Some(error) => format!("{}: {error}", self.node.status),
-            None => self.node.status.clone(),
+            Some(error) => format!("{}: {error}", self.node.state.word()),
+            None => self.node.state.word().to_owned(),
         }
     }
 }
@@ -272,7 +274,7 @@ mod tests {
         Node {
             name,
             address: format!("10.99.0.1{n}:2376"),
-            status: status.to_owned(),
+            state: NodeState::of_word(status.to_owned()),
             error: error.map(str::to_owned),
         }
     }

@@ -30,10 +30,6 @@ pub mod failures;
 pub mod report;
 pub mod tries;
 
-/// The most creates of one object under way at once; engine calls have a common limit besides. Small enough that
-/// an object with thousands of containers to make queues only these few before everybody else's.
-pub const MAX_WINDOW: u32 = 16;
-
 /// A container that a user has stopped is replaced after this long, unless it runs again: `docker restart` stops it
 /// first. The engine takes some tenths of a second between the two, on a busy machine some seconds.
 pub const RESTART_GRACE: Duration = Duration::from_secs(3);
@@ -472,8 +468,8 @@ impl Memory {
                 }
                 self.removal_failed(id, why(outcome), now);
             }
-            // A report that does not fit its action cannot come from the actuator.
-            (action, report) => tracing::error!(?action, ?report, "a step was reported as another"),
+            // The actuator reports each action with its own kind of report.
+            (action, report) => debug_assert!(false, "{action:?} was reported as {report:?}"),
         }
     }
 

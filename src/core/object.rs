@@ -9,6 +9,9 @@ use crate::core::name::ObjectName;
 use crate::core::spec::{OnNodeLost, Spec, Template, TemplateHash};
 use crate::core::time::Time;
 
+/// The most objects at one time: a bound for memory and for the status page.
+pub const MAX_OBJECTS: usize = 10_000;
+
 /// The most specs of an object that are remembered, the present one among them.
 pub const MAX_REVISIONS: usize = 10;
 
@@ -31,7 +34,7 @@ pub struct Revision {
     /// The generation whose spec this is again, where it came from a rollback.
     pub rolled_back_to: Option<u64>,
     /// The submitted JSON, canonical.
-    pub submitted: Value,
+    pub submitted: Arc<Value>,
 }
 
 impl Revision {
@@ -137,6 +140,11 @@ impl Object {
     /// What to do with containers on a lost node. One that was deleted holds nothing.
     pub fn on_node_lost(&self) -> OnNodeLost {
         if self.deleted.is_some() { OnNodeLost::Replace } else { self.spec.on_node_lost }
+    }
+
+    /// Whether it is shown to users: it is not deleted, or containers of ours are `left` of it.
+    pub fn is_shown(&self, left: bool) -> bool {
+        self.deleted.is_none() || left
     }
 
     /// How many containers are wanted: `Count`, or none once deleted.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::models::ContainerCreateBody;
+use crate::core::docker_models::ContainerCreateBody;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -104,7 +104,7 @@ impl Template {
 
     /// True where the engine itself starts ended containers of it again, some of them only when it starts.
     pub fn restarts_by_itself(&self) -> bool {
-        use bollard::models::RestartPolicyNameEnum::{EMPTY, NO};
+        use crate::core::docker_models::RestartPolicyNameEnum::{EMPTY, NO};
         let policy = self.body.host_config.as_ref().and_then(|h| h.restart_policy.as_ref());
         policy.and_then(|policy| policy.name).is_some_and(|name| !matches!(name, EMPTY | NO))
     }
@@ -128,7 +128,7 @@ pub struct Spec {
     /// Dead containers kept a slot, for `docker logs`.
     pub history: u32,
     /// The submitted JSON, canonical: fields sorted, nulls left out. Two submits of the same are equal here.
-    pub submitted: Value,
+    pub submitted: Arc<Value>,
 }
 
 /// Digest over what would require a new container.

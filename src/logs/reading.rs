@@ -98,10 +98,9 @@ impl Reading {
             return Phase::Over;
         }
         let state = self.engine.borrow().clone();
-        let endpoint = &self.logs.sources.endpoint;
-        let text = match state.evidence(endpoint) {
+        let text = match state.evidence(self.logs.sources.clock.offset()) {
             Evidence::Waiting { reason, .. } => reason,
-            Evidence::Good => format!("waiting for the engine at {endpoint}"),
+            Evidence::Good => format!("waiting for the engine at {}", state.endpoint),
         };
         self.note(None, text);
         if self.asked.follow { Phase::Begin { told: true } } else { Phase::Over }

@@ -205,7 +205,7 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         let reason = format!(
             "{so_far}; the containers of slot {number} ended {ends} times of late{last}: it counts as steady if the present \
              one still runs at {}",
-            steady_at.shown()
+            steady_at.shown(planning.input.offset)
         );
         return Finding::new(Phase::Degraded, reason);
     }
@@ -253,7 +253,7 @@ fn node_back(planning: &Planning<'_>, container: &Container) -> String {
             format!(
                 "node {} is back, which is away since {} ({})",
                 node.name(),
-                node.since.shown(),
+                node.since.shown(planning.input.offset),
                 node.trouble()
             )
         }
@@ -271,14 +271,16 @@ fn away(planning: &Planning<'_>) -> Option<(String, Option<Time>)> {
     let first = *away.first()?;
     let node = planning.input.nodes.of(first);
     let name = node.map_or("its node", |node| node.name());
-    let since = node.map(|n| format!(" since {} ({})", n.since.shown(), n.trouble())).unwrap_or_default();
+    let since = node
+        .map(|n| format!(" since {} ({})", n.since.shown(planning.input.offset), n.trouble()))
+        .unwrap_or_default();
     let lost_at = node.and_then(|node| node.lost_at);
     let on_it = away.iter().filter(|c| c.node == first.node).count();
     let what = match (lost_at, planning.availability(first)) {
         (Some(at), _) if planning.input.object.on_node_lost() == OnNodeLost::Replace => {
             format!(
                 "its {on_it} containers count as running until {}, then they are replaced elsewhere",
-                at.shown()
+                at.shown(planning.input.offset)
             )
         }
         (_, Availability::Lost) | (Some(_), _) => {

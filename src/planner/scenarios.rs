@@ -26,7 +26,7 @@ use crate::core::memory::Memory;
 use crate::core::object::Object;
 use crate::core::plan::Action;
 use crate::core::spec::Pull;
-use crate::core::time::Time;
+use crate::core::time::{Time, WallOffset};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ use crate::core::container::{ContainerState, Health, Signalled, Visibility};
 use crate::core::exclusive::InTheWay;
 use crate::core::memory::report::Report;
 use crate::core::name::ObjectName;
-use crate::core::node::Node;
+use crate::core::node::{Node, NodeState};
 use crate::core::object::Converged;
 use crate::core::outcome::{Outcome, Refusal, RefusalKind};
 use crate::core::signal::Signal;
@@ -148,15 +148,15 @@ fn nodes<'a>(lines: impl Iterator<Item = &'a str>) -> Nodes {
             .iter()
             .map(|(name, availability)| {
                 let down = match *availability {
-                    "unknown" => "Pending",
-                    _ => "Unhealthy",
+                    "unknown" => NodeState::Pending,
+                    _ => NodeState::Other("Unhealthy".to_owned()),
                 };
                 let late = matches!(*availability, "down" | "unknown") && seconds < 95;
                 let sulks = *availability == "sulking";
                 Node {
                     name: (*name).to_owned(),
                     address: format!("{name}:2376"),
-                    status: if late || well(availability, seconds) { "Healthy" } else { down }.to_owned(),
+                    state: if late || well(availability, seconds) { NodeState::Healthy } else { down },
                     error: sulks.then(|| "Error response from daemon: no such host".to_owned()),
                 }
             })
@@ -271,6 +271,7 @@ fn run(world: &str) -> String {
         in_the_way: &InTheWay::new(),
         memory: &memory,
         now: NOW,
+        offset: WallOffset::default(),
     });
     let mut out: Vec<String> =
         plan.steps.iter().map(|step| step.to_string().replace(" id=id-", " id=")).collect();

@@ -165,7 +165,8 @@ impl Cache {
     }
 
     /// Checks the engine that answers against the one that the state is for.
-    pub(crate) fn meet_engine(&self, info: &EngineInfo, endpoint: &str) {
+    pub(crate) fn meet_engine(&self, info: &EngineInfo) {
+        let endpoint = self.endpoint();
         let found = EngineIdentity::new(info.kind, &info.id);
         let other_engine = self.ownership.meet(found.clone()).err().map(|stored| {
             format!(

@@ -26,8 +26,10 @@ const MAX_UNTOLD: usize = 1_000;
 pub struct LastExit {
     /// The container's name.
     pub container: String,
-    /// When it ended, RFC 3339: by the engine's clock where that is known, else when it was seen.
-    pub at: String,
+    /// When it ended, RFC 3339, by the engine's clock, if known.
+    pub finished: Option<String>,
+    /// When its end was observed.
+    pub seen: Time,
     /// How, in a sentence that begins with the container's name.
     pub reason: String,
 }
@@ -113,10 +115,10 @@ impl Ends {
             return;
         }
         let words = words(&seen, container);
-        let at = finished.unwrap_or_else(|| seen.at.shown());
         let of_slot = self.slots.entry(*slot).or_default();
         (of_slot.last, of_slot.empty) = (Some(words.clone()), true);
-        self.last = Some(LastExit { container: name.clone(), at, reason: words.clone() });
+        self.last =
+            Some(LastExit { container: name.clone(), finished, seen: seen.at, reason: words.clone() });
         if self.untold.len() < MAX_UNTOLD {
             self.untold.push((*kind, words));
         }

@@ -13,7 +13,7 @@ use crate::core::object::Object;
 use crate::core::plan::Action;
 use crate::core::plan::Step;
 use crate::core::spec::Pull;
-use crate::core::time::Time;
+use crate::core::time::{Time, WallOffset};
 
 const STUCK: &str = "failed create 1.2 image ago=0";
 
@@ -320,6 +320,7 @@ pub(super) fn look(object: &Object, containers: &[Arc<Container>], memory: &Memo
         in_the_way: &InTheWay::new(),
         memory,
         now,
+        offset: WallOffset::default(),
     })
 }
 

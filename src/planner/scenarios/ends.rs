@@ -72,7 +72,10 @@ fn how_long_it_ran_is_the_engines_word_where_it_has_one() {
     );
     let (told, memory) = told("web.1.1 t1 running", detail(oom, "web.1.1 t1 exited"));
     assert_eq!(told, ["web.1.1 ran out of memory and ended with exit code 137 after 1m 3s"]);
-    assert_eq!(memory.ends().last().map(|last| last.at.as_str()), Some("2026-01-01T00:01:03.6Z"));
+    assert_eq!(
+        memory.ends().last().map(|last| last.finished.as_deref()),
+        Some(Some("2026-01-01T00:01:03.6Z"))
+    );
 }
 
 #[test]
