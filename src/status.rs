@@ -15,7 +15,7 @@ use crate::api::status::{
 };
 use crate::clock::Clock;
 use crate::control::cache::Cache;
-use crate::control::cache::claims::CopySeen;
+use crate::control::cache::CopySeen;
 use crate::control::engine_state::EngineState;
 use crate::control::heartbeat::Heartbeat;
 use crate::control::progress::{Progress, Progresses};

@@ -11,7 +11,7 @@ use tracing::warn;
 use crate::api::event::EventKind;
 use crate::clock::Clock;
 use crate::control::cache::Cache;
-use crate::control::cache::claims::Rivals;
+use crate::control::cache::Rivals;
 use crate::control::engine_state::EngineState;
 use crate::core::availability::{Availability, Tracked};
 use crate::core::engine_kind::EngineKind;

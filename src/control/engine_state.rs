@@ -59,7 +59,7 @@ impl EngineState {
         let endpoint = &self.endpoint;
         if let Some(trouble) = &self.trouble {
             let reason = format!(
-                "waiting for the engine at {endpoint}, which does not answer since {}: {}",
+                "waiting for the engine at {endpoint}, which has not answered since {}: {}",
                 trouble.since.shown(offset),
                 trouble.error
             );

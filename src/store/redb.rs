@@ -27,6 +27,7 @@ use crate::store::{StoreError, manager_id};
 
 mod file;
 mod guard;
+mod inode;
 mod lock;
 mod mark;
 mod place;

@@ -9,31 +9,19 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::info;
 
+use crate::control::cache::others::{CopySeen, Rivals};
 use crate::control::cache::{Cache, Inner};
 use crate::core::availability::Availability;
 use crate::core::claim::{Claim, NotOurs};
 use crate::core::container::{Container, ContainerId};
 use crate::core::identity::EngineIdentity;
 use crate::core::labels::ContainerIdentity;
-use crate::core::manager_id::ManagerId;
 use crate::core::name::ObjectName;
 use crate::engine::{EngineInfo, Lookup};
 use crate::store::ownership::Ownership;
 
 /// The most copies kept for the status: what more there is of them is ignored all the same.
 const MAX_COPIES: usize = 1_000;
-
-/// How many containers other managers have in this cluster.
-pub type Rivals = BTreeMap<ManagerId, usize>;
-
-/// A container that only carries our labels.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CopySeen {
-    /// The container.
-    pub container: Container,
-    /// Why it is not ours.
-    pub reason: NotOurs,
-}
 
 /// The present names of recorded containers that are called otherwise than their labels say, by their labels.
 struct Renamed(BTreeMap<ContainerIdentity, (ContainerId, String)>);

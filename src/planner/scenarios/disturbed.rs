@@ -8,7 +8,7 @@ use crate::core::container::Detail;
 use crate::core::exclusive::InTheWay;
 use crate::core::labels::ContainerIdentity;
 use crate::core::memory::Memory;
-use crate::core::memory::RESTART_GRACE;
+use crate::core::memory::observe::RESTART_GRACE;
 use crate::core::object::Object;
 use crate::core::plan::Action;
 use crate::core::plan::Step;
@@ -54,7 +54,7 @@ fn a_slot_whose_new_container_ended_before_it_was_proven_gets_the_spec_that_work
          web.1.2 t1 exited
          web.2.1 t0 running",
         r#"create web.1.3 image=old cause="missing replica, while the rollout has not converged"
-           remove web.1.1 id=web.1.1 cause="dead, and 1 kept a slot"
+           remove web.1.1 id=web.1.1 cause="exited; History keeps 1 per slot"
            progressing: 1 of 2 run; 1 being created, 1 being removed"#,
     );
 }
@@ -120,7 +120,7 @@ fn a_slot_that_was_emptied_for_a_spec_that_fails_gets_the_one_that_worked_back()
          failed create 1.2 refused ago=9
          failed create 1.3 refused ago=0",
         r#"degraded: 1 of 1 run; the engine's words; failed 2 times in a row
-           look again in 2.1s"#,
+           plan again in 2.1s"#,
     );
 }
 
@@ -290,7 +290,7 @@ fn a_removal_by_the_engine_that_does_not_end_is_asked_for_again() {
     let step = look(&object, &world, &memory, later).steps.remove(0);
     assert_eq!(
         step.to_string(),
-        r#"remove web.1.1 id=id-web.1.1 cause="its removal by the engine does not end""#
+        r#"remove web.1.1 id=id-web.1.1 cause="the engine has not finished removing it""#
     );
     memory.ended(&step.action, Report::Removed(Outcome::InDoubt("500: busy".to_owned())), later);
     let plan = look(&object, &world, &memory, later);
@@ -336,7 +336,7 @@ fn what_its_restart_policy_may_start_again_is_not_kept() {
     let lines: Vec<String> = steps.iter().map(Step::to_string).collect();
     assert_eq!(
         lines,
-        [r#"remove web.1.1 id=id-web.1.1 cause="dead, and its restart policy may start it again""#]
+        [r#"remove web.1.1 id=id-web.1.1 cause="exited; its restart policy may start it again""#]
     );
 }
 
