@@ -1,6 +1,6 @@
-//! Nouns and decisions, without I/O, clocks or chance.
+//! Nouns and decisions, without I/O, clocks or randomness.
 //!
-//! Everything here has been parsed: a value of these types needs no further check. [`submission`] turns bytes into
+//! A value of these types has been parsed and needs no further check. [`submission`] turns bytes into
 //! [`Spec`](spec::Spec)s.
 
 pub mod availability;

@@ -1,4 +1,7 @@
 //! Keeps one worker per object.
+//!
+//! It starts a worker for every object that is wanted, or deleted with containers left, and ends when it is asked to stop. If a
+//! worker dies, the dispatcher ends with an error, and the process with it: there is never a live server over a dead loop.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +16,7 @@ use crate::control::worker::Worker;
 use crate::core::name::ObjectName;
 use crate::core::object::Object;
 
-/// A worker ended that should not have.
+/// A worker panicked.
 #[derive(Debug, thiserror::Error)]
 #[error("the worker of '{object}' died: {cause}")]
 pub struct WorkerDied {
@@ -38,19 +41,19 @@ pub(super) async fn dispatch(context: WorkerContext) -> Result<(), WorkerDied> {
         };
         for name in wanted {
             names.entry(name.clone()).or_insert_with(|| {
-                let newcomer = Arc::new(Progress::of_newcomer());
+                let initial = Arc::new(Progress::initial());
                 context
                     .progresses
-                    .send_modify(|progresses| drop(Arc::make_mut(progresses).insert(name.clone(), newcomer)));
+                    .send_modify(|progresses| drop(Arc::make_mut(progresses).insert(name.clone(), initial)));
                 workers.spawn(Worker::new(context.clone(), name).run()).id()
             });
         }
-        // In a fixed order, so that a simulation of the same seed takes the same way.
+        // In a fixed order, so that a simulation with the same seed takes the same path.
         tokio::select! {
             biased;
-            // First: once the store is gone, which ends with the server, there is always a change.
+            // First, since a store that ended reports changes continuously.
             () = context.stop.cancelled() => {
-                // Each ends by itself, once its steps have ended.
+                // Each ends by itself once its steps have ended.
                 while workers.join_next().await.is_some() {}
                 return Ok(());
             }

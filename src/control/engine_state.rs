@@ -1,4 +1,4 @@
-//! What is known of the engine, and whether that may be acted upon.
+//! The observed state of the engine, and whether it may be acted on.
 
 use std::sync::Arc;
 
@@ -13,22 +13,22 @@ use crate::engine::EngineInfo;
 pub struct EngineState {
     /// Its name in messages.
     pub endpoint: Arc<str>,
-    /// Who answers there; the last answer, where there was one.
+    /// The last answer about the engine, if there was one.
     pub info: Option<EngineInfo>,
-    /// Why it does not answer, where it does not.
+    /// Why it does not answer, if so.
     pub trouble: Option<Trouble>,
-    /// When the last complete list was begun.
+    /// When the last complete list began.
     pub listed: Option<Time>,
     /// The nodes behind it.
     pub nodes: Nodes,
-    /// Why it is not acted upon: it is another engine than the one that the state is for.
+    /// Why it is not acted on, if it is another engine than the one that the state is for.
     pub other_engine: Option<String>,
 }
 
 /// An endpoint that does not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// What it said, or what the connection said.
+    /// The error of the endpoint or of the connection.
     pub error: String,
     /// Since when.
     pub since: Time,
@@ -54,7 +54,7 @@ impl EngineState {
         self.trouble.is_none() && self.listed.is_some()
     }
 
-    /// Whether what is cached may be acted upon.
+    /// Whether the cache may be acted on.
     pub fn evidence(&self, offset: WallOffset) -> Evidence {
         let endpoint = &self.endpoint;
         if let Some(trouble) = &self.trouble {
@@ -77,7 +77,7 @@ impl EngineState {
         }
     }
 
-    /// Why a list cannot be complete, or must not be acted upon, as far as nodes go.
+    /// Why a list may be incomplete, or must not be acted on, because of the nodes.
     pub(super) fn distrust(&self, offset: WallOffset) -> Option<(String, Option<Time>)> {
         let endpoint = &self.endpoint;
         if let Some(reason) = &self.other_engine {
@@ -104,9 +104,9 @@ impl EngineState {
             return None;
         }
         let reason = match self.nodes.all().next() {
-            // They are told of with the first list, not before.
+            // They come with the first list.
             None if self.listed.is_none() => return None,
-            None => format!("the manager at {endpoint} names no node: waiting until it does"),
+            None => format!("the manager at {endpoint} lists no node: waiting until it does"),
             Some(node) => format!(
                 "no node behind {endpoint} is up ({}: {}): nothing is created or removed until one is",
                 node.name(),

@@ -203,12 +203,12 @@ fn a_copy_never_reaches_the_workers_and_a_renamed_container_of_ours_stays_ours()
     assert!(cache.copies()[0].reason.to_string().contains("is now called kept"));
     // Who asks for the name finds a foreign container.
     let holder = Lookup::Ours(Box::new(listed("2", "web.1.1", 1)));
-    assert_eq!(cache.sort_out(holder), Lookup::Foreign);
+    assert_eq!(cache.resolve_owner(holder), Lookup::Foreign);
     // The original goes: the copy does not become ours.
     cache.removed(&"1".into());
     assert_eq!(take(&cache, vec![listed("2", "web.1.1", 1)]), (vec![], vec!["2".to_owned()]));
     let holder = Lookup::Ours(Box::new(listed("2", "web.1.1", 1)));
-    assert_eq!(cache.sort_out(holder), Lookup::Foreign);
+    assert_eq!(cache.resolve_owner(holder), Lookup::Foreign);
     cache.removed(&"2".into());
     assert_eq!(take(&cache, vec![]), (vec![], vec![]));
 }
@@ -240,7 +240,7 @@ fn a_rivals_container_is_marked_and_not_recorded() {
     assert!(cache.all()[0].rival && cache.all()[0].state == ContainerState::Running);
     assert!(!cache.ownership().is_recorded(&"1".into()));
     assert!(cache.present().borrow().is_empty(), "nothing of the object is ours");
-    assert!(matches!(cache.sort_out(Lookup::Ours(Box::new(rival))), Lookup::Ours(found) if found.rival));
+    assert!(matches!(cache.resolve_owner(Lookup::Ours(Box::new(rival))), Lookup::Ours(found) if found.rival));
 }
 
 #[test]

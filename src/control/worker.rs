@@ -1,13 +1,10 @@
-//! The loop: one worker an object, and the dispatcher that keeps them.
+//! Reconciles one object.
 //!
-//! A worker sleeps until something may have changed: what is wanted, what is there, whether it may be
-//! believed, a step that ended, the moment a plan named. It is not told which; it looks again, asks the
-//! planner, begins the steps and publishes how its object is doing. It never waits for a step before it looks
-//! again, and no other object's step can hold it up.
+//! A worker sleeps until something may have changed: the desired state, the containers, the evidence, a step that ended, or
+//! the time that a plan named. It is not told which; it reconciles: asks the planner, begins the steps and publishes the
+//! object's progress. It never waits for a step before the next pass, and no other object's step can block it.
 //!
-//! The dispatcher starts a worker for every object that is wanted, or deleted with containers left, and ends
-//! it when there is nothing left to do. If a worker dies, the dispatcher ends with an error, and the process
-//! with it: there is never a live server over a dead loop.
+//! A worker ends when its object is deleted and nothing of it is left.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -49,7 +46,7 @@ pub(super) struct Worker {
     under_way: Vec<Step>,
     /// The last generation of which it was committed that it has converged.
     recorded: u64,
-    /// A container of another object is in the way: any change may be that it is gone.
+    /// A container of another object is in the way: any change may mean that it is gone.
     waits_for_others: bool,
 }
 
@@ -82,7 +79,7 @@ impl Worker {
                 while self.steps.join_next().await.is_some() {}
                 return;
             };
-            // The engine's state first: good news of it is published after the list that it speaks for.
+            // The engine's state first: good news is published after the list that it covers.
             let engine = self.engine.borrow_and_update().clone();
             let containers: Vec<Arc<Container>> =
                 self.containers.borrow_and_update().values().cloned().collect();
@@ -107,14 +104,14 @@ impl Worker {
                 Some(ended) = self.steps.join_next() => self.step_ended(ended),
                 () = sleep_until(self.context.clock.instant(wake_at.unwrap_or_default())), if wake_at.is_some() => {}
             }
-            // Whatever else has ended meanwhile is part of the same look.
+            // Other steps that have ended meanwhile belong to the same pass.
             while let Some(ended) = self.steps.try_join_next() {
                 self.step_ended(ended);
             }
         }
     }
 
-    /// Looks, plans, begins the steps and publishes. Returns when to look again.
+    /// One pass: observes, plans, begins the steps and publishes. Returns when the next one is due.
     fn reconcile(
         &mut self,
         object: &Arc<Object>,
@@ -125,7 +122,7 @@ impl Worker {
         let evidence = engine.evidence(self.context.clock.offset());
         if evidence == Evidence::Good {
             self.memory.observe(object, &planner::hold::own(containers), now);
-            self.tell_ends();
+            self.report_ends();
         }
         let in_the_way = self.in_the_way(object, containers, engine);
         self.waits_for_others = !in_the_way.is_empty();
@@ -152,8 +149,8 @@ impl Worker {
         plan.wake_at
     }
 
-    /// What other objects' containers that are going still have and a new container of this one needs. On one host only:
-    /// behind a Swarm manager another node may do.
+    /// What a new container of this object needs and departing containers of other objects still have. On a single host only:
+    /// a Swarm manager may choose another node.
     fn in_the_way(&self, object: &Object, own: &[Arc<Container>], engine: &EngineState) -> InTheWay {
         let lacking = own.iter().filter(|container| container.live()).count() < object.wanted() as usize;
         let templates = [Some(&object.spec.template), object.fallback()].into_iter().flatten();
@@ -166,9 +163,9 @@ impl Worker {
         exclusive::in_the_way(templates, &self.context.store.objects().borrow(), &others)
     }
 
-    /// Tells of containers that have ended without our doing.
-    fn tell_ends(&mut self) {
-        for (kind, text) in self.memory.take_untold() {
+    /// Reports ends that this manager did not cause.
+    fn report_ends(&mut self) {
+        for (kind, text) in self.memory.take_unreported() {
             let kind = match kind {
                 EndKind::Ended | EndKind::Restarted | EndKind::Vanished => EventKind::Ended,
                 EndKind::Unhealthy => EventKind::Unhealthy,
@@ -178,7 +175,7 @@ impl Worker {
         }
     }
 
-    /// Has it recorded that the present generation has converged, unless that is known.
+    /// Has the generation committed as converged, unless it is already.
     fn record_converged(&mut self, object: &Object) {
         let known = object.converged.as_ref().map_or(0, |converged| converged.generation).max(self.recorded);
         if object.deleted.is_none() && known < object.generation {
@@ -208,7 +205,7 @@ impl Worker {
     fn step_ended(&mut self, ended: Result<(Action, Report), JoinError>) {
         let (action, report) = match ended {
             Ok(ended) => ended,
-            // A step that panicked may have done anything; the worker goes down with it, and the process.
+            // A step that panicked may have done anything; the worker dies with it, and the process.
             Err(error) => {
                 std::panic::resume_unwind(Box::new(format!("a step of {} died: {error}", self.name)))
             }
@@ -239,8 +236,8 @@ impl Worker {
             if before.is_some_and(|before| **before == progress) {
                 return false;
             }
-            let looked = before.filter(|before| before.observed_generation > 0);
-            if looked.is_none_or(|b| b.condition.phase != progress.condition.phase) {
+            let passed = before.filter(|before| before.observed_generation > 0);
+            if passed.is_none_or(|b| b.condition.phase != progress.condition.phase) {
                 info!(object = %self.name, phase = ?progress.condition.phase, "{}", progress.condition.reason);
                 let text = format!("{}: {}", progress.condition.phase.word(), progress.condition.reason);
                 self.context.event_log.note(EventKind::Phase, &self.name, observed_generation, text);
@@ -251,15 +248,15 @@ impl Worker {
     }
 }
 
-/// Until an object is another one than `seen`. Others' changes are nothing to wake up for: with thousands of objects
-/// each submit would make all of them look.
+/// Waits until an object differs from `seen`. Other objects' changes wake no worker: with thousands of objects, each submit
+/// would wake all of them.
 async fn changed(objects: &mut watch::Receiver<Arc<Objects>>, name: &ObjectName, seen: &Arc<Object>) {
     let another = |objects: &Arc<Objects>| objects.get(name).is_none_or(|now| !Arc::ptr_eq(now, seen));
-    // Where the store is gone, so is the process.
+    // The store lives as long as the process.
     let _ = objects.wait_for(another).await;
 }
 
-/// How a step went wrong, for the log.
+/// How a step failed, for the log.
 fn trouble(report: &Report) -> Option<(&'static str, String)> {
     fn of<T>(outcome: &Outcome<T>) -> Option<(&'static str, String)> {
         match outcome {

@@ -12,7 +12,7 @@ pub enum EngineKind {
     /// A classic Docker Swarm manager, one API over many engines.
     #[serde(rename = "classic-swarm")]
     ClassicSwarm,
-    /// No Docker at all.
+    /// No Docker, but a simulation of it.
     #[serde(rename = "simulated")]
     Simulated,
 }

@@ -1,9 +1,8 @@
-//! What an object's worker remembers between two looks.
+//! What an object's worker remembers between two passes.
 //!
-//! Pure data, fed with what was observed and with how steps ended, read by the planner. It holds only what the
-//! world itself does not show: how often a slot failed and when it may be tried again, since when a container
-//! runs, which creates are in doubt. All of it may be lost with the process: then the first look finds a world
-//! without history, and everything may be tried at once.
+//! Pure data, fed with observations and with the ends of steps, read by the planner. It holds only what the engine does not
+//! show: how often a slot failed and when it may be retried, since when a container has been running, which creates are in
+//! doubt. All of it may be lost with the process: then everything may be retried at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,31 +27,31 @@ pub mod tries;
 #[derive(Debug, Clone, Default)]
 struct Seen {
     slot: u32,
-    /// What it was made from, once it was seen.
+    /// Its template, once it was observed.
     template: Option<TemplateHash>,
-    /// It was not ended when it was seen last.
+    /// It was live when it was last observed.
     live: bool,
-    /// We are ending it: its end is nobody's failure and nobody's wish but ours.
+    /// This manager is removing it: its end is no failure and no user's doing.
     ending: bool,
     running_since: Option<Time>,
-    /// Since when it runs and is not known to be unwell.
+    /// Since when it has been running and not known to be unhealthy.
     ready_since: Option<Time>,
     unhealthy_since: Option<Time>,
     removing_since: Option<Time>,
     end_counted: bool,
     start_refused: bool,
-    /// A start of it was answered with success, and it has not been seen running since.
+    /// Its start succeeded, and it has not been observed running since.
     start_done: bool,
-    /// Of its last end, while it runs again by its restart policy.
+    /// Of its last end, while its restart policy runs it again.
     exit_code: Option<i64>,
-    /// It was there when we came.
+    /// It existed before this process started.
     adopted: bool,
-    /// Restarts by the engine that are counted already.
+    /// Restarts by the engine that were counted already.
     restarts: Option<u64>,
     removal: Failures,
     stops_unanswered: u32,
-    /// An end of it that an inspect has to explain before it is told of.
-    untold: Option<ends::Seen>,
+    /// An end that an inspect has to explain before it is reported.
+    unreported: Option<ends::Seen>,
     name: String,
 }
 
@@ -60,26 +59,26 @@ struct Seen {
 #[derive(Debug, Clone)]
 pub struct Memory {
     generation: u64,
-    /// Which submit of that generation was looked at last.
+    /// The last observed submit of that generation.
     asked: u64,
     present: Tries,
-    /// Of the template that worked last, while the present one is another and has not converged.
+    /// The tries at the template that worked last, while the present one is another and has not converged.
     fallback: Option<Tries>,
-    /// Slots that are the present template's: it has proven itself there, or we ended the old container for it.
+    /// Slots that belong to the present template: it has proven itself there, or the old container was removed for it.
     updated: BTreeSet<u32>,
-    /// Slots whose container a user has stopped, perhaps to start it again: until when nothing is created there.
+    /// Slots whose container a user stopped, perhaps to restart it, and until when nothing is created there.
     held: BTreeMap<u32, Time>,
     seen: BTreeMap<ContainerId, Seen>,
     doubts: BTreeMap<(u32, u32), Doubt>,
     taken: BTreeSet<(u32, u32)>,
     ends: Ends,
-    looked: bool,
+    observed: bool,
     confident: bool,
     seed: u64,
 }
 
 impl Memory {
-    /// An empty history. The seed spreads the waits of different objects.
+    /// An empty memory. The seed spreads the waits of different objects.
     pub fn new(seed: u64) -> Memory {
         Memory {
             generation: 0,
@@ -92,23 +91,23 @@ impl Memory {
             doubts: BTreeMap::new(),
             taken: BTreeSet::new(),
             ends: Ends::default(),
-            looked: false,
+            observed: false,
             confident: false,
             seed,
         }
     }
 
-    /// The same; what ended before `told_until` is no news, as an earlier process has told of it.
-    pub fn resuming(seed: u64, told_until: Option<Time>) -> Memory {
-        Memory { ends: Ends::told_until(told_until), ..Memory::new(seed) }
+    /// The same; ends before `reported_until` are no news, as an earlier process reported them.
+    pub fn resuming(seed: u64, reported_until: Option<Time>) -> Memory {
+        Memory { ends: Ends::reported_until(reported_until), ..Memory::new(seed) }
     }
 
-    /// The history of a world in which nothing fails: there a template need not be tried with one container first.
+    /// The memory for a forecast in which nothing fails: there no template is tried with a single container first.
     pub fn of_success() -> Memory {
         Memory { confident: true, ..Memory::new(0) }
     }
 
-    /// What is remembered of a template; of one that is of no interest any more, that of the present one.
+    /// What is remembered of a template; for one that is no longer wanted, the present one.
     fn tries_mut(&mut self, template: &TemplateHash) -> &mut Tries {
         match &mut self.fallback {
             Some(fallback) if fallback.are_of(template) => fallback,

@@ -285,7 +285,7 @@ fn away(planning: &Planning<'_>) -> Option<(String, Option<Time>)> {
         (_, Availability::Lost) | (Some(_), _) => {
             format!("its {on_it} containers wait for it, as OnNodeLost is \"hold\"")
         }
-        _ if node.is_some_and(Tracked::sulks) => {
+        _ if node.is_some_and(Tracked::engine_answers) => {
             format!("its {on_it} containers count as running, as its own engine still answers")
         }
         _ => format!("its {on_it} containers count as running until more is known about it"),

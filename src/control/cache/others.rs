@@ -9,7 +9,7 @@ use crate::core::manager_id::ManagerId;
 /// How many containers other managers have in this cluster.
 pub type Rivals = BTreeMap<ManagerId, usize>;
 
-/// A container that only carries our labels.
+/// A container that merely carries our labels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CopySeen {
     /// The container.

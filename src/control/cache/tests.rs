@@ -34,7 +34,7 @@ fn there(cache: &Cache) -> Vec<(String, ContainerState)> {
 }
 
 #[test]
-fn before_the_first_list_it_is_the_list_that_is_waited_for_and_not_the_nodes_that_come_with_it() {
+fn before_the_first_list_the_list_is_awaited_and_not_the_nodes_that_come_with_it() {
     let kind = EngineKind::ClassicSwarm;
     let info = EngineInfo {
         kind,
@@ -51,7 +51,7 @@ fn before_the_first_list_it_is_the_list_that_is_waited_for_and_not_the_nodes_tha
     };
     assert_eq!(reason(&state), "waiting for the first complete list from tcp://m:1");
     state.listed = Some(Time(1));
-    assert_eq!(reason(&state), "the manager at tcp://m:1 names no node: waiting until it does");
+    assert_eq!(reason(&state), "the manager at tcp://m:1 lists no node: waiting until it does");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_list_does_not_undo_what_was_written_after_it_began() {
 }
 
 #[test]
-fn an_end_is_believed_even_from_an_answer_that_was_asked_for_before_our_start_returned() {
+fn an_end_is_accepted_even_from_an_answer_requested_before_our_start_returned() {
     let cache = Cache::new();
     cache.wrote(container("a", "web", ContainerState::Created));
     let begun = cache.begin_list();
@@ -111,7 +111,7 @@ fn an_inspect_outweighs_the_lists_until_one_of_them_agrees() {
 }
 
 #[test]
-fn a_list_that_was_asked_for_before_an_inspect_does_not_undo_it() {
+fn a_list_requested_before_an_inspect_does_not_undo_it() {
     let cache = Cache::new();
     cache.wrote(container("a", "web", ContainerState::Created));
     let old = cache.begin_list();
@@ -137,7 +137,7 @@ fn a_list_of_one_object_says_nothing_of_others() {
 }
 
 #[test]
-fn only_listeners_of_what_changed_are_woken() {
+fn only_receivers_of_changed_objects_are_woken() {
     let cache = Cache::new();
     let mut web = cache.containers(&ObjectName::parse("web").unwrap());
     let mut db = cache.containers(&ObjectName::parse("db").unwrap());

@@ -15,20 +15,20 @@ use crate::core::object::Object;
 use crate::core::signal::Signal;
 use crate::core::time::Time;
 
-/// A container that a user has stopped is replaced after this long, unless it runs again: `docker restart` stops it
-/// first. The engine takes some tenths of a second between the two, on a busy machine some seconds.
+/// A container that a user stopped is replaced after this long, unless it runs again: `docker restart` stops it first, and
+/// starts it some tenths of a second later, on a busy machine some seconds.
 pub(crate) const RESTART_GRACE: Duration = Duration::from_secs(3);
-/// Docker's grace period where a container has none of its own.
+/// Docker's default grace period.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
-/// How much later than its grace period allows an end may be seen that a signal explains.
+/// How long after its grace period an end may be observed and still be explained by a signal.
 const END_SLACK: Duration = Duration::from_secs(5);
 
 impl Memory {
-    /// Takes note of a look at the world: a new generation ends all rows of failures, a container that is
-    /// found ended counts as one, a run of [`backoff::STABLE_RUN`] ends its slot's row.
+    /// Records an observation: a new generation resets all streaks of failures, an ended container adds a failure, and a run
+    /// of [`backoff::STABLE_RUN`] resets its slot's streak.
     pub fn observe(&mut self, object: &Object, containers: &[Arc<Container>], now: Time) {
         self.follow(object, now);
-        let first_look = !std::mem::replace(&mut self.looked, true);
+        let first = !std::mem::replace(&mut self.observed, true);
 
         let mut newest: BTreeMap<u32, u32> = BTreeMap::new();
         for identity in containers.iter().map(|container| &container.identity) {
@@ -38,22 +38,22 @@ impl Memory {
         for container in containers {
             self.doubts.remove(&(container.identity.slot, container.identity.attempt));
             let newest = newest.get(&container.identity.slot) == Some(&container.identity.attempt);
-            self.observe_one(object, container, newest, first_look, now);
+            self.observe_one(object, container, newest, first, now);
         }
-        self.forget_what_is_gone(containers, now);
+        self.forget_gone(containers, now);
         self.doubts.retain(|_, doubt| now.since(doubt.since) < DOUBT_LIFETIME);
         self.held.retain(|_, until| *until > now);
     }
 
-    /// The same was submitted again: what failed may be tried at once, and failures are counted anew.
-    fn try_anew(&mut self, now: Time) {
+    /// The same spec was submitted again: failures are reset, and everything may be retried at once.
+    fn retry_all(&mut self, now: Time) {
         let failed: BTreeSet<u32> = self.present.slots.keys().copied().collect();
         self.ends.forgive();
         self.present.forgive();
         self.fallback.iter_mut().for_each(Tries::forgive);
         for seen in self.seen.values_mut() {
             seen.removal = Failures::default();
-            // One that ends after each start, and runs at this moment, has to prove itself again.
+            // A container that ends after each start, and is running now, has to prove itself again.
             if failed.contains(&seen.slot) {
                 seen.running_since = seen.running_since.map(|_| now);
                 seen.ready_since = seen.ready_since.map(|_| now);
@@ -62,7 +62,7 @@ impl Memory {
         self.doubts.values_mut().for_each(|doubt| doubt.retry_at = now);
     }
 
-    /// Takes note of what is wanted now.
+    /// Records what is wanted now.
     fn follow(&mut self, object: &Object, now: Time) {
         if self.generation != object.generation {
             self.generation = object.generation;
@@ -77,7 +77,7 @@ impl Memory {
             self.asked = object.asked;
         }
         if std::mem::replace(&mut self.asked, object.asked) != object.asked {
-            self.try_anew(now);
+            self.retry_all(now);
         }
         let mut known: Vec<Tries> = Vec::new();
         if !self.present.are_of(&object.spec.template.hash) {
@@ -96,18 +96,18 @@ impl Memory {
         }
     }
 
-    /// Takes note of one container; `newest` says that it is the newest of its slot.
+    /// Records one container; `newest` means the newest of its slot.
     fn observe_one(
         &mut self,
         object: &Object,
         container: &Container,
         newest: bool,
-        first_look: bool,
+        first: bool,
         now: Time,
     ) {
         let slot = container.identity.slot;
         let present = container.identity.template == object.spec.template.hash;
-        let new = || Seen { adopted: first_look, ..Seen::default() };
+        let new = || Seen { adopted: first, ..Seen::default() };
         let seen = self.seen.entry(container.id.clone()).or_insert_with(new);
         seen.slot = slot;
         seen.name.clone_from(&container.name);
@@ -115,12 +115,12 @@ impl Memory {
         seen.live = container.live();
         let started = std::mem::take(&mut seen.start_done);
         let started_in_vain = started && container.state == ContainerState::Created;
-        // By its own restart policy: its next run is another one.
+        // Its restart policy starts it again: the next run is a new one.
         if container.state == ContainerState::Restarting {
             seen.running_since = None;
         }
         let mut ran = seen.running_since.map_or(Duration::ZERO, |since| now.since(since));
-        // What the engine restarts by itself has failed all the same. What it did before we came is old news.
+        // A restart by the engine is a failure too, unless it happened before this process started.
         let restarted = container.detail.as_ref().map_or(0, |detail| {
             let counted = seen.restarts.replace(detail.restarts);
             let counted = counted.unwrap_or(if seen.adopted { detail.restarts } else { 0 });
@@ -145,7 +145,7 @@ impl Memory {
             }
             let tries = tries_of(&mut self.present, &mut self.fallback, container);
             tries.works |= tries.are_of(&container.identity.template);
-            // An older container that still runs, perhaps out of reach, says nothing of those after it.
+            // An older container that still runs, perhaps unreachable, says nothing about newer ones.
             let speaks = clear && tries.are_of(&container.identity.template) && newest;
             let stable = now.since(since) >= backoff::STABLE_RUN && container.health != Health::Unhealthy;
             if speaks && stable {
@@ -156,7 +156,7 @@ impl Memory {
             self.held.remove(&slot);
         }
         let turned_unhealthy = match container.health {
-            // An engine calls what is being killed unhealthy: somebody asked for that.
+            // An engine reports a container that is being killed as unhealthy; that is no failure.
             Health::Unhealthy => {
                 seen.unhealthy_since.replace(seen.unhealthy_since.unwrap_or(now)).is_none()
                     && !stopped_by_a_user(container, now)
@@ -168,7 +168,7 @@ impl Memory {
         };
         seen.removing_since =
             (container.state == ContainerState::Removing).then(|| seen.removing_since.unwrap_or(now));
-        // What a lost host or a contradiction hides did not fail.
+        // A container on a lost host or in a disputed state did not fail.
         let ended = container.dead() && clear && !std::mem::replace(&mut seen.end_counted, true);
         if ended {
             ran = seen.running_since.take().map_or(ran, |since| now.since(since));
@@ -182,10 +182,10 @@ impl Memory {
             let error = format!("{} was started, says the engine, and still does not run", container.name);
             tries.failed(Says::Nothing, error, self.seed, now);
         }
-        // What lay there when we came may have ended long ago, and what a user stopped did not fail: no reason to
-        // back off.
+        // A container found ended at the start may have ended long ago, and one that a user stopped did not fail: no
+        // back-off.
         let stopped = ended && (ending || stopped_by_a_user(container, now));
-        // It may take longer to stop than its own grace period: whoever stops or restarts it can give it more time.
+        // A user may stop it with a longer grace period than its own.
         if let Some(signalled) = container.signalled.filter(|s| ended && s.stop && newest && !ending) {
             self.held.insert(slot, signalled.at.max(now) + RESTART_GRACE);
         }
@@ -202,12 +202,12 @@ impl Memory {
             asked: stopped,
             ran: Some(ran).filter(|ran| !ran.is_zero()),
             exit_code,
-            found: first_look,
+            found: first,
             at: now,
         });
-        let failed = (ended && !first_look && !stopped) || restarted > 0 || turned_unhealthy;
+        let failed = (ended && !first && !stopped) || restarted > 0 || turned_unhealthy;
         if let Some(end) = end.as_ref().filter(|_| failed) {
-            if !first_look {
+            if !first {
                 self.ends.count(slot, restarted.max(1), ran, now);
             }
             let tries = tries_of(&mut self.present, &mut self.fallback, container);
@@ -215,15 +215,15 @@ impl Memory {
                 true => Says::Failed,
                 false => Says::Nothing,
             };
-            tries.slot_failed(slot, ran, says, ends::words(end, Some(container)), self.seed, now);
+            tries.slot_failed(slot, ran, says, ends::message(end, Some(container)), self.seed, now);
         }
-        self.tell(container, end);
+        self.report(container, end);
     }
 
-    /// Tells of an end as soon as an inspect has said how it came.
-    fn tell(&mut self, container: &Container, end: Option<ends::Seen>) {
+    /// Reports an end once an inspect has explained it.
+    fn report(&mut self, container: &Container, end: Option<ends::Seen>) {
         let Some(seen) = self.seen.get_mut(&container.id) else { return };
-        seen.untold = end.or(seen.untold.take());
+        seen.unreported = end.or(seen.unreported.take());
         let detail = container.detail.as_ref();
         let known = |end: &mut ends::Seen| match end.kind {
             EndKind::Unhealthy => {
@@ -231,14 +231,14 @@ impl Memory {
             }
             EndKind::Ended | EndKind::Restarted | EndKind::Vanished => detail.is_some(),
         };
-        if let Some(end) = seen.untold.take_if(known) {
-            self.ends.tell(end, Some(container));
+        if let Some(end) = seen.unreported.take_if(known) {
+            self.ends.report(end, Some(container));
         }
     }
 
-    /// Containers that are not there any more. One that we started and that vanished soon after, without an end that
-    /// was seen and not by us, has failed: else an engine, or a user, that takes each one away keeps us making them.
-    fn forget_what_is_gone(&mut self, containers: &[Arc<Container>], now: Time) {
+    /// Records containers that are gone. One that vanished soon after its start, not by us and without an observed end, has
+    /// failed: otherwise an engine or a user that removes each container would keep us creating them.
+    fn forget_gone(&mut self, containers: &[Arc<Container>], now: Time) {
         let there: BTreeSet<_> = containers.iter().map(|c| &c.id).collect();
         let mut gone = Vec::new();
         self.seen.retain(|id, seen| {
@@ -249,8 +249,8 @@ impl Memory {
             stays
         });
         for mut seen in gone {
-            if let Some(end) = seen.untold.take() {
-                self.ends.tell(end, None);
+            if let Some(end) = seen.unreported.take() {
+                self.ends.report(end, None);
             }
             let unexplained = !seen.ending && !seen.end_counted && seen.removing_since.is_none();
             let ran = seen.running_since.map(|since| now.since(since));
@@ -266,7 +266,7 @@ impl Memory {
                     found: false,
                     at: now,
                 };
-                self.ends.tell(end, None);
+                self.ends.report(end, None);
             }
             let ran = ran.filter(|ran| unexplained && *ran < backoff::STABLE_RUN);
             if let (Some(ran), Some(template)) = (ran, seen.template) {
@@ -278,8 +278,8 @@ impl Memory {
     }
 }
 
-/// The tries that a container is one of: the fallback's, or the present template's, to which those of still older
-/// templates count as well.
+/// The tries that a container belongs to: the fallback's, or the present template's, to which still older templates count
+/// as well.
 fn tries_of<'a>(
     present: &'a mut Tries,
     fallback: &'a mut Option<Tries>,
@@ -291,8 +291,8 @@ fn tries_of<'a>(
     }
 }
 
-/// Whether a container's end was asked for: by a signal that asks a process to end, not long before. A program that
-/// ends for another signal, or much later, has ended by itself.
+/// Whether a user asked for a container's end: by a signal that ends a process, shortly before. A program that ends after
+/// another signal, or much later, ended by itself.
 fn stopped_by_a_user(container: &Container, now: Time) -> bool {
     let Some(Signalled { signal, at, .. }) = container.signalled else { return false };
     let detail = container.detail.as_ref();

@@ -1,4 +1,4 @@
-//! What the begin and the end of a step change in the memory.
+//! What the beginning and the end of a step change in the memory.
 
 use crate::core::backoff;
 use crate::core::container::ContainerId;
@@ -13,7 +13,7 @@ use crate::core::spec::TemplateHash;
 use crate::core::time::Time;
 
 impl Memory {
-    /// Takes note that a step begins. A slot whose old container we end is the present template's from then on.
+    /// Records that a step begins. A slot whose old container we remove belongs to the present template from then on.
     pub fn begun(&mut self, action: &Action) {
         let Action::Remove { id, .. } = action else { return };
         let seen = self.seen.entry(id.clone()).or_default();
@@ -26,13 +26,13 @@ impl Memory {
         }
     }
 
-    /// Takes note of how a step ended.
+    /// Records how a step ended.
     pub fn ended(&mut self, action: &Action, report: Report, now: Time) {
         match (action, report) {
             (Action::Pull { image, .. }, Report::Image(outcome)) => {
                 self.pull_ended(image, outcome, now);
             }
-            // What was begun for a template that is no longer wanted says nothing about the present one.
+            // A create for a template that is no longer wanted says nothing about the present one.
             (Action::Create { identity, .. }, report) if self.tries(&identity.template).is_none() => {
                 match report {
                     Report::Created(Outcome::InDoubt(why)) | Report::CreateInFlight(why) => {
@@ -45,7 +45,7 @@ impl Memory {
             (Action::Create { identity, .. }, Report::Created(Outcome::Done(id))) => {
                 self.doubts.remove(&(identity.slot, identity.attempt));
                 let seen = self.seen.entry(id).or_default();
-                // Whether it did start, the next look tells.
+                // The next observation shows whether it did start.
                 (seen.slot, seen.start_done) = (identity.slot, true);
             }
             (Action::Create { identity, .. }, Report::CreatedNotStarted(id, outcome)) => {
@@ -53,7 +53,7 @@ impl Memory {
                 let template = identity.template.clone();
                 self.start_ended(id, &identity.container_name(), &template, outcome, now);
             }
-            // Slow is not broken: other slots may go on.
+            // Slow is not broken: other slots may proceed.
             (Action::Create { identity, .. }, Report::CreateInFlight(why)) => {
                 self.doubtful(identity, why, now)
             }
@@ -62,11 +62,11 @@ impl Memory {
                 let seed = self.seed;
                 self.tries_mut(&identity.template).failed(Says::Nothing, why, seed, now);
             }
-            // A definite no to a second try says nothing of the first: only who holds the name does.
+            // A refused second try says nothing about the first; only the holder of the name does.
             (Action::Create { identity, .. }, Report::Created(outcome)) => {
                 let seed = self.seed;
                 match outcome {
-                    // Somebody else's container has the name. It stays; the next attempt has another name.
+                    // A foreign container has the name. It stays; the next attempt has another name.
                     Outcome::Refused(refusal) if refusal.kind == RefusalKind::NameTaken => {
                         self.doubts.remove(&(identity.slot, identity.attempt));
                         self.taken.insert((identity.slot, identity.attempt));
@@ -105,7 +105,7 @@ impl Memory {
         }
     }
 
-    /// A pull of an image that no template names any more says nothing.
+    /// Records the end of a pull. One for an image that no template names any more says nothing.
     fn pull_ended(&mut self, image: &str, outcome: Outcome<()>, now: Time) {
         let concerned = std::iter::once(&mut self.present).chain(self.fallback.as_mut());
         for tries in concerned.filter(|tries| tries.image == image) {
@@ -115,7 +115,7 @@ impl Memory {
                     tries.whole = Failures::default();
                 }
                 outcome => {
-                    let error = format!("the image {image} cannot be had: {}", why(outcome.clone()));
+                    let error = format!("the image {image} cannot be obtained: {}", why(outcome.clone()));
                     tries.failed(says(outcome), error, self.seed, now);
                 }
             }
@@ -153,16 +153,16 @@ impl Memory {
         let seed = self.seed;
         match outcome {
             Outcome::Done(()) => self.seen.entry(id).or_default().start_done = true,
-            // A definite no: the container will not run; it goes, and a new one may try.
+            // Refused: the container will not run; it is removed, and a new one may be tried.
             Outcome::Refused(refusal) => {
                 self.seen.entry(id).or_default().start_refused = true;
                 let says = says_of(&refusal);
-                let error = format!("{name} was made but cannot start: {}", refusal.words);
+                let error = format!("{name} was created but cannot start: {}", refusal.words);
                 self.tries_mut(template).failed(says, error, seed, now);
             }
-            // It may run yet. It stays, and is started again.
+            // It may be running. It stays, and is started again.
             other => {
-                let error = format!("{name} was made; whether it started is not known: {}", why(other));
+                let error = format!("{name} was created; whether it started is unknown: {}", why(other));
                 self.tries_mut(template).failed(Says::Nothing, error, seed, now);
             }
         }
