@@ -22,7 +22,19 @@ const MIN_STEP_MS: u64 = 500;
 
 /// The system clock's present, for what is too short-lived to need a [`Clock`].
 pub fn wall_now() -> Time {
-    Time::of_system(SystemTime::now())
+    Time::of_system(system_now())
+}
+
+/// The present, by the system's clock, as certificates and HTTP have it.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads this clock")]
+pub fn system_now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The present of the monotonic clock, for deadlines and durations. It stands still where a test has paused it.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads this clock")]
+pub fn monotonic() -> Instant {
+    Instant::now()
 }
 
 /// Wall-clock time at the start of the process, monotonic from there.
@@ -42,7 +54,7 @@ impl Clock {
 
     /// A clock that starts at a given time, for simulations.
     pub fn starting_at(epoch: Time) -> Clock {
-        Clock { epoch, started: Instant::now(), follows_wall: false }
+        Clock { epoch, started: monotonic(), follows_wall: false }
     }
 
     /// The present.

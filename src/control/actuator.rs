@@ -121,9 +121,10 @@ impl Actuator {
                     }
                     Ok(Lookup::Foreign) => Outcome::Refused(refusal),
                     Ok(Lookup::NotFound) => return Report::CreateInFlight(refusal.words),
-                    Err(error) => {
-                        Outcome::InDoubt(format!("{}; the holder of the name is unknown: {error}", refusal.words))
-                    }
+                    Err(error) => Outcome::InDoubt(format!(
+                        "{}; the holder of the name is unknown: {error}",
+                        refusal.words
+                    )),
                 }
             }
             Outcome::Done(id) => {

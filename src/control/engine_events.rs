@@ -135,7 +135,9 @@ fn sentence(tracked: &Tracked, before: Option<Availability>) -> String {
     match tracked.availability {
         Availability::Up if before.is_none() => format!("node {name} is new, and up"),
         Availability::Up => format!("node {name} is up"),
-        Availability::Settling => format!("node {name} is back, and trusted once it has been healthy for a while"),
+        Availability::Settling => {
+            format!("node {name} is back, and trusted once it has been healthy for a while")
+        }
         Availability::Down => format!("node {name} is down ({trouble})"),
         Availability::Unknown => format!("it is unknown what runs on node {name} ({trouble})"),
         Availability::Lost => {
@@ -211,7 +213,11 @@ mod tests {
             news(state(Nodes::default(), None, Some("refused"))).matches("has not answered").count(),
             1
         );
-        assert_eq!(news(state(Nodes::default(), Some(1), Some("refused"))), "", "only the next retry differs");
+        assert_eq!(
+            news(state(Nodes::default(), Some(1), Some("refused"))),
+            "",
+            "only the next retry differs"
+        );
         let up = "the engine at tcp://m:3376 answers and is trusted (classic Swarm 1.2.9, nodes: 2)";
         assert_eq!(news(state(see(10, "Healthy"), Some(10), None)), up);
         assert_eq!(news(state(see(20, "Healthy"), Some(20), None)), "");

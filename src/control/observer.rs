@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until, timeout_at};
 use tracing::{debug, info, warn};
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::control::cache::{Cache, Mark};
 use crate::control::engine_state::Trouble;
 use crate::core::availability::NodeTimeouts;
@@ -118,7 +118,7 @@ impl Observer {
         let mut details = JoinSet::new();
         self.inspect_details(&mut details);
 
-        let first = tokio::time::Instant::now() + self.resync;
+        let first = clock::monotonic() + self.resync;
         let mut resync = interval_at(first, self.resync);
         resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -201,7 +201,8 @@ impl Observer {
         let timeouts =
             NodeTimeouts { lost_after: self.lost_after, stable_after: self.resync * STABLE_RESYNCS };
         let mut next_change = None;
-        self.cache.set_engine(|state| next_change = state.nodes.observe(self.clock.now(), &reported, timeouts));
+        self.cache
+            .set_engine(|state| next_change = state.nodes.observe(self.clock.now(), &reported, timeouts));
         next_change
     }
 
@@ -224,7 +225,7 @@ impl Observer {
     /// those in removal: after a failed removal an engine lists them so permanently.
     async fn settle_disputes(&self, list: Vec<Container>, everything: bool) -> Vec<Container> {
         // A frozen node must not block everything: what is not settled by then stays disputed.
-        let until = tokio::time::Instant::now() + SLOW;
+        let until = clock::monotonic() + SLOW;
         stream::iter(list)
             .map(|mut container| async move {
                 let removed = self.cache.was_removed(&container.id);
@@ -274,7 +275,7 @@ impl Observer {
         if absent.is_empty() || engine.nodes.may_hide_containers() {
             return Ok(());
         }
-        let until = tokio::time::Instant::now() + SLOW;
+        let until = clock::monotonic() + SLOW;
         let inspect = |container: Arc<Container>| async move {
             let inspected = self.engine.inspect(&self.cluster, &container.id.0);
             match timeout_at(until, inspected).await.unwrap_or_else(|_| Err(unanswered())) {
@@ -502,7 +503,7 @@ impl PendingEvents {
             let event = self.stream.next().await;
             self.add(event)?;
         }
-        let until = tokio::time::Instant::now() + GATHER;
+        let until = clock::monotonic() + GATHER;
         while let Ok(event) = tokio::time::timeout_at(until, self.stream.next()).await {
             self.add(event)?;
         }

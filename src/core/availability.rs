@@ -221,7 +221,9 @@ impl Tracked {
         let lost = self.away >= timeouts.lost_after;
         self.availability = match condition {
             // A node that was never healthy has not been away.
-            Reported::Healthy if self.availability == Availability::Up || !self.known_healthy => Availability::Up,
+            Reported::Healthy if self.availability == Availability::Up || !self.known_healthy => {
+                Availability::Up
+            }
             Reported::Healthy if now.since(self.since) >= timeouts.stable_after => Availability::Up,
             Reported::Healthy => Availability::Settling,
             Reported::EngineAnswers => Availability::Down,
@@ -288,7 +290,9 @@ mod tests {
             let mut reported = vec![node(1, "Healthy", None)];
             match words[1] {
                 "gone" => {}
-                "answering" => reported.push(node(2, "Unhealthy", Some("Error response from daemon: refused"))),
+                "answering" => {
+                    reported.push(node(2, "Unhealthy", Some("Error response from daemon: refused")))
+                }
                 status => reported.push(node(2, status, None)),
             }
             nodes.observe(now, &reported, TIMEOUTS);

@@ -1,6 +1,6 @@
-//! Docker's own models of a container, from bollard: the only file of the pure modules that names that crate.
+//! Docker's own models of a container, from bollard-stubs: the only file of the pure modules that names that crate.
 
-pub use bollard::models::{
+pub use bollard_stubs::models::{
     ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
     MountBindOptions, MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig,
     NetworkingConfig, RestartPolicyNameEnum,

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::query::{LogItem, LogPermit, LogQuery, MAX_CONTAINERS, MAX_TAIL, runs};
 use super::reader::Reader;
 use super::seen::Seen;
+use crate::clock;
 use crate::core::container::{Container, ContainerId, Visibility};
 use crate::engine::Engine;
 use crate::engine::logs::{LogLine, LogRequest, LogTime, LogsError};
@@ -85,7 +86,7 @@ impl Known {
         Known {
             seen: Seen::default(),
             name: container.name.as_str().into(),
-            state: FollowState::Due(Instant::now()),
+            state: FollowState::Due(clock::monotonic()),
             first,
             asked: false,
             before: Seen::default(),
@@ -110,7 +111,7 @@ impl Known {
         self.state = match error {
             LogsError::Gone => FollowState::Ended,
             LogsError::NotReadable(_) => FollowState::Unreadable,
-            LogsError::Silent(_) => FollowState::Due(Instant::now()),
+            LogsError::Silent(_) => FollowState::Due(clock::monotonic()),
             LogsError::NodeAway(_) | LogsError::Failed(_) => self.after_a_pause(),
         };
         match error {
@@ -133,7 +134,7 @@ impl Known {
     }
 
     fn after_a_pause(&mut self) -> FollowState {
-        let at = Instant::now() + self.pause;
+        let at = clock::monotonic() + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         FollowState::Due(at)
     }
@@ -152,7 +153,7 @@ impl Known {
                 }
                 false
             }
-            FollowState::Due(at) => at <= Instant::now(),
+            FollowState::Due(at) => at <= clock::monotonic(),
             FollowState::LeftOut => true,
             FollowState::Away => container.visibility != Visibility::HostDown,
         }
@@ -284,7 +285,7 @@ impl Follow {
                 continue;
             }
             let Some(place) = (reader.places)() else {
-                known.state = FollowState::Due(Instant::now() + NO_PLACE);
+                known.state = FollowState::Due(clock::monotonic() + NO_PLACE);
                 if !std::mem::replace(&mut self.told_places, true) {
                     reader.note(
                         None,
@@ -328,8 +329,8 @@ impl Follow {
                 return None;
             }
         };
-        let until = *self.closing.get_or_insert_with(|| Instant::now() + LAST_LINES);
-        (self.streams.is_empty() || until <= Instant::now()).then_some(text)
+        let until = *self.closing.get_or_insert_with(|| clock::monotonic() + LAST_LINES);
+        (self.streams.is_empty() || until <= clock::monotonic()).then_some(text)
     }
 }
 

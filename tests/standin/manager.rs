@@ -63,7 +63,7 @@ impl Manager {
 
     fn with_store(standin: &Standin, store: Arc<MemoryStore>) -> Manager {
         let clock = Clock::starting_at(standin.look(|world| world.time(Instant::now())));
-        let docker = DockerEngine::new(Transport::new(standin.address())).unwrap();
+        let docker = DockerEngine::new(Transport::new(standin.address()));
         let engine: Arc<dyn Engine> = Arc::new(Named(docker));
         let Control { cache, progresses, heartbeat, mut tasks } = control::start(Parts {
             engine: engine.clone(),

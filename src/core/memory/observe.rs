@@ -97,14 +97,7 @@ impl Memory {
     }
 
     /// Records one container; `newest` means the newest of its slot.
-    fn observe_one(
-        &mut self,
-        object: &Object,
-        container: &Container,
-        newest: bool,
-        first: bool,
-        now: Time,
-    ) {
+    fn observe_one(&mut self, object: &Object, container: &Container, newest: bool, first: bool, now: Time) {
         let slot = container.identity.slot;
         let present = container.identity.template == object.spec.template.hash;
         let new = || Seen { adopted: first, ..Seen::default() };

@@ -217,14 +217,14 @@ fn what_the_engine_restarts_by_itself_has_failed_and_is_not_converged_in_between
 }
 
 #[test]
-fn the_check_cycle_is_the_containers_own_which_its_image_may_define() {
+fn the_health_check_interval_is_the_containers_own_which_its_image_may_define() {
     let object = object("t1", "t1");
     let mut memory = Memory::new(1);
     let detail = Some(Arc::new(Detail { check_interval: Some(Duration::from_secs(2)), ..Detail::default() }));
     let world = [Arc::new(Container { detail, ..container("web.1.1 t1 running unhealthy") })];
     memory.observe(&object, &world, NOW);
     let removed =
-        |at| look(&object, &world, &memory, at).steps.iter().any(|s| s.cause.ends_with("cycle of 2s"));
+        |at| look(&object, &world, &memory, at).steps.iter().any(|s| s.cause.ends_with("interval of 2s"));
     assert!(!removed(NOW + Duration::from_secs(1)));
     assert!(removed(NOW + Duration::from_secs(2)));
 }
@@ -401,7 +401,7 @@ fn a_tag_that_was_moved_between_two_creates_is_said() {
     assert_eq!(reason([one, one]), "2 of 2 run, as wanted");
     assert_eq!(
         reason([one, other]),
-        "2 of 2 run, as wanted; img is not one image for all of them, as its tag was moved: web.1.1 has 0123456789ab, \
+        "2 of 2 run, as wanted; they run different images of img, as its tag was moved: web.1.1 has 0123456789ab, \
          web.2.1 has fedcba987654; a changed spec replaces all"
     );
 }
