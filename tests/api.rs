@@ -249,7 +249,7 @@ async fn those_who_wait_are_told_when_the_daemon_stops() {
         let problem = answer.json();
         assert_eq!((answer.status.as_u16(), &problem["Outcome"]), (503, &json!("stopping")), "{problem}");
         let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains("was taken") && detail.contains("stopping"), "{detail}");
+        assert!(detail.contains("was committed") && detail.contains("stopping"), "{detail}");
     }
     eprintln!("SIGTERM: 20 who waited were answered within {:?}", begun.elapsed());
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
@@ -379,8 +379,8 @@ fn an_array_can_be_all_there_is() {
     assert_eq!(names, ["other", "team-a", "team-d"], "and nothing of them is left");
 
     for (path, body, said) in [
-        ("/submit?prune=", &body, "allowed is the beginning of names"),
-        ("/submit?prune=team-*", &body, "allowed is the beginning of names"),
+        ("/submit?prune=", &body, "allowed is a prefix of names"),
+        ("/submit?prune=team-*", &body, "allowed is a prefix of names"),
         ("/submit?prune=team-", &object("team-a", "web:1", 1).to_string(), "put it into [ ]"),
         ("/submit?pruned=team-", &body, "did you mean 'prune'"),
         ("/submit?wait=soon", &body, "60s"),

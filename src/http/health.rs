@@ -50,7 +50,7 @@ pub(super) async fn readyz(
         return Err(not_ready(why));
     }
     let engine = state.cache.engine().borrow().clone();
-    match (engine.listed, engine.evidence(&state.status.endpoint)) {
+    match (engine.listed, engine.evidence(state.status.clock.offset())) {
         (None, Evidence::Waiting { reason, .. }) => Err(not_ready(reason)),
         (Some(_), _) | (None, Evidence::Good) => Ok("ready\n"),
     }

@@ -21,7 +21,7 @@ use crate::core::sanitize::shown;
 use crate::core::submission::strict::did_you_mean;
 use crate::core::time::Time;
 use crate::engine::logs::LogTime;
-use crate::logs::{Asked, DEFAULT_TAIL, MAX_TAIL, Missing, Place, Places};
+use crate::logs::{DEFAULT_TAIL, LogPermit, LogPermits, LogQuery, MAX_TAIL, Missing};
 
 mod line;
 
@@ -82,15 +82,15 @@ pub(super) async fn logs(
     let identity = caller.peer.identity.clone();
     // If not even one container can be read, the request is refused. Otherwise the stream says which it leaves out.
     drop(state.log_readers.try_acquire(&identity).map_err(problem::too_many_long_running)?);
-    let places: Places = {
+    let permits: LogPermits = {
         let readers = state.log_readers.clone();
-        Arc::new(move || Some(Box::new(readers.try_acquire(&identity).ok()?) as Place))
+        Arc::new(move || Some(Box::new(readers.try_acquire(&identity).ok()?) as LogPermit))
     };
     let format = match negotiate::prefers(&headers, "text/plain", "application/x-ndjson") {
         true => Format::Text,
         false => Format::asked_for(&headers),
     };
-    let items = state.logs.read(asked, places).map(move |told| match format {
+    let items = state.logs.read(asked, permits).map(move |told| match format {
         Format::Text => line::text(&told, timestamps),
         Format::Lines | Format::ServerSentEvents => line::json(&told),
     });
@@ -139,10 +139,10 @@ impl FromQuery for LogParameters {
 
 impl LogParameters {
     /// The lines of this object's containers that the client asks for.
-    fn of(self, object: ObjectName, now: Time) -> Asked {
+    fn of(self, object: ObjectName, now: Time) -> LogQuery {
         let LogParameters { tail, since, reconnects, follow, previous, container, .. } = self;
         let since = since.map(|since| since.at(now, reconnects));
-        Asked { object, container, tail, since, follow, previous }
+        LogQuery { object, container, tail, since, follow, previous }
     }
 }
 
@@ -175,8 +175,8 @@ impl std::str::FromStr for Since {
     }
 }
 
-fn no_such_container(asked: &Asked, existing: &[String]) -> Problem {
-    let Asked { object, container, .. } = asked;
+fn no_such_container(asked: &LogQuery, existing: &[String]) -> Problem {
+    let LogQuery { object, container, .. } = asked;
     let name = container.as_deref().unwrap_or_default();
     let hint = match (did_you_mean(name, existing.iter().map(String::as_str)), existing) {
         (Some(near), _) => format!("did you mean '{near}'?"),

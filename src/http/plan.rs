@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -12,7 +13,6 @@ use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout_at};
-use tokio_util::sync::CancellationToken;
 
 use super::caller::Caller;
 use super::query::{NoParameters, Parameters};
@@ -68,9 +68,8 @@ pub(super) async fn all(
     let objects: Vec<Arc<Object>> = {
         let objects = state.status.objects.borrow().clone();
         let present = state.cache.present().borrow().clone();
-        let concerned = |(name, object): &(&ObjectName, &Arc<Object>)| {
-            object.deleted.is_none() || present.contains(*name)
-        };
+        let concerned =
+            |(name, object): &(&ObjectName, &Arc<Object>)| object.is_shown(present.contains(*name));
         objects.iter().filter(concerned).map(|(_, object)| object.clone()).collect()
     };
     let forecasts = foretell(&state, objects.clone()).await?;
@@ -101,7 +100,7 @@ pub(super) async fn dry_run(state: &ApiState, transaction: &Transaction) -> Resu
     let before =
         Desired { objects: state.store.objects().borrow().clone(), quarantined: state.store.quarantined() };
     let (_, committed) = transaction::apply(&before, transaction, state.status.clock.wall())
-        .map_err(|error| state.refused(error))?;
+        .map_err(|rejected| state.refused(rejected.into()))?;
     let forecasts = foretell(state, committed.iter().map(|one| one.object.clone()).collect()).await?;
     let changed = committed
         .iter()
@@ -135,13 +134,22 @@ async fn prospects(state: &ApiState, objects: &[Arc<Object>]) -> BTreeMap<Object
         .await
 }
 
+/// Sets its flag when it is dropped.
+struct SetOnDrop(Arc<AtomicBool>);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The steps that follow for each of these objects from the observed state.
 async fn foretell(state: &ApiState, objects: Vec<Arc<Object>>) -> Result<Vec<Forecast>, Problem> {
     let mut prospects = prospects(state, &objects).await;
     let (sources, cache) = (state.status.clone(), state.cache.clone());
-    let cancelled = CancellationToken::new();
+    let cancelled = Arc::new(AtomicBool::new(false));
     // Also when the client leaves, which drops this future.
-    let _ended = cancelled.clone().drop_guard();
+    let _ended = SetOnDrop(cancelled.clone());
     let mut budget = Budget { cancelled: cancelled.clone(), ..Budget::default() };
     let timer = Handle::current();
     state
@@ -149,10 +157,10 @@ async fn foretell(state: &ApiState, objects: Vec<Arc<Object>>) -> Result<Vec<For
         .in_turn(move || {
             let out_of_time = timer.spawn(async move {
                 sleep(FORECAST_TIME).await;
-                cancelled.cancel();
+                cancelled.store(true, Ordering::Relaxed);
             });
             let engine = cache.engine().borrow().clone();
-            let evidence = engine.evidence(&sources.endpoint);
+            let evidence = engine.evidence(sources.clock.offset());
             let present = Present { evidence: &evidence, nodes: &engine.nodes, now: sources.clock.now() };
             let mut there: BTreeMap<ObjectName, Vec<Arc<Container>>> = BTreeMap::new();
             for container in cache.all() {

@@ -5,11 +5,13 @@ use axum::http::Method;
 use crate::api::problem::{Problem, ProblemKind};
 use crate::core::access::Denied;
 use crate::core::name::ObjectName;
+use crate::core::policy::Violation;
 use crate::core::submission::SubmissionError;
-use crate::core::submission::strict::did_you_mean;
-use crate::core::transaction::StoreError;
+use crate::core::submission::strict::{FieldError, did_you_mean};
+use crate::core::transaction::Rejected;
 use crate::server::fair_share::NoPermit;
 use crate::server::peer::Peer;
+use crate::store::StoreError;
 
 pub(super) fn wrong_method(method: &Method, path: &str, allowed: String) -> Problem {
     let detail = format!("{method} is not allowed for {path}; allowed is {allowed}");
@@ -58,32 +60,37 @@ impl From<SubmissionError> for Problem {
                 ProblemKind::NotJson,
                 format!("{e}; the body must be one JSON object, or an array of them"),
             ),
-            SubmissionError::Field(e) => {
-                let detail = match e.field.as_str() {
-                    "" => e.message,
-                    field => format!("{field}: {}", e.message),
-                };
-                Problem::new(ProblemKind::BadField, detail).at(e.field)
-            }
-            SubmissionError::Refused(refusal) => {
-                Problem::new(ProblemKind::RefusedByPolicy, refusal.to_string()).at(refusal.field)
-            }
+            SubmissionError::Field(error) => error.into(),
         }
+    }
+}
+
+impl From<FieldError> for Problem {
+    fn from(error: FieldError) -> Problem {
+        Problem::new(ProblemKind::BadField, error.with_field()).at(error.field)
+    }
+}
+
+impl From<Violation> for Problem {
+    fn from(violation: Violation) -> Problem {
+        Problem::new(ProblemKind::RefusedByPolicy, violation.to_string()).at(violation.field)
     }
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
         let kind = match &error {
-            StoreError::NotFound(_) => ProblemKind::NoSuchObject,
-            StoreError::Precondition { .. } => ProblemKind::PreconditionFailed,
-            StoreError::NoRevision { .. } => ProblemKind::NoSuchRevision,
-            StoreError::Quarantined { .. } => ProblemKind::ObjectUnreadable,
+            StoreError::Rejected(rejected) => match rejected {
+                Rejected::NotFound(_) => ProblemKind::NoSuchObject,
+                Rejected::Precondition { .. } => ProblemKind::PreconditionFailed,
+                Rejected::NoRevision { .. } => ProblemKind::NoSuchRevision,
+                Rejected::Quarantined { .. } => ProblemKind::ObjectUnreadable,
+                Rejected::Full => ProblemKind::TooManyObjects,
+                Rejected::TooLarge => ProblemKind::StateTooLarge,
+            },
             StoreError::NoSpace(_) => ProblemKind::DiskFull,
             StoreError::Unsettled(_) => ProblemKind::StateNotWritable,
             StoreError::Stopping => ProblemKind::Stopping,
-            StoreError::Full => ProblemKind::TooManyObjects,
-            StoreError::TooLarge => ProblemKind::StateTooLarge,
         };
         Problem::new(kind, error.to_string())
     }

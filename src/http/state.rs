@@ -10,13 +10,13 @@ use super::problem;
 use super::shared_responses::SharedResponses;
 use crate::api::problem::Problem;
 use crate::control::cache::Cache;
-use crate::core::transaction::StoreError;
+use crate::core::transaction::Rejected;
 use crate::engine::Engine;
 use crate::logs::Logs;
 use crate::server::fair_share::{FairShare, Permit};
 use crate::status::StatusReader;
 use crate::status::watch::Feed;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::telemetry::Exposition;
 
 /// The most long-running requests, in all. An identity may have half of what the others leave.
@@ -76,7 +76,7 @@ impl ApiState {
     /// Why the store refused a transaction.
     pub(super) fn refused(&self, error: StoreError) -> Problem {
         match error {
-            StoreError::NotFound(name) => self.no_such_object(name.as_str()),
+            StoreError::Rejected(Rejected::NotFound(name)) => self.no_such_object(name.as_str()),
             other => other.into(),
         }
     }

@@ -19,7 +19,7 @@ use super::reply::{self, Shape};
 use super::state::ApiState;
 use crate::api::change::{AllSettled, Receipt, Settled, WaitOutcome};
 use crate::api::problem::{Problem, ProblemKind};
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::control::engine_state::EngineState;
 use crate::control::progress::{Progress, Progresses};
 use crate::core::condition::Phase;
@@ -123,7 +123,7 @@ struct Snapshots {
     progresses: watch::Receiver<Arc<Progresses>>,
     engine: watch::Receiver<Arc<EngineState>>,
     present: watch::Receiver<Arc<BTreeSet<ObjectName>>>,
-    endpoint: Arc<str>,
+    clock: Clock,
 }
 
 impl Snapshots {
@@ -133,7 +133,7 @@ impl Snapshots {
             progresses: state.status.progresses.clone(),
             engine: state.cache.engine(),
             present: state.cache.present(),
-            endpoint: state.status.endpoint.clone(),
+            clock: state.status.clock,
         }
     }
 
@@ -149,7 +149,7 @@ impl Snapshots {
     /// Settles what has an outcome now. Returns the number of the others.
     fn settle(&mut self, waiting: &mut [Waiting]) -> usize {
         // The engine first: that it can be trusted is published after the list that it is about.
-        let evidence = self.engine.borrow_and_update().evidence(&self.endpoint);
+        let evidence = self.engine.borrow_and_update().evidence(self.clock.offset());
         let present = self.present.borrow_and_update().clone();
         let objects = self.objects.borrow_and_update().clone();
         // Borrowed, not cloned: a clone would make the workers copy it.

@@ -7,8 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-use tokio_util::sync::CancellationToken;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::core::availability::Nodes;
 use crate::core::container::{Container, ContainerId, ContainerState, Health, Visibility};
@@ -22,7 +21,7 @@ use crate::core::outcome::Outcome;
 use crate::core::plan::{Action, Step};
 use crate::core::prospects::Prospects;
 use crate::core::spec::{Pull, Template};
-use crate::core::time::Time;
+use crate::core::time::{Time, WallOffset};
 use crate::planner::input::Input;
 use crate::planner::{hold, plan};
 
@@ -53,13 +52,13 @@ pub struct Budget {
     /// Containers looked at, each time one is looked at: some seconds of one thread. An update of a thousand, one
     /// after the other, takes three million.
     pub looks: usize,
-    /// Cancelled when there is no more time, or no one to answer.
-    pub cancelled: CancellationToken,
+    /// Set when the time is up, or when the client has left.
+    pub cancelled: Arc<AtomicBool>,
 }
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { lines: 20_000, looks: 4_000_000, cancelled: CancellationToken::new() }
+        Budget { lines: 20_000, looks: 4_000_000, cancelled: Arc::default() }
     }
 }
 
@@ -154,7 +153,7 @@ impl<'a> World<'a> {
     fn run(&mut self, budget: &mut Budget) -> bool {
         loop {
             let cost = 1 + self.containers.len();
-            if budget.looks < cost || budget.cancelled.is_cancelled() {
+            if budget.looks < cost || budget.cancelled.load(Ordering::Relaxed) {
                 return false;
             }
             budget.looks -= cost;
@@ -168,6 +167,7 @@ impl<'a> World<'a> {
                 in_the_way: &InTheWay::new(),
                 memory: &self.memory,
                 now: self.now,
+                offset: WallOffset::default(),
             });
             if !plan.steps.is_empty() {
                 let room = budget.lines.min(MAX_LINES - self.lines.len());
@@ -340,7 +340,7 @@ mod tests {
 
         // Nor does it go on when it is told to stop.
         let mut budget = Budget::default();
-        budget.cancelled.cancel();
+        budget.cancelled.store(true, Ordering::Relaxed);
         let stopped = forecast(&thousand, Vec::new(), Prospects::default(), present, &mut budget);
         assert_eq!((stopped.plan.len(), stopped.truncated), (0, true));
     }
