@@ -1,13 +1,12 @@
 //! Composition: what is started, in which order, who watches it, and how it ends.
 //!
-//! [`start`] does all that can fail for a reason the user has to mend: certificates, addresses, the data
-//! directory. [`App::run`] then lives until a signal or a death. Two runtimes share the process: the control
-//! runtime observes and reconciles, the serving runtime does TLS and HTTP; so that a flood of requests takes
-//! the threads of the second and never those of the first.
+//! [`start`] does everything that can fail because of the configuration: certificates, addresses, the data directory.
+//! [`App::run`] then runs until a signal, or until a loop dies. The process has two runtimes: the control runtime observes
+//! and reconciles, the serving runtime does TLS and HTTP, so that a flood of requests never takes the threads of the
+//! control loop.
 //!
-//! The loops have no end of their own: the observer, the chronicle, the dispatcher, the writer of the state, the
-//! reporter of the status and the server. When one of them ends all the same the process ends, with an error:
-//! there is never a live server over a dead loop.
+//! The loops run forever: those of [`control`], the writer of the state, the reporter of the status and the
+//! server. When one of them ends, the process ends with an error: there is never a live server over a dead loop.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -27,9 +26,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use self::settings::Settings;
 use crate::api::event::EventKind;
 use crate::certificates::{Files, Identity, generate};
-use crate::cli::Settings;
 use crate::clock::Clock;
 use crate::control::{self, Control, Parts, Tasks};
 use crate::core::identity;
@@ -41,8 +40,9 @@ use crate::engine::simulated::SimulatedEngine;
 use crate::engine::{self, Engine};
 use crate::http::{self, ApiState, Expensive, SharedResponses};
 use crate::logs::{self, Logs};
-use crate::server::accept::{self, Limits};
+use crate::server::accept;
 use crate::server::fair_share::FairShare;
+use crate::server::limits::Limits;
 use crate::server::tls::Tls;
 use crate::status::{self, StatusReader};
 use crate::store::memory::MemoryStore;
@@ -52,6 +52,7 @@ use crate::store::{self, Store};
 use crate::telemetry::{Expiry, Exposition, Metrics};
 
 mod descriptors;
+pub mod settings;
 
 /// Threads of each runtime. Control needs one, and a second for when that one decodes a long list.
 const THREADS: usize = 2;
@@ -94,7 +95,7 @@ struct ClientFiles {
     note: String,
 }
 
-/// Prepares everything. An error here is for the user to mend.
+/// Prepares everything. Every error here is a configuration error.
 pub fn start(settings: Settings) -> anyhow::Result<App> {
     let control = runtime("control")?;
     let serving = runtime("serving")?;
@@ -447,7 +448,7 @@ fn greet(
         );
     }
     let mut stdout = std::io::stdout().lock();
-    // Nobody has to be listening there.
+    // Standard output may be closed.
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     Ok(())
 }

@@ -52,7 +52,7 @@ mod yaml;
 #[cfg(any(test, fuzzing))]
 pub use convert::fuzzing::command_line as fuzz_command_line;
 
-pub use flags::{DaemonFlags, LogFormat, Settings};
+pub use flags::{DaemonFlags, LogFormat};
 
 /// The exit code for whatever the user has to change before trying again: of the daemon, and of commands that have
 /// another use for 1.
@@ -253,11 +253,12 @@ fn object_name(text: &str) -> Result<ObjectName, String> {
 }
 
 fn run_daemon(flags: DaemonFlags) -> ExitCode {
+    let log_format = flags.log_format;
     let settings = match flags.settle() {
         Ok(settings) => settings,
         Err(message) => return fail(USAGE, &message),
     };
-    logging::to_stderr(settings.log_format);
+    logging::to_stderr(log_format);
     match app::start(settings) {
         Ok(app) => match app.run() {
             Ok(()) => ExitCode::SUCCESS,

@@ -3,7 +3,9 @@
 pub mod accept;
 pub mod connection;
 pub mod fair_share;
+pub mod limits;
 pub mod peer;
 pub(crate) mod problem;
 pub mod request_check;
+mod throttle;
 pub mod tls;

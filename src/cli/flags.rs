@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::environment::variable;
+use crate::app::settings::Settings;
 use crate::certificates::Files;
 use crate::core::identity::Claims;
 use crate::core::manager_id::ManagerId;
@@ -84,7 +85,7 @@ pub struct DaemonFlags {
     /// How to log to standard error. What is logged, SCSM_LOG says: error, warn, info, debug or a filter such
     /// as info,hyper=debug. [default: text on a terminal, else json]
     #[arg(long, env = "SCSM_LOG_FORMAT", value_name = "FORMAT")]
-    log_format: Option<LogFormat>,
+    pub(super) log_format: Option<LogFormat>,
 }
 
 /// The three certificate files, as `docker` names them.
@@ -109,33 +110,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// What the flags come to.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Addresses to listen on.
-    pub addresses: Vec<SocketAddr>,
-    /// The endpoint.
-    pub endpoint: Endpoint,
-    /// The certificate files, where they were given.
-    pub files: Option<Files>,
-    /// The files for the endpoint, where they differ.
-    pub engine_files: Option<Files>,
-    /// Plain TCP is allowed towards the endpoint.
-    pub allow_plain_engine: bool,
-    /// The data directory, unless it is `none`.
-    pub data_dir: Option<PathBuf>,
-    /// The cluster label's value, and what else is asked for as to whose containers and whose state these are.
-    pub claims: Claims,
-    /// The period of complete lists.
-    pub resync: Duration,
-    /// How long a node may be down.
-    pub lost_after: Duration,
-    /// Engine calls at once.
-    pub parallel: usize,
-    /// How to log.
-    pub log_format: Option<LogFormat>,
 }
 
 impl DaemonFlags {
@@ -196,7 +170,6 @@ impl DaemonFlags {
             resync: self.resync,
             lost_after: self.lost_after,
             parallel: usize::from(self.parallel),
-            log_format: self.log_format,
         })
     }
 }

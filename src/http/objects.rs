@@ -11,17 +11,10 @@ use super::openapi::{ChangeParameters, ChangeResponses};
 use super::query::{NoParameters, Parameters};
 use super::reply::{self, Shape};
 use super::state::ApiState;
-use crate::api::object::{StoredObject, SubmittedSpec};
 use crate::api::problem::{Problem, ProblemKind};
 use crate::core::access::Access;
 use crate::core::name::ObjectName;
-use crate::core::object::Object;
 use crate::core::transaction::{Change, Transaction};
-
-/// An object as it was submitted, with its generation.
-pub(super) fn stored(object: &Object) -> StoredObject {
-    StoredObject { generation: object.generation, spec: SubmittedSpec::of(&object.spec.submitted) }
-}
 
 /// Extracts the name in a path. A text that is not a name is the name of no object.
 pub(super) struct Named(pub(super) ObjectName);
@@ -81,7 +74,7 @@ pub(super) async fn one(
     caller.authorize(Access::Read, Some(&name))?;
     let objects = state.status.objects.borrow().clone();
     match objects.get(&name).filter(|object| object.deleted.is_none()) {
-        Some(object) => Ok(reply::tagged(reply::ok(&stored(object)), object.generation)),
+        Some(object) => Ok(reply::tagged(reply::ok(&reply::stored(object)), object.generation)),
         None => Err(state.no_such_object(name.as_str())),
     }
 }

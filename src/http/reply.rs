@@ -6,7 +6,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::api::change::Receipt;
+use crate::api::object::{StoredObject, SubmittedSpec};
 use crate::api::problem::{Problem, ProblemKind};
+use crate::core::object::Object;
 use crate::core::transaction::Committed;
 use crate::server::problem;
 
@@ -71,4 +73,9 @@ pub(super) fn receipt(committed: &Committed) -> Receipt {
         result: committed.effect.into(),
         rolled_back_to: committed.rolled_back_to(),
     }
+}
+
+/// An object as it was submitted, with its generation.
+pub(super) fn stored(object: &Object) -> StoredObject {
+    StoredObject { generation: object.generation, spec: SubmittedSpec::of(&object.spec.submitted) }
 }

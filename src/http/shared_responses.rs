@@ -4,7 +4,6 @@ use std::time::UNIX_EPOCH;
 
 use axum::body::Bytes;
 
-use super::objects::stored;
 use super::reply;
 use super::shared_response::{SharedResponse, Sources};
 use crate::api::problem::{Problem, ProblemKind};
@@ -47,7 +46,7 @@ impl SharedResponses {
         let build = move || {
             let objects = objects.borrow().clone();
             let live = objects.values().filter(|object| object.deleted.is_none());
-            reply::text(&live.map(|object| stored(object)).collect::<Vec<_>>())
+            reply::text(&live.map(|object| reply::stored(object)).collect::<Vec<_>>())
         };
         self.objects.get(String::new(), build).await
     }

@@ -1,16 +1,16 @@
 //! The accept loop: from listening sockets to connections, each in a task of its own.
 //!
-//! What runs here: [`serve`] owns one loop a listener and one task a connection, and returns when all of them
-//! are gone. A loop accepts, counts, and hands over; the handshake already runs in the connection's own task, so
-//! that nobody who is silent or slow keeps others waiting. The stop signal ends the loops first (and with them
-//! the listening), then each connection after the answer it is at.
+//! [`serve`] owns one loop per listener and one task per connection, and returns when all of them have ended. A loop
+//! accepts, counts and spawns; the handshake runs in the connection's own task, so that a silent or slow client does not
+//! delay others. The stop signal ends the loops first, which closes the listeners, and then each connection after its
+//! present response.
 //!
-//! A connection is counted twice. Until its client has shown a certificate it is one of the `handshakes`, of which
-//! the oldest gives way to a new one. Then it takes one of the connections, of which each address has its share
-//! (`slots`) and each identity ([`FairShare`]). So whoever has no certificate takes nothing from those who have.
+//! Until its client has shown a certificate, a connection counts among the `handshakes`, of which a new one replaces the
+//! oldest. After that it counts among the connections, of which each address has its share (`connection_limits`) and each
+//! identity ([`FairShare`]). So clients without a certificate take nothing from those with one.
 //!
-//! What never happens: a loop does not end before the stop signal, whatever `accept` returns, it does not wait for a
-//! client, and it does not spin. No connection is without a place in a count, and none outlives [`serve`].
+//! A loop does not end before the stop signal, whatever `accept` returns; it does not wait for a client, and it does not
+//! spin. Every connection is counted, and none outlives [`serve`].
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,14 +27,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use self::connection_limits::{Share, Slots};
-use self::handshake::{Refusal, handshake};
+use self::connection_limits::{ConnectionLimits, Share};
+use self::handshake::{HandshakeRefusal, handshake};
 use self::handshake_rate::HandshakeRate;
 use self::handshakes::{Handshake, Handshakes};
 use super::fair_share::{FairShare, NoPermit, Permit};
+use super::limits::Limits;
 use super::peer::Peer;
 use super::request_check::ServedNames;
-use crate::server::connection::{Progress, Shared, serve_connection};
+use super::throttle::Throttle;
+use crate::server::connection::{ConnectionProgress, Shared, serve_connection};
 use crate::server::tls::Tls;
 use crate::telemetry::Metrics;
 
@@ -43,18 +45,14 @@ mod connection_limits;
 mod handshake;
 mod handshake_rate;
 mod handshakes;
-mod limits;
-mod throttle;
 
 pub use bind::{BindError, bind};
-pub use limits::*;
-pub(super) use throttle::Throttle;
 
 /// The first wait after `accept` has failed for want of something.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest one: within it a freed descriptor is noticed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// At most one log line a kind of trouble and period.
+/// At most one log line per kind of problem and period.
 const LOG_PERIOD: Duration = Duration::from_secs(10);
 /// How often the rate limiter forgets identities that have been quiet.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
@@ -86,7 +84,7 @@ pub async fn serve(
     let throttle = Throttle::new(LOG_PERIOD);
     let server = Arc::new(Server {
         tls,
-        slots: Slots::new(&limits),
+        slots: ConnectionLimits::new(&limits),
         permits: FairShare::new(limits.connections),
         handshakes: Handshakes::new(&limits),
         rate: HandshakeRate::new(&limits),
@@ -99,7 +97,7 @@ pub async fn serve(
         loops.spawn(accept_loop(listener, server.clone()));
     }
     let result = watch(&mut loops, &server, &shutdown).await;
-    // The listening ends here, before anybody is waited for.
+    // The listeners close here, before any connection is waited for.
     loops.shutdown().await;
     server.shared.stop.cancel();
     server.drain().await;
@@ -108,7 +106,7 @@ pub async fn serve(
 
 struct Server {
     tls: Arc<ArcSwap<Tls>>,
-    slots: Arc<Slots>,
+    slots: Arc<ConnectionLimits>,
     permits: Arc<FairShare>,
     handshakes: Arc<Handshakes>,
     rate: Arc<HandshakeRate>,
@@ -248,11 +246,11 @@ async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server, pending:
     if let Err(e) = notice_vanished(&tcp, &server.shared.limits) {
         debug!(peer = %address, "the kernel keeps its own patience with a client that vanishes: {e}");
     }
-    let progress = Progress::new();
+    let progress = ConnectionProgress::new();
     let greeted = tokio::select! {
         biased;
         () = server.shared.stop.cancelled() => return,
-        () = pending.evicted() => Err(Refusal::crowded()),
+        () = pending.evicted() => Err(HandshakeRefusal::crowded()),
         greeted = greet(tcp, address, progress.clone(), server) => greeted,
     };
     match greeted {
@@ -273,9 +271,9 @@ async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server, pending:
 async fn greet(
     tcp: TcpStream,
     address: SocketAddr,
-    progress: Arc<Progress>,
+    progress: Arc<ConnectionProgress>,
     server: &Server,
-) -> Result<(handshake::Stream, Peer, ServedNames, (Share, Permit)), Refusal> {
+) -> Result<(handshake::Stream, Peer, ServedNames, (Share, Permit)), HandshakeRefusal> {
     let limits = &server.shared.limits;
     let tls = server.tls.load_full();
     let token = async |tcp: &TcpStream| {
@@ -288,7 +286,7 @@ async fn greet(
     }
     let Some(share) = server.slots.share(address.ip()) else {
         let reason = format!("its address has {} connections already", limits.connections_per_address);
-        return Err(Refusal::new("share", &reason));
+        return Err(HandshakeRefusal::new("share", &reason));
     };
     if server.permits.in_use() >= limits.connections
         && let Some(more) = server.shared.throttle.pass("full")
@@ -298,19 +296,18 @@ async fn greet(
     let permit = match timeout(limits.handshake, server.permits.acquire(&peer.identity)).await {
         Ok(Ok(permit)) => permit,
         Ok(Err(why @ (NoPermit::ShareUsed { .. } | NoPermit::Exhausted { .. }))) => {
-            return Err(Refusal::new("identity", &format!("of the connections {why}")));
+            return Err(HandshakeRefusal::new("identity", &format!("of the connections {why}")));
         }
-        Err(_) => return Err(Refusal::new("full", "no connection became free in time")),
+        Err(_) => return Err(HandshakeRefusal::new("full", "no connection became free in time")),
     };
     Ok((stream, peer, tls.names().clone(), (share, permit)))
 }
 
-/// A client whose machine died or fell asleep says nothing and takes nothing; the kernel would keep its connection for a
-/// quarter of an hour or for ever, and with it the place of whoever waited or watched on it.
+/// Detects clients that have vanished, such as machines that were turned off: the kernel would keep their connections for a
+/// quarter of an hour or forever, with their permits for waits and streams.
 ///
-/// Where nothing is on its way, as with one who waits, the kernel asks whether it is still there. Where something is,
-/// it gives up after twice the time that a client has who is there and does not read: that one is cut by us, with a
-/// word in the log.
+/// If no data is in flight, as during a wait, the kernel sends keep-alive probes. If data is in flight, it gives up after
+/// twice the time after which a client that does not read is cut off, and logged.
 fn notice_vanished(tcp: &TcpStream, limits: &Limits) -> rustix::io::Result<()> {
     sockopt::set_tcp_keepidle(tcp, limits.vanished)?;
     sockopt::set_tcp_keepintvl(tcp, limits.vanished / 3)?;

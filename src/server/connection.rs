@@ -1,7 +1,7 @@
 //! One connection, from the handshake's end to its own: HTTP/1.1 by hyper, and a bound on every wait.
 //!
 //! What runs here: hyper reads requests and writes answers; the router answers them. After each poll the
-//! connection's own task asks its `Progress` what could become overdue next, and sets its one timer to that:
+//! connection's own task asks its `ConnectionProgress` what could become overdue next, and sets its one timer to that:
 //!
 //! - a head that does not end ([`Limits::head`]), a connection without requests ([`Limits::idle`]),
 //! - a client that does not take its answer ([`Limits::stall`]);
@@ -44,7 +44,8 @@ use self::progress::Overdue;
 use super::peer::Peer;
 use super::request_check::ServedNames;
 use crate::api::problem::{Problem, ProblemKind};
-use crate::server::accept::{Limits, Throttle};
+use crate::server::limits::Limits;
+use crate::server::throttle::Throttle;
 use crate::telemetry::Metrics;
 
 mod body;
@@ -56,8 +57,8 @@ mod progress_stream;
 pub use body::BodyError;
 pub use deadline::AnswerDeadline;
 pub(super) use linger::linger;
-pub(super) use progress::Progress;
-pub(super) use progress_stream::Watched;
+pub(super) use progress::ConnectionProgress;
+pub(super) use progress_stream::ProgressStream;
 
 /// The most of a request's head, and of what is read ahead, in bytes a connection: 64 KiB is eight times what
 /// proxies usually let pass.
@@ -110,10 +111,10 @@ impl Shared {
 
 /// Serves one connection to its end.
 pub(super) async fn serve_connection(
-    stream: TlsStream<Watched<TcpStream>>,
+    stream: TlsStream<ProgressStream<TcpStream>>,
     peer: Arc<Peer>,
     names: ServedNames,
-    progress: Arc<Progress>,
+    progress: Arc<ConnectionProgress>,
     shared: &Arc<Shared>,
 ) {
     progress.greeted();
@@ -178,7 +179,7 @@ pub(super) async fn serve_connection(
 }
 
 /// Ends TLS and the connection; `still_sending` if the client may not have come to its end.
-async fn close(mut stream: TlsStream<Watched<TcpStream>>, still_sending: bool, bound: Duration) {
+async fn close(mut stream: TlsStream<ProgressStream<TcpStream>>, still_sending: bool, bound: Duration) {
     let farewell = timeout(bound, stream.shutdown()).await;
     if still_sending && matches!(farewell, Ok(Ok(()))) {
         linger(stream.into_inner().0.into_inner(), bound).await;
@@ -190,7 +191,7 @@ async fn close(mut stream: TlsStream<Watched<TcpStream>>, still_sending: bool, b
 struct Answering {
     peer: Arc<Peer>,
     names: ServedNames,
-    progress: Arc<Progress>,
+    progress: Arc<ConnectionProgress>,
     shared: Arc<Shared>,
 }
 

@@ -1,8 +1,8 @@
 //! A pool of permits that no single identity can exhaust.
 //!
-//! Each identity may hold at most half of the permits that the others leave. So one identity alone gets half of
-//! the pool, the next one half of the rest, and whoever comes later still finds one: a pool of 200 admits seven
-//! greedy identities before a newcomer has to wait for one of them.
+//! Each identity may hold at most half of the permits that the others leave. So one identity alone gets half of the pool,
+//! the next one half of the rest, and later ones still get a permit: a pool of 200 admits seven greedy identities before
+//! a newcomer has to wait.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -80,11 +80,11 @@ impl FairShare {
         Ok(Permit { pool: self.clone(), identity: identity.clone() })
     }
 
-    /// One permit for this identity, as soon as there is one; at once [`NoPermit::ShareUsed`] where it has its share.
+    /// One permit for this identity, as soon as one is free; [`NoPermit::ShareUsed`] at once if it has its share.
     /// The caller bounds the wait.
     pub async fn acquire(self: &Arc<Self>, identity: &Arc<str>) -> Result<Permit, NoPermit> {
         loop {
-            // Registered before the look, so that a permit given back in between wakes this one.
+            // Registered before the attempt, so that a permit returned in between wakes this one.
             let given_back = self.given_back.notified();
             match self.try_acquire(identity) {
                 Err(NoPermit::Exhausted { .. }) => given_back.await,
@@ -115,7 +115,7 @@ impl fmt::Debug for FairShare {
     }
 }
 
-/// A permit, given back when dropped.
+/// A permit, returned when dropped.
 #[derive(Debug)]
 pub struct Permit {
     pool: Arc<FairShare>,

@@ -1,7 +1,7 @@
-//! Who is at the other end of a connection, as its certificate says.
+//! The client of a connection, as its certificate says.
 //!
-//! Made once a connection, when the handshake has succeeded, and put into the extensions of each of its requests
-//! as an `Arc<Peer>` (take it with `Extension<Arc<Peer>>`). It decides nothing: handlers ask it.
+//! Created once per connection, after the handshake, and added to the extensions of each request as an `Arc<Peer>`. It
+//! decides nothing.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,17 +20,16 @@ pub struct Peer {
     pub subject: String,
     /// SHA-256 of the certificate.
     pub fingerprint: Fingerprint,
-    /// Who limits apply to: the subject, which the CA vouches for, so that a renewed or a second certificate is no
-    /// second share; the fingerprint where the subject is empty.
+    /// What limits apply to: the subject, which the CA vouches for, so that a renewed or a second certificate gets no
+    /// second share; the fingerprint if the subject is empty.
     pub identity: Arc<str>,
-    /// The peer holds the daemon's own certificate, which is not for clients: it may ask for `/healthz` and
-    /// `/readyz` and for nothing else.
+    /// The peer has the daemon's own certificate, which is for health checks only.
     pub health_only: bool,
     /// The last moment at which the certificate is valid.
     pub not_after: SystemTime,
 }
 
-/// A handshake that succeeded and yet tells nobody.
+/// The handshake has succeeded, but does not identify the client.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
     /// The peer has shown no certificate. The TLS configuration rules this out.
@@ -62,7 +61,7 @@ impl Peer {
         self.not_after.duration_since(now).unwrap_or_default()
     }
 
-    /// The certificate has ended since the handshake: ask on each request, for connections live long.
+    /// Whether the certificate has expired since the handshake. Check it for each request: connections live long.
     pub fn expired(&self, now: SystemTime) -> bool {
         now > self.not_after
     }

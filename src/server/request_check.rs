@@ -1,13 +1,12 @@
-//! What is refused of a request before anything looks at what it asks for: a head that HTTP forbids, and a request
-//! that a web page has a browser make.
+//! Refuses requests before their handler: heads that HTTP forbids, and requests that a foreign web page has a browser send.
 //!
-//! A browser shows its certificate whoever has it ask. So what comes from a page of somebody else is told by what
-//! the browser adds: `Sec-Fetch-Site` and `Origin`, in an old one `Referer`. Programs send none of these and are not
-//! concerned. A page could also have its own name lead to this daemon (DNS rebinding), and then is of the same
-//! origin; so `Host` has to be a name that no stranger can own: an IP address, a name without a dot, one below
-//! `localhost`, or one of the certificate. That holds for requests that change something, and for all of a browser.
+//! A browser presents its certificate for any page. Requests of a foreign page are recognized by the headers that the
+//! browser adds: `Sec-Fetch-Site` and `Origin`, and `Referer` in old browsers. Programs send none of these. A page could
+//! also resolve its own name to this daemon (DNS rebinding), and then has the same origin. So `Host` must be a name that no
+//! attacker can own: an IP address, a name without a dot, one below `localhost`, or one of the certificate. That applies
+//! to requests that change something, and to all requests of a browser.
 //!
-//! There are no CORS headers in any answer: what is not refused here can still not be read by another page.
+//! Responses have no CORS headers: what is not refused here still cannot be read by another page.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -116,7 +115,7 @@ pub(crate) fn check(head: &Parts, names: &ServedNames) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Two lengths of one body: whoever else reads the request may believe the other one.
+/// Refuses two lengths of one body, which allow request smuggling.
 fn framing(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
         let detail = "Content-Length and Transfer-Encoding are both given; allowed is one of them";

@@ -11,7 +11,7 @@ const BACKLOG: u32 = 1024;
 /// A listen address that cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Somebody listens there.
+    /// Another process listens there.
     #[error(
         "cannot listen on {address}: something else already does. Choose another with --addr or stop what listens there (`ss -ltnp 'sport = :{}'` shows it)",
         address.port()

@@ -5,17 +5,20 @@ use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::server::accept::limits::Limits;
+use crate::server::limits::Limits;
 
-pub(super) struct Slots {
+pub(super) struct ConnectionLimits {
     per_address: usize,
     /// How many each address has; those with none are not in it, so it is never larger than the whole.
     taken: Mutex<HashMap<IpAddr, usize>>,
 }
 
-impl Slots {
-    pub(super) fn new(limits: &Limits) -> Arc<Slots> {
-        Arc::new(Slots { per_address: limits.connections_per_address, taken: Mutex::new(HashMap::new()) })
+impl ConnectionLimits {
+    pub(super) fn new(limits: &Limits) -> Arc<ConnectionLimits> {
+        Arc::new(ConnectionLimits {
+            per_address: limits.connections_per_address,
+            taken: Mutex::new(HashMap::new()),
+        })
     }
 
     /// Whether the address has all of its share.
@@ -47,7 +50,7 @@ impl Slots {
 
 /// A connection's place in its address's share, given back when dropped.
 pub(super) struct Share {
-    slots: Arc<Slots>,
+    slots: Arc<ConnectionLimits>,
     ip: IpAddr,
 }
 
@@ -76,7 +79,7 @@ mod tests {
 
     #[test]
     fn an_address_has_its_share_and_gets_it_back() {
-        let slots = Slots::new(&Limits { connections_per_address: 2, ..Limits::default() });
+        let slots = ConnectionLimits::new(&Limits { connections_per_address: 2, ..Limits::default() });
         let [a, b]: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()];
         let first = slots.share(a).expect("the first");
         let _second = slots.share(a).expect("the second");
@@ -100,7 +103,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_addresses_that_are_gone() {
-        let slots = Slots::new(&Limits::default());
+        let slots = ConnectionLimits::new(&Limits::default());
         for host in 0..=255 {
             drop(slots.share(IpAddr::from([192, 0, 2, host])));
         }

@@ -1,4 +1,4 @@
-//! From an accepted socket to TLS with a known peer, or to a sentence that helps whoever set up the client.
+//! From an accepted socket to TLS with a known peer, or to an error message that helps to set up the client.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,8 +12,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
-use crate::server::accept::limits::Limits;
-use crate::server::connection::{Progress, Shared, Watched, linger};
+use crate::server::connection::{ConnectionProgress, ProgressStream, Shared, linger};
+use crate::server::limits::Limits;
 use crate::server::peer::Peer;
 use crate::server::tls::{NotForSigning, Tls};
 
@@ -27,19 +27,19 @@ const USE_HTTPS: &str = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; c
 
 /// Why a connection did not come to be.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct HandshakeRefusal {
     /// A word for the log's throttle and the metrics.
     kind: &'static str,
     /// A sentence for the log.
     reason: String,
-    /// Port scans, load balancers and browsers that change their mind: nobody has to know.
+    /// Caused by port scans, load balancers and browsers: not worth a log line.
     everyday: bool,
     /// The client has an answer, or an alert of TLS, to read.
     farewell: Option<TcpStream>,
 }
 
 /// A connection after its handshake.
-pub(super) type Stream = TlsStream<Watched<TcpStream>>;
+pub(super) type Stream = TlsStream<ProgressStream<TcpStream>>;
 
 /// Performs the handshake within `limits.handshake`, once the client has begun one and `token` is there, which comes
 /// back with it.
@@ -47,13 +47,13 @@ pub(super) async fn handshake<T>(
     tcp: TcpStream,
     address: SocketAddr,
     tls: &Tls,
-    progress: Arc<Progress>,
+    progress: Arc<ConnectionProgress>,
     limits: &Limits,
     token: impl AsyncFnOnce(&TcpStream) -> Option<T>,
-) -> Result<(Stream, Peer, T), Refusal> {
+) -> Result<(Stream, Peer, T), HandshakeRefusal> {
     timeout(limits.handshake, attempt(tcp, address, tls, progress, token)).await.unwrap_or_else(|_| {
         let limit = humantime::format_duration(limits.handshake);
-        Err(Refusal::new("slow", &format!("no handshake within {limit}")))
+        Err(HandshakeRefusal::new("slow", &format!("no handshake within {limit}")))
     })
 }
 
@@ -61,43 +61,45 @@ async fn attempt<T>(
     tcp: TcpStream,
     address: SocketAddr,
     tls: &Tls,
-    progress: Arc<Progress>,
+    progress: Arc<ConnectionProgress>,
     token: impl AsyncFnOnce(&TcpStream) -> Option<T>,
-) -> Result<(Stream, Peer, T), Refusal> {
+) -> Result<(Stream, Peer, T), HandshakeRefusal> {
     let mut first = [0];
     match tcp.peek(&mut first).await {
-        Ok(0) => return Err(Refusal::everyday("it went away without a word")),
-        Err(e) => return Err(Refusal::everyday(&format!("the connection broke: {e}"))),
+        Ok(0) => return Err(HandshakeRefusal::everyday("it went away without a word")),
+        Err(e) => return Err(HandshakeRefusal::everyday(&format!("the connection broke: {e}"))),
         Ok(_) if first == [TLS_HANDSHAKE_RECORD] => {}
         Ok(_) if first.iter().all(u8::is_ascii_uppercase) => return Err(answer_plain_http(tcp).await),
-        Ok(_) => return Err(Refusal::new("noise", "it speaks neither TLS nor HTTP")),
+        Ok(_) => return Err(HandshakeRefusal::new("noise", "it speaks neither TLS nor HTTP")),
     }
     let Some(token) = token(&tcp).await else {
-        return Err(Refusal::everyday("it went away while its address had failed too often"));
+        return Err(HandshakeRefusal::everyday("it went away while its address had failed too often"));
     };
-    let accept = TlsAcceptor::from(tls.config().clone()).accept(Watched::new(tcp, progress));
+    let accept = TlsAcceptor::from(tls.config().clone()).accept(ProgressStream::new(tcp, progress));
     let stream = match accept.into_fallible().await {
         Ok(stream) => stream,
         // In TLS 1.3 the client has sent its request by now.
-        Err((e, socket)) => return Err(Refusal { farewell: Some(socket.into_inner()), ..explain(&e) }),
+        Err((e, socket)) => {
+            return Err(HandshakeRefusal { farewell: Some(socket.into_inner()), ..explain(&e) });
+        }
     };
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-    let peer = tls.peer(address, chain).map_err(|e| Refusal::new("unreadable", &e.to_string()))?;
+    let peer = tls.peer(address, chain).map_err(|e| HandshakeRefusal::new("unreadable", &e.to_string()))?;
     Ok((stream, peer, token))
 }
 
-impl Refusal {
-    pub(super) fn new(kind: &'static str, reason: &str) -> Refusal {
-        Refusal { kind, reason: reason.to_owned(), everyday: false, farewell: None }
+impl HandshakeRefusal {
+    pub(super) fn new(kind: &'static str, reason: &str) -> HandshakeRefusal {
+        HandshakeRefusal { kind, reason: reason.to_owned(), everyday: false, farewell: None }
     }
 
     /// There were too many handshakes, and this was the oldest one.
-    pub(super) fn crowded() -> Refusal {
-        Refusal::new("crowded", "its handshake was the oldest of too many that were under way")
+    pub(super) fn crowded() -> HandshakeRefusal {
+        HandshakeRefusal::new("crowded", "its handshake was the oldest of too many that were under way")
     }
 
-    fn everyday(reason: &str) -> Refusal {
-        Refusal { everyday: true, ..Refusal::new("gone", reason) }
+    fn everyday(reason: &str) -> HandshakeRefusal {
+        HandshakeRefusal { everyday: true, ..HandshakeRefusal::new("gone", reason) }
     }
 
     /// Why, in a sentence.
@@ -120,20 +122,20 @@ impl Refusal {
     }
 }
 
-async fn answer_plain_http(mut tcp: TcpStream) -> Refusal {
+async fn answer_plain_http(mut tcp: TcpStream) -> HandshakeRefusal {
     let told = tcp.write_all(USE_HTTPS.as_bytes()).await.is_ok();
     let reason = "it speaks plain HTTP; this port is HTTPS with a client certificate";
-    Refusal { farewell: told.then_some(tcp), ..Refusal::new("plain", reason) }
+    HandshakeRefusal { farewell: told.then_some(tcp), ..HandshakeRefusal::new("plain", reason) }
 }
 
-fn explain(e: &io::Error) -> Refusal {
+fn explain(e: &io::Error) -> HandshakeRefusal {
     match e.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         Some(error) => explain_tls(error),
-        None => Refusal::everyday(&format!("the connection broke during the handshake: {e}")),
+        None => HandshakeRefusal::everyday(&format!("the connection broke during the handshake: {e}")),
     }
 }
 
-fn explain_tls(error: &Error) -> Refusal {
+fn explain_tls(error: &Error) -> HandshakeRefusal {
     use CertificateError as Bad;
     let (kind, reason) = match error {
         Error::NoCertificatesPresented => {
@@ -172,7 +174,7 @@ fn explain_tls(error: &Error) -> Refusal {
             ("own_expired", "it says that this daemon's certificate has expired, or its clock is wrong")
         }
         Error::PeerIncompatible(_) => ("incompatible", "it has no TLS 1.2 or 1.3, or no cipher in common"),
-        _ => return Refusal::new("other", &error.to_string()),
+        _ => return HandshakeRefusal::new("other", &error.to_string()),
     };
-    Refusal::new(kind, reason)
+    HandshakeRefusal::new(kind, reason)
 }

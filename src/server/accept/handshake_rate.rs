@@ -15,9 +15,9 @@ use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::clock;
 use crate::server::accept::connection_limits::neighbourhood;
-use crate::server::accept::limits::Limits;
+use crate::server::limits::Limits;
 
-/// Addresses that are told apart; whoever comes beyond shares one bucket. With 40 bytes each that is 160 KiB.
+/// The most addresses with a bucket of their own; all others share one. With 40 bytes each that is 160 KiB.
 const ADDRESSES: usize = 4096;
 /// What all addresses beyond [`ADDRESSES`] count as.
 const OTHERS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);

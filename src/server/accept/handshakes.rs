@@ -1,9 +1,9 @@
-//! Handshakes under way, which have bounds of their own: whoever has not shown a certificate yet takes nothing from
-//! those who have.
+//! Handshakes under way. They have their own limits, so that clients without a certificate take nothing from those with
+//! one.
 //!
-//! There is always room for one more. Where the whole or an address is full, the oldest handshake gives way: a real
-//! one is over within some round trips, so the oldest is a silent or a slow one. Of the whole, the address with the
-//! most handshakes pays.
+//! A new handshake is always accepted. If a limit is reached, in all or for an address, the oldest handshake is dropped: a
+//! regular one takes a few round trips, so the oldest is silent or slow. If the limit in all is reached, it is the oldest
+//! of the address with the most handshakes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use crate::server::accept::connection_limits::neighbourhood;
-use crate::server::accept::limits::Limits;
+use crate::server::limits::Limits;
 
 pub(super) struct Handshakes {
     limit: usize,

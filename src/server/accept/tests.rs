@@ -193,7 +193,9 @@ async fn refusal(tls: &Tls, config: Arc<ClientConfig>) -> Option<String> {
     });
     let (tcp, address) = listener.accept().await.unwrap();
     let limits = Limits { linger: ms(100), ..Limits::default() };
-    let result = handshake(tcp, address, tls, Progress::new(), &limits, async |_: &TcpStream| Some(())).await;
+    let result =
+        handshake(tcp, address, tls, ConnectionProgress::new(), &limits, async |_: &TcpStream| Some(()))
+            .await;
     client.abort();
     result.err().map(|refusal| refusal.reason().to_owned())
 }

@@ -12,7 +12,7 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::server::connection::progress::Progress;
+use crate::server::connection::progress::ConnectionProgress;
 
 /// Why a request's body ended early.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum BodyError {
     /// It was not complete in time. Answer 408.
     #[error("the request's body was not complete within {}", humantime::format_duration(*.0))]
     TooSlow(Duration),
-    /// The connection or its framing broke. Nobody is there to be answered, or nothing can be made of what came.
+    /// The connection or its framing broke.
     #[error("the request's body broke off: {0}")]
     Broken(#[from] hyper::Error),
 }
@@ -42,11 +42,11 @@ pub(super) struct RequestBody {
     /// Made when the body first has to be waited for, which for most it never has.
     timer: Option<Pin<Box<Sleep>>>,
     ended: bool,
-    progress: Arc<Progress>,
+    progress: Arc<ConnectionProgress>,
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, bound: Duration, progress: Arc<Progress>) -> RequestBody {
+    pub(super) fn new(incoming: Incoming, bound: Duration, progress: Arc<ConnectionProgress>) -> RequestBody {
         RequestBody { incoming, bound, timer: None, ended: false, progress }
     }
 }
@@ -88,13 +88,13 @@ impl Drop for RequestBody {
     }
 }
 
-/// From the head of a request to the end of its answer: tells the [`Progress`] when dropped.
+/// From the head of a request to the end of its answer: tells the [`ConnectionProgress`] when dropped.
 pub(super) struct Exchange {
-    progress: Arc<Progress>,
+    progress: Arc<ConnectionProgress>,
 }
 
 impl Exchange {
-    pub(super) fn begin(progress: Arc<Progress>) -> Exchange {
+    pub(super) fn begin(progress: Arc<ConnectionProgress>) -> Exchange {
         progress.asked();
         Exchange { progress }
     }

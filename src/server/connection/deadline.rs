@@ -9,10 +9,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::clock;
 
-/// The deadline of one request's answer. A handler that is asked to wait (`?wait=60s`) takes it out of the
-/// request's extensions and says so; whoever does not is cut off after the usual time.
+/// The deadline of one response. A handler that waits (`?wait=60s`) takes it from the extensions of the request and extends
+/// it; other handlers are cut off after the usual time.
 ///
-/// It ends with the answer's head: a body that is streamed may take as long as the client reads.
+/// It ends with the head of the response: a streamed body may take as long as the client reads.
 #[derive(Debug, Clone)]
 pub struct AnswerDeadline {
     usual: Duration,

@@ -9,17 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::server::accept::Limits;
+use crate::server::limits::Limits;
 
 /// The state of one connection.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub(crate) struct ConnectionProgress {
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    phase: Phase,
+    phase: RequestPhase,
     since: Instant,
     /// The kernel has taken nothing of what is ready for the client since then.
     stalled: Option<Instant>,
@@ -28,7 +28,7 @@ struct State {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum RequestPhase {
     /// The handshake has its own deadline.
     Handshake,
     /// A request's head is awaited or under way.
@@ -47,36 +47,36 @@ pub(super) enum Overdue {
     Stalled,
 }
 
-impl Progress {
-    pub(crate) fn new() -> Arc<Progress> {
+impl ConnectionProgress {
+    pub(crate) fn new() -> Arc<ConnectionProgress> {
         let state =
-            State { phase: Phase::Handshake, since: clock::monotonic(), stalled: None, unread: false };
-        Arc::new(Progress { state: Mutex::new(state) })
+            State { phase: RequestPhase::Handshake, since: clock::monotonic(), stalled: None, unread: false };
+        Arc::new(ConnectionProgress { state: Mutex::new(state) })
     }
 
     /// The handshake is done; the first request is awaited.
     pub(super) fn greeted(&self) {
-        self.state().enter(Phase::Head);
+        self.state().enter(RequestPhase::Head);
     }
 
     /// Bytes have come from the client.
     pub(super) fn received(&self) {
         let mut state = self.state();
-        if state.phase == Phase::Idle {
-            state.enter(Phase::Head);
+        if state.phase == RequestPhase::Idle {
+            state.enter(RequestPhase::Head);
         }
     }
 
     /// The head of a request is complete.
     pub(super) fn asked(&self) {
         let mut state = self.state();
-        state.enter(Phase::Busy);
+        state.enter(RequestPhase::Busy);
         state.unread = false;
     }
 
     /// The answer is complete, or given up.
     pub(super) fn answered(&self) {
-        self.state().enter(Phase::Idle);
+        self.state().enter(RequestPhase::Idle);
     }
 
     /// The kernel takes no more bytes for the client.
@@ -95,7 +95,7 @@ impl Progress {
         self.state().unread = true;
     }
 
-    /// The client may still be sending a body that nobody reads.
+    /// The client may still be sending a body that is not read.
     pub(super) fn is_unread(&self) -> bool {
         self.state().unread
     }
@@ -104,9 +104,9 @@ impl Progress {
     pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, Overdue)> {
         let state = self.state();
         let phase = match state.phase {
-            Phase::Handshake | Phase::Busy => None,
-            Phase::Head => Some((state.since + limits.head, Overdue::Head)),
-            Phase::Idle => Some((state.since + limits.idle, Overdue::Idle)),
+            RequestPhase::Handshake | RequestPhase::Busy => None,
+            RequestPhase::Head => Some((state.since + limits.head, Overdue::Head)),
+            RequestPhase::Idle => Some((state.since + limits.idle, Overdue::Idle)),
         };
         let stall = state.stalled.map(|since| (since + limits.stall, Overdue::Stalled));
         phase.into_iter().chain(stall).min_by_key(|(at, _)| *at)
@@ -118,7 +118,7 @@ impl Progress {
 }
 
 impl State {
-    fn enter(&mut self, phase: Phase) {
+    fn enter(&mut self, phase: RequestPhase) {
         self.phase = phase;
         self.since = clock::monotonic();
     }

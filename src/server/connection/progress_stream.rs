@@ -1,4 +1,4 @@
-//! The socket, below TLS, watched: what comes in and what does not go out is noted in the [`Progress`].
+//! The socket, below TLS, watched: what comes in and what does not go out is noted in the [`ConnectionProgress`].
 //!
 //! Below TLS, because only here one sees what the kernel really takes: TLS has a buffer of its own that accepts
 //! an answer long after the client has stopped reading.
@@ -10,17 +10,17 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::server::connection::progress::Progress;
+use crate::server::connection::progress::ConnectionProgress;
 
 #[derive(Debug)]
-pub(crate) struct Watched<S> {
+pub(crate) struct ProgressStream<S> {
     socket: S,
-    progress: Arc<Progress>,
+    progress: Arc<ConnectionProgress>,
 }
 
-impl<S> Watched<S> {
-    pub(crate) fn new(socket: S, progress: Arc<Progress>) -> Watched<S> {
-        Watched { socket, progress }
+impl<S> ProgressStream<S> {
+    pub(crate) fn new(socket: S, progress: Arc<ConnectionProgress>) -> ProgressStream<S> {
+        ProgressStream { socket, progress }
     }
 
     pub(crate) fn get_ref(&self) -> &S {
@@ -39,7 +39,7 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ProgressStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -54,7 +54,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ProgressStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.note(&written);

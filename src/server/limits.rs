@@ -40,8 +40,8 @@ pub const BODY: Duration = Duration::from_secs(30);
 pub const HANDLER: Duration = Duration::from_secs(30);
 /// Without the client taking a single byte of an answer that is ready for it.
 pub const STALL: Duration = Duration::from_secs(30);
-/// Silent for so long, the client's machine is asked whether it is still there; without a sign of life for as long
-/// again the connection is over, and the place of whoever waited on it is free.
+/// After this time of silence keep-alive probes are sent. Without a reply for as long again the connection is closed, and
+/// its permits are returned.
 pub const VANISHED: Duration = Duration::from_secs(30);
 /// After an answer that ends the connection while the client still sends: so long is read and thrown away, since
 /// closing at once would reset the connection and destroy the answer on its way.
