@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
+use strum::IntoStaticStr;
 
 use crate::core::container::{Container, Visibility};
 use crate::core::node::{Node, NodeState};
@@ -21,7 +22,8 @@ use crate::core::time::Time;
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 
 /// The availability of a node, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 #[serde(rename_all = "lowercase")]
 pub enum Availability {
     /// It answers.
@@ -39,13 +41,7 @@ pub enum Availability {
 impl Availability {
     /// The word for it in the status.
     pub fn word(self) -> &'static str {
-        match self {
-            Availability::Up => "up",
-            Availability::Settling => "settling",
-            Availability::Down => "down",
-            Availability::Unknown => "unknown",
-            Availability::Lost => "lost",
-        }
+        self.into()
     }
 
     /// Whether its containers can be reached.

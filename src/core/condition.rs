@@ -1,11 +1,13 @@
 //! The condition of an object: its phase, and the reason in one sentence.
 
 use serde::Serialize;
+use strum::IntoStaticStr;
 
 use crate::core::time::Time;
 
 /// The phase of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// It is as wanted.
@@ -23,13 +25,7 @@ pub enum Phase {
 impl Phase {
     /// The word for it in the status.
     pub fn word(self) -> &'static str {
-        match self {
-            Phase::Converged => "converged",
-            Phase::Progressing => "progressing",
-            Phase::Degraded => "degraded",
-            Phase::Blocked => "blocked",
-            Phase::Deleting => "deleting",
-        }
+        self.into()
     }
 }
 
