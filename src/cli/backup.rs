@@ -14,8 +14,9 @@ use clap::Args;
 use http::Method;
 
 use super::connection::Connection;
+use super::exit::{REFUSED, finish};
 use super::flags::default_data_dir;
-use super::{REFUSED, fail, output};
+use super::output;
 use crate::client::{Ask, ClientError};
 use crate::clock;
 use crate::core::desired::Desired;
@@ -58,10 +59,7 @@ fn is_standard(file: &Path) -> bool {
 
 pub(super) fn save(flags: &BackupFlags) -> ExitCode {
     if flags.offline {
-        return match save_offline(flags) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(REFUSED, &format!("{error:#}")),
-        };
+        return finish(save_offline(flags), REFUSED);
     }
     flags.connection.run(REFUSED, async |daemon| {
         let answer = daemon.ask(Ask::new(Method::GET, "/backup")).await;
@@ -115,10 +113,7 @@ fn contents(desired: &Desired) -> String {
 }
 
 pub(super) fn restore(flags: &RestoreFlags) -> ExitCode {
-    match try_restore(flags) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(REFUSED, &format!("{error:#}")),
-    }
+    finish(try_restore(flags), REFUSED)
 }
 
 fn try_restore(flags: &RestoreFlags) -> anyhow::Result<()> {

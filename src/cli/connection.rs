@@ -11,9 +11,9 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use super::context::file::{self, Contexts, Place};
 use super::environment::variable;
-use super::fail;
+use super::exit::fail;
 use super::flags::default_data_dir;
-use super::output::OutputError;
+use super::output;
 use crate::certificates::{Files, Identity};
 use crate::client::{Address, ClientError, Daemon};
 
@@ -123,7 +123,7 @@ impl Connection {
         let done = self.ask(command);
         match done {
             Ok(code) => ExitCode::from(code),
-            Err(error) if matches!(error.downcast_ref(), Some(OutputError::Closed)) => ExitCode::SUCCESS,
+            Err(error) if output::is_closed(&error) => ExitCode::SUCCESS,
             Err(error) => fail(refused, &format!("{error:#}")),
         }
     }

@@ -22,7 +22,7 @@ const PROGRAM: &str = "swarm-cluster-state-manager";
 
 /// Flags of the daemon.
 #[derive(Debug, Args)]
-pub struct DaemonFlags {
+pub(super) struct DaemonFlags {
     /// An address to listen on, always with mutual TLS; may be given several times.
     #[arg(long, env = "SCSM_ADDR", value_name = "IP:PORT", value_delimiter = ',', value_parser = address, default_value = "127.0.0.1:3476")]
     addr: Vec<SocketAddr>,

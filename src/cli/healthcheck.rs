@@ -14,7 +14,7 @@ use clap::Args;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
-use super::fail;
+use super::exit::fail;
 use super::flags::{TlsFlags, address, default_data_dir};
 use crate::certificates::{Files, Identity};
 

