@@ -40,9 +40,8 @@ use crate::control::engine_events::EngineEventWriter;
 use crate::control::heartbeat::Heartbeat;
 use crate::control::observer::Observer;
 use crate::core::identity;
-use crate::engine::docker::DockerEngine;
-use crate::engine::docker::own::OwnData;
 use crate::engine::docker::transport::{Address, Transport};
+use crate::engine::docker::{DockerEngine, OwnData};
 use crate::engine::endpoint::Endpoint;
 use crate::engine::simulated::SimulatedEngine;
 use crate::engine::{self, Engine};
@@ -123,7 +122,7 @@ pub fn start(settings: Settings) -> anyhow::Result<App> {
     let mut expiries = vec![("server", identity.not_after()), ("ca", identity.authorities_not_after())];
     let engine = engine(&settings, &identity, own_data(&settings, &files), &mut expiries, clock)?;
     let metrics = Arc::new(Metrics::new());
-    let engine = Arc::new(engine::Measured::new(engine, metrics.clone()));
+    let engine = Arc::new(engine::MeasuredEngine::new(engine, metrics.clone()));
     let lock = early.map_or_else(lock, Ok)?;
     let state = state(&settings, lock, clock)?;
     Ok(App { settings, tls, engine, metrics, expiries, listeners, clock, control, serving, client, state })

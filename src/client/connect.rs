@@ -57,8 +57,8 @@ impl tower::Service<Uri> for Connector {
         Box::pin(async move {
             tokio::time::timeout(CONNECT, connect).await.map_or_else(
                 |_| {
-                    let words = format!("no connection within {}", humantime::format_duration(CONNECT));
-                    Err(io::Error::new(io::ErrorKind::TimedOut, words))
+                    let message = format!("no connection within {}", humantime::format_duration(CONNECT));
+                    Err(io::Error::new(io::ErrorKind::TimedOut, message))
                 },
                 |connected| connected.map(TokioIo::new),
             )

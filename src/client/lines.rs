@@ -1,4 +1,4 @@
-//! An answer without an end: one JSON value a line, and an empty line where there has been nothing to say.
+//! An endless answer: one JSON value per line, and empty lines as keepalives.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use tokio::time::timeout;
 
 use super::{Address, ClientError};
 
-/// A stream that is silent for longer is broken, whatever the socket says: the daemon writes something each 15 s.
+/// A stream that is silent for longer is broken: the daemon writes something every 15 s.
 pub const SILENCE: Duration = Duration::from_secs(50);
-/// The longest line, in bytes: the status of an object with 10,000 containers takes a fourth of that.
+/// The longest line, in bytes: four times the status of an object with 10,000 containers.
 const LINE_MAX_BYTES: usize = 16 << 20;
 
 /// The lines of an answer.
@@ -19,9 +19,9 @@ const LINE_MAX_BYTES: usize = 16 << 20;
 pub struct Lines {
     body: Incoming,
     address: Address,
-    /// What has come of the next lines.
+    /// Received and not returned yet.
     ahead: BytesMut,
-    /// How much of that is known to hold no end of a line.
+    /// How much of that contains no newline.
     searched: usize,
 }
 
@@ -30,7 +30,7 @@ impl Lines {
         Lines { body, address, ahead: BytesMut::new(), searched: 0 }
     }
 
-    /// The next line that is not empty; `None` at an orderly end.
+    /// The next non-empty line; `None` at the regular end.
     pub async fn next(&mut self) -> Result<Option<String>, ClientError> {
         loop {
             while let Some(line) = self.whole_line() {
@@ -45,10 +45,10 @@ impl Lines {
                 Ok(Some(Ok(frame))) => self.ahead.extend_from_slice(&frame.into_data().unwrap_or_default()),
                 Ok(Some(Err(error))) => return Err(ClientError::of(&self.address, false, &error)),
                 Ok(None) if self.ahead.is_empty() => return Ok(None),
-                Ok(None) => return Err(self.broken("it ended within a line".to_owned())),
+                Ok(None) => return Err(self.broken("it ended in the middle of a line".to_owned())),
                 Err(_) => {
-                    let words = format!("nothing came for {}", humantime::format_duration(SILENCE));
-                    return Err(self.broken(words));
+                    let message = format!("no data for {}", humantime::format_duration(SILENCE));
+                    return Err(self.broken(message));
                 }
             }
         }
@@ -66,7 +66,7 @@ impl Lines {
         Some(String::from_utf8_lossy(&line).into_owned())
     }
 
-    fn broken(&self, words: String) -> ClientError {
-        ClientError::Broken { address: self.address.clone(), words }
+    fn broken(&self, message: String) -> ClientError {
+        ClientError::Broken { address: self.address.clone(), message }
     }
 }

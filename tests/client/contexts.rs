@@ -92,7 +92,7 @@ fn contexts_are_set_listed_chosen_and_removed() {
     let listed = home.runs(&[], &["context", "ls"]).ends_with(0);
     assert!(!listed.out.contains("prod") && !listed.out.contains('*'), "{listed:?}");
     home.runs(&[], &["context", "use", "test"]).ends_with(0);
-    home.runs(&[], &["context", "use", "default"]).ends_with(0).says("no context is the current one");
+    home.runs(&[], &["context", "use", "default"]).ends_with(0).says("there is no current context");
 
     for wrong in [
         &["context"] as &[_],

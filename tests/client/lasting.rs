@@ -41,6 +41,28 @@ fn a_wait_goes_on_over_a_restart_of_the_daemon() {
 }
 
 #[test]
+fn a_wait_for_json_survives_a_restart_of_the_daemon() {
+    let data = tempfile::tempdir().unwrap();
+    let mut daemon = Setup::in_directory(data.path()).flag("--swarm-manager=simulated://1").start();
+    let user = User::of(&daemon);
+    let placed = format!("{}\nConstraints: [name==n3]\n", object("web", "nginx", 3).trim_end());
+    let file = user.file("web.yaml", &placed);
+    let submit = user.starts(&["submit", "--wait=50s", "--output=json", &file]);
+    while daemon.status()["Objects"].as_array().unwrap().is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    kill(&mut daemon);
+    submit.says("until the wait ends");
+    let _successor = Setup::in_directory(data.path())
+        .succeeding(&daemon.url)
+        .flag("--swarm-manager=simulated://3")
+        .start();
+    let ran = submit.ends().ends_with(0);
+    let answer: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&answer["Result"], &answer["Outcome"]), (&"created".into(), &"converged".into()), "{ran:?}");
+}
+
+#[test]
 fn a_daemon_that_stays_away_is_told_with_what_was_taken() {
     let mut daemon = Setup::new().flag(NOWHERE).start();
     let user = User::of(&daemon);

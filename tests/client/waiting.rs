@@ -47,7 +47,7 @@ fn a_failure_is_told_when_it_happens_and_an_interrupt_ends_the_wait_but_not_the_
     wait.says("last converged, monitoring for 10m more: 2 of 2 run");
     signal(&wait.child, "TERM");
     let ran = wait.ends().ends_with(143);
-    assert!(ran.err.contains("with `status last`, undo it with `rollback last`"), "{ran:?}");
+    assert!(ran.err.contains("see `status last`, undo with `rollback last`"), "{ran:?}");
 }
 
 #[test]
