@@ -34,7 +34,7 @@ fn submit_is_1_when_it_was_not_taken() {
     user.runs(&["submit", "--addr=http://127.0.0.1:1", "-"]).ends_with(1);
     // What is to be read.
     user.runs(&["submit", "nowhere.yaml"]).ends_with(1).complains("nowhere.yaml");
-    one("").complains("standard input holds no object");
+    one("").complains("standard input contains no object");
     one("Name: a\nName: b\n").complains("line 2, column 1");
     one("{\"Name\": \"a\",,}").complains("at line 1 column 14");
     // What the daemon refuses.

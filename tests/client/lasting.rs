@@ -105,7 +105,7 @@ fn followed_events_go_on_over_a_restart_and_none_comes_twice() {
     let _successor = start(Setup::in_directory(data.path()).succeeding(&daemon.url));
     user.runs(&["submit", &user.file("api.yaml", &object("api", "nginx", 1))]).ends_with(0);
     events.says("submitted api (1): created");
-    events.says("asking again");
+    events.says("reconnecting");
     let said = events.said();
     assert_eq!(said.matches("submitted web (1): created").count(), 1, "{said}");
 }
