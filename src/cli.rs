@@ -46,6 +46,7 @@ mod man;
 mod output;
 mod plan;
 mod reason;
+mod reference;
 mod rollback;
 mod scale;
 mod status;
@@ -55,6 +56,8 @@ mod version;
 mod wait;
 mod yaml;
 
+#[cfg(any(test, fuzzing))]
+pub use convert::fuzzing::command_line as fuzz_command_line;
 pub use flags::{LogFormat, Settings};
 
 /// Runs the program.
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Some(Command::Healthcheck(flags)) => healthcheck::run(&flags),
         Some(Command::Completions(flags)) => completions::run(&flags, &CommandLine::command()),
         Some(Command::Man(flags)) => man::run(&flags, CommandLine::command()),
+        Some(Command::Reference(flags)) => reference::run(&flags, CommandLine::command()),
         None => run_daemon(daemon),
     }
 }

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::exit::{REFUSED, USAGE, fail};
+use super::exit::{USAGE, fail, usage_code};
 use super::flags::DaemonFlags;
 use super::{
     backup, completions, context, convert, delete, diff, environment, events, get, healthcheck, history,
-    logs, man, plan, rollback, scale, status, submit, unknown_command, version,
+    logs, man, plan, reference, rollback, scale, status, submit, unknown_command, version,
 };
 
 /// Keeps exactly Count containers of every submitted object running.
@@ -108,6 +108,9 @@ pub(super) enum Command {
     Completions(completions::CompletionsFlags),
     /// Print the manual page, or write all pages to a directory.
     Man(man::ManFlags),
+    /// Print the tables of flags and exit codes for the documentation.
+    #[command(hide = true)]
+    Reference(reference::ReferenceFlags),
 }
 
 /// Parses the command line. Help, the version and errors are printed here; then only an exit code is left.
@@ -137,16 +140,6 @@ pub(super) fn read() -> Result<CommandLine, ExitCode> {
             _ => ExitCode::from(usage_code(name)),
         }
     })
-}
-
-/// The exit code for a command line that cannot be parsed.
-fn usage_code(command: &str) -> u8 {
-    match command {
-        // For these, 2 means that a change failed.
-        "submit" | "scale" | "delete" | "rollback" | "status" | "get" | "history" | "events" | "logs"
-        | "version" | "context" | "convert" => REFUSED,
-        _ => USAGE,
-    }
 }
 
 /// Adds an example to the error that no file was given.

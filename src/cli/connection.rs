@@ -20,6 +20,9 @@ use crate::client::{Address, ClientError, Daemon};
 /// The default address.
 const DEFAULT: &str = "127.0.0.1:3476";
 
+/// The heading of these flags in the help.
+pub(super) const HEADING: &str = "Connection";
+
 /// How to reach the daemon.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -29,7 +32,7 @@ pub(super) struct Connection {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Connection")]
+#[command(next_help_heading = HEADING)]
 struct ConnectionFlags {
     /// The daemon's address: HOST:PORT or https://HOST:PORT. Its certificate must name that host. If there are several, as
     /// for the daemon's own flag, the first is used; 0.0.0.0 means this machine. [default: that of the context, else

@@ -27,6 +27,8 @@ mod draft;
 mod finish;
 mod flag;
 mod flags;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod local_input;
 mod mounts;
 mod networks;

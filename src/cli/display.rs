@@ -13,6 +13,7 @@ use self::waited_object::{Stage, WaitedObject};
 use super::output;
 use super::wait::outcome::Settled;
 use crate::client::answers::{Object, Receipt};
+use crate::clock;
 use crate::core::sanitize;
 
 mod frame;
@@ -45,7 +46,7 @@ impl Display {
         Display {
             objects,
             places,
-            began: Instant::now(),
+            began: clock::monotonic(),
             wait,
             screen: Screen::of_stdout(),
             quiet: false,
@@ -71,7 +72,7 @@ impl Display {
 
     /// Shows the status of an object.
     pub(super) fn show(&mut self, status: &Object) {
-        let now = Instant::now();
+        let now = clock::monotonic();
         let Some(object) = self.object(&status.name) else { return };
         object.see(status, now);
         let text = match (object.settled(), object.stage()) {
@@ -129,7 +130,7 @@ impl Display {
     pub(super) fn paint(&mut self) {
         let Some(screen) = &mut self.screen else { return };
         let (rows, columns) = screen.size();
-        let now = Instant::now();
+        let now = clock::monotonic();
         let elapsed = now.saturating_duration_since(self.began);
         screen.paint(frame::lines(&self.objects, now, elapsed, self.wait, rows, columns));
     }

@@ -30,3 +30,13 @@ pub(super) fn finish(done: anyhow::Result<()>, code: u8) -> ExitCode {
         Err(error) => fail(code, &format!("{error:#}")),
     }
 }
+
+/// The exit code for a command line that cannot be parsed.
+pub(super) fn usage_code(command: &str) -> u8 {
+    match command {
+        // For these, 2 means that a change failed.
+        "submit" | "scale" | "delete" | "rollback" | "status" | "get" | "history" | "events" | "logs"
+        | "version" | "context" | "convert" => REFUSED,
+        _ => USAGE,
+    }
+}

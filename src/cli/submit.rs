@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http::header;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::arguments::wait_duration;
 use super::change::{conclude, outcome_unknown};
@@ -18,6 +18,7 @@ use super::input::Objects;
 use super::output;
 use super::wait::WaitLimits;
 use crate::client::{Answer, Ask, ClientError, Daemon};
+use crate::clock;
 
 /// Flags of `submit`.
 #[derive(Debug, Args)]
@@ -71,7 +72,7 @@ impl SubmitFlags {
     /// Submits. If a connection breaks before the answer and there is a wait, submits the same again: if the daemon
     /// accepted the first submit, the second changes nothing.
     async fn submit(&self, daemon: &Daemon, objects: &Objects) -> anyhow::Result<Answer> {
-        let until = Instant::now() + self.wait.unwrap_or_default();
+        let until = clock::monotonic() + self.wait.unwrap_or_default();
         let conditional = self.if_match.is_some() || self.create_only || objects.are_conditional();
         let mut sent = false;
         loop {
@@ -80,7 +81,7 @@ impl SubmitFlags {
                 Err(error) => error,
             };
             sent |= matches!(error, ClientError::Broken { .. });
-            let pause = error.passes_after().filter(|_| sent && !conditional && Instant::now() < until);
+            let pause = error.passes_after().filter(|_| sent && !conditional && clock::monotonic() < until);
             match pause {
                 Some(pause) => {
                     output::note(format_args!(

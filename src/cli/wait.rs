@@ -22,6 +22,7 @@ use super::display::Display;
 use super::exit::{INTERRUPTED, TERMINATED};
 use crate::client::answers::{Change, Receipt};
 use crate::client::{ClientError, Daemon};
+use crate::clock;
 
 pub(super) mod outcome;
 pub(super) mod question;
@@ -58,7 +59,7 @@ pub(super) async fn wait(
     limits: WaitLimits,
     display: Display,
 ) -> anyhow::Result<Waited> {
-    let began = Instant::now();
+    let began = clock::monotonic();
     let mut waiting = Waiting {
         daemon,
         receipts,
@@ -97,7 +98,7 @@ impl Waiting<'_> {
         let mut paint = interval(PAINT);
         paint.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let now = Instant::now();
+            let now = clock::monotonic();
             while let Some(asked) = self.queue.next(now, self.until) {
                 questions.push(Either::Right(question::ask(daemon, asked)));
             }
@@ -130,7 +131,7 @@ impl Waiting<'_> {
 
     /// Processes an answer.
     fn take(&mut self, answered: Answered) -> anyhow::Result<()> {
-        let now = Instant::now();
+        let now = clock::monotonic();
         let (place, spec, found) = match answered {
             Answered::Specs(specs) => {
                 for (name, spec) in specs {
@@ -186,7 +187,7 @@ impl Waiting<'_> {
 
     /// Shows a change of the status.
     fn show(&mut self, change: &Change) {
-        let now = Instant::now();
+        let now = clock::monotonic();
         match change {
             Change::Object { object } => {
                 self.display.show(object);

@@ -1,8 +1,8 @@
 //! A Docker Engine, or a classic Swarm manager in front of many.
 //!
-//! All requests use our own [`transport`]. bollard writes the requests whose answers are only yes or no. All other answers
-//! are decoded here (`wire`), field by field and while they arrive: bollard's types fail on unknown words and do not fit the
-//! answers of a classic Swarm manager.
+//! All requests use our own [`transport`], and answers are decoded in `wire`, field by field and while they arrive: bollard's
+//! models fail on unknown words and do not fit the answers of a classic Swarm manager. Only the body of a create is one of
+//! them.
 //!
 //! Every call has a deadline for the whole answer, and the meaning of the answer is defined in [`reply`](super::reply).
 
@@ -45,6 +45,8 @@ mod wire;
 pub use api_fields::too_new;
 pub use docker_engine::DockerEngine;
 pub use own_data::OwnData;
+#[cfg(any(test, fuzzing))]
+pub use wire::fuzzing;
 
 #[async_trait]
 impl Engine for DockerEngine {

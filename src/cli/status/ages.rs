@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::client::Answer;
+use crate::clock;
 
 /// Ages by the daemon's clock, which may differ from this machine's.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +14,7 @@ pub(super) struct Ages {
 impl Ages {
     /// At the time of an answer, or by this machine's clock if the answer has none.
     pub(super) fn of(answer: &Answer) -> Ages {
-        Ages { now: answer.date.unwrap_or_else(SystemTime::now) }
+        Ages { now: answer.date.unwrap_or_else(clock::system_now) }
     }
 
     #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bollard::errors::Error as BollardError;
 use http::Response;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -10,7 +9,6 @@ use hyper::body::Incoming;
 use super::transport::{self, TransportError};
 use super::wire;
 use crate::core::sanitize;
-use crate::engine::error::EngineError;
 use crate::engine::reply::Reply;
 
 /// The largest answer that is read whole; create replies, inspects and `/info` are far smaller.
@@ -55,16 +53,4 @@ pub(super) fn refusal(status: u16, body: &[u8]) -> String {
 
 pub(super) fn no_answer(deadline: Duration) -> String {
     format!("no answer within {}", humantime::format_duration(deadline))
-}
-
-/// The message of a bollard error, without its prefix.
-pub(super) fn explain(error: &BollardError) -> EngineError {
-    EngineError::new(match error {
-        BollardError::DockerResponseServerError { status_code, message } => {
-            format!("{status_code}: {}", message.trim())
-        }
-        BollardError::DockerStreamError { error } => error.clone(),
-        BollardError::IOError { err } => err.to_string(),
-        other => format!("cannot read the answer: {other}"),
-    })
 }

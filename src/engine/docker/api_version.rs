@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The oldest API spoken: Docker Engine 1.12, for which classic Swarm managers were made.
 pub(super) const OLDEST: ApiVersion = ApiVersion(1, 24);
-/// The newest API spoken: bollard's.
+/// The newest API spoken: that of bollard's models.
 pub(super) const NEWEST: ApiVersion = ApiVersion(1, 53);
 
 /// A version of the Docker API.

@@ -1,15 +1,13 @@
 //! Starting, stopping and removing containers.
 
-use std::future::Future;
 use std::time::Duration;
 
-use bollard::errors::Error as BollardError;
-use bollard::query_parameters::RemoveContainerOptionsBuilder;
+use http::Method;
 use tokio::time::timeout;
 
-use super::answer::{explain, no_answer};
+use super::answer::{no_answer, reply_of};
 use super::docker_engine::DockerEngine;
-use super::transport;
+use super::wire;
 use crate::core::container::ContainerId;
 use crate::core::outcome::Outcome;
 use crate::engine::reply::{self, Call, Reply};
@@ -23,37 +21,28 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
 impl DockerEngine {
     pub(super) async fn start_container(&self, id: &ContainerId) -> Outcome<()> {
-        self.change(Call::Start, CHANGE, self.docker.start_container(&id.0, None)).await
+        let path = format!("/containers/{}/start", id.0);
+        self.change(Call::Start, CHANGE, Method::POST, &path).await
     }
 
     pub(super) async fn stop_container(&self, id: &ContainerId, grace: Duration) -> Outcome<()> {
         // No timeout is sent: the engine then uses the container's own.
         let deadline = grace.max(DEFAULT_GRACE) + STOP_SLACK;
-        self.change(Call::Stop, deadline, self.docker.stop_container(&id.0, None)).await
+        let path = format!("/containers/{}/stop", id.0);
+        self.change(Call::Stop, deadline, Method::POST, &path).await
     }
 
     pub(super) async fn remove_container(&self, id: &ContainerId) -> Outcome<()> {
-        let options = RemoveContainerOptionsBuilder::default().v(true).force(true).build();
-        self.change(Call::Remove, CHANGE, self.docker.remove_container(&id.0, Some(options))).await
+        let path = format!("/containers/{}?v=true&force=true", id.0);
+        self.change(Call::Remove, CHANGE, Method::DELETE, &path).await
     }
 
-    /// The outcome of one of bollard's calls.
-    async fn change<T>(
-        &self,
-        call: Call,
-        deadline: Duration,
-        work: impl Future<Output = Result<T, BollardError>>,
-    ) -> Outcome<()> {
-        let reply = match timeout(deadline, work).await {
-            Ok(Ok(_)) => return Outcome::Done(()),
-            Ok(Err(BollardError::DockerResponseServerError { status_code, message })) => {
-                Reply::Status(status_code, message)
-            }
-            Ok(Err(BollardError::DockerStreamError { error })) => Reply::InStream(error),
-            Ok(Err(BollardError::IOError { err })) if transport::never_sent(&err) => {
-                Reply::NeverSent(err.to_string())
-            }
-            Ok(Err(error)) => Reply::Broken(explain(&error).0),
+    /// Sends a request whose answer is only yes or no. 304, nothing to do, is a yes.
+    async fn change(&self, call: Call, deadline: Duration, method: Method, path: &str) -> Outcome<()> {
+        let reply = match timeout(deadline, self.ask(method, path, None)).await {
+            Ok(Ok((200..=299 | 304, _))) => return Outcome::Done(()),
+            Ok(Ok((status, body))) => Reply::Status(status, wire::error_message(&body)),
+            Ok(Err(error)) => reply_of(error),
             Err(_) => Reply::Broken(no_answer(deadline)),
         };
         reply::read(call, reply)

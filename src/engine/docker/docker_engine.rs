@@ -3,29 +3,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use bollard::Docker;
-use bollard::errors::Error as BollardError;
 use tokio::sync::Semaphore;
 
-use super::answer;
 use super::api_version::ApiVersion;
 use super::own_data::OwnData;
 use super::transport::Transport;
 use crate::core::engine_kind::EngineKind;
-use crate::engine::error::EngineError;
 
 /// Concurrent pulls, over all images: they share one network link.
 const PARALLEL_PULLS: usize = 4;
-/// bollard's own deadline, beyond all of ours.
-const BOLLARD_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// The engine over HTTP.
 pub struct DockerEngine {
     pub(super) transport: Transport,
-    pub(super) docker: Docker,
     pub(super) kind: ArcSwapOption<EngineKind>,
     /// The API version spoken; none before the first answer.
     pub(super) api: ArcSwapOption<ApiVersion>,
@@ -44,21 +36,9 @@ pub struct DockerEngine {
 
 impl DockerEngine {
     /// An engine reached over `transport`. Sends nothing yet.
-    pub fn new(transport: Transport) -> Result<DockerEngine, EngineError> {
-        let carrier = transport.clone();
-        let docker = Docker::connect_with_custom_transport(
-            move |request| {
-                let carrier = carrier.clone();
-                async move { carrier.send(request).await.map_err(BollardError::from) }
-            },
-            Some("http://engine"),
-            BOLLARD_TIMEOUT.as_secs(),
-            bollard::API_DEFAULT_VERSION,
-        )
-        .map_err(|e| answer::explain(&e))?;
-        Ok(DockerEngine {
+    pub fn new(transport: Transport) -> DockerEngine {
+        DockerEngine {
             transport,
-            docker,
             kind: ArcSwapOption::empty(),
             api: ArcSwapOption::empty(),
             own: OwnData::default(),
@@ -67,7 +47,7 @@ impl DockerEngine {
             listed: AtomicBool::new(false),
             unknown: AtomicUsize::new(0),
             pulls: Semaphore::new(PARALLEL_PULLS),
-        })
+        }
     }
 
     /// Protects this data from submitted objects.

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use http::Method;
 use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
 use super::answer::{broke_off, no_answer, read_whole, refusal, reply_of};
 use super::docker_engine::DockerEngine;
 use super::transport::TransportError;
 use super::wire;
+use crate::clock;
 use crate::core::outcome::{Outcome, RefusalKind};
 use crate::core::prospects::Prospects;
 use crate::core::spec::{Pull, Template};
@@ -84,7 +85,7 @@ impl DockerEngine {
         let path = wire::pull_path(name, tag);
         let asked = self.transport.request(Method::POST, &path, None);
         let response = timeout(silence, asked).await.map_err(silent)?.map_err(reply_of)?;
-        let mut heard = Instant::now();
+        let mut heard = clock::monotonic();
         if !response.status().is_success() {
             let status = response.status().as_u16();
             let body = timeout(silence, read_whole(response)).await.map_err(silent)?.map_err(reply_of)?;
@@ -99,7 +100,7 @@ impl DockerEngine {
         while let Some(frame) = timeout_at(heard + silence, body.frame()).await.map_err(silent)? {
             let frame = frame.map_err(|e| reply_of(broke_off(&e)))?;
             if progress.push(&frame.into_data().unwrap_or_default()).map_err(reply)? {
-                heard = Instant::now();
+                heard = clock::monotonic();
             }
             tokio::task::yield_now().await;
         }

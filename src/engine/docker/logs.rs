@@ -6,13 +6,14 @@ use futures_util::{StreamExt, stream};
 use http::{Method, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
 use super::answer::{broke_off, no_answer, read_whole, refusal};
 use super::docker_engine::DockerEngine;
 use super::request::QUESTION;
 use super::transport::TransportError;
 use super::wire::{self, Framing, LogReadError, LogReader};
+use crate::clock;
 use crate::core::container::ContainerId;
 use crate::engine::logs::{LogLines, LogRequest, LogsError};
 use crate::engine::reply;
@@ -141,7 +142,7 @@ fn lines(body: Incoming, framing: Framing, silence: Duration) -> LogLines {
 impl OpenLog {
     /// Decodes the next part, or returns how the stream ended.
     async fn read_on(&mut self) -> Option<Result<(), LogsError>> {
-        let deadline = Instant::now() + self.silence;
+        let deadline = clock::monotonic() + self.silence;
         if self.ahead.is_empty() {
             self.ahead = match timeout_at(deadline, self.body.frame()).await {
                 Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),

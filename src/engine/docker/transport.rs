@@ -13,9 +13,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bollard::BollardRequest;
 use bytes::Bytes;
 use http::{Method, Request, Response, Uri};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -33,8 +33,6 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// The largest answer that is decoded while it arrives: a list of 100,000 containers at 2 KiB each fits. An event stream ends
 /// after this much and is opened again.
 const STREAM_MAX_BYTES: u64 = 256 * 1024 * 1024;
-/// The largest answer that is read whole: answers to bollard are one line.
-const ANSWER_MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// The read buffer of a log, which bounds the memory for each stalled reader.
 const LOG_AHEAD_BYTES: usize = 64 * 1024;
 /// Idle connections are closed after this.
@@ -76,39 +74,12 @@ impl From<TransportError> for EngineError {
     }
 }
 
-impl From<TransportError> for bollard::errors::Error {
-    fn from(error: TransportError) -> Self {
-        let kind = match error {
-            TransportError::NeverSent(_) => io::ErrorKind::NotConnected,
-            TransportError::Broken(_) => io::ErrorKind::BrokenPipe,
-        };
-        io::Error::new(kind, error.to_string()).into()
-    }
-}
-
-/// Whether an error that passed through bollard was [`TransportError::NeverSent`].
-pub(super) fn never_sent(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotConnected
-}
-
-/// Names the type of bollard's request bodies, which it does not export.
-trait HasBody {
-    type Body;
-}
-
-impl<B> HasBody for Request<B> {
-    type Body = B;
-}
-
-type Body = <BollardRequest as HasBody>::Body;
+type Body = Full<Bytes>;
 
 /// A pool of connections to one endpoint. Clones share it.
 #[derive(Clone)]
 pub struct Transport {
-    /// For requests whose answers are read whole.
-    answers: Client<Connector, Body>,
-    /// For requests whose answers are decoded while they arrive.
-    streams: Client<Connector, Body>,
+    requests: Client<Connector, Body>,
     /// For logs. Its connections belong to the runtime of the clients that read them, so nothing else depends on it.
     logs: Client<Connector, Body>,
     /// The version before each path, such as `/v1.41`; empty before it is negotiated.
@@ -128,10 +99,9 @@ impl Transport {
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new());
         let connector = |max| Connector { address: address.clone(), max };
-        let answers = builder.build(connector(ANSWER_MAX_BYTES));
-        let streams = builder.build(connector(STREAM_MAX_BYTES));
+        let requests = builder.build(connector(STREAM_MAX_BYTES));
         let logs = builder.http1_max_buf_size(LOG_AHEAD_BYTES).build(connector(STREAM_MAX_BYTES));
-        Transport { answers, streams, logs, prefix: Arc::default(), shown: shown.into() }
+        Transport { requests, logs, prefix: Arc::default(), shown: shown.into() }
     }
 
     /// The address, for messages.
@@ -144,14 +114,14 @@ impl Transport {
         self.prefix.store(Arc::new(format!("/v{api}")));
     }
 
-    /// Sends a request whose answer is decoded while it arrives. `path` begins with a slash and has no version.
+    /// Sends a request. `path` begins with a slash and has no version.
     pub(super) async fn request(
         &self,
         method: Method,
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Response<Incoming>, TransportError> {
-        self.send_over(&self.streams, own_request(method, path, body)?).await
+        self.send_over(&self.requests, own_request(method, path, body)?).await
     }
 
     /// Sends a request for the log of a container.
@@ -163,16 +133,11 @@ impl Transport {
         self.send_over(&self.logs, own_request(method, path, None)?).await
     }
 
-    /// Sends a request whose answer is read whole.
-    pub(super) async fn send(&self, request: BollardRequest) -> Result<Response<Incoming>, TransportError> {
-        self.send_over(&self.answers, request).await
-    }
-
     /// Sends a request with the API version before its path.
     async fn send_over(
         &self,
         client: &Client<Connector, Body>,
-        mut request: BollardRequest,
+        mut request: Request<Body>,
     ) -> Result<Response<Incoming>, TransportError> {
         let path = request.uri().path_and_query().map_or("/", |p| p.as_str());
         // The version is requested without a version.
@@ -197,7 +162,7 @@ fn own_request(method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Requ
         .method(method)
         .uri(format!("http://engine{path}"))
         .header(http::header::CONTENT_TYPE, "application/json")
-        .body(bollard::body_full(Bytes::from(body.unwrap_or_default())))
+        .body(Full::from(body.unwrap_or_default()))
         .map_err(|e| TransportError::NeverSent(format!("invalid request: {e}")))
 }
 
