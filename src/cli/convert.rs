@@ -18,7 +18,7 @@ use super::exit::{REFUSED, fail, finish};
 use super::{output, yaml};
 use crate::core::name::ObjectName;
 use crate::core::spec::MAX_COUNT;
-use crate::core::submission::{self, SubmissionError};
+use crate::core::{policy, submission};
 
 mod command_line;
 mod csv;
@@ -103,15 +103,12 @@ fn warnings(object: &Value) -> anyhow::Result<Vec<String>> {
     let mut notes = Vec::new();
     let mut rest = object.clone();
     let spec = loop {
-        match submission::submitted(&rest) {
-            Ok(spec) => break spec,
-            Err(SubmissionError::Refused(refusal)) => {
-                // Remove the field to find the next one.
-                anyhow::ensure!(remove(&mut rest, &refusal.field), "{refusal}");
-                notes.push(format!("warning: the daemon will refuse this: {refusal}"));
-            }
-            Err(error) => anyhow::bail!("the daemon would reject the object: {}", error.with_field()),
-        }
+        let spec = submission::submitted(&rest)
+            .map_err(|error| anyhow::anyhow!("the daemon would reject the object: {}", error.with_field()))?;
+        let Err(violation) = policy::authorize_spec(&spec) else { break spec };
+        // Remove the field to find the next one.
+        anyhow::ensure!(remove(&mut rest, &violation.field), "{violation}");
+        notes.push(format!("warning: the daemon will refuse this: {violation}"));
     };
     if let Err(error) = submission::fits_one_host(&spec) {
         notes.push(format!("warning: this does not work on a single host: {}: {error}", error.field));

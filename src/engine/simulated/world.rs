@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::core::container::{Container, ContainerId, ContainerState, Detail, Health, Visibility};
 use crate::core::name::ObjectName;
-use crate::core::node::Node;
+use crate::core::node::{Node, NodeState};
 use crate::core::outcome::{Outcome, RefusalKind};
 use crate::core::time::Time;
 use crate::engine::error::EngineError;
@@ -88,7 +88,7 @@ impl World {
             Node {
                 name: shown.to_owned(),
                 address: name.clone(),
-                status: status.to_owned(),
+                state: NodeState::of_word(status.to_owned()),
                 error: error.map(str::to_owned),
             }
         };
