@@ -129,10 +129,11 @@ pub(super) fn read() -> Result<CommandLine, ExitCode> {
         }
     }
     let command = environment::without_empty(command);
+    let mut described = command.clone();
     let read = command.try_get_matches().and_then(|matches| CommandLine::from_arg_matches(&matches));
     let name = found.as_deref().unwrap_or_default();
     read.map_err(|error| {
-        let error = with_example(error, name);
+        let error = with_plain_usage(with_example(error, name), &mut described, name);
         // If standard error is closed, the exit code still reports the error.
         let _ = error.print();
         match error.kind() {
@@ -140,6 +141,21 @@ pub(super) fn read() -> Result<CommandLine, ExitCode> {
             _ => ExitCode::from(usage_code(name)),
         }
     })
+}
+
+/// Replaces the usage in an error: clap adds options that are set by environment variables as if they were required.
+fn with_plain_usage(mut error: clap::Error, program: &mut clap::Command, command: &str) -> clap::Error {
+    // The usage of `context` would hide which of its subcommands is meant.
+    if error.get(ContextKind::Usage).is_none() || command == "context" {
+        return error;
+    }
+    program.build();
+    let usage = match program.find_subcommand_mut(command) {
+        Some(command) => command.render_usage(),
+        None => program.render_usage(),
+    };
+    error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
+    error
 }
 
 /// Adds an example to the error that no file was given.

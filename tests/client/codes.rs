@@ -27,7 +27,9 @@ fn submit_is_1_when_it_was_not_taken() {
     let user = User::of(&daemon);
     let one = |text: &str| user.runs_with(&["submit", WAIT, "-"], text).ends_with(1);
     // The command line itself.
-    user.runs(&["submit"]).ends_with(1);
+    let ran = user.runs(&["submit"]).ends_with(1);
+    let usage = ran.err.lines().find(|line| line.starts_with("Usage: ")).unwrap();
+    assert!(usage.ends_with("submit [OPTIONS] <FILE|--filename <FILE>>"), "without what variables set: {usage}");
     user.runs(&["submit", "--bogus", "-"]).ends_with(1);
     user.runs(&["submit", "--wait=soon", "-"]).ends_with(1);
     user.runs(&["submit", "--wait=2h", "-"]).ends_with(1);
