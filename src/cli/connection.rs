@@ -131,7 +131,7 @@ impl Connection {
         }
     }
 
-    /// Runs a command that speaks with the daemon, and says nothing by itself.
+    /// Runs a command that talks to the daemon, without printing anything.
     pub(super) fn ask<T>(
         &self,
         command: impl AsyncFnOnce(&Daemon) -> anyhow::Result<T>,
@@ -139,31 +139,31 @@ impl Connection {
         let Found { address, certificates: directory, source } = self.find()?;
         let file = |name| directory.join(name);
         let files = Files { ca: file("ca.pem"), cert: file("cert.pem"), key: file("key.pem") };
-        let looked = format!("the client's certificates are looked for in {}, {source}", directory.display());
+        let looked = format!("the client's certificates are expected in {}, {source}", directory.display());
         let identity = Identity::load(&files).with_context(|| {
-            format!("{looked}; say with --cert-path or SCSM_CERT_PATH where ca.pem, cert.pem and key.pem are")
+            format!("{looked}; set the directory with ca.pem, cert.pem and key.pem with --cert-path or SCSM_CERT_PATH")
         })?;
         let daemon = Daemon::new(address, &identity)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let done = runtime.block_on(command(&daemon));
-        // A name lookup that hangs is nobody's any more.
+        // Do not wait for a name lookup that hangs.
         runtime.shutdown_background();
         done.map_err(|error| match error.downcast_ref() {
             Some(ClientError::Certificate { .. }) => error.context(looked),
-            Some(ClientError::NotSent { .. }) => anyhow::anyhow!(
-                "{error}; is it running? Its address is given with --addr, SCSM_ADDR or a context"
-            ),
+            Some(ClientError::NotSent { .. }) => {
+                anyhow::anyhow!("{error}; is it running? Set its address with --addr, SCSM_ADDR or a context")
+            }
             _ => error,
         })
     }
 
-    /// What the command line says, before variables, before contexts, before what is there by default.
+    /// Flags take precedence over variables, these over contexts, and these over defaults.
     fn find(&self) -> anyhow::Result<Found> {
         let ConnectionFlags { addr, cert_path, .. } = &self.flags;
         let given = self.given;
         let context = self.context()?;
         let context = context.as_ref();
-        // One that is named on the command line stands before variables.
+        // A context on the command line takes precedence over variables.
         let named = context.filter(|_| given.context);
         let of = |chosen: &Chosen| chosen.context.addr.as_ref().map(|Place(address)| address.clone());
         let own = addr.first();

@@ -1,7 +1,7 @@
 //! The state of objects during a wait: a live display on a terminal, one line per change elsewhere.
 //!
 //! Reports only update the known state of each object; [`Display::paint`] draws at the caller's pace. So a thousand
-//! objects that change at once are drawn once.
+//! objects that change together are drawn once.
 
 use std::collections::HashMap;
 use std::time::Duration;

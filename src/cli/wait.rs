@@ -2,7 +2,7 @@
 //!
 //! The wait begins when the daemon has acknowledged a change with its generation, so after a broken connection or a
 //! restart of the daemon the client simply asks again; [`question`] explains why that is harmless. All objects are waited
-//! for at once: [`queue`] decides which one to ask about next and bounds the questions in flight. A watch of the status
+//! for concurrently: [`queue`] decides which one to ask about next and bounds the questions in flight. A watch of the status
 //! feeds the display and hints which question is worth asking; without it, the wait only takes longer.
 
 use std::pin::pin;

@@ -196,7 +196,7 @@ async fn gone(daemon: &Daemon, asked: &Asked) -> Result<Found, ClientError> {
         None => Ok(Found::Settled(WaitOutcome::Converged, "nothing is left of it".to_owned())),
         Some(now) if now.generation > *generation => superseded(daemon, &asked.receipt).await,
         Some(now) => {
-            // The daemon answers at once: this is the wait.
+            // The daemon answers immediately: this is the wait.
             sleep(asked.wait.unwrap_or_default().min(POLL)).await;
             Ok(Found::NotYet(now.reason))
         }

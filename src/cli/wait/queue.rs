@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn with_many_objects_hints_decide_which_to_ask_about() {
+    fn with_many_objects_hints_decide_which_one_is_next() {
         let now = Instant::now();
         let until = now + Duration::from_secs(1000);
         let mut queue = queue(100, now);

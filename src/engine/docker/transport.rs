@@ -28,7 +28,7 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::core::sanitize;
 use crate::engine::error::EngineError;
 
-/// Name lookup, TCP connect and TLS handshake together.
+/// The deadline for name lookup, TCP connect and TLS handshake.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The largest answer that is decoded while it arrives: a list of 100,000 containers at 2 KiB each fits. An event stream ends
 /// after this much and is opened again.
@@ -186,7 +186,7 @@ pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     message
 }
 
-/// Makes connections.
+/// Opens connections.
 #[derive(Clone)]
 struct Connector {
     address: Address,

@@ -18,11 +18,11 @@ pub(super) fn mounts(wanted: &Value, found: &Value) -> Result<(), Difference> {
         return Err(differs("HostConfig.Binds", at(made_config, &["Binds"]), at(config, &["Binds"])));
     }
     let specs = |value| items(at(value, &["Mounts"])).collect::<Vec<_>>();
-    let (asked, made) = (specs(config), specs(made_config));
-    if asked.len() != made.len() {
+    let (requested, made) = (specs(config), specs(made_config));
+    if requested.len() != made.len() {
         return Err(differs("HostConfig.Mounts", at(made_config, &["Mounts"]), at(config, &["Mounts"])));
     }
-    for (i, (asked, made)) in asked.iter().zip(&made).enumerate() {
+    for (i, (requested, made)) in requested.iter().zip(&made).enumerate() {
         let paths: [&[&str]; 6] = [
             &["Type"],
             &["Source"],
@@ -32,10 +32,10 @@ pub(super) fn mounts(wanted: &Value, found: &Value) -> Result<(), Difference> {
             &["ImageOptions", "Subpath"],
         ];
         for path in paths {
-            let (asked, made) = (at(asked, path), at(made, path));
+            let (requested, made) = (at(requested, path), at(made, path));
             let nothing = |value: &Value| is_empty(value) || value == &Value::Bool(false) || value == "";
-            if asked != made && !(nothing(asked) && nothing(made)) {
-                return Err(differs(&format!("HostConfig.Mounts[{i}].{}", path.join(".")), made, asked));
+            if requested != made && !(nothing(requested) && nothing(made)) {
+                return Err(differs(&format!("HostConfig.Mounts[{i}].{}", path.join(".")), made, requested));
             }
         }
     }
@@ -49,7 +49,7 @@ pub(super) fn mounts(wanted: &Value, found: &Value) -> Result<(), Difference> {
         }
     }
     let mut images: BTreeSet<String> = BTreeSet::new();
-    for mount in &asked {
+    for mount in &requested {
         let name = text(at(mount, &["Source"]));
         if text(at(mount, &["Type"])) == "image" {
             images.insert(clean(text(at(mount, &["Target"]))));
@@ -68,7 +68,7 @@ pub(super) fn mounts(wanted: &Value, found: &Value) -> Result<(), Difference> {
             "" => "volume",
             kind => kind,
         };
-        let as_asked = match (kind, named.remove(&target)) {
+        let as_requested = match (kind, named.remove(&target)) {
             ("tmpfs", None) => true,
             // The spec, which includes the image, was compared above.
             ("image", None) => images.remove(&target),
@@ -79,7 +79,7 @@ pub(super) fn mounts(wanted: &Value, found: &Value) -> Result<(), Difference> {
             }
             _ => false,
         };
-        if !as_asked {
+        if !as_requested {
             let mounted =
                 format!("{kind} {}", if name.is_empty() { text(at(mount, &["Source"])) } else { name });
             return Err(Difference {

@@ -17,16 +17,16 @@ pub(super) fn program(wanted: &Value, found: &Value) -> Result<(), Difference> {
         })
     };
     for field in ["Image", "User"] {
-        let asked = text(at(wanted, &[field]));
-        if !asked.is_empty() && asked != text(at(found, &[field])) {
+        let requested = text(at(wanted, &[field]));
+        if !requested.is_empty() && requested != text(at(found, &[field])) {
             return differs(field);
         }
     }
     for field in ["Entrypoint", "Cmd"] {
-        let asked: Vec<&str> = texts(at(wanted, &[field])).collect();
+        let requested: Vec<&str> = texts(at(wanted, &[field])).collect();
         // An empty entrypoint resets that of the image.
-        let is_reset = asked.iter().all(|word| word.is_empty());
-        if !is_reset && asked != texts(at(found, &[field])).collect::<Vec<_>>() {
+        let is_reset = requested.iter().all(|word| word.is_empty());
+        if !is_reset && requested != texts(at(found, &[field])).collect::<Vec<_>>() {
             return differs(field);
         }
     }
@@ -35,9 +35,9 @@ pub(super) fn program(wanted: &Value, found: &Value) -> Result<(), Difference> {
         return differs("Env");
     }
     let check = at(found, &["Healthcheck"]);
-    for (field, asked) in at(wanted, &["Healthcheck"]).as_object().into_iter().flatten() {
-        let is_nothing = is_empty(asked) || asked.as_i64() == Some(0);
-        if !is_nothing && at(check, &[field.as_str()]) != asked {
+    for (field, requested) in at(wanted, &["Healthcheck"]).as_object().into_iter().flatten() {
+        let is_nothing = is_empty(requested) || requested.as_i64() == Some(0);
+        if !is_nothing && at(check, &[field.as_str()]) != requested {
             return differs(&format!("Healthcheck.{field}"));
         }
     }
