@@ -427,11 +427,7 @@ fn an_object_has_a_past_and_goes_back_to_it() {
     assert_eq!(back("?to=2", &[]).json()["RolledBackTo"], 2);
     assert_eq!(back("?to=2", &[]).json()["Result"], "unchanged");
     let reply = back("?to=17", &[]);
-    assert_eq!(
-        (reply.status, reply.problem().0.contains("remembered are 1, 2, 3, 4")),
-        (422, true),
-        "{reply:?}"
-    );
+    assert_eq!((reply.status, reply.problem().0.contains("kept are 1, 2, 3, 4")), (422, true), "{reply:?}");
     assert_eq!(back("?to=last", &[]).status, 400);
 
     // Also what was deleted has a past, and comes back.
