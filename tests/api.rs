@@ -135,7 +135,7 @@ fn without_an_engine_nothing_fails_and_nothing_is_foretold() {
     assert!(reply.problem().0.contains("waiting for the engine at unix://"), "{reply:?}");
     let plan = daemon.client.get("/plan").json();
     assert_eq!((&plan["Changes"], &plan["Objects"][0]["Plan"]), (&json!(0), &json!([])), "{plan}");
-    assert!(plan["Objects"][0]["Waiting"].as_str().unwrap().contains("does not answer"), "{plan}");
+    assert!(plan["Objects"][0]["Waiting"].as_str().unwrap().contains("has not answered"), "{plan}");
     let reply = daemon.client.request("/objects/web?wait=1s", &["--request", "DELETE"], b"");
     assert_eq!((reply.status, outcome(&reply.json())), (504, ("web", 2, "deleted", "timed_out")));
     assert!(reply.problem().0.contains("waiting for the engine"), "who knows what is there: {reply:?}");

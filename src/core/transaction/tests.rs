@@ -126,11 +126,11 @@ fn a_rollback_restores_an_earlier_spec_as_a_new_generation() {
     assert_eq!(s.objects[&name("web")].spec.count, 1);
     assert_eq!(step(&s, back("web", Some(1))).1, Effect::Unchanged);
     let error = try_step(&s, back("web", Some(9))).unwrap_err().to_string();
-    assert_eq!(error, "'web' cannot go back to generation 9: remembered are 1, 2, 3, 4, 5");
+    assert_eq!(error, "'web' cannot go back to generation 9: kept are 1, 2, 3, 4, 5");
     let error = try_step(&world([put("web", 1)]), back("web", None)).unwrap_err().to_string();
     assert_eq!(
         error,
-        "'web' cannot go back to an earlier spec: it never had another one; delete it to take it back"
+        "'web' cannot go back to an earlier spec: it never had another one; delete it to undo the submit"
     );
     assert_eq!(try_step(&s, back("none", None)).unwrap_err(), Rejected::NotFound(name("none")));
 }
