@@ -29,7 +29,10 @@ fn submit_is_1_when_it_was_not_taken() {
     // The command line itself.
     let ran = user.runs(&["submit"]).ends_with(1);
     let usage = ran.err.lines().find(|line| line.starts_with("Usage: ")).unwrap();
-    assert!(usage.ends_with("submit [OPTIONS] <FILE|--filename <FILE>>"), "without what variables set: {usage}");
+    assert!(
+        usage.ends_with("submit [OPTIONS] <FILE|--filename <FILE>>"),
+        "without what variables set: {usage}"
+    );
     user.runs(&["submit", "--bogus", "-"]).ends_with(1);
     user.runs(&["submit", "--wait=soon", "-"]).ends_with(1);
     user.runs(&["submit", "--wait=2h", "-"]).ends_with(1);
