@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
+use strum::IntoStaticStr;
 use utoipa::ToSchema;
 
 use crate::core::container::{Container, Visibility};
@@ -22,7 +23,8 @@ use crate::core::time::Time;
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 
 /// The availability of a node, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 #[serde(rename_all = "lowercase")]
 pub enum Availability {
     /// It answers.
@@ -40,13 +42,7 @@ pub enum Availability {
 impl Availability {
     /// The word for it in the status.
     pub fn word(self) -> &'static str {
-        match self {
-            Availability::Up => "up",
-            Availability::Settling => "settling",
-            Availability::Down => "down",
-            Availability::Unknown => "unknown",
-            Availability::Lost => "lost",
-        }
+        self.into()
     }
 
     /// Whether its containers can be reached.

@@ -1,12 +1,14 @@
 //! The condition of an object: its phase, and the reason in one sentence.
 
 use serde::Serialize;
+use strum::IntoStaticStr;
 use utoipa::ToSchema;
 
 use crate::core::time::Time;
 
 /// The phase of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// It is as wanted.
@@ -24,13 +26,7 @@ pub enum Phase {
 impl Phase {
     /// The word for it in the status.
     pub fn word(self) -> &'static str {
-        match self {
-            Phase::Converged => "converged",
-            Phase::Progressing => "progressing",
-            Phase::Degraded => "degraded",
-            Phase::Blocked => "blocked",
-            Phase::Deleting => "deleting",
-        }
+        self.into()
     }
 }
 

@@ -1,7 +1,10 @@
 //! The four outcomes of an engine call that changes something.
 
+use strum::IntoStaticStr;
+
 /// The outcome of a call that changes something.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome<T> {
     /// It is done, or was done already.
     Done(T),
@@ -48,12 +51,7 @@ impl<T> Outcome<T> {
 
     /// The word for it in metrics.
     pub fn word(&self) -> &'static str {
-        match self {
-            Outcome::Done(_) => "done",
-            Outcome::Refused(_) => "refused",
-            Outcome::NotSent(_) => "not_sent",
-            Outcome::InDoubt(_) => "in_doubt",
-        }
+        self.into()
     }
 
     /// Maps the value of a successful call.

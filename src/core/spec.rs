@@ -141,8 +141,9 @@ pub struct TemplateHash(Arc<str>);
 impl TemplateHash {
     /// Digests a canonical template: the first 128 bits of its SHA-256, in hexadecimal.
     pub fn of(canonical: &Value) -> TemplateHash {
-        let digest = Sha256::digest(canonical.to_string().as_bytes());
-        TemplateHash(digest.iter().take(16).map(|b| format!("{b:02x}")).collect::<String>().into())
+        let mut digest: Vec<u8> = Sha256::digest(canonical.to_string()).to_vec();
+        digest.truncate(16);
+        TemplateHash(hex::encode(digest).into())
     }
 
     /// A hash read back from a label.

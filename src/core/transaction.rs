@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use strum::IntoStaticStr;
+
 use crate::core::desired::{Desired, Quarantined};
 use crate::core::name::ObjectName;
 use crate::core::object::{
@@ -121,7 +123,8 @@ impl Precondition {
 }
 
 /// What a change did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Effect {
     /// A new object.
     Created,
@@ -138,13 +141,7 @@ pub enum Effect {
 impl Effect {
     /// The word for it in answers and logs.
     pub fn word(self) -> &'static str {
-        match self {
-            Effect::Created => "created",
-            Effect::Updated => "updated",
-            Effect::Unchanged => "unchanged",
-            Effect::Deleted => "deleted",
-            Effect::Converged => "converged",
-        }
+        self.into()
     }
 }
 

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
+use strum::IntoStaticStr;
 use tokio::sync::watch;
 use tokio::sync::watch::error::RecvError;
 use tokio::time::sleep;
@@ -73,7 +74,8 @@ impl std::str::FromStr for LineId {
 }
 
 /// What a line says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum LineKind {
     /// How an object is.
     Object,
@@ -86,11 +88,7 @@ pub enum LineKind {
 impl LineKind {
     /// The word for it.
     pub fn word(self) -> &'static str {
-        match self {
-            LineKind::Object => "object",
-            LineKind::Gone => "gone",
-            LineKind::Engine => "engine",
-        }
+        self.into()
     }
 }
 

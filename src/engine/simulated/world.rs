@@ -213,7 +213,7 @@ impl World {
     pub(super) fn next_id(&mut self, name: &str) -> ContainerId {
         self.made += 1;
         let digest = Sha256::digest(format!("{name} {}", self.made));
-        digest.iter().map(|b| format!("{b:02x}")).collect::<String>().as_str().into()
+        hex::encode(digest).as_str().into()
     }
 
     /// A container whose log can be read.
