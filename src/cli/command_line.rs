@@ -52,7 +52,7 @@ pub(super) enum Command {
     ///
     /// Exit codes: 0 no differences; 1 differences; 2 unknown (bad input, refused, no daemon).
     Diff(diff::DiffFlags),
-    /// Show the state of objects and their containers.
+    /// Show objects and their containers.
     #[command(visible_aliases = ["ps", "ls", "describe"])]
     Status(status::StatusFlags),
     /// Show objects as submitted.

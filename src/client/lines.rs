@@ -62,7 +62,7 @@ impl Lines {
                 LinesCodecError::MaxLineLengthExceeded => {
                     format!("a line is longer than {LINE_MAX_BYTES} bytes")
                 }
-                LinesCodecError::Io(error) => format!("a line cannot be read: {error}"),
+                LinesCodecError::Io(error) => format!("cannot read a line: {error}"),
             })
         })
     }

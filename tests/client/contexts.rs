@@ -115,7 +115,7 @@ fn a_mistake_in_the_file_is_named_with_its_line() {
     let path = file.to_str().unwrap();
     for (content, said) in [
         ("current: prod\ncontexts:\n  prod: {adr: a}\n", "line 3"),
-        ("current: prod\n", "no context 'prod'"),
+        ("current: prod\n", "unknown context 'prod'"),
         ("contexts: {prod: {addr: 'http://a'}}\n", "HTTPS only"),
     ] {
         fs::write(&file, content).unwrap();
