@@ -12,9 +12,9 @@ use std::time::Duration;
 use regex::Regex;
 use serde_json::Value;
 
-use super::support::process::{run, text};
-use super::support::{Cluster, Container, Daemon, Engine, programs, unique};
-use super::{Runner, example};
+use support::process::{run, text};
+use support::runner::{REPOSITORY, Runner, example};
+use support::{Cluster, Container, Daemon, Engine, programs, unique};
 
 /// Health checks take their interval, and a rollout is one container after the other.
 const ROLLED_OUT: Duration = Duration::from_secs(50);
@@ -259,7 +259,7 @@ fn the_stack_works_as_a_whole_and_keeps_its_data() {
 fn each_example_of_an_object_is_listed_and_run() {
     let listed = example("README.md");
     let mut objects = Vec::new();
-    for entry in fs::read_dir(format!("{}/examples", super::HERE)).unwrap() {
+    for entry in fs::read_dir(format!("{}/examples", REPOSITORY)).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(
             name == "README.md" || listed.contains(&format!("({name})")),
@@ -269,7 +269,7 @@ fn each_example_of_an_object_is_listed_and_run() {
             objects.push(name);
         }
     }
-    let here = include_str!("objects.rs");
+    let here = include_str!("examples.rs");
     for name in objects {
         assert!(here.contains(&format!("Trial::of(\"{name}\")")), "{name} is not run");
     }

@@ -3,16 +3,6 @@
 //! Every test has a cluster name of its own, so all of them share the machine's engine and run at once. How many ran
 //! at which time is told by the engine's own events.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;

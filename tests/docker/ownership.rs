@@ -1,30 +1,17 @@
 //! Whose containers are whose, on a real Docker Engine: two managers of one cluster, containers that only look like
 //! the manager's, states of other clusters and engines, and a data directory that goes away.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::daemon::{Setup, program};
 use support::engine::Foreign;
 use support::process::{run, text};
-use support::{Certificates, Cluster, Daemon, Dockerd, Engine, LABELS, SOON, unique};
+use support::{Certificates, Cluster, Daemon, Engine, LABELS, SOON, unique};
 
-fn object(name: &str, count: u32) -> Value {
-    json!({"Name": name, "Image": "scsm-test:1", "Count": count, "Update": {"Monitor": "100ms"}})
-}
+use crate::objects::*;
 
 fn ids(cluster: &Cluster) -> BTreeSet<String> {
     cluster.containers().into_iter().map(|container| container.id).collect()
@@ -270,82 +257,37 @@ fn a_data_directory_that_is_removed_under_the_daemon_is_an_alarm_and_takes_no_su
     assert_eq!(daemon.client.post("/submit", object("web", 2).to_string()).status, 200);
 }
 
-/// A copy of a state that an earlier version has written.
-fn earlier(kind: &str) -> tempfile::TempDir {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/upgrade/1ab854b").join(kind);
-    let data = tempfile::tempdir().unwrap();
-    for file in from.read_dir().unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), data.path().join(file.file_name())).unwrap();
-    }
-    data
-}
-
 #[test]
-fn the_state_and_the_containers_of_an_earlier_version_are_taken_over_without_a_restart() {
-    let Some(machine) = Engine::local() else { return };
-    let certificates = Certificates::docker_machine();
-    let mut dockerd = Dockerd::new(&machine, &certificates);
-    dockerd.start();
-    let engine = dockerd.engine();
-    engine.docker(&["tag", "scsm-test:1", "own-pause:1"]);
-    let containers: Value = serde_json::from_str(include_str!("upgrade/1ab854b/containers.json")).unwrap();
-    let running: Vec<Foreign> = containers
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(name, labels)| {
-            let label =
-                |(key, value): (&String, &Value)| format!("--label={key}={}", value.as_str().unwrap());
-            let labels: Vec<String> = labels.as_object().unwrap().iter().map(label).collect();
-            let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
-            Foreign::run_with(&engine, name, &labels)
-        })
-        .collect();
-    let before: Vec<String> = running.iter().map(Foreign::trace).collect();
-    let data = earlier("real");
-    let start = || {
-        Setup::in_directory(data.path())
-            .flag("--cluster=own-upgrade")
-            .flag(format!("--swarm-manager={}", dockerd.endpoint()))
-            .certificates(&certificates)
-            .start()
-    };
-    for _ in 0..2 {
-        let daemon = start();
-        daemon.converges("kept", SOON);
-        let kept = daemon.client.get("/objects/kept").json();
-        assert_eq!((&kept["Generation"], &kept["Env"]), (&json!(3), &json!(["A=1"])));
-        assert_eq!(daemon.client.get("/objects/gone").status, 404);
-        assert_eq!(daemon.client.get("/objects/gone/history").status, 200, "its tombstone is there");
-        assert_eq!(daemon.status()["Unclaimed"], Value::Null);
+fn nobody_elses_container_is_touched_even_one_that_has_the_name() {
+    let Some(engine) = Engine::local() else { return };
+    let (one, two) = (engine.cluster("one"), engine.cluster("two"));
+    let name = unique("nginx");
+    let foreign = Foreign::run(&engine, &format!("{name}.1.1"));
+    let trace = foreign.trace();
+    // Two managers share the engine, and both have an object of that name.
+    let (first, second) = (Daemon::managing(&one), Daemon::managing(&two));
+    first.client.submit(&object(&name, 2));
+    second.client.submit(&object(&name, 2));
+    for (daemon, cluster) in [(&first, &one), (&second, &two)] {
+        daemon.converges(&name, SOON);
+        runs(daemon, cluster, 2);
     }
-    assert_eq!(running.iter().map(Foreign::trace).collect::<Vec<_>>(), before);
-    let count = engine.docker(&["ps", "--all", "--quiet"]).lines().count();
-    assert_eq!(count, running.len(), "nothing was added");
-    // What is created from now on carries the manager's id.
-    let daemon = start();
-    daemon.client.submit(&json!({"Name": "kept", "Image": "own-pause:1", "Count": 3, "Env": ["A=1"],
-        "Update": {"Monitor": "200ms"}}));
-    daemon.converges("kept", Duration::from_secs(30));
-    let manager = daemon.status()["Manager"]["Id"].as_str().unwrap().to_owned();
-    let label = format!("{{{{index .Config.Labels \"{LABELS}.manager\"}}}}");
-    assert_eq!(engine.docker(&["inspect", "--format", &label, "kept.3.1"]), manager);
-    drop(daemon);
-    engine.docker(&["rm", "--force", "kept.3.1"]);
-}
+    let names = |cluster: &Cluster| cluster.running().into_iter().map(|one| one.name).collect::<Vec<_>>();
+    for cluster in [&one, &two] {
+        assert!(!names(cluster).contains(&foreign.name), "the name is taken: {:?}", names(cluster));
+        assert!(names(cluster)[0].starts_with(&format!("{name}.1.")), "{:?}", names(cluster));
+    }
+    assert_eq!(foreign.trace(), trace);
 
-#[test]
-fn a_state_that_an_earlier_version_kept_for_simulated_endpoints_is_moved_to_its_own_place() {
-    let data = earlier("simulated");
-    let daemon = Setup::in_directory(data.path()).flag("--swarm-manager=simulated://3").start();
-    daemon.converges("kept", SOON);
-    assert_eq!(daemon.client.get("/objects/kept").json()["Generation"], 3);
-    assert!(data.path().join("simulated/state.redb").exists() && !data.path().join("state.redb").exists());
-    drop(daemon);
-    // A start on a real engine finds none of it, even one that does not answer.
-    let data = earlier("simulated");
-    let nowhere = format!("--swarm-manager=unix://{}", data.path().join("nowhere.sock").display());
-    let daemon = Setup::in_directory(data.path()).flag(nowhere).start();
-    assert_eq!(daemon.client.get("/objects").json(), json!([]));
+    first.client.delete(&format!("/objects/{name}"));
+    first.wait_until(SOON, "the first manager's are gone", || one.containers().is_empty());
+    assert_eq!(names(&two).len(), 2, "those of the other manager are not its affair");
+    second.client.submit(&object_with(&name, 2, json!({"Image": "scsm-test:2"})));
+    second.wait_until(SOON, "the second manager goes on", || {
+        let running = two.running();
+        running.len() == 2 && running.iter().all(|container| container.image == "scsm-test:2")
+    });
+    second.client.submit(&object(&name, 0));
+    runs(&second, &two, 0);
+    assert_eq!(foreign.trace(), trace);
 }

@@ -2,26 +2,13 @@
 //!
 //! Every attack is bounded, on loopback, and ends by itself. Meanwhile a client of another identity asks for the
 //! status and submits, on a connection that it keeps; how long its answers take is compared with a quiet time just
-//! before. So is the daemon's memory, afterwards. A table is printed: `cargo test --test bounds -- --nocapture`.
+//! before. So is the daemon's memory, afterwards. A table is printed: `cargo test --test load bounds -- --nocapture`.
 //!
 //! The attackers are in the test's own process and share the processors with the daemon; so they keep to a rate and give
 //! way to it, and times below [`FLOOR`] count as equal. `SCSM_BOUNDS_FLOOR_MS` sets that, for a machine that does much else.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr
-)]
-
-#[path = "bounds/attacks.rs"]
 mod attacks;
-#[path = "bounds/fake_engine.rs"]
 mod fake_engine;
-mod support;
-
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -32,7 +19,8 @@ use hyper::Method;
 use serde_json::json;
 use support::daemon::Setup;
 use support::kept::{Identity, Kept, new_client};
-use support::{Daemon, set};
+use support::tier::number;
+use support::{Daemon, alone};
 
 use fake_engine::FakeEngine;
 
@@ -70,7 +58,7 @@ struct Row {
 
 impl Row {
     fn complaints(&self) -> Vec<String> {
-        let floor = Duration::from_millis(set("SCSM_BOUNDS_FLOOR_MS").unwrap_or(FLOOR)).as_secs_f64();
+        let floor = Duration::from_millis(number("SCSM_BOUNDS_FLOOR_MS").unwrap_or(FLOOR)).as_secs_f64();
         let ratio = self.attack_p99.as_secs_f64().max(floor) / self.quiet_p99.as_secs_f64().max(floor);
         let memory = self.after.max(MEMORY_FLOOR) / self.before.max(MEMORY_FLOOR);
         let late = self.oldest_list - 2.0 * RESYNC.as_secs_f64();
@@ -227,6 +215,7 @@ fn hold(rows: &[Row]) {
 
 #[test]
 fn attacks_on_the_server_cost_others_little_and_leave_nothing() {
+    let _alone = alone();
     let scene = Scene::simulated();
     head();
     let mut rows = vec![
@@ -271,6 +260,7 @@ fn attacks_on_the_server_cost_others_little_and_leave_nothing() {
 
 #[test]
 fn a_stream_ends_with_its_certificate() {
+    let _alone = alone();
     let scene = Scene::simulated();
     let short = attacks::short_lived(&scene.daemon, "short", Duration::from_secs(4));
     let begun = Instant::now();
@@ -286,6 +276,7 @@ fn a_stream_ends_with_its_certificate() {
 /// What other parts than the server bound: messages, lists and events of the engine.
 #[test]
 fn an_engine_that_misbehaves_costs_clients_little() {
+    let _alone = alone();
     head();
     let mut rows = Vec::new();
     {

@@ -7,16 +7,6 @@
 //! answered may have been taken or not, but whole. `SCSM_STATE_KILL_ROUNDS` sets the number of rounds, `SCSM_SEED` replays a
 //! run. (That containers end up as asked for, too, is shown on a real engine, in `abuse/deaths.rs`.)
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
@@ -24,14 +14,12 @@ use std::time::{Duration, Instant};
 use http::Method;
 use serde_json::{Value, json};
 use support::daemon::Setup;
-use support::{Certificates, Daemon, set};
+use support::{Certificates, Daemon, alone, by_tier, chosen_seed};
 use swarm_cluster_state_manager::certificates::{Files, Identity};
 use swarm_cluster_state_manager::client::{self, Ask};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// Unless `SCSM_STATE_KILL_ROUNDS` says otherwise.
-const ROUNDS: u64 = 1_000;
 /// Writers at once, each with objects of its own.
 const WRITERS: u64 = 4;
 /// Submits of each writer in a round, unless it dies before.
@@ -149,8 +137,9 @@ fn client_of(daemon: &Daemon, certificates: &Certificates) -> client::Daemon {
 
 #[test]
 fn nothing_acknowledged_is_lost_and_no_array_is_there_by_half_wherever_it_dies() {
-    let rounds = set("SCSM_STATE_KILL_ROUNDS").unwrap_or(ROUNDS);
-    let seed = set("SCSM_SEED").unwrap_or_else(|| fastrand::u64(..));
+    let _alone = alone();
+    let rounds = by_tier(100_u64, 1_000);
+    let seed = chosen_seed().unwrap_or_else(|| fastrand::u64(..));
     println!("{rounds} rounds of SCSM_SEED={seed}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let data = tempfile::tempdir().unwrap();

@@ -1,16 +1,6 @@
 //! What scripts can rely on: a submit that waits, is rehearsed, prunes, goes back, or is refused, told by curl and by
 //! clients that keep their connections, without Docker.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use hyper::{Method, StatusCode};

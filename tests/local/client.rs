@@ -6,32 +6,14 @@
 //! `client/verbs.rs` about reading, changing and scaling objects, `client/completing.rs` about what shells offer,
 //! `client/lasting.rs` about daemons that die, `client/waiting.rs` about several objects at once.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-#[path = "client/codes.rs"]
 mod codes;
-#[path = "client/completing.rs"]
 mod completing;
-#[path = "client/contexts.rs"]
 mod contexts;
-#[path = "client/finding.rs"]
 mod finding;
-#[path = "client/lasting.rs"]
 mod lasting;
-#[path = "client/logs.rs"]
 mod logs;
-#[path = "client/showing.rs"]
 mod showing;
-mod support;
-#[path = "client/verbs.rs"]
 mod verbs;
-#[path = "client/waiting.rs"]
 mod waiting;
 
 use std::fs;

@@ -1,15 +1,5 @@
 //! The command line: what is wrong with it is said in one message with exit code 2, before anything is touched.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-mod support;
-
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
@@ -333,4 +323,20 @@ fn help_and_manual_fit_eighty_columns() {
         let title = page.lines().find(|line| line.starts_with(".TH")).unwrap();
         assert!(title.starts_with(".TH swarm-cluster-state-manager 1 \" \" \"swarm"), "{title}");
     }
+}
+
+#[test]
+fn what_cannot_be_converted_is_one_message_and_exit_code_1() {
+    for (line, words) in [
+        (&["docker", "run", "--bogus", "nginx"][..], "docker run has no flag --bogus"),
+        (&["docker", "compose", "up"], "compose files are not converted"),
+        (&["docker", "run"], "docker run needs an image"),
+    ] {
+        let output = run(program().args(["convert", "--"]).args(line));
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{line:?}: {said}");
+        assert!(output.stdout.is_empty() && said.starts_with("error: ") && said.contains(words), "{said}");
+    }
+    let output = run(program().args(["convert", "docker", "run", "nginx"]));
+    assert!(output.status.code() == Some(1) && text(&output.stderr).contains("-- <COMMAND>"), "{output:?}");
 }

@@ -1,16 +1,6 @@
 //! The HTTP contract, without Docker: a daemon on the simulated engine, told by curl. What it takes, what it
 //! refuses and in which words, who may speak to it at all, and how it behaves towards clients that do not.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-mod support;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};

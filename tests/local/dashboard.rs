@@ -1,15 +1,5 @@
 //! The files in `examples/` that watch a daemon: their queries can be parsed, and ask for what a daemon shows.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 

@@ -1,34 +1,15 @@
 //! What is in `examples/` works: the objects are taken, the steps of the CI jobs are taken out of their files and run
 //! as their runners would run them, and the systemd unit is one. `examples/objects.rs` runs the objects on a real engine.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-#[path = "examples/objects.rs"]
-mod objects;
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use support::Daemon;
 use support::daemon::program;
 use support::process::{run, text};
-use tempfile::TempDir;
-
-const HERE: &str = env!("CARGO_MANIFEST_DIR");
-
-fn example(name: &str) -> String {
-    fs::read_to_string(Path::new(HERE).join("examples").join(name)).unwrap()
-}
+use support::runner::{REPOSITORY, Runner, example};
 
 fn yaml(name: &str) -> Value {
     // As its readers do: `on` is a key, not a truth value.
@@ -40,54 +21,6 @@ fn yaml(name: &str) -> Value {
 fn keys_are_among(value: &Value, known: &[&str]) {
     for key in value.as_object().unwrap().keys() {
         assert!(known.contains(&key.as_str()), "{key} is none of {known:?}");
-    }
-}
-
-/// A machine that a CI job runs on: a checkout with the examples, the program in the path, and a daemon to reach.
-struct Runner {
-    daemon: Daemon,
-    checkout: TempDir,
-    temp: TempDir,
-}
-
-impl Runner {
-    fn new() -> Runner {
-        let runner = Runner::on(Daemon::simulated());
-        runner.checks_out("web.yaml", &example("web.yaml"));
-        runner
-    }
-
-    fn on(daemon: Daemon) -> Runner {
-        let (checkout, temp) =
-            (TempDir::with_prefix("scsm-job-").unwrap(), TempDir::with_prefix("scsm-temp-").unwrap());
-        fs::create_dir(checkout.path().join("examples")).unwrap();
-        Runner { daemon, checkout, temp }
-    }
-
-    fn checks_out(&self, name: &str, content: &str) {
-        fs::write(self.checkout.path().join("examples").join(name), content).unwrap();
-    }
-
-    fn address(&self) -> &str {
-        self.daemon.url.trim_start_matches("https://")
-    }
-
-    fn certificate(&self, name: &str) -> PathBuf {
-        self.daemon.made().directory().join(name)
-    }
-
-    /// Runs a script; returns its exit code and all that it said.
-    fn bash(&self, flags: &str, script: &str, environment: &BTreeMap<String, String>) -> (i32, String) {
-        let program = program();
-        let mut shell = Command::new("bash");
-        for (name, _) in program.get_envs() {
-            shell.env_remove(name);
-        }
-        let beside = Path::new(program.get_program()).parent().unwrap().display();
-        let path = format!("{beside}:{}", std::env::var("PATH").unwrap());
-        shell.args(["--noprofile", "--norc", flags, "-c", script]).current_dir(self.checkout.path());
-        let output = run(shell.env("PATH", path).envs(environment));
-        (output.status.code().unwrap(), format!("{}{}", text(&output.stdout), text(&output.stderr)))
     }
 }
 
@@ -260,7 +193,7 @@ fn the_gitlab_jobs_plan_and_deploy() {
 
 /// The lines of the README's code block that begins so.
 fn readme_block(begins: &str) -> String {
-    let readme = fs::read_to_string(Path::new(HERE).join("README.md")).unwrap();
+    let readme = fs::read_to_string(Path::new(REPOSITORY).join("README.md")).unwrap();
     let block = readme.lines().skip_while(|line| *line != format!("    {begins}"));
     block.map_while(|line| line.strip_prefix("    ")).collect::<Vec<_>>().join("\n")
 }

@@ -9,8 +9,6 @@
 //! [`many`] runs many cases of a test at once.
 
 // Each test binary compiles this module anew and uses another part of it.
-#![allow(dead_code)]
-
 pub(crate) mod answers;
 pub(crate) mod control;
 pub(crate) mod docker;
@@ -45,7 +43,7 @@ const PLATFORMS: Duration = Duration::from_secs(20);
 
 /// An endpoint. Clones are the same one.
 #[derive(Clone)]
-pub(crate) struct Standin(Arc<Inner>);
+pub(crate) struct FakeDocker(Arc<Inner>);
 
 struct Inner {
     kind: EngineKind,
@@ -74,19 +72,19 @@ struct Lines {
     connections: JoinSet<()>,
 }
 
-impl Standin {
+impl FakeDocker {
     /// A Docker Engine without images or containers, and a registry that has every image.
-    pub(crate) fn docker() -> Standin {
-        Standin::new(EngineKind::Docker, 1, true)
+    pub(crate) fn docker() -> FakeDocker {
+        FakeDocker::new(EngineKind::Docker, 1, true)
     }
 
     /// A Swarm manager over this many nodes.
-    pub(crate) fn swarm(nodes: usize) -> Standin {
-        Standin::new(EngineKind::ClassicSwarm, nodes, true)
+    pub(crate) fn swarm(nodes: usize) -> FakeDocker {
+        FakeDocker::new(EngineKind::ClassicSwarm, nodes, true)
     }
 
     /// An endpoint of either kind that takes one request a connection, where `keep_alive` is false.
-    pub(crate) fn new(kind: EngineKind, nodes: usize, keep_alive: bool) -> Standin {
+    pub(crate) fn new(kind: EngineKind, nodes: usize, keep_alive: bool) -> FakeDocker {
         let mut world = World::new(nodes);
         match kind {
             EngineKind::ClassicSwarm => world.lag = Lag { state: SWARM_DISAGREES, status: Duration::ZERO },
@@ -95,7 +93,7 @@ impl Standin {
                 world.ending = DOCKER_ENDING;
             }
         }
-        Standin(Arc::new(Inner {
+        FakeDocker(Arc::new(Inner {
             kind,
             keep_alive,
             world: Mutex::new(world),

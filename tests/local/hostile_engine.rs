@@ -3,24 +3,13 @@
 //! The production program stands before the scripted stand-in, which rewrites some of its answers on their way. What
 //! counts is that one strange answer costs nothing else, and that what cannot be read is never taken for missing.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-#[path = "hostile_engine/logs.rs"]
 mod logs;
-mod standin;
-
 use std::time::Duration;
 
+use crate::fake_docker::FakeDocker;
+use crate::fake_docker::faults::Call;
+use crate::fake_docker::manager::Manager;
 use serde_json::{Value, json};
-use standin::Standin;
-use standin::faults::Call;
-use standin::manager::Manager;
 use swarm_cluster_state_manager::core::engine_kind::EngineKind;
 use swarm_cluster_state_manager::core::sanitize::{MESSAGE_MAX_BYTES, harmless};
 use swarm_cluster_state_manager::store::Store;
@@ -36,20 +25,20 @@ fn object(name: &str, count: usize) -> Value {
 }
 
 /// A stand-in and a manager, with `web` and `db`, one container each.
-async fn web_and_db() -> (Standin, Manager) {
-    let standin = Standin::new(EngineKind::Docker, 1, true);
-    standin.bring_image("app:1");
-    let manager = Manager::start(&standin);
+async fn web_and_db() -> (FakeDocker, Manager) {
+    let fake = FakeDocker::new(EngineKind::Docker, 1, true);
+    fake.bring_image("app:1");
+    let manager = Manager::start(&fake);
     for name in ["web", "db"] {
         manager.submit(object(name, 1)).await;
         manager.converges(name, 1, SOON).await;
     }
-    (standin, manager)
+    (fake, manager)
 }
 
 /// Rewrites the entries of `web` in the lists to come.
-fn rewrite_web(standin: &Standin, rewrite: impl Fn(&mut Value) + Send + 'static) {
-    standin.rewrite(Call::List, move |list| {
+fn rewrite_web(fake: &FakeDocker, rewrite: impl Fn(&mut Value) + Send + 'static) {
+    fake.rewrite(Call::List, move |list| {
         let mut list: Value = serde_json::from_slice(&list).unwrap();
         let web = |entry: &Value| entry["Names"][0].as_str().is_some_and(|name| name.starts_with("/web."));
         list.as_array_mut().unwrap().iter_mut().filter(|entry| web(entry)).for_each(&rewrite);
@@ -57,8 +46,8 @@ fn rewrite_web(standin: &Standin, rewrite: impl Fn(&mut Value) + Send + 'static)
     });
 }
 
-fn creates(standin: &Standin) -> usize {
-    standin.called(Call::Create)
+fn creates(fake: &FakeDocker) -> usize {
+    fake.called(Call::Create)
 }
 
 type Change = fn(&mut Value);
@@ -84,53 +73,53 @@ const ODD: [(&str, Change); 12] = [
 #[tokio::test(start_paused = true)]
 async fn one_strange_entry_costs_the_others_nothing_and_is_not_replaced() {
     for (what, odd) in ODD {
-        let (standin, manager) = web_and_db().await;
-        rewrite_web(&standin, odd);
-        let before = creates(&standin);
-        let db = standin.look(|world| {
+        let (fake, manager) = web_and_db().await;
+        rewrite_web(&fake, odd);
+        let before = creates(&fake);
+        let db = fake.look(|world| {
             world.containers().find(|(_, c)| c.name.starts_with("db.")).map(|(_, c)| c.id.clone())
         });
-        standin.kill(&db.unwrap());
+        fake.kill(&db.unwrap());
         manager.converges("db", 1, SOON).await;
         sleep(WHILE).await;
-        assert_eq!(creates(&standin), before + 1, "{what}: only db was replaced\n{}", standin.account());
-        standin.rewrite_no_more(Call::List);
+        assert_eq!(creates(&fake), before + 1, "{what}: only db was replaced\n{}", fake.account());
+        fake.rewrite_no_more(Call::List);
         manager.converges("web", 1, SOON).await;
-        assert_eq!(creates(&standin), before + 1, "{what}");
+        assert_eq!(creates(&fake), before + 1, "{what}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_strange_entry_is_not_replaced_after_a_restart_either() {
     for (what, odd) in ODD {
-        let (standin, manager) = web_and_db().await;
-        rewrite_web(&standin, odd);
-        let before = creates(&standin);
+        let (fake, manager) = web_and_db().await;
+        rewrite_web(&fake, odd);
+        let before = creates(&fake);
         let manager = manager.killed_and_started_again();
         sleep(WHILE).await;
-        assert_eq!(creates(&standin), before, "{what}\n{}", standin.account());
-        standin.rewrite_no_more(Call::List);
+        assert_eq!(creates(&fake), before, "{what}\n{}", fake.account());
+        fake.rewrite_no_more(Call::List);
         for name in ["web", "db"] {
             manager.converges(name, 1, SOON).await;
         }
-        assert_eq!(creates(&standin), before, "{what}");
+        assert_eq!(creates(&fake), before, "{what}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_not_even_an_inspect_can_tell_is_left_as_it_is() {
-    let (standin, manager) = web_and_db().await;
-    rewrite_web(&standin, |e| (e["State"], e["Status"]) = (json!("hibernating"), json!("?")));
-    standin.rewrite(Call::Inspect, |answer| {
+    let (fake, manager) = web_and_db().await;
+    rewrite_web(&fake, |e| (e["State"], e["Status"]) = (json!("hibernating"), json!("?")));
+    fake.rewrite(Call::Inspect, |answer| {
         let mut answer: Value = serde_json::from_slice(&answer).unwrap();
         answer["State"] = json!({"Status": "hibernating", "Health": [1], "ExitCode": "many"});
         answer.to_string().into_bytes()
     });
-    let before = creates(&standin);
+    let before = creates(&fake);
     sleep(WHILE).await;
     let manager = manager.killed_and_started_again();
     sleep(WHILE).await;
-    assert_eq!(creates(&standin), before, "{}", standin.account());
+    assert_eq!(creates(&fake), before, "{}", fake.account());
     let status = manager.object("web").unwrap();
     assert_eq!(status.containers.len(), 1, "{}", serde_json::to_string(&status).unwrap());
 }
@@ -158,28 +147,28 @@ async fn a_list_or_an_info_that_is_too_much_is_refused_with_a_reason_and_nothing
         (Call::List, Box::new(|_| b"{}".to_vec()), "its list cannot be read"),
     ];
     for (call, rewrite, reason) in cases {
-        let standin = Standin::docker();
-        standin.bring_image("app:1");
-        standin.rewrite(call, rewrite);
-        let manager = Manager::start(&standin);
+        let fake = FakeDocker::docker();
+        fake.bring_image("app:1");
+        fake.rewrite(call, rewrite);
+        let manager = Manager::start(&fake);
         manager.submit(object("web", 1)).await;
         let said = |status: &str| status.contains(reason);
         manager.until(SOON, reason, |status, _| said(&serde_json::to_string(status).unwrap())).await;
         sleep(SOON).await;
-        assert_eq!(creates(&standin), 0, "{reason}");
+        assert_eq!(creates(&fake), 0, "{reason}");
         let status = serde_json::to_string(&manager.status()).unwrap();
         assert!(status.len() < 16 * 1024, "{} bytes of status", status.len());
-        standin.rewrite_no_more(call);
+        fake.rewrite_no_more(call);
         manager.converges("web", 1, WHILE).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_engines_message_is_bounded_and_escaped_wherever_it_shows() {
-    let standin = Standin::docker();
+    let fake = FakeDocker::docker();
     let long = format!("no\n2026-01-01 ERROR forged\u{1b}[2J\u{202e}{}", "x".repeat(50_000));
-    standin.rewrite(Call::Pull, move |_| json!({ "error": long }).to_string().into_bytes());
-    let manager = Manager::start(&standin);
+    fake.rewrite(Call::Pull, move |_| json!({ "error": long }).to_string().into_bytes());
+    let manager = Manager::start(&fake);
     manager.submit(object("web", 1)).await;
     manager
         .until(WHILE, "the message shows", |status, _| {
@@ -199,14 +188,14 @@ async fn an_engines_message_is_bounded_and_escaped_wherever_it_shows() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pull_is_judged_by_its_error_alone() {
-    let standin = Standin::docker();
-    standin.rewrite(Call::Pull, |_| {
+    let fake = FakeDocker::docker();
+    fake.rewrite(Call::Pull, |_| {
         b"{\"status\": 7}{\"progressDetail\": \"?\", \"id\": null}\n{\"errorDetail\": 5, \"error\": \"no such\\nimage\"}".to_vec()
     });
-    let manager = Manager::start(&standin);
+    let manager = Manager::start(&fake);
     manager.submit(object("web", 1)).await;
     let reason = "no such\\nimage";
     manager.until(SOON, reason, |status, _| status.objects.iter().any(|o| o.reason.contains(reason))).await;
-    standin.rewrite_no_more(Call::Pull);
+    fake.rewrite_no_more(Call::Pull);
     manager.converges("web", 1, WHILE).await;
 }

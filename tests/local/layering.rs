@@ -4,8 +4,6 @@
 //! wherever it stands. A `mod` line and a `pub use` of a child are none. Code under `#[cfg(test)]` is left out, as tests may
 //! use whatever they need.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

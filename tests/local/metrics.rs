@@ -1,15 +1,5 @@
 //! `/metrics`, read by a strict parser, as Prometheus would read it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use openmetrics_parser::{openmetrics, prometheus};

@@ -1,24 +1,14 @@
 //! What an endpoint makes of an object: names that it resolves otherwise than they were meant, requests that it misreads,
 //! and fields that it does not know. On a plain engine and behind a Swarm manager.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-mod standin;
-
 use std::time::Duration;
 
+use crate::fake_docker::FakeDocker;
+use crate::fake_docker::faults::{Call, Fault};
+use crate::fake_docker::manager::{CLUSTER, Manager};
+use crate::fake_docker::names::Volume;
+use crate::fake_docker::world::What;
 use serde_json::{Value, json};
-use standin::Standin;
-use standin::faults::{Call, Fault};
-use standin::manager::{CLUSTER, Manager};
-use standin::names::Volume;
-use standin::world::What;
 use swarm_cluster_state_manager::core::labels::ContainerIdentity;
 use swarm_cluster_state_manager::core::name::ObjectName;
 use swarm_cluster_state_manager::core::submission;
@@ -26,9 +16,9 @@ use swarm_cluster_state_manager::core::submission::Submission;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn both() -> [Standin; 2] {
-    let both = [Standin::docker(), Standin::swarm(3)];
-    both.iter().for_each(|standin| standin.bring_image("app:1"));
+fn both() -> [FakeDocker; 2] {
+    let both = [FakeDocker::docker(), FakeDocker::swarm(3)];
+    both.iter().for_each(|fake| fake.bring_image("app:1"));
     both
 }
 
@@ -43,7 +33,7 @@ fn config(host_config: Value) -> Value {
 }
 
 /// Waits until an object is failing for good, with these words in its status; nothing of it was ever started.
-async fn refused(standin: &Standin, manager: &Manager, words: &str) {
+async fn refused(fake: &FakeDocker, manager: &Manager, words: &str) {
     let says =
         |reason: &str| reason.contains(words) && !reason.contains("unknown") && !reason.contains("not known");
     manager
@@ -51,32 +41,32 @@ async fn refused(standin: &Standin, manager: &Manager, words: &str) {
             status.objects.iter().any(|o| says(&o.reason)) && manager.failing("web")
         })
         .await;
-    assert_eq!(standin.look(|world| world.count(What::Start)), 0, "{}", standin.account());
+    assert_eq!(fake.look(|world| world.count(What::Start)), 0, "{}", fake.account());
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_beginning_of_a_networks_id_is_not_taken_for_its_name() {
-    for standin in both() {
+    for fake in both() {
         // The endpoint itself takes it for the network of the host.
         let body = r#"{"Image":"app:1","HostConfig":{"NetworkMode":"0"}}"#;
-        let (status, made) = standin.ask("POST", "/containers/create?name=probe", body).await;
+        let (status, made) = fake.ask("POST", "/containers/create?name=probe", body).await;
         assert_eq!(status, 201, "{made}");
         let found: Value =
-            serde_json::from_str(&standin.ask("GET", "/containers/probe/json", "").await.1).unwrap();
+            serde_json::from_str(&fake.ask("GET", "/containers/probe/json", "").await.1).unwrap();
         assert!(found["NetworkSettings"]["Networks"]["host"].is_object(), "{found}");
 
-        let manager = Manager::start(&standin);
+        let manager = Manager::start(&fake);
         manager.submit(config(json!({"NetworkMode": "0"}))).await;
-        refused(&standin, &manager, "network 0 not found").await;
-        assert_eq!(standin.called(Call::Create), 0, "it is not even created");
+        refused(&fake, &manager, "network 0 not found").await;
+        assert_eq!(fake.called(Call::Create), 0, "it is not even created");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_network_whose_name_could_be_an_id_is_found_by_its_name() {
-    for standin in both() {
-        standin.change(|world| world.add_network("db"));
-        let manager = Manager::start(&standin);
+    for fake in both() {
+        fake.change(|world| world.add_network("db"));
+        let manager = Manager::start(&fake);
         manager.submit(config(json!({"NetworkMode": "db"}))).await;
         manager.converges("web", 2, MINUTE).await;
     }
@@ -84,13 +74,13 @@ async fn a_network_whose_name_could_be_an_id_is_found_by_its_name() {
 
 #[tokio::test(start_paused = true)]
 async fn a_network_of_one_node_is_found_with_and_without_the_nodes_name() {
-    let standin = Standin::swarm(3);
-    standin.bring_image("app:1");
-    standin.change(|world| {
+    let fake = FakeDocker::swarm(3);
+    fake.bring_image("app:1");
+    fake.change(|world| {
         world.add_network("db");
         world.networks.retain(|network| network.name != "db" || network.node == 1);
     });
-    let manager = Manager::start(&standin);
+    let manager = Manager::start(&fake);
     for mode in ["db", "node-2/db"] {
         manager.submit(config(json!({"NetworkMode": mode}))).await;
         manager.converges("web", 2, MINUTE).await;
@@ -99,17 +89,17 @@ async fn a_network_of_one_node_is_found_with_and_without_the_nodes_name() {
 
 #[tokio::test(start_paused = true)]
 async fn a_volume_that_is_a_bind_mount_by_another_name_is_refused() {
-    for standin in both() {
-        standin.change(|world| {
+    for fake in both() {
+        fake.change(|world| {
             let options = json!({"type": "none", "o": "bind", "device": "/etc"});
             world.volumes.push(Volume { node: 0, name: "evil".to_owned(), driver: "local", options });
             let options = Value::Null;
             world.volumes.push(Volume { node: 0, name: "data".to_owned(), driver: "local", options });
         });
-        let manager = Manager::start(&standin);
+        let manager = Manager::start(&fake);
         manager.submit(config(json!({"Binds": ["evil:/x"]}))).await;
-        refused(&standin, &manager, "volume evil is not for submitted objects").await;
-        assert_eq!(standin.called(Call::Create), 0);
+        refused(&fake, &manager, "volume evil is not for submitted objects").await;
+        assert_eq!(fake.called(Call::Create), 0);
         manager.submit(config(json!({"Binds": ["data:/x", "new:/y:ro"]}))).await;
         manager.converges("web", 2, MINUTE).await;
     }
@@ -117,8 +107,8 @@ async fn a_volume_that_is_a_bind_mount_by_another_name_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_volume_that_a_managers_container_mounts_is_refused() {
-    for standin in both() {
-        standin.change(|world| {
+    for fake in both() {
+        fake.change(|world| {
             let (name, options) = ("scsm".to_owned(), Value::Null);
             world.volumes.push(Volume { node: 0, name, driver: "local", options });
             let body = json!({
@@ -127,10 +117,10 @@ async fn a_volume_that_a_managers_container_mounts_is_refused() {
             });
             world.make(0, "manager", &body, Duration::ZERO);
         });
-        let manager = Manager::start(&standin);
+        let manager = Manager::start(&fake);
         manager.submit(config(json!({"Binds": ["scsm:/x:ro"]}))).await;
-        refused(&standin, &manager, "no-manager-data").await;
-        assert_eq!(standin.called(Call::Create), 0);
+        refused(&fake, &manager, "no-manager-data").await;
+        assert_eq!(fake.called(Call::Create), 0);
     }
 }
 
@@ -143,15 +133,15 @@ async fn what_an_endpoint_misreads_is_never_started_and_is_removed() {
         (json!({"HostConfig": {"Binds": ["/:/h"]}}), "HostConfig.Binds"),
         (json!({"Image": "other:1"}), "Image"),
     ] {
-        for standin in both() {
-            standin.change(|world| world.misread = misread.clone());
-            standin.bring_image("other:1");
-            let manager = Manager::start(&standin);
+        for fake in both() {
+            fake.change(|world| world.misread = misread.clone());
+            fake.bring_image("other:1");
+            let manager = Manager::start(&fake);
             manager.submit(web(json!({}))).await;
-            refused(&standin, &manager, &format!("{field} is")).await;
-            standin.until(MINUTE, "it is removed", |world| world.reachable("web").next().is_none()).await;
+            refused(&fake, &manager, &format!("{field} is")).await;
+            fake.until(MINUTE, "it is removed", |world| world.reachable("web").next().is_none()).await;
             // Once it reads what was meant, all is well.
-            standin.change(|world| world.misread = Value::Null);
+            fake.change(|world| world.misread = Value::Null);
             manager.submit(web(json!({"Env": ["A=1"]}))).await;
             manager.converges("web", 2, MINUTE).await;
         }
@@ -160,7 +150,7 @@ async fn what_an_endpoint_misreads_is_never_started_and_is_removed() {
 
 #[tokio::test(start_paused = true)]
 async fn what_an_earlier_create_left_is_verified_before_it_is_started() {
-    for standin in both() {
+    for fake in both() {
         let object = web(json!({"Count": 1}));
         let Submission::One(spec) = submission::read(object.to_string().as_bytes()).unwrap() else {
             unreachable!()
@@ -174,49 +164,49 @@ async fn what_an_earlier_create_left_is_verified_before_it_is_started() {
             .map(|(name, value)| (name.to_owned(), json!(value)))
             .collect();
         let body = json!({"Image": "app:1", "Labels": labels, "HostConfig": {"NetworkMode": "host"}});
-        let left = standin.change(|world| world.make(0, "web.1.1", &body, Duration::ZERO));
-        let manager = Manager::start(&standin);
+        let left = fake.change(|world| world.make(0, "web.1.1", &body, Duration::ZERO));
+        let manager = Manager::start(&fake);
         manager.submit(object).await;
         manager.converges("web", 1, MINUTE).await;
-        standin.look(|world| {
+        fake.look(|world| {
             let of = |what: What| world.trace.iter().filter(move |e| e.what == what).map(|e| e.id.clone());
-            assert!(!of(What::Start).any(|id| id == left), "{}", standin.account());
-            assert!(of(What::Remove).any(|id| id == left), "{}", standin.account());
+            assert!(!of(What::Start).any(|id| id == left), "{}", fake.account());
+            assert!(of(What::Remove).any(|id| id == left), "{}", fake.account());
         });
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_error_that_a_plain_engine_answers_is_a_definite_no_where_nothing_was_created() {
-    let standin = Standin::docker();
-    standin.bring_image("app:1");
-    (1..=10).for_each(|nth| standin.fault(Call::Create, nth, Fault::Error500));
-    let manager = Manager::start(&standin);
+    let fake = FakeDocker::docker();
+    fake.bring_image("app:1");
+    (1..=10).for_each(|nth| fake.fault(Call::Create, nth, Fault::Error500));
+    let manager = Manager::start(&fake);
     manager.submit(web(json!({"Update": {"FailAfter": "0s"}}))).await;
-    refused(&standin, &manager, "out of order").await;
-    assert!(standin.called(Call::Create) <= 3, "{} creates", standin.called(Call::Create));
+    refused(&fake, &manager, "out of order").await;
+    assert!(fake.called(Call::Create) <= 3, "{} creates", fake.called(Call::Create));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_error_that_a_plain_engine_answers_although_it_created_makes_no_second_one() {
-    let standin = Standin::docker();
-    standin.bring_image("app:1");
-    standin.fault(Call::Create, 1, Fault::DoneBut500("out of order"));
-    let manager = Manager::start(&standin);
+    let fake = FakeDocker::docker();
+    fake.bring_image("app:1");
+    fake.fault(Call::Create, 1, Fault::DoneBut500("out of order"));
+    let manager = Manager::start(&fake);
     manager.submit(web(json!({}))).await;
     manager.converges("web", 2, MINUTE).await;
-    assert_eq!(standin.look(|world| world.count(What::Create)), 2, "{}", standin.account());
+    assert_eq!(fake.look(|world| world.count(What::Create)), 2, "{}", fake.account());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_field_that_the_endpoints_version_does_not_know_is_refused_with_the_version_that_does() {
-    for (standin, spoken) in both().into_iter().zip(["1.41", "1.40"]) {
-        let manager = Manager::start(&standin);
+    for (fake, spoken) in both().into_iter().zip(["1.41", "1.40"]) {
+        let manager = Manager::start(&fake);
         manager.submit(web(json!({"Healthcheck": {"StartInterval": 1_000_000_000}}))).await;
         let words = format!(
             "Healthcheck.StartInterval: the endpoint speaks API {spoken}, which does not know it; it needs 1.44"
         );
-        refused(&standin, &manager, &words).await;
-        assert_eq!(standin.called(Call::Create), 0);
+        refused(&fake, &manager, &words).await;
+        assert_eq!(fake.called(Call::Create), 0);
     }
 }

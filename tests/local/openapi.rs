@@ -1,16 +1,6 @@
 //! `/openapi.json`, and whether the daemon keeps to it. What it answers is held against the document by all tests:
 //! see `support/documented.rs`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-mod support;
-
 use std::collections::BTreeSet;
 
 use serde_json::Value;

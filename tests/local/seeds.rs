@@ -5,29 +5,19 @@
 //! just Count. What may never happen, at no moment: that a container is made though none is missing, that somebody
 //! else's is touched, that the events of a round leave one too many. The same seed gives the same bad luck.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-mod standin;
-
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::fake_docker::FakeDocker;
+use crate::fake_docker::control::Processes;
+use crate::fake_docker::faults::{Call, Fault};
+use crate::fake_docker::manager::{LOST_AFTER, Manager};
+use crate::fake_docker::many::{paused, run_all};
+use crate::fake_docker::world::{FOR_GOOD, Lag, What};
 use serde_json::json;
-use standin::Standin;
-use standin::control::Processes;
-use standin::faults::{Call, Fault};
-use standin::manager::{LOST_AFTER, Manager};
-use standin::many::{paused, run_all};
-use standin::world::{FOR_GOOD, Lag, What};
+use support::{by_tier, chosen_seed};
 use tokio::time::sleep;
 
-const SEEDS: u64 = 100;
 const ROUNDS: usize = 5;
 /// Within this all must be well, once everything has been put right: a slot that lost two containers counts as steady
 /// after up to five minutes.
@@ -63,20 +53,20 @@ impl Luck {
 }
 
 /// One seed's story; the lines tell what happened.
-async fn story(seed: u64, keep: &Mutex<(Option<Standin>, Vec<String>)>) {
+async fn story(seed: u64, keep: &Mutex<(Option<FakeDocker>, Vec<String>)>) {
     let mut luck = Luck(seed);
-    let standin = Standin::swarm(3);
-    standin.bring_image("app:1");
-    standin.change(|world| world.lost_after = LOST_AFTER - UNKNOWN_AT_MOST);
-    keep.lock().unwrap().0 = Some(standin.clone());
+    let fake = FakeDocker::swarm(3);
+    fake.bring_image("app:1");
+    fake.change(|world| world.lost_after = LOST_AFTER - UNKNOWN_AT_MOST);
+    keep.lock().unwrap().0 = Some(fake.clone());
     let began = tokio::time::Instant::now();
     let tell = |line: String| {
         let at = began.elapsed().as_secs_f64();
         keep.lock().unwrap().1.push(format!("{at:9.3} s  {line}"));
     };
     let foreign: Vec<String> =
-        (0..3).map(|node| standin.place(node, &format!("db-{node}"), json!({"app": "db"}))).collect();
-    let mut manager = Manager::start(&standin);
+        (0..3).map(|node| fake.place(node, &format!("db-{node}"), json!({"app": "db"}))).collect();
+    let mut manager = Manager::start(&fake);
     let mut count = 6;
     let web = |count: usize| json!({"Name": "web", "Image": "app:1", "Count": count});
     manager.submit(web(count)).await;
@@ -85,16 +75,16 @@ async fn story(seed: u64, keep: &Mutex<(Option<Standin>, Vec<String>)>) {
         let mut lost = None;
         let mut restarted = false;
         let mut most = count;
-        let before = standin.look(|world| world.trace.len());
+        let before = fake.look(|world| world.trace.len());
         for _ in 0..1 + luck.below(4) {
             sleep(luck.millis(12_000)).await;
             match luck.below(9) {
                 0 | 1 => {
-                    let live: Vec<String> = standin.look(|world| world.running("web").into_iter().collect());
+                    let live: Vec<String> = fake.look(|world| world.running("web").into_iter().collect());
                     if !live.is_empty() {
                         let victim = &live[usize::try_from(luck.below(live.len() as u64)).unwrap()];
                         tell(format!("{} exits", &victim[..8]));
-                        standin.exit(victim, 1);
+                        fake.exit(victim, 1);
                     }
                 }
                 2 | 3 if lost.is_none() => {
@@ -102,14 +92,14 @@ async fn story(seed: u64, keep: &Mutex<(Option<Standin>, Vec<String>)>) {
                     let processes = luck.of(&[Processes::GoOn, Processes::End]);
                     let noticed = luck.of(&[Duration::ZERO, Duration::from_secs(3), Duration::from_secs(20)]);
                     tell(format!("node-{} is lost, {processes:?}, noticed after {noticed:?}", node + 1));
-                    standin.lose(node, processes, noticed);
+                    fake.lose(node, processes, noticed);
                     lost = Some(node);
                 }
                 4 if !restarted => {
                     let reached = [luck.millis(12_000), luck.millis(12_000), luck.millis(12_000)];
                     let down = luck.millis(4_000);
                     tell(format!("the Swarm manager is restarted: {down:?}, {reached:?}"));
-                    standin.restart_manager(down, &reached);
+                    fake.restart_manager(down, &reached);
                     restarted = true;
                 }
                 5 | 6 => {
@@ -133,9 +123,9 @@ async fn story(seed: u64, keep: &Mutex<(Option<Standin>, Vec<String>)>) {
                         Fault::HalfBody,
                         Fault::Nonsense,
                     ]);
-                    let nth = standin.called(call) + 1 + usize::try_from(luck.below(3)).unwrap();
+                    let nth = fake.called(call) + 1 + usize::try_from(luck.below(3)).unwrap();
                     tell(format!("{call:?} {nth} will be {fault:?}"));
-                    standin.fault(call, nth, fault);
+                    fake.fault(call, nth, fault);
                 }
                 7 => {
                     tell("we are killed and started again".to_owned());
@@ -157,13 +147,13 @@ async fn story(seed: u64, keep: &Mutex<(Option<Standin>, Vec<String>)>) {
                 Lag { state: FOR_GOOD, status: Duration::from_secs(1) },
             ]);
             tell(format!("node-{} is back", node + 1));
-            standin.return_node(node, lag);
+            fake.return_node(node, lag);
         }
         manager.converges("web", count, CONVERGES).await;
         tell(format!("converged with {count}"));
         sleep(REST).await;
         manager.converges("web", count, CONVERGES).await;
-        let made: Vec<String> = standin.look(|world| {
+        let made: Vec<String> = fake.look(|world| {
             world.trace[before..]
                 .iter()
                 .filter(|e| e.what == What::Create && e.object.is_some() && e.asked < LATE && e.there >= most)
@@ -173,7 +163,7 @@ async fn story(seed: u64, keep: &Mutex<(Option<Standin>, Vec<String>)>) {
         assert!(made.is_empty(), "made though none was missing: {made:?}");
     }
     let touched =
-        standin.look(|world| world.trace.iter().any(|e| e.what == What::Remove && foreign.contains(&e.id)));
+        fake.look(|world| world.trace.iter().any(|e| e.what == What::Remove && foreign.contains(&e.id)));
     assert!(!touched, "somebody else's container was removed");
 }
 
@@ -181,16 +171,15 @@ async fn story(seed: u64, keep: &Mutex<(Option<Standin>, Vec<String>)>) {
 fn tell(seed: u64) -> Option<String> {
     let keep = Mutex::new((None, Vec::new()));
     let words = paused(story(seed, &keep)).err()?;
-    let (standin, lines) = keep.into_inner().unwrap();
-    let done = standin.map(|standin: Standin| standin.account()).unwrap_or_default();
+    let (fake, lines) = keep.into_inner().unwrap();
+    let done = fake.map(|fake: FakeDocker| fake.account()).unwrap_or_default();
     Some(format!("seed {seed}: {words}\nwhat happened:\n{}\nwhat was done:\n{done}", lines.join("\n")))
 }
 
 #[test]
 fn whatever_happens_to_a_cluster_just_count_run_in_the_end() {
-    // SEED=7 tells one story alone.
-    let only = std::env::var("SEED").ok().map(|seed| seed.parse::<u64>().unwrap());
-    let seeds = only.map_or_else(|| (0..SEEDS).collect(), |seed| vec![seed]);
+    // SCSM_SEED=7 plays one seed alone.
+    let seeds = chosen_seed().map_or_else(|| (0..by_tier(30, 300)).collect(), |seed| vec![seed]);
     let mut failed: Vec<String> = run_all(seeds, tell).into_iter().filter_map(|(_, words)| words).collect();
     failed.sort_unstable();
     assert!(failed.is_empty(), "{} seeds went wrong\n\n{}", failed.len(), failed.join("\n\n"));

@@ -6,16 +6,10 @@
 //! the observer, the actuator and the store are those of the daemon; time is tokio's paused clock, so that an
 //! hour costs a moment. Then peace comes, and there must be exactly `Count`.
 //!
-//! `SCSM_SIMULATION_SEEDS=100000` plays more of them, `SCSM_SEED=17` plays one and prints all that happened, with
-//! the daemon's log.
+//! `SCSM_SEED=17` plays one seed and prints everything that happened, with the daemon's log.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
-
-#[path = "simulation/chaos.rs"]
 mod chaos;
-#[path = "simulation/judge.rs"]
 mod judge;
-#[path = "simulation/story.rs"]
 mod story;
 
 use std::collections::BTreeMap;
@@ -23,17 +17,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use story::{Ending, play};
+use support::{by_tier, chosen_seed};
 
-/// Seeds played where nothing else is said.
-const SEEDS: u64 = 10_000;
 /// No more seeds are played after this many failed.
 const ENOUGH: usize = 5;
 /// Every so often an even seed is played twice, to see that it takes the same way.
 const TWICE: u64 = 50;
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|e| panic!("{variable}={text}: {e}")))
-}
 
 fn run(seed: u64, keep_trace: bool) -> Ending {
     let runtime =
@@ -96,7 +85,7 @@ impl Summary {
 
 #[test]
 fn whatever_is_lost_late_or_lying_there_are_exactly_as_many_as_asked_for() {
-    if let Some(seed) = number("SCSM_SEED") {
+    if let Some(seed) = chosen_seed() {
         // With the daemon's own words: the cause of each step.
         tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).without_time().init();
         let ending = run(seed, true);
@@ -104,7 +93,7 @@ fn whatever_is_lost_late_or_lying_there_are_exactly_as_many_as_asked_for() {
         assert!(ending.wrong.is_empty(), "{:#?}", ending.wrong);
         return;
     }
-    let seeds = number("SCSM_SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let seeds = by_tier(1_500, 10_000);
     let (next, failed) = (AtomicU64::new(0), AtomicUsize::new(0));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let work = || {

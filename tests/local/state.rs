@@ -1,16 +1,6 @@
 //! The state as its keeper sees it: restarts, second processes, old copies, backups and restores, by the program's own
 //! commands.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;

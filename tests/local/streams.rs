@@ -1,16 +1,6 @@
 //! What goes on as long as one listens: `/status?watch` and `/events`, of a daemon on the simulated engine, read
 //! by `curl -N`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,25 +1,15 @@
 //! The manager in front of a classic Docker Swarm: the sixteen surprises that such a manager has for a client, one
 //! after the other, and then what a cluster goes through in its life.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-mod standin;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::fake_docker::FakeDocker;
+use crate::fake_docker::control::Processes;
+use crate::fake_docker::faults::{Call, Fault};
+use crate::fake_docker::manager::{CLUSTER, LOST_AFTER, Manager, RESYNC};
+use crate::fake_docker::world::{Container, FOR_GOOD, Lag, Life, Registry, What, World};
 use serde_json::{Value, json};
-use standin::Standin;
-use standin::control::Processes;
-use standin::faults::{Call, Fault};
-use standin::manager::{CLUSTER, LOST_AFTER, Manager, RESYNC};
-use standin::world::{Container, FOR_GOOD, Lag, Life, Registry, What, World};
 use swarm_cluster_state_manager::core::condition::Phase;
 use swarm_cluster_state_manager::core::labels::LABEL_CLUSTER;
 use tokio::time::sleep;
@@ -51,42 +41,42 @@ fn web_with(count: usize, more: &Value) -> Value {
 }
 
 /// A manager before a swarm of three nodes, with so many containers that run.
-async fn three_nodes(count: usize) -> (Standin, Manager) {
-    let standin = Standin::swarm(3);
-    standin.bring_image("app:1");
-    let manager = Manager::start(&standin);
+async fn three_nodes(count: usize) -> (FakeDocker, Manager) {
+    let fake = FakeDocker::swarm(3);
+    fake.bring_image("app:1");
+    let manager = Manager::start(&fake);
     manager.submit(web(count)).await;
     manager.converges("web", count, SOON).await;
-    (standin, manager)
+    (fake, manager)
 }
 
-fn running(standin: &Standin) -> BTreeSet<String> {
-    standin.look(|world| world.running("web"))
+fn running(fake: &FakeDocker) -> BTreeSet<String> {
+    fake.look(|world| world.running("web"))
 }
 
 /// The node of the object's only container.
-fn its_node(standin: &Standin) -> usize {
-    standin.node_of(running(standin).first().unwrap())
+fn its_node(fake: &FakeDocker) -> usize {
+    fake.node_of(running(fake).first().unwrap())
 }
 
-fn done(standin: &Standin, what: What) -> usize {
-    standin.look(|world| world.count(what))
+fn done(fake: &FakeDocker, what: What) -> usize {
+    fake.look(|world| world.count(what))
 }
 
 /// The names of all containers of the object, on nodes that can be reached.
-fn names(standin: &Standin) -> BTreeSet<String> {
-    standin.look(|world| world.reachable("web").map(|c| c.name.clone()).collect())
+fn names(fake: &FakeDocker) -> BTreeSet<String> {
+    fake.look(|world| world.reachable("web").map(|c| c.name.clone()).collect())
 }
 
 /// No create took effect while as many as were wanted were there, lost nodes counted until they are lost.
 #[track_caller]
-fn never_one_too_many(standin: &Standin, count: usize) {
-    let too_many: Vec<String> = standin.look(|world| {
+fn never_one_too_many(fake: &FakeDocker, count: usize) {
+    let too_many: Vec<String> = fake.look(|world| {
         let ours =
             world.trace.iter().filter(|e| e.what == What::Create && e.object.as_deref() == Some("web"));
         ours.filter(|e| e.there >= count).map(ToString::to_string).collect()
     });
-    assert!(too_many.is_empty(), "made though none was missing: {too_many:#?}\n{}", standin.account());
+    assert!(too_many.is_empty(), "made though none was missing: {too_many:#?}\n{}", fake.account());
 }
 
 /// What the status says of the object, once its reason has these words.
@@ -101,11 +91,11 @@ fn says(manager: &Manager, words: &'static str) -> impl Future<Output = Duration
 
 #[tokio::test(start_paused = true)]
 async fn the_stand_in_says_what_a_real_manager_was_recorded_to_say() {
-    let standin = Standin::swarm(3);
-    standin.bring_image("pause:1");
-    standin.change(|world| world.registry = Registry::Unreachable);
+    let fake = FakeDocker::swarm(3);
+    fake.bring_image("pause:1");
+    fake.change(|world| world.registry = Registry::Unreachable);
     let create = async |name: &str, body: &str| {
-        standin.ask("POST", &format!("/v1.40/containers/create?name={name}"), body).await
+        fake.ask("POST", &format!("/v1.40/containers/create?name={name}"), body).await
     };
     let (status, body) = create("nginx.1.aaaaa", r#"{"Image":"pause:1","Labels":{"app":"x"}}"#).await;
     let made: Value = serde_json::from_str(&body).unwrap();
@@ -125,7 +115,7 @@ async fn the_stand_in_says_what_a_real_manager_was_recorded_to_say() {
     let placed = r#"{"Image":"pause:1","Cmd":["/nope"],"Labels":{"com.docker.swarm.constraints":"[\"name==n3\",\"ostype==linux\"]"}}"#;
     assert_eq!(create("nginx.4.aaaaa", placed).await.0, 201);
 
-    let start = async |key: &str| standin.ask("POST", &format!("/containers/{key}/start"), "").await;
+    let start = async |key: &str| fake.ask("POST", &format!("/containers/{key}/start"), "").await;
     assert_eq!(start("nginx.1.aaaaa").await, (204, String::new()));
     assert_eq!(start("nginx.1.aaaaa").await, (204, String::new()), "also where it runs already");
     let (status, words) = start("nginx.4.aaaaa").await;
@@ -133,27 +123,27 @@ async fn the_stand_in_says_what_a_real_manager_was_recorded_to_say() {
     assert!(status == 500 && words.starts_with(failed), "{status} {words}");
 
     let list = async |query: &str| -> Vec<Value> {
-        let (status, body) = standin.ask("GET", &format!("/containers/json?{query}"), "").await;
+        let (status, body) = fake.ask("GET", &format!("/containers/json?{query}"), "").await;
         assert_eq!(status, 200);
         serde_json::from_str(&body).unwrap()
     };
     let labelled = "all=1&filters=%7B%22label%22%3A%5B%22app%3Dx%22%5D%2C%22nonsense%22%3A%5B%22x%22%5D%7D";
     let entry = &list(labelled).await[0];
-    let node = standin.node_of(&id);
+    let node = fake.node_of(&id);
     let (node, address) =
-        standin.look(|world| (world.nodes[node].name.clone(), world.nodes[node].address.clone()));
+        fake.look(|world| (world.nodes[node].name.clone(), world.nodes[node].address.clone()));
     assert_eq!(entry["Names"], json!([format!("/{node}/nginx.1.aaaaa")]));
     assert_eq!(entry["State"], "running");
     assert_eq!(entry["Status"], "Up Less than a second");
     assert!(entry["Labels"]["com.docker.swarm.id"].is_string(), "{entry}");
-    let (status, found) = standin.ask("GET", "/containers/nginx.1.aaaaa/json", "").await;
+    let (status, found) = fake.ask("GET", "/containers/nginx.1.aaaaa/json", "").await;
     let found: Value = serde_json::from_str(&found).unwrap();
     assert_eq!(
         (status, &found["Name"], &found["Node"]["Name"]),
         (200, &json!("/nginx.1.aaaaa"), &json!(node))
     );
 
-    let pulled = standin.ask("POST", "/images/create?fromImage=nosuch&tag=1", "").await;
+    let pulled = fake.ask("POST", "/images/create?fromImage=nosuch&tag=1", "").await;
     assert!(
         pulled.0 == 200 && pulled.1.contains(r#"{"error":"Error response from daemon: Get "#),
         "{pulled:?}"
@@ -166,7 +156,7 @@ async fn the_stand_in_says_what_a_real_manager_was_recorded_to_say() {
     sleep(seconds(10)).await;
 
     for node in 0..3 {
-        standin.lose(node, Processes::GoOn, Duration::ZERO);
+        fake.lose(node, Processes::GoOn, Duration::ZERO);
     }
     let entry = &list(labelled).await[0];
     assert_eq!((&entry["State"], &entry["Status"]), (&json!("running"), &json!("Host Down")));
@@ -184,7 +174,7 @@ async fn the_stand_in_says_what_a_real_manager_was_recorded_to_say() {
         ("GET", "/_ping", 200, "OK"),
         ("GET", "/nodes", 404, "404 page not found\n"),
     ] {
-        assert_eq!(standin.ask(method, path, "").await, (status, words.to_owned()), "{method} {path}");
+        assert_eq!(fake.ask(method, path, "").await, (status, words.to_owned()), "{method} {path}");
     }
     assert_eq!(
         create("nginx.1.aaaaa", r#"{"Image":"pause:1"}"#).await,
@@ -196,10 +186,10 @@ async fn the_stand_in_says_what_a_real_manager_was_recorded_to_say() {
         (500, "No healthy node available in the cluster\n".to_owned())
     );
 
-    standin.restart_manager(Duration::ZERO, &[seconds(1); 3]);
-    standin.return_node(0, AT_ONCE);
+    fake.restart_manager(Duration::ZERO, &[seconds(1); 3]);
+    fake.return_node(0, AT_ONCE);
     assert_eq!(list("all=1").await.len(), 1, "what runs on nodes that were not reached yet is not shown");
-    let (_, info) = standin.ask("GET", "/info", "").await;
+    let (_, info) = fake.ask("GET", "/info", "").await;
     let info: Value = serde_json::from_str(&info).unwrap();
     let rows = info["SystemStatus"].as_array().unwrap();
     assert_eq!(info["ServerVersion"], "swarm/1.2.9");
@@ -213,132 +203,123 @@ async fn the_stand_in_says_what_a_real_manager_was_recorded_to_say() {
 
 #[tokio::test(start_paused = true)]
 async fn fact_1_a_create_whose_answer_has_no_warnings_makes_one_container() {
-    let (standin, manager) = three_nodes(5).await;
+    let (fake, manager) = three_nodes(5).await;
     sleep(WHILE).await;
     manager.converges("web", 5, SOON).await;
-    assert_eq!((done(&standin, What::Create), done(&standin, What::Remove)), (5, 0), "{}", standin.account());
+    assert_eq!((done(&fake, What::Create), done(&fake, What::Remove)), (5, 0), "{}", fake.account());
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_2_errors_are_plain_text_and_their_words_reach_the_status() {
-    let standin = Standin::swarm(3);
-    standin.bring_image("app:1");
-    let manager = Manager::start(&standin);
+    let fake = FakeDocker::swarm(3);
+    fake.bring_image("app:1");
+    let manager = Manager::start(&fake);
     manager.submit(web_with(2, &json!({"Cmd": ["/nope"]}))).await;
     says(&manager, "exec: \"/nope\": stat /nope: no such file or directory").await;
     let reason = manager.object("web").unwrap().reason;
     assert!(!reason.contains('{'), "{reason}");
     // One that failed to start keeps its name until it is removed; none may pile up.
     sleep(WHILE).await;
-    let there = standin.look(|world| world.reachable("web").count());
-    assert!(there <= 1, "one at a time: {}", standin.account());
+    let there = fake.look(|world| world.reachable("web").count());
+    assert!(there <= 1, "one at a time: {}", fake.account());
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_2_an_engines_own_conflict_over_a_name_comes_as_500_and_is_one() {
-    let standin = Standin::swarm(1);
-    standin.bring_image("app:1");
-    let foreign = standin.place(0, "web.1.1", json!({"whose": "somebody else's"}));
+    let fake = FakeDocker::swarm(1);
+    fake.bring_image("app:1");
+    let foreign = fake.place(0, "web.1.1", json!({"whose": "somebody else's"}));
     // The engine knows who has the name; its manager has not heard of it yet.
-    standin.unheard_of(&foreign, seconds(45));
-    let manager = Manager::start(&standin);
+    fake.unheard_of(&foreign, seconds(45));
+    let manager = Manager::start(&fake);
     manager.submit(web(1)).await;
     manager.converges("web", 1, WHILE).await;
-    assert_eq!(names(&standin), ["web.1.2".to_owned()].into());
-    assert!(
-        standin.look(|world| world.containers().any(|(_, c)| c.id == foreign && c.life == Life::Running))
-    );
+    assert_eq!(names(&fake), ["web.1.2".to_owned()].into());
+    assert!(fake.look(|world| world.containers().any(|(_, c)| c.id == foreign && c.life == Life::Running)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_3_a_scheduler_that_refused_has_made_nothing_and_its_words_are_shown() {
-    let standin = Standin::swarm(3);
-    standin.bring_image("app:1");
-    let manager = Manager::start(&standin);
+    let fake = FakeDocker::swarm(3);
+    fake.bring_image("app:1");
+    let manager = Manager::start(&fake);
     manager.submit(web_with(3, &json!({"Constraints": ["name==zzz"]}))).await;
     says(&manager, "Unable to find a node that satisfies the following conditions").await;
     sleep(WHILE).await;
-    assert_eq!(done(&standin, What::Create), 0);
-    assert!(standin.called(Call::Create) < 20, "it backs off: {}", standin.called(Call::Create));
+    assert_eq!(done(&fake, What::Create), 0);
+    assert!(fake.called(Call::Create) < 20, "it backs off: {}", fake.called(Call::Create));
     manager.submit(web_with(3, &json!({"Constraints": ["name!=n1"]}))).await;
     manager.converges("web", 3, SOON).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_3_a_create_that_was_made_though_the_answer_is_500_is_found_again() {
-    let standin = Standin::swarm(3);
-    standin.bring_image("app:1");
+    let fake = FakeDocker::swarm(3);
+    fake.bring_image("app:1");
     let words = "Container created but refresh didn't report it back";
-    standin.fault(Call::Create, 1, Fault::DoneBut500(words));
-    standin.fault(
-        Call::Create,
-        3,
-        Fault::DoneBut500("Error response from daemon: context deadline exceeded"),
-    );
-    let manager = Manager::start(&standin);
+    fake.fault(Call::Create, 1, Fault::DoneBut500(words));
+    fake.fault(Call::Create, 3, Fault::DoneBut500("Error response from daemon: context deadline exceeded"));
+    let manager = Manager::start(&fake);
     manager.submit(web(3)).await;
     manager.converges("web", 3, WHILE).await;
-    assert_eq!(done(&standin, What::Create), 3, "{}", standin.account());
-    assert_eq!(names(&standin), ["web.1.1", "web.2.1", "web.3.1"].map(str::to_owned).into());
+    assert_eq!(done(&fake, What::Create), 3, "{}", fake.account());
+    assert_eq!(names(&fake), ["web.1.1", "web.2.1", "web.3.1"].map(str::to_owned).into());
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_4_a_create_lands_after_its_client_has_gone_and_no_other_name_is_tried_meanwhile() {
-    let standin = Standin::swarm(3);
-    standin.bring_image("app:1");
-    standin.fault(Call::Create, 1, Fault::LandsLate(seconds(400)));
-    let manager = Manager::start(&standin);
+    let fake = FakeDocker::swarm(3);
+    fake.bring_image("app:1");
+    fake.fault(Call::Create, 1, Fault::LandsLate(seconds(400)));
+    let manager = Manager::start(&fake);
     manager.submit(web(2)).await;
     manager.converges("web", 2, seconds(900)).await;
-    assert!(standin.called(Call::Create) > 2, "the name was asked for again, and refused");
-    assert_eq!(names(&standin), ["web.1.1", "web.2.1"].map(str::to_owned).into(), "{}", standin.account());
-    assert_eq!(done(&standin, What::Create), 2);
-    never_one_too_many(&standin, 2);
+    assert!(fake.called(Call::Create) > 2, "the name was asked for again, and refused");
+    assert_eq!(names(&fake), ["web.1.1", "web.2.1"].map(str::to_owned).into(), "{}", fake.account());
+    assert_eq!(done(&fake, What::Create), 2);
+    never_one_too_many(&fake, 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_5_no_create_waits_for_a_registry_since_each_names_an_ostype() {
-    let standin = Standin::swarm(3);
-    standin.bring_image("app:1");
-    let manager = Manager::start(&standin);
+    let fake = FakeDocker::swarm(3);
+    fake.bring_image("app:1");
+    let manager = Manager::start(&fake);
     manager.submit(web_with(3, &json!({"Constraints": ["name==n3"]}))).await;
     let took = manager.converges("web", 3, SOON).await;
     assert!(took < seconds(2), "20 s a create otherwise: {took:?}");
-    assert!(
-        running(&standin).iter().all(|id| standin.node_of(id) == 2),
-        "the object's own constraint holds too"
-    );
+    assert!(running(&fake).iter().all(|id| fake.node_of(id) == 2), "the object's own constraint holds too");
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_6_it_pulls_within_the_create_however_long_that_takes_and_only_where_it_is_needed() {
-    let standin = Standin::swarm(3);
-    standin.change(|world| world.registry = Registry::HasAll(seconds(300)));
-    let manager = Manager::start(&standin);
+    let fake = FakeDocker::swarm(3);
+    fake.change(|world| world.registry = Registry::HasAll(seconds(300)));
+    let manager = Manager::start(&fake);
     manager.submit(web(1)).await;
     manager.converges("web", 1, seconds(600)).await;
-    assert_eq!(standin.called(Call::Pull), 0, "/images/create would pull on all nodes");
-    let pulled = standin.look(|world| world.nodes.iter().filter(|n| n.images.contains("app:1")).count());
-    assert_eq!((pulled, done(&standin, What::Create)), (1, 1), "{}", standin.account());
+    assert_eq!(fake.called(Call::Pull), 0, "/images/create would pull on all nodes");
+    let pulled = fake.look(|world| world.nodes.iter().filter(|n| n.images.contains("app:1")).count());
+    assert_eq!((pulled, done(&fake, What::Create)), (1, 1), "{}", fake.account());
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_6_an_error_within_the_200_of_a_pull_is_an_error_and_its_words_are_shown() {
-    let standin = Standin::swarm(3);
-    standin.change(|world| world.registry = Registry::HasNone);
-    let manager = Manager::start(&standin);
+    let fake = FakeDocker::swarm(3);
+    fake.change(|world| world.registry = Registry::HasNone);
+    let manager = Manager::start(&fake);
     manager.submit(web_with(2, &json!({"Pull": "always"}))).await;
     says(&manager, "manifest unknown").await;
-    assert_eq!(standin.called(Call::Create), 0);
-    standin.change(|world| world.registry = Registry::HasAll(seconds(1)));
+    assert_eq!(fake.called(Call::Create), 0);
+    fake.change(|world| world.registry = Registry::HasAll(seconds(1)));
     manager.converges("web", 2, seconds(400)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_6_a_failed_pull_that_marks_all_nodes_unhealthy_starts_no_replacement() {
-    let (standin, manager) = three_nodes(6).await;
-    let before = running(&standin);
-    standin.change(|world| world.registry = Registry::Unreachable);
+    let (fake, manager) = three_nodes(6).await;
+    let before = running(&fake);
+    fake.change(|world| world.registry = Registry::Unreachable);
     manager.submit(json!({"Name": "other", "Image": "nosuch:1", "Count": 2, "Pull": "always"})).await;
     let down = |status: &str| status == "Unhealthy";
     manager
@@ -348,35 +329,35 @@ async fn fact_6_a_failed_pull_that_marks_all_nodes_unhealthy_starts_no_replaceme
         .await;
     // It is tried again and again, and each time the nodes are unhealthy for a while.
     sleep(seconds(600)).await;
-    assert!(standin.called(Call::Pull) > 3);
-    assert_eq!(running(&standin), before, "{}", standin.account());
-    assert_eq!((done(&standin, What::Create), done(&standin, What::Remove)), (6, 0));
+    assert!(fake.called(Call::Pull) > 3);
+    assert_eq!(running(&fake), before, "{}", fake.account());
+    assert_eq!((done(&fake, What::Create), done(&fake, What::Remove)), (6, 0));
     let other = manager.object("other").unwrap();
     assert!(other.reason.contains("connection refused"), "{}", other.reason);
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_7_names_are_taken_by_lost_nodes_too_so_a_replacement_has_the_next_one() {
-    let (standin, manager) = three_nodes(1).await;
-    let node = its_node(&standin);
-    standin.lose(node, Processes::GoOn, Duration::ZERO);
+    let (fake, manager) = three_nodes(1).await;
+    let node = its_node(&fake);
+    fake.lose(node, Processes::GoOn, Duration::ZERO);
     manager.converges("web", 1, REPLACED).await;
-    assert_eq!(names(&standin), ["web.1.2".to_owned()].into(), "{}", standin.account());
+    assert_eq!(names(&fake), ["web.1.2".to_owned()].into(), "{}", fake.account());
     // A name that is refused over and over would show here.
-    assert_eq!(standin.called(Call::Create), 2);
+    assert_eq!(fake.called(Call::Create), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_8_what_is_read_back_has_labels_of_the_managers_own_and_that_restarts_nothing() {
-    let standin = Standin::swarm(3);
-    standin.bring_image("app:1");
+    let fake = FakeDocker::swarm(3);
+    fake.bring_image("app:1");
     let object =
         web_with(3, &json!({"Constraints": ["ostype==linux"], "Labels": {"app": "x"}, "Env": ["A=1"]}));
-    let manager = Manager::start(&standin);
+    let manager = Manager::start(&fake);
     manager.submit(object.clone()).await;
     manager.converges("web", 3, SOON).await;
-    let before = running(&standin);
-    let labelled = standin.look(|world| {
+    let before = running(&fake);
+    let labelled = fake.look(|world| {
         world.containers().all(|(_, c)| {
             c.labels.contains_key("com.docker.swarm.id")
                 && c.labels.contains_key("com.docker.swarm.constraints")
@@ -387,16 +368,16 @@ async fn fact_8_what_is_read_back_has_labels_of_the_managers_own_and_that_restar
     manager.submit(object).await;
     sleep(WHILE).await;
     manager.converges("web", 3, SOON).await;
-    assert_eq!(running(&standin), before, "{}", standin.account());
+    assert_eq!(running(&fake), before, "{}", fake.account());
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_9_names_in_lists_carry_the_node_and_the_status_tells_them_apart() {
-    let (standin, manager) = three_nodes(3).await;
+    let (fake, manager) = three_nodes(3).await;
     sleep(RESYNC * 2).await;
     let said: BTreeSet<(String, Option<String>)> =
         manager.object("web").unwrap().containers.into_iter().map(|c| (c.name, c.node)).collect();
-    let are = standin.look(|world| {
+    let are = fake.look(|world| {
         world.containers().map(|(n, c)| (c.name.clone(), Some(world.nodes[n].name.clone()))).collect()
     });
     assert_eq!(said, are);
@@ -404,12 +385,12 @@ async fn fact_9_names_in_lists_carry_the_node_and_the_status_tells_them_apart() 
 
 #[tokio::test(start_paused = true)]
 async fn fact_10_containers_of_a_lost_node_do_not_vanish_from_our_lists() {
-    let (standin, manager) = three_nodes(6).await;
-    standin.lose(1, Processes::GoOn, Duration::ZERO);
+    let (fake, manager) = three_nodes(6).await;
+    fake.lose(1, Processes::GoOn, Duration::ZERO);
     sleep(LOST_AFTER / 2).await;
     let object = manager.object("web").unwrap();
     assert_eq!(object.containers.len(), 6);
-    assert_eq!(done(&standin, What::Create), 6, "a node that is down is not lost yet");
+    assert_eq!(done(&fake, What::Create), 6, "a node that is down is not lost yet");
     // A manager that starts now sees them too.
     let manager = manager.killed_and_started_again();
     manager
@@ -417,13 +398,13 @@ async fn fact_10_containers_of_a_lost_node_do_not_vanish_from_our_lists() {
             status.objects.iter().any(|o| o.name == "web" && o.containers.len() == 6)
         })
         .await;
-    assert_eq!(done(&standin, What::Create), 6, "{}", standin.account());
+    assert_eq!(done(&fake, What::Create), 6, "{}", fake.account());
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_11_a_lost_nodes_container_still_says_running_and_is_not_taken_for_ready() {
-    let (standin, manager) = three_nodes(6).await;
-    standin.lose(1, Processes::End, seconds(2));
+    let (fake, manager) = three_nodes(6).await;
+    fake.lose(1, Processes::End, seconds(2));
     let lost = manager.until(SOON, "only four are ready", |status, _| {
         status.objects.iter().any(|o| o.name == "web" && o.ready == 4 && o.phase == Phase::Degraded)
     });
@@ -431,23 +412,23 @@ async fn fact_11_a_lost_nodes_container_still_says_running_and_is_not_taken_for_
     let reason = manager.object("web").unwrap().reason;
     assert!(reason.contains("node-2"), "it names the node: {reason}");
     manager.converges("web", 6, REPLACED).await;
-    never_one_too_many(&standin, 6);
-    assert_eq!(done(&standin, What::Create), 8);
+    never_one_too_many(&fake, 6);
+    assert_eq!(done(&fake, What::Create), 8);
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_12_after_a_kill_the_two_states_disagree_and_one_replacement_is_made() {
-    let (standin, manager) = three_nodes(3).await;
+    let (fake, manager) = three_nodes(3).await;
     for round in 1..=3 {
-        let victim = running(&standin).into_iter().next().unwrap();
-        standin.kill(&victim);
+        let victim = running(&fake).into_iter().next().unwrap();
+        fake.kill(&victim);
         manager.converges("web", 3, WHILE).await;
         sleep(WHILE).await;
-        assert_eq!(done(&standin, What::Create), 3 + round, "{}", standin.account());
-        assert_eq!(running(&standin).len(), 3);
+        assert_eq!(done(&fake, What::Create), 3 + round, "{}", fake.account());
+        assert_eq!(running(&fake).len(), 3);
     }
     // Of each slot's dead one is kept; no other was removed.
-    let removed = standin.look(|world| {
+    let removed = fake.look(|world| {
         world.trace.iter().filter(|e| e.what == What::Remove).map(|e| e.name.clone()).collect::<Vec<_>>()
     });
     assert!(removed.len() <= 2, "{removed:?}");
@@ -461,26 +442,26 @@ async fn fact_12_where_the_states_disagree_for_good_an_inspect_settles_it_either
         ((Life::Exited(137), Life::Running), false),
         ((Life::Running, Life::Exited(0)), false),
     ] {
-        let (standin, manager) = three_nodes(3).await;
-        let one = running(&standin).into_iter().next().unwrap();
+        let (fake, manager) = three_nodes(3).await;
+        let one = running(&fake).into_iter().next().unwrap();
         if !runs {
             // Nobody hears of this end.
-            let node = standin.node_of(&one);
-            standin.change(|world| {
+            let node = fake.node_of(&one);
+            fake.change(|world| {
                 world.nodes[node].lost = Some(tokio::time::Instant::now());
                 world.exit(node, &one, 137);
                 world.nodes[node].lost = None;
             });
         }
-        standin.mislead(&one, says.0, says.1, FOR_GOOD);
+        fake.mislead(&one, says.0, says.1, FOR_GOOD);
         let case = format!("{says:?}, and it runs: {runs}");
         if runs {
             sleep(WHILE).await;
-            assert!(running(&standin).contains(&one), "{case}\n{}", standin.account());
+            assert!(running(&fake).contains(&one), "{case}\n{}", fake.account());
         }
         manager.converges("web", 3, WHILE).await;
-        let made = done(&standin, What::Create);
-        assert_eq!(made, if runs { 3 } else { 4 }, "{case}\n{}", standin.account());
+        let made = done(&fake, What::Create);
+        assert_eq!(made, if runs { 3 } else { 4 }, "{case}\n{}", fake.account());
     }
 }
 
@@ -489,102 +470,102 @@ async fn fact_12_after_a_nodes_return_what_ended_is_replaced_once_and_what_runs_
     for processes in [Processes::GoOn, Processes::End] {
         for lag in [Lag { state: seconds(1), status: FOR_GOOD }, Lag { state: FOR_GOOD, status: seconds(1) }]
         {
-            let (standin, manager) = three_nodes(3).await;
-            standin.lose(0, processes, seconds(1));
+            let (fake, manager) = three_nodes(3).await;
+            fake.lose(0, processes, seconds(1));
             sleep(LOST_AFTER / 3).await;
-            standin.return_node(0, lag);
+            fake.return_node(0, lag);
             manager.converges("web", 3, SETTLED + WHILE).await;
             sleep(WHILE).await;
             manager.converges("web", 3, SOON).await;
             let ended = usize::from(processes == Processes::End);
-            let case = format!("{processes:?} {lag:?}\n{}", standin.account());
-            assert_eq!(done(&standin, What::Create), 3 + ended, "{case}");
-            never_one_too_many(&standin, 3);
+            let case = format!("{processes:?} {lag:?}\n{}", fake.account());
+            assert_eq!(done(&fake, What::Create), 3 + ended, "{case}");
+            never_one_too_many(&fake, 3);
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_13_the_empty_and_short_lists_of_a_manager_that_was_restarted_start_nothing() {
-    let (standin, manager) = three_nodes(9).await;
-    let before = running(&standin);
+    let (fake, manager) = three_nodes(9).await;
+    let before = running(&fake);
     for reached in [[seconds(0); 3], [seconds(3), seconds(12), seconds(21)], [seconds(25); 3]] {
-        standin.restart_manager(seconds(2), &reached);
+        fake.restart_manager(seconds(2), &reached);
         sleep(seconds(40)).await;
         manager.converges("web", 9, SOON).await;
-        assert_eq!(running(&standin), before, "{reached:?}\n{}", standin.account());
+        assert_eq!(running(&fake), before, "{reached:?}\n{}", fake.account());
     }
-    assert_eq!(done(&standin, What::Create), 9);
+    assert_eq!(done(&fake, What::Create), 9);
     // And where our own process starts before a manager that knows nothing yet.
-    standin.restart_manager(seconds(2), &[seconds(5), seconds(10), seconds(20)]);
+    fake.restart_manager(seconds(2), &[seconds(5), seconds(10), seconds(20)]);
     let manager = manager.killed_and_started_again();
     says(&manager, "Pending").await;
     sleep(seconds(40)).await;
     manager.converges("web", 9, SOON).await;
-    assert_eq!((running(&standin), done(&standin, What::Create)), (before, 9), "{}", standin.account());
+    assert_eq!((running(&fake), done(&fake, What::Create)), (before, 9), "{}", fake.account());
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_13_a_node_that_stays_pending_blocks_nobody_for_ever() {
-    let (standin, manager) = three_nodes(6).await;
-    standin.lose(1, Processes::GoOn, seconds(1));
-    standin.restart_manager(seconds(1), &[seconds(1); 3]);
+    let (fake, manager) = three_nodes(6).await;
+    fake.lose(1, Processes::GoOn, seconds(1));
+    fake.restart_manager(seconds(1), &[seconds(1); 3]);
     manager.converges("web", 6, REPLACED + LOST_AFTER).await;
-    never_one_too_many(&standin, 6);
-    standin.return_node(1, AT_ONCE);
-    assert_eq!(running(&standin).len(), 8, "two too many are back");
+    never_one_too_many(&fake, 6);
+    fake.return_node(1, AT_ONCE);
+    assert_eq!(running(&fake).len(), 8, "two too many are back");
     manager.converges("web", 6, SETTLED).await;
     sleep(WHILE).await;
     manager.converges("web", 6, SOON).await;
-    assert_eq!(done(&standin, What::Create), 8, "{}", standin.account());
+    assert_eq!(done(&fake, What::Create), 8, "{}", fake.account());
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_13_a_node_that_is_reached_while_we_look_hides_nothing() {
     for moment in [0, 1, 2, 3, 4, 5, 8, 13, 20, 5_000, 9_999].map(Duration::from_millis) {
-        let standin = Standin::swarm(3);
-        standin.bring_image("app:1");
-        let manager = Manager::start(&standin);
+        let fake = FakeDocker::swarm(3);
+        fake.bring_image("app:1");
+        let manager = Manager::start(&fake);
         manager.submit(web_with(6, &json!({"History": 0}))).await;
         manager.converges("web", 6, SOON).await;
         // Second attempts all, so that whoever does not know them finds the names of the first ones free.
-        for first in running(&standin) {
-            standin.exit(&first, 1);
+        for first in running(&fake) {
+            fake.exit(&first, 1);
         }
         manager.converges("web", 6, SETTLED).await;
-        let before = running(&standin);
-        standin.restart_manager(Duration::ZERO, &[moment, Duration::ZERO, Duration::ZERO]);
+        let before = running(&fake);
+        fake.restart_manager(Duration::ZERO, &[moment, Duration::ZERO, Duration::ZERO]);
         let manager = manager.killed_and_started_again();
         sleep(SETTLED).await;
         manager.converges("web", 6, SOON).await;
-        assert_eq!(done(&standin, What::Create), 12, "reached after {moment:?}\n{}", standin.account());
-        assert_eq!(running(&standin), before);
+        assert_eq!(done(&fake, What::Create), 12, "reached after {moment:?}\n{}", fake.account());
+        assert_eq!(running(&fake), before);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_13_names_that_were_given_away_twice_are_told_apart_by_id() {
-    let (standin, manager) = three_nodes(6).await;
-    standin.lose(1, Processes::GoOn, seconds(1));
+    let (fake, manager) = three_nodes(6).await;
+    fake.lose(1, Processes::GoOn, seconds(1));
     // Neither the Swarm manager nor we remember who is on the lost node.
-    standin.restart_manager(seconds(1), &[seconds(1); 3]);
+    fake.restart_manager(seconds(1), &[seconds(1); 3]);
     let manager = manager.killed_and_started_again();
     manager.converges("web", 6, REPLACED + LOST_AFTER).await;
-    standin.return_node(1, AT_ONCE);
-    let doubled = standin.look(|world| world.doubled().len());
+    fake.return_node(1, AT_ONCE);
+    let doubled = fake.look(|world| world.doubled().len());
     assert_eq!(doubled, 2, "else this proves nothing");
-    let twice = names(&standin);
-    assert_eq!((twice.len(), running(&standin).len()), (6, 8), "two names stand for two containers each");
+    let twice = names(&fake);
+    assert_eq!((twice.len(), running(&fake).len()), (6, 8), "two names stand for two containers each");
     manager.converges("web", 6, SETTLED).await;
     sleep(WHILE).await;
     manager.converges("web", 6, SOON).await;
-    assert_eq!(done(&standin, What::Remove), 2, "{}", standin.account());
+    assert_eq!(done(&fake, What::Remove), 2, "{}", fake.account());
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_14_what_is_on_a_lost_node_is_left_alone_until_the_node_is_back() {
-    let (standin, manager) = three_nodes(6).await;
-    standin.lose(2, Processes::GoOn, seconds(1));
+    let (fake, manager) = three_nodes(6).await;
+    fake.lose(2, Processes::GoOn, seconds(1));
     sleep(seconds(3)).await;
     manager.delete("web").await;
     sleep(seconds(300)).await;
@@ -592,21 +573,21 @@ async fn fact_14_what_is_on_a_lost_node_is_left_alone_until_the_node_is_back() {
     assert_eq!(left.containers.len(), 2, "{:?}", left.containers);
     assert_eq!(left.phase, Phase::Deleting);
     assert!(left.reason.contains("node-3"), "it says what it waits for: {}", left.reason);
-    assert!(standin.called(Call::Remove) <= 6, "{} removals were tried", standin.called(Call::Remove));
-    standin.return_node(2, AT_ONCE);
+    assert!(fake.called(Call::Remove) <= 6, "{} removals were tried", fake.called(Call::Remove));
+    fake.return_node(2, AT_ONCE);
     manager.vanishes("web", SETTLED).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_14_calls_that_hang_on_a_node_that_nobody_knows_to_be_lost_are_carried_out_later() {
-    let (standin, manager) = three_nodes(6).await;
+    let (fake, manager) = three_nodes(6).await;
     // The manager does not notice for two minutes: removals hang, and so do creates that it sends there.
-    standin.lose(2, Processes::GoOn, seconds(120));
+    fake.lose(2, Processes::GoOn, seconds(120));
     manager.submit(web(2)).await;
     sleep(seconds(20)).await;
     manager.submit(web(8)).await;
     sleep(seconds(200)).await;
-    standin.return_node(2, AT_ONCE);
+    fake.return_node(2, AT_ONCE);
     manager.converges("web", 8, seconds(300)).await;
     sleep(seconds(200)).await;
     manager.converges("web", 8, SOON).await;
@@ -614,71 +595,71 @@ async fn fact_14_calls_that_hang_on_a_node_that_nobody_knows_to_be_lost_are_carr
 
 #[tokio::test(start_paused = true)]
 async fn fact_15_with_every_node_down_the_ping_is_fine_and_nothing_is_done() {
-    let (standin, manager) = three_nodes(6).await;
-    let before = running(&standin);
+    let (fake, manager) = three_nodes(6).await;
+    let before = running(&fake);
     for node in 0..3 {
-        standin.lose(node, Processes::GoOn, seconds(1));
+        fake.lose(node, Processes::GoOn, seconds(1));
     }
     sleep(seconds(300)).await;
-    assert_eq!(standin.ask("GET", "/_ping", "").await.0, 200);
+    assert_eq!(fake.ask("GET", "/_ping", "").await.0, 200);
     manager.submit(web(7)).await;
     manager.submit(json!({"Name": "new", "Image": "app:1", "Count": 1})).await;
     sleep(seconds(60)).await;
-    assert_eq!((done(&standin, What::Create), done(&standin, What::Remove)), (6, 0), "{}", standin.account());
+    assert_eq!((done(&fake, What::Create), done(&fake, What::Remove)), (6, 0), "{}", fake.account());
     let reason = manager.object("web").unwrap().reason;
-    assert!(reason.contains("no node behind tcp://standin:3376 is up"), "{reason}");
+    assert!(reason.contains("no node behind tcp://fake:3376 is up"), "{reason}");
     let nodes = manager.status().engine.nodes;
     assert!(nodes.len() == 3 && nodes.iter().all(|node| node.error.is_some()), "{nodes:?}");
     for node in 0..3 {
-        standin.return_node(node, AT_ONCE);
+        fake.return_node(node, AT_ONCE);
     }
     manager.converges("web", 7, SETTLED).await;
     manager.converges("new", 1, SOON).await;
-    assert!(before.is_subset(&running(&standin)), "{}", standin.account());
-    assert_eq!(done(&standin, What::Create), 8);
+    assert!(before.is_subset(&running(&fake)), "{}", fake.account());
+    assert_eq!(done(&fake, What::Create), 8);
 }
 
 #[tokio::test(start_paused = true)]
 async fn fact_16_events_without_newlines_and_of_nodes_do_not_end_the_stream() {
-    let (standin, manager) = three_nodes(6).await;
-    let listed = standin.called(Call::List);
-    standin.lose(0, Processes::GoOn, Duration::ZERO);
+    let (fake, manager) = three_nodes(6).await;
+    let listed = fake.called(Call::List);
+    fake.lose(0, Processes::GoOn, Duration::ZERO);
     manager
         .until(seconds(1), "the event of the node is heard at once", |status, _| {
             status.engine.nodes.iter().any(|node| node.status == "Unhealthy")
         })
         .await;
-    assert!(standin.called(Call::List) > listed);
-    standin.return_node(0, AT_ONCE);
+    assert!(fake.called(Call::List) > listed);
+    fake.return_node(0, AT_ONCE);
     sleep(SETTLED).await;
     // Containers of others make events too, as filters are ignored.
     for n in 0..20 {
-        standin.place(n % 3, &format!("noise-{n}"), json!({}));
+        fake.place(n % 3, &format!("noise-{n}"), json!({}));
     }
-    let victim = running(&standin).into_iter().next().unwrap();
-    standin.exit(&victim, 1);
+    let victim = running(&fake).into_iter().next().unwrap();
+    fake.exit(&victim, 1);
     let took = manager.converges("web", 6, SOON).await;
     assert!(took < seconds(1), "heard at once, not at the next resync: {took:?}");
-    assert_eq!(standin.called(Call::Events), 1, "it is still the first stream");
+    assert_eq!(fake.called(Call::Events), 1, "it is still the first stream");
 }
 
 // ---- A cluster's life
 
 /// Containers that are none of our business, two a node.
-fn foreign(standin: &Standin) -> BTreeSet<String> {
+fn foreign(fake: &FakeDocker) -> BTreeSet<String> {
     let mut placed = BTreeSet::new();
     for node in 0..3 {
-        placed.insert(standin.place(node, &format!("db-{node}"), json!({"app": "db"})));
+        placed.insert(fake.place(node, &format!("db-{node}"), json!({"app": "db"})));
         let other = json!({(LABEL_CLUSTER): "another", "io.github.swarm-cluster-state-manager.object": "web",
             "io.github.swarm-cluster-state-manager.slot": "1", "io.github.swarm-cluster-state-manager.attempt": "1",
             "io.github.swarm-cluster-state-manager.template": "t"});
-        placed.insert(standin.place(node, &format!("another-{node}"), other));
+        placed.insert(fake.place(node, &format!("another-{node}"), other));
     }
     placed
 }
 
-fn still_run(standin: &Standin, ids: &BTreeSet<String>) -> bool {
-    standin.look(|world| {
+fn still_run(fake: &FakeDocker, ids: &BTreeSet<String>) -> bool {
+    fake.look(|world| {
         let run: BTreeSet<&String> =
             world.containers().filter(|(_, c)| c.life == Life::Running).map(|(_, c)| &c.id).collect();
         ids.iter().all(|id| run.contains(id))
@@ -696,10 +677,10 @@ fn ours(world: &World) -> usize {
 async fn thirty_on_three_nodes_survive_a_lost_node_and_a_restarted_manager_without_one_too_many() {
     for processes in [Processes::GoOn, Processes::End] {
         for restarted_after in [5, 25, 60] {
-            let standin = Standin::swarm(3);
-            standin.bring_image("app:1");
-            let others = foreign(&standin);
-            let manager = Manager::start(&standin);
+            let fake = FakeDocker::swarm(3);
+            fake.bring_image("app:1");
+            let others = foreign(&fake);
+            let manager = Manager::start(&fake);
             manager.submit(web(30)).await;
             let thirty = async |within: Duration| {
                 manager
@@ -710,7 +691,7 @@ async fn thirty_on_three_nodes_survive_a_lost_node_and_a_restarted_manager_witho
                     .await
             };
             thirty(SOON).await;
-            let on_it = standin.look(|world| {
+            let on_it = fake.look(|world| {
                 world.nodes[1]
                     .containers
                     .values()
@@ -718,82 +699,82 @@ async fn thirty_on_three_nodes_survive_a_lost_node_and_a_restarted_manager_witho
                     .count()
             });
 
-            standin.lose(1, processes, seconds(3));
+            fake.lose(1, processes, seconds(3));
             sleep(seconds(restarted_after)).await;
             // The lost node cannot be reached by it: it stays Pending.
-            standin.restart_manager(seconds(2), &[seconds(4), seconds(1), seconds(9)]);
+            fake.restart_manager(seconds(2), &[seconds(4), seconds(1), seconds(9)]);
             thirty(REPLACED + LOST_AFTER * 2).await;
-            let case = format!("{processes:?}, restarted after {restarted_after} s\n{}", standin.account());
-            assert_eq!(done(&standin, What::Create) - 6, 30 + on_it, "{case}");
+            let case = format!("{processes:?}, restarted after {restarted_after} s\n{}", fake.account());
+            assert_eq!(done(&fake, What::Create) - 6, 30 + on_it, "{case}");
 
-            standin.return_node(1, AT_ONCE);
+            fake.return_node(1, AT_ONCE);
             thirty(SETTLED).await;
             sleep(WHILE).await;
             thirty(SOON).await;
             // With the other cluster's three counted in.
-            never_one_too_many(&standin, 33);
-            assert!(processes == Processes::End || still_run(&standin, &others), "{case}");
-            assert_eq!(done(&standin, What::Create) - 6, 30 + on_it, "{case}");
+            never_one_too_many(&fake, 33);
+            assert!(processes == Processes::End || still_run(&fake, &others), "{case}");
+            assert_eq!(done(&fake, What::Create) - 6, 30 + on_it, "{case}");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn with_hold_a_lost_nodes_containers_are_waited_for() {
-    let standin = Standin::swarm(3);
-    standin.bring_image("app:1");
-    let manager = Manager::start(&standin);
+    let fake = FakeDocker::swarm(3);
+    fake.bring_image("app:1");
+    let manager = Manager::start(&fake);
     manager.submit(web_with(6, &json!({"OnNodeLost": "hold"}))).await;
     manager.converges("web", 6, SOON).await;
-    let before = running(&standin);
-    standin.lose(0, Processes::GoOn, seconds(1));
+    let before = running(&fake);
+    fake.lose(0, Processes::GoOn, seconds(1));
     sleep(seconds(600)).await;
-    assert_eq!(done(&standin, What::Create), 6, "{}", standin.account());
+    assert_eq!(done(&fake, What::Create), 6, "{}", fake.account());
     assert!(manager.object("web").unwrap().reason.contains("hold"));
-    standin.return_node(0, AT_ONCE);
+    fake.return_node(0, AT_ONCE);
     manager.converges("web", 6, SETTLED).await;
-    assert_eq!(running(&standin), before);
+    assert_eq!(running(&fake), before);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_flaps_moves_its_containers_once_at_the_most() {
-    let (standin, manager) = three_nodes(6).await;
+    let (fake, manager) = three_nodes(6).await;
     for _ in 0..10 {
-        standin.lose(2, Processes::GoOn, seconds(1));
+        fake.lose(2, Processes::GoOn, seconds(1));
         sleep(seconds(9)).await;
-        standin.return_node(2, AT_ONCE);
+        fake.return_node(2, AT_ONCE);
         sleep(seconds(5)).await;
     }
     manager.converges("web", 6, SETTLED).await;
     sleep(WHILE).await;
     manager.converges("web", 6, SOON).await;
-    let made = done(&standin, What::Create);
-    assert!(made <= 8, "{made} were made for six\n{}", standin.account());
+    let made = done(&fake, What::Create);
+    assert!(made <= 8, "{made} were made for six\n{}", fake.account());
 }
 
 #[tokio::test(start_paused = true)]
 async fn containers_of_an_object_that_nobody_submitted_are_reported_and_left_alone() {
-    let (standin, manager) = three_nodes(4).await;
+    let (fake, manager) = three_nodes(4).await;
     drop(manager);
-    let before = running(&standin);
-    let manager = Manager::start(&standin);
+    let before = running(&fake);
+    let manager = Manager::start(&fake);
     manager.until(SOON, "they are unclaimed", |status, _| status.unclaimed.len() == 4).await;
     sleep(WHILE).await;
     assert_eq!(manager.status().unclaimed.len(), 4);
-    assert_eq!(running(&standin), before);
+    assert_eq!(running(&fake), before);
     // Submitted again they are held: another manager created them.
     manager.submit(web(4)).await;
     says(&manager, "--take-over=").await;
     sleep(WHILE).await;
-    assert_eq!(running(&standin), before, "{}", standin.account());
+    assert_eq!(running(&fake), before, "{}", fake.account());
     drop(manager);
     // A manager that takes them over takes them as they are.
-    let manager = Manager::start_taking_over(&standin);
+    let manager = Manager::start_taking_over(&fake);
     manager.submit(web(4)).await;
     manager.converges("web", 4, SOON).await;
     sleep(WHILE).await;
     manager.converges("web", 4, SOON).await;
-    assert_eq!(running(&standin), before, "{}", standin.account());
+    assert_eq!(running(&fake), before, "{}", fake.account());
     assert!(manager.status().unclaimed.is_empty());
 }
 
@@ -802,49 +783,49 @@ async fn what_a_deleted_objects_create_brings_late_is_removed() {
     for fault in
         [Fault::LandsLate(seconds(200)), Fault::ArrivesLate(seconds(200)), Fault::ArrivesLate(seconds(2_000))]
     {
-        let standin = Standin::swarm(3);
-        standin.bring_image("app:1");
-        standin.fault(Call::Create, 2, fault);
-        let manager = Manager::start(&standin);
+        let fake = FakeDocker::swarm(3);
+        fake.bring_image("app:1");
+        fake.fault(Call::Create, 2, fault);
+        let manager = Manager::start(&fake);
         manager.submit(web(2)).await;
-        manager.until(SOON, "the second is asked for", |_, _| standin.called(Call::Create) == 2).await;
+        manager.until(SOON, "the second is asked for", |_, _| fake.called(Call::Create) == 2).await;
         manager.delete("web").await;
-        standin.until(seconds(2_100), "the other lands", |world| world.count(What::Create) == 2).await;
+        fake.until(seconds(2_100), "the other lands", |world| world.count(What::Create) == 2).await;
         manager.vanishes("web", WHILE).await;
         sleep(WHILE).await;
         manager.vanishes("web", SOON).await;
-        assert_eq!(done(&standin, What::Create), 2, "{fault:?}\n{}", standin.account());
+        assert_eq!(done(&fake, What::Create), 2, "{fault:?}\n{}", fake.account());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_create_in_doubt_that_nobody_needs_any_more_does_not_degrade_what_runs() {
-    let (standin, manager) = three_nodes(1).await;
-    let node = its_node(&standin);
-    standin.fault(Call::Create, 2, Fault::Hang);
-    standin.lose(node, Processes::GoOn, Duration::ZERO);
-    manager.until(REPLACED, "a replacement is asked for", |_, _| standin.called(Call::Create) == 2).await;
-    standin.return_node(node, AT_ONCE);
+    let (fake, manager) = three_nodes(1).await;
+    let node = its_node(&fake);
+    fake.fault(Call::Create, 2, Fault::Hang);
+    fake.lose(node, Processes::GoOn, Duration::ZERO);
+    manager.until(REPLACED, "a replacement is asked for", |_, _| fake.called(Call::Create) == 2).await;
+    fake.return_node(node, AT_ONCE);
     // The create is given up after two minutes.
     manager.converges("web", 1, seconds(180)).await;
     sleep(seconds(120)).await;
     manager.converges("web", 1, SOON).await;
-    assert_eq!(names(&standin), ["web.1.1".to_owned()].into(), "{}", standin.account());
+    assert_eq!(names(&fake), ["web.1.1".to_owned()].into(), "{}", fake.account());
 }
 
 #[tokio::test(start_paused = true)]
 async fn our_own_death_at_any_moment_of_a_create_leaves_no_container_too_many() {
     for after in (0..120).step_by(7).map(Duration::from_millis) {
-        let standin = Standin::swarm(3);
-        standin.bring_image("app:1");
-        let manager = Manager::start(&standin);
+        let fake = FakeDocker::swarm(3);
+        fake.bring_image("app:1");
+        let manager = Manager::start(&fake);
         manager.submit(web(4)).await;
         sleep(after).await;
         let manager = manager.killed_and_started_again();
         manager.converges("web", 4, WHILE).await;
         sleep(WHILE).await;
         manager.converges("web", 4, SOON).await;
-        assert_eq!(done(&standin, What::Create), 4, "killed after {after:?}\n{}", standin.account());
-        never_one_too_many(&standin, 4);
+        assert_eq!(done(&fake, What::Create), 4, "killed after {after:?}\n{}", fake.account());
+        never_one_too_many(&fake, 4);
     }
 }

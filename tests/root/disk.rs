@@ -2,17 +2,7 @@
 //! acknowledged is there after a death, and it goes on by itself when the disk does.
 //!
 //! Faults come from the kernel: a file system of its own that is filled up, and `strace` that makes single system calls
-//! of the daemon fail. Both need root; `SCSM_SKIP_ROOT=1` leaves these tests out.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-mod support;
+//! of the daemon fail.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,21 +14,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use support::daemon::{Setup, program};
 use support::process::{Gathered, end, run, succeed, text, wait};
+use support::skip::skips_root;
 use support::{Daemon, SOON};
 use tempfile::TempDir;
 
 /// The longest pause between two tries to write the state anew is 30 s.
 const SETTLES: Duration = Duration::from_secs(45);
-
-fn left_out() -> bool {
-    if std::env::var_os("SCSM_SKIP_ROOT").is_some_and(|value| value == "1") {
-        eprintln!("left out, as SCSM_SKIP_ROOT is set");
-        return true;
-    }
-    let me = succeed(Command::new("id").arg("-u"));
-    assert_eq!(me, "0", "mounts and strace need root; SCSM_SKIP_ROOT=1 leaves these tests out");
-    false
-}
 
 /// A file system of its own, of so many KiB.
 struct Mount(TempDir);
@@ -90,7 +71,7 @@ fn taken_again(daemon: &Daemon, name: &str) {
 
 #[test]
 fn a_full_disk_refuses_with_507_and_loses_nothing() {
-    if left_out() {
+    if skips_root() {
         return;
     }
     let mount = Mount::new(512);
@@ -134,7 +115,7 @@ fn a_full_disk_refuses_with_507_and_loses_nothing() {
 
 #[test]
 fn a_read_only_directory_is_refused_at_the_start() {
-    if left_out() {
+    if skips_root() {
         return;
     }
     let mount = Mount::new(512);
@@ -188,7 +169,7 @@ impl Drop for Faults {
 
 /// A daemon whose disk fails so, under a submit and a deletion, then is well again; then the daemon is killed.
 fn survives(fault: &str, code: u16, words: &str) {
-    if left_out() {
+    if skips_root() {
         return;
     }
     let data = TempDir::with_prefix("scsm-disk-").unwrap();

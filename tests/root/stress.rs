@@ -6,21 +6,8 @@
 //! is, it dies again and again at moments that a seed chooses (`abuse/deaths.rs`). Every test tells the longest
 //! time to converge that it has seen; `cargo test --test abuse -- --nocapture` shows it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr
-)]
-
-#[path = "abuse/deaths.rs"]
 mod deaths;
-#[path = "abuse/exactly.rs"]
 mod exactly;
-mod support;
-
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -84,7 +71,7 @@ impl Scene {
 
 #[test]
 fn an_engine_that_is_restarted_in_the_middle_of_the_work_ends_up_with_exactly_count() {
-    let Some(machine) = Engine::local() else { return };
+    let Some(machine) = Engine::local_as_root() else { return };
     let mut scene = Scene::set(&machine, "restart");
     let mut longest = Longest::default();
     // Early in a scale-up, late in one, and when all is done.
@@ -103,7 +90,7 @@ fn an_engine_that_is_restarted_in_the_middle_of_the_work_ends_up_with_exactly_co
 
 #[test]
 fn an_engine_that_is_killed_in_the_middle_of_the_work_ends_up_with_exactly_count() {
-    let Some(machine) = Engine::local() else { return };
+    let Some(machine) = Engine::local_as_root() else { return };
     let mut scene = Scene::set(&machine, "kill");
     let mut longest = Longest::default();
     for (reached_up, reached_down) in [(3, 7), (7, 3)] {
@@ -128,7 +115,7 @@ fn an_engine_that_is_killed_in_the_middle_of_the_work_ends_up_with_exactly_count
 
 #[test]
 fn while_an_engine_is_held_up_the_daemon_answers_and_afterwards_there_are_never_too_many() {
-    let Some(machine) = Engine::local() else { return };
+    let Some(machine) = Engine::local_as_root() else { return };
     let scene = Scene::set(&machine, "hold");
     let events = scene.cluster.events();
     let trace = scene.strangers.trace();
@@ -167,7 +154,7 @@ fn while_an_engine_is_held_up_the_daemon_answers_and_afterwards_there_are_never_
 
 #[test]
 fn an_engine_whose_socket_goes_and_comes_back_ends_up_with_exactly_count() {
-    let Some(engine) = Engine::local() else { return };
+    let Some(engine) = Engine::local_as_root() else { return };
     let cluster = engine.cluster("cut");
     let name = unique("cut");
     let strangers = Strangers::run(&engine, &name);
@@ -222,7 +209,7 @@ fn an_engine_whose_socket_goes_and_comes_back_ends_up_with_exactly_count() {
 
 #[test]
 fn what_lands_late_at_an_engine_that_was_held_up_and_cut_off_is_not_made_twice() {
-    let Some(machine) = Engine::local() else { return };
+    let Some(machine) = Engine::local_as_root() else { return };
     let mut dockerd = Dockerd::new(&machine, &Certificates::docker_machine());
     dockerd.start();
     let engine = dockerd.plain();

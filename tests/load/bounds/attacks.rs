@@ -16,8 +16,8 @@ use tokio::net::TcpSocket;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
 
-use crate::support::kept::{Identity, Kept};
-use crate::support::{Daemon, SOON};
+use support::kept::{Identity, Kept};
+use support::{Daemon, SOON};
 
 /// Connections of most attacks.
 const CONNECTIONS: usize = 30;

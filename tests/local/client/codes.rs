@@ -1,9 +1,9 @@
 //! The table of exit codes, each as a real run.
 
-use crate::support::Daemon;
-use crate::support::daemon::{Setup, program};
-use crate::support::process::run;
-use crate::{Ran, User, object};
+use super::{Ran, User, object};
+use support::Daemon;
+use support::daemon::{Setup, program};
+use support::process::run;
 
 /// Long enough for all that does not fail.
 const WAIT: &str = "--wait=50s";

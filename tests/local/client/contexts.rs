@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use crate::Ran;
-use crate::support::Daemon;
-use crate::support::daemon::program;
-use crate::support::process::run;
+use super::Ran;
+use support::Daemon;
+use support::daemon::program;
+use support::process::run;
 
 /// A user with a directory for configuration, and nothing else that says where a daemon is.
 struct Home(TempDir);

@@ -3,10 +3,10 @@
 use std::net::TcpListener;
 use std::process::Command;
 
-use crate::support::daemon::{Setup, program};
-use crate::support::process::run;
-use crate::support::{Certificates, Daemon};
-use crate::{Ran, User};
+use super::{Ran, User};
+use support::daemon::{Setup, program};
+use support::process::run;
+use support::{Certificates, Daemon};
 
 fn status(environment: &[(&str, &str)], flags: &[&str]) -> Ran {
     let mut command: Command = program();

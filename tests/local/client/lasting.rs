@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::daemon::Setup;
-use crate::support::process::signal;
-use crate::support::{Daemon, SOON};
-use crate::{User, object};
+use super::{User, object};
+use support::daemon::Setup;
+use support::process::signal;
+use support::{Daemon, SOON};
 
 /// An engine that nobody finds: what is submitted waits there.
 const NOWHERE: &str = "--swarm-manager=unix:///nowhere/docker.sock";

@@ -1,9 +1,9 @@
 //! `logs`: what is shown of the invented lines of a simulated cluster, and over a restart of the daemon.
 
-use crate::support::daemon::Setup;
-use crate::support::process::run;
-use crate::support::{Daemon, SOON};
-use crate::{Ran, User, object};
+use super::{Ran, User, object};
+use support::daemon::Setup;
+use support::process::run;
+use support::{Daemon, SOON};
 
 /// A user of a daemon with this many containers of `web`.
 fn with_web(daemon: &Daemon, count: u32) -> User {
@@ -76,7 +76,7 @@ fn followed_logs_go_on_over_a_restart_and_end_with_the_object() {
     let _successor = start(Setup::in_directory(data.path()).succeeding(&daemon.url));
     logs.says("asking again");
     let started = || logs.said().matches(" of nginx started on ").count();
-    assert!(crate::support::holds_within(SOON, || started() == 2).is_some(), "{}", logs.said());
+    assert!(support::holds_within(SOON, || started() == 2).is_some(), "{}", logs.said());
     user.runs(&["delete", "web", "--wait=50s"]).ends_with(0);
     let ran = logs.ends().ends_with(0);
     let mut lines: Vec<&str> = ran.out.lines().collect();

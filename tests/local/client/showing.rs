@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::support::Daemon;
-use crate::support::daemon::program;
-use crate::support::process::run;
-use crate::{Ran, User, object};
+use super::{Ran, User, object};
+use support::Daemon;
+use support::daemon::program;
+use support::process::run;
 
 #[test]
 fn a_pipeline_gets_one_line_per_change_and_a_terminal_a_display() {

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::Daemon;
-use crate::{User, object};
+use super::{User, object};
+use support::Daemon;
 
 #[test]
 fn what_get_shows_can_be_changed_and_submitted() {
@@ -263,7 +263,7 @@ fn versions_and_contexts_have_a_json_of_their_own() {
     let user = User::of(&daemon);
     let json = |line: &[&str], code: i32| {
         let ran =
-            crate::Ran::of(crate::run(user.program().env("XDG_CONFIG_HOME", user.files.path()).args(line)));
+            super::Ran::of(super::run(user.program().env("XDG_CONFIG_HOME", user.files.path()).args(line)));
         serde_json::from_str::<Value>(&ran.ends_with(code).out).unwrap()
     };
     let own = env!("CARGO_PKG_VERSION");
@@ -276,7 +276,7 @@ fn versions_and_contexts_have_a_json_of_their_own() {
 
     assert_eq!(json(&["context", "ls", "-o", "json"], 0), json!([]));
     for line in [&["context", "set", "prod", "--addr", "a"] as &[_], &["context", "use", "prod"]] {
-        crate::Ran::of(crate::run(user.program().env("XDG_CONFIG_HOME", user.files.path()).args(line)))
+        super::Ran::of(super::run(user.program().env("XDG_CONFIG_HOME", user.files.path()).args(line)))
             .ends_with(0);
     }
     let prod = json!([{"Name": "prod", "Addr": "a:3476", "CertPath": null, "Current": true}]);

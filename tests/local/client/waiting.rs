@@ -1,8 +1,8 @@
 //! Waiting for several objects at once, and what ends it early.
 
-use crate::support::Daemon;
-use crate::support::process::signal;
-use crate::{User, object};
+use super::{User, object};
+use support::Daemon;
+use support::process::signal;
 
 /// One that runs at once and has to stay so for longer than any test takes.
 fn slow(name: &str) -> String {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::world::{Container, Lag, Life, View, World};
-use super::{Standin, swarm};
+use super::{FakeDocker, swarm};
 
 /// What becomes of the processes on a node that is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) enum Processes {
     End,
 }
 
-impl Standin {
+impl FakeDocker {
     fn locate(&self, what: impl Fn(&Container) -> bool) -> (usize, String) {
         self.look(|world| {
             let mut found = world.containers().filter(|(_, c)| what(c));
@@ -47,8 +47,8 @@ impl Standin {
             world.emit_signal(node, &id, 15);
             world.exit(node, &id, 143);
         });
-        let standin = self.clone();
-        self.later(after, move || standin.change(|world| world.start(node, &id)));
+        let fake = self.clone();
+        self.later(after, move || fake.change(|world| world.start(node, &id)));
     }
 
     /// Somebody gives a container another name: `docker rename`.
@@ -70,8 +70,8 @@ impl Standin {
     pub(crate) fn unheard_of(&self, id: &str, until: Duration) {
         let id = id.to_owned();
         self.container(&id, |container| container.unheard_of = true);
-        let standin = self.clone();
-        self.later(until, move || standin.container(&id, |container| container.unheard_of = false));
+        let fake = self.clone();
+        self.later(until, move || fake.container(&id, |container| container.unheard_of = false));
     }
 
     /// The two caches of a Swarm manager say this of a container, whatever it does, for a while.
@@ -101,9 +101,9 @@ impl Standin {
     /// A node can be reached no more. The Swarm manager notices after a while.
     pub(crate) fn lose(&self, node: usize, processes: Processes, noticed_after: Duration) {
         self.change(|world| world.lose(node, processes == Processes::End));
-        let standin = self.clone();
+        let fake = self.clone();
         let notice = move || {
-            standin.change(|world| {
+            fake.change(|world| {
                 if world.nodes[node].lost.is_some() {
                     let words = swarm::lost_words(world, node);
                     swarm::lose_sight(world, node, &words);
@@ -132,13 +132,13 @@ impl Standin {
                 node.error.clear();
             }
         });
-        let standin = self.clone();
+        let fake = self.clone();
         let times = reached_after.to_vec();
         self.later(down, move || {
-            standin.cut_all(true);
+            fake.cut_all(true);
             for (node, after) in times.into_iter().enumerate() {
-                let reached = standin.clone();
-                standin.later(after, move || {
+                let reached = fake.clone();
+                fake.later(after, move || {
                     reached.change(|world: &mut World| swarm::regain_sight(world, node));
                 });
             }
@@ -148,8 +148,8 @@ impl Standin {
     /// The endpoint goes, and is back after a while.
     pub(crate) fn away(&self, down: Duration) {
         self.cut_all(false);
-        let standin = self.clone();
-        self.later(down, move || standin.cut_all(true));
+        let fake = self.clone();
+        self.later(down, move || fake.cut_all(true));
     }
 
     fn later(&self, after: Duration, work: impl FnOnce() + Send + 'static) {

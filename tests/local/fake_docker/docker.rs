@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use super::Standin;
+use super::FakeDocker;
 use super::answers::{self, DOCKER, DOCKER_IMAGE, DOCKER_VERSION};
 use super::engine::Refusal;
 use super::request::{Filters, Request};
@@ -35,7 +35,7 @@ fn changed(result: Result<bool, Refusal>) -> Reply {
     done(result, |changed| Reply::empty(if changed { 204 } else { 304 }))
 }
 
-pub(crate) async fn answer(standin: &Standin, request: Request, longer: Duration) -> Reply {
+pub(crate) async fn answer(fake: &FakeDocker, request: Request, longer: Duration) -> Reply {
     if !matches!(request, Request::Create { .. } | Request::Start { .. } | Request::Stop { .. }) {
         sleep(longer).await;
     }
@@ -43,49 +43,49 @@ pub(crate) async fn answer(standin: &Standin, request: Request, longer: Duration
         Request::Ping => Reply::new(200, "text/plain; charset=utf-8", "OK"),
         Request::Version => Reply::new(200, "application/json", DOCKER_VERSION),
         Request::Info => Reply::json(200, &DOCKER.info),
-        Request::Events { filters } => standin.change(|world| events(world, filters)),
+        Request::Events { filters } => fake.change(|world| events(world, filters)),
         Request::List { all, filters } => {
             sleep(LIST).await;
-            let list = standin.look(|world| list(world, all, &filters));
+            let list = fake.look(|world| list(world, all, &filters));
             sleep(LIST).await;
             list
         }
-        Request::Inspect { key } => done(standin.inspect(HERE, &key).await, |container| {
-            standin.look(|world| Reply::json(200, &answers::inspect(&DOCKER, world, HERE, &container)))
+        Request::Inspect { key } => done(fake.inspect(HERE, &key).await, |container| {
+            fake.look(|world| Reply::json(200, &answers::inspect(&DOCKER, world, HERE, &container)))
         }),
         Request::InspectImage { image } => {
-            match standin.look(|world| world.nodes[HERE].images.contains(&image)) {
+            match fake.look(|world| world.nodes[HERE].images.contains(&image)) {
                 true => Reply::new(200, "application/json", DOCKER_IMAGE),
                 false => error(404, &format!("no such image: {image}: No such image: {image}")),
             }
         }
         Request::Networks { filters } => {
-            standin.look(|world| Reply::json(200, &world.list_networks(&filters, false)))
+            fake.look(|world| Reply::json(200, &world.list_networks(&filters, false)))
         }
-        Request::Network { key } => match standin.look(|world| world.show_network_by(&key)) {
+        Request::Network { key } => match fake.look(|world| world.show_network_by(&key)) {
             Some(network) => Reply::json(200, &network),
             None => error(404, &format!("network {key} not found")),
         },
         Request::Volumes { filters } => {
-            standin.look(|world| Reply::json(200, &world.list_volumes(&filters, false)))
+            fake.look(|world| Reply::json(200, &world.list_volumes(&filters, false)))
         }
-        Request::Pull { image } => done(standin.pull(HERE, &image).await, |()| {
+        Request::Pull { image } => done(fake.pull(HERE, &image).await, |()| {
             let lines = [
                 json!({"status": format!("Pulling from {image}"), "id": "1"}),
                 json!({"status": format!("Status: Downloaded newer image for {image}")}),
             ];
             Reply::new(200, "application/json", lines.map(|line| format!("{line}\r\n")).concat())
         }),
-        Request::Create { name, body } => done(standin.create(HERE, &name, &body, longer).await, |id| {
+        Request::Create { name, body } => done(fake.create(HERE, &name, &body, longer).await, |id| {
             Reply::json(201, &json!({ "Id": id, "Warnings": [] }))
         }),
-        Request::Start { key } => changed(standin.start(HERE, &key, longer).await),
-        Request::Stop { key } => changed(standin.stop(HERE, &key, longer).await),
+        Request::Start { key } => changed(fake.start(HERE, &key, longer).await),
+        Request::Stop { key } => changed(fake.stop(HERE, &key, longer).await),
         Request::Remove { key, force } => {
-            done(standin.remove(HERE, &key, force, Duration::ZERO).await, |()| Reply::empty(204))
+            done(fake.remove(HERE, &key, force, Duration::ZERO).await, |()| Reply::empty(204))
         }
         Request::Logs(asked) => {
-            done(standin.inspect(HERE, &asked.key).await, |container| standin.logs(&container.name, &asked))
+            done(fake.inspect(HERE, &asked.key).await, |container| fake.logs(&container.name, &asked))
         }
         Request::Unknown { .. } => error(404, "page not found"),
     }

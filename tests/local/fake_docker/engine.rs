@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::Standin;
+use super::FakeDocker;
 use super::world::{Container, Life, Node, Registry, World};
 
 const CREATE: Duration = Duration::from_millis(30);
@@ -29,7 +29,7 @@ pub(crate) fn find<'a>(node: &'a Node, key: &str) -> Option<&'a Container> {
     node.containers.get(key).or_else(|| node.containers.values().find(|c| c.name == key))
 }
 
-impl Standin {
+impl FakeDocker {
     /// Waits until a node can be reached.
     async fn reach(&self, node: usize) {
         let mut changes = self.changes();

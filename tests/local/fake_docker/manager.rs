@@ -31,7 +31,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::Standin;
+use super::FakeDocker;
 use super::faults::Named;
 use super::world::{EPOCH, World};
 
@@ -46,7 +46,7 @@ const PARALLEL: usize = 8;
 
 /// A running manager. It ends when it is dropped.
 pub(crate) struct Manager {
-    standin: Standin,
+    fake: FakeDocker,
     store: Arc<MemoryStore>,
     sources: StatusReader,
     engine: Arc<dyn Engine>,
@@ -55,21 +55,21 @@ pub(crate) struct Manager {
 
 impl Manager {
     /// Starts one with an empty store.
-    pub(crate) fn start(standin: &Standin) -> Manager {
+    pub(crate) fn start(fake: &FakeDocker) -> Manager {
         let clock = Clock::starting_at(EPOCH);
-        Manager::with_store(standin, Arc::new(MemoryStore::new(clock)))
+        Manager::with_store(fake, Arc::new(MemoryStore::new(clock)))
     }
 
     /// Starts one with an empty store that takes over whatever other manager's containers it finds.
-    pub(crate) fn start_taking_over(standin: &Standin) -> Manager {
+    pub(crate) fn start_taking_over(fake: &FakeDocker) -> Manager {
         let identity = Ownership::ephemeral(CLUSTER).identity();
         let ownership = Ownership::new(identity, BTreeSet::new(), true);
-        Manager::with_store(standin, Arc::new(MemoryStore::of(ownership, Clock::starting_at(EPOCH))))
+        Manager::with_store(fake, Arc::new(MemoryStore::of(ownership, Clock::starting_at(EPOCH))))
     }
 
-    fn with_store(standin: &Standin, store: Arc<MemoryStore>) -> Manager {
-        let clock = Clock::starting_at(standin.look(|world| world.time(Instant::now())));
-        let docker = DockerEngine::new(Transport::new(standin.address())).unwrap();
+    fn with_store(fake: &FakeDocker, store: Arc<MemoryStore>) -> Manager {
+        let clock = Clock::starting_at(fake.look(|world| world.time(Instant::now())));
+        let docker = DockerEngine::new(Transport::new(fake.address())).unwrap();
         let engine: Arc<dyn Engine> = Arc::new(Named(docker));
         let cache = Arc::new(Cache::of(store.ownership().clone()));
         let actuator = Actuator::new(engine.clone(), cache.clone(), CLUSTER.to_owned(), PARALLEL, clock);
@@ -79,7 +79,7 @@ impl Manager {
             objects: store.objects(),
             progresses: progresses.subscribe(),
             cache: cache.clone(),
-            endpoint: "tcp://standin:3376".into(),
+            endpoint: "tcp://fake:3376".into(),
             cluster: CLUSTER.into(),
             store: store.clone(),
             heartbeat: heartbeat.clone(),
@@ -109,14 +109,14 @@ impl Manager {
         let mut loops = JoinSet::new();
         loops.spawn(observer.run());
         loops.spawn(async { dispatch(context).await.unwrap() });
-        Manager { standin: standin.clone(), store, sources, engine, loops }
+        Manager { fake: fake.clone(), store, sources, engine, loops }
     }
 
     /// Ends it as `kill -9` would, and starts another with what was stored.
     pub(crate) fn killed_and_started_again(self) -> Manager {
-        let Manager { standin, store, loops, .. } = self;
+        let Manager { fake, store, loops, .. } = self;
         drop(loops);
-        Manager::with_store(&standin, store)
+        Manager::with_store(&fake, store)
     }
 
     /// Its store.
@@ -170,13 +170,13 @@ impl Manager {
         let caller = std::panic::Location::caller();
         async move {
             let began = Instant::now();
-            let mut changes = self.standin.changes();
+            let mut changes = self.fake.changes();
             let mut progresses = self.sources.progresses.clone();
             let mut engine = self.sources.cache.engine();
             let waiting = async {
                 loop {
                     let status = self.status();
-                    if self.standin.look(|world| so(&status, world)) {
+                    if self.fake.look(|world| so(&status, world)) {
                         return;
                     }
                     tokio::select! {
@@ -188,7 +188,7 @@ impl Manager {
             };
             if timeout(within, waiting).await.is_err() {
                 let status = serde_json::to_string_pretty(&self.status()).unwrap();
-                panic!("{caller}: not within {within:?}: {what}\n{}{status}", self.standin.account());
+                panic!("{caller}: not within {within:?}: {what}\n{}{status}", self.fake.account());
             }
             began.elapsed()
         }

@@ -23,7 +23,7 @@ use tokio::time::sleep;
 
 use super::faults::Fault;
 use super::request::Request;
-use super::{Standin, docker, lock, swarm};
+use super::{FakeDocker, docker, lock, swarm};
 
 /// What a stream in memory holds before its reader has to read.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -115,11 +115,11 @@ fn response(status: u16, content_type: &'static str, body: Body) -> Response<Bod
 #[error("cut")]
 struct Cut;
 
-impl Standin {
+impl FakeDocker {
     /// Where the client finds it.
     pub(crate) fn address(&self) -> Address {
-        let standin = self.clone();
-        Address::Within(Arc::new(move || standin.connect()))
+        let fake = self.clone();
+        Address::Within(Arc::new(move || fake.connect()))
     }
 
     fn connect(&self) -> io::Result<DuplexStream> {
@@ -158,10 +158,10 @@ impl Standin {
         let fault = call.and_then(|call| self.faults(|faults| faults.arrives(call)));
         self.0.changed.send_replace(());
         let work = |begin: Duration, longer: Duration| {
-            let (standin, request) = (self.clone(), request.clone());
+            let (fake, request) = (self.clone(), request.clone());
             let work = tokio::spawn(async move {
                 sleep(begin).await;
-                standin.answer(request, longer).await
+                fake.answer(request, longer).await
             });
             async { work.await.map_err(|_| Cut) }
         };

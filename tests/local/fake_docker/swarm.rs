@@ -15,7 +15,7 @@ use super::answers::{self, SWARM};
 use super::request::{Filters, Request};
 use super::serve::{Content, Reply};
 use super::world::{Container, Event, Life, Node, View, World};
-use super::{PLATFORMS, Standin, docker};
+use super::{FakeDocker, PLATFORMS, docker};
 
 /// How long a list takes to be made, and then to be sent.
 const LIST: Duration = Duration::from_millis(2);
@@ -39,7 +39,7 @@ fn no_connection(node: &Node) -> String {
     format!("Cannot connect to the Docker daemon at tcp://{}. Is the docker daemon running?", node.address)
 }
 
-pub(crate) async fn answer(standin: &Standin, request: Request, longer: Duration) -> Reply {
+pub(crate) async fn answer(fake: &FakeDocker, request: Request, longer: Duration) -> Reply {
     if !matches!(request, Request::Create { .. } | Request::Start { .. } | Request::Stop { .. }) {
         sleep(longer).await;
     }
@@ -52,41 +52,41 @@ pub(crate) async fn answer(standin: &Standin, request: Request, longer: Duration
                 "Os": "linux", "Arch": "amd64", "BuildTime": "",
             }),
         ),
-        Request::Info => standin.look(info),
-        Request::Events { .. } => standin.change(events),
+        Request::Info => fake.look(info),
+        Request::Events { .. } => fake.change(events),
         Request::List { all, filters } => {
             sleep(LIST).await;
-            let list = standin.look(|world| list(world, all, &filters));
+            let list = fake.look(|world| list(world, all, &filters));
             sleep(LIST).await;
             list
         }
-        Request::Inspect { key } => inspect(standin, &key).await,
+        Request::Inspect { key } => inspect(fake, &key).await,
         Request::InspectImage { image } => {
             let known = |world: &World| {
                 world.nodes.iter().any(|node| node.view != View::Pending && node.images.contains(&image))
             };
-            match standin.look(known) {
+            match fake.look(known) {
                 true => Reply::new(200, "application/json", answers::DOCKER_IMAGE),
                 false => error(404, &format!("No such image: {image}")),
             }
         }
         Request::Networks { filters } => {
-            standin.look(|world| Reply::json(200, &world.list_networks(&filters, true)))
+            fake.look(|world| Reply::json(200, &world.list_networks(&filters, true)))
         }
-        Request::Network { key } => match standin.look(|world| world.show_network_by(&key)) {
+        Request::Network { key } => match fake.look(|world| world.show_network_by(&key)) {
             Some(network) => Reply::json(200, &network),
             None => error(404, &format!("No such network: {key}")),
         },
         Request::Volumes { filters } => {
-            standin.look(|world| Reply::json(200, &world.list_volumes(&filters, true)))
+            fake.look(|world| Reply::json(200, &world.list_volumes(&filters, true)))
         }
-        Request::Pull { image } => pull_everywhere(standin, &image).await,
-        Request::Create { name, body } => create(standin, &name, body, longer).await,
-        Request::Start { key } => start(standin, &key, longer).await,
-        Request::Stop { key } => stop(standin, &key, longer).await,
-        Request::Remove { key, force } => remove(standin, &key, force).await,
+        Request::Pull { image } => pull_everywhere(fake, &image).await,
+        Request::Create { name, body } => create(fake, &name, body, longer).await,
+        Request::Start { key } => start(fake, &key, longer).await,
+        Request::Stop { key } => stop(fake, &key, longer).await,
+        Request::Remove { key, force } => remove(fake, &key, force).await,
         Request::Logs(asked) => {
-            let found = standin.look(|world| {
+            let found = fake.look(|world| {
                 find(world, &asked.key)
                     .map(|(n, c)| (c.name, world.nodes[n].view, world.nodes[n].name.clone()))
             });
@@ -95,7 +95,7 @@ pub(crate) async fn answer(standin: &Standin, request: Request, longer: Duration
                 Some((_, View::Unhealthy, node)) => {
                     error(404, &format!("Container {} running on unhealthy node {node}", asked.key))
                 }
-                Some((name, ..)) => standin.logs(&name, &asked),
+                Some((name, ..)) => fake.logs(&name, &asked),
             }
         }
         Request::Unknown { .. } => error(404, "404 page not found"),
@@ -197,8 +197,8 @@ fn list(world: &World, all: bool, filters: &Filters) -> Reply {
     Reply::json(200, &Value::Array(entries))
 }
 
-async fn inspect(standin: &Standin, key: &str) -> Reply {
-    let found = standin.look(|world| {
+async fn inspect(fake: &FakeDocker, key: &str) -> Reply {
+    let found = fake.look(|world| {
         find(world, key).map(|(n, c)| (n, c, world.nodes[n].view, world.nodes[n].name.clone()))
     });
     match found {
@@ -206,9 +206,9 @@ async fn inspect(standin: &Standin, key: &str) -> Reply {
         Some((_, _, View::Unhealthy, node)) => {
             error(500, &format!("Container {key} running on unhealthy node {node}"))
         }
-        Some((n, container, ..)) => match standin.inspect(n, &container.id).await {
+        Some((n, container, ..)) => match fake.inspect(n, &container.id).await {
             Err((status, words)) => error(status, &words),
-            Ok(container) => standin.look(|world| {
+            Ok(container) => fake.look(|world| {
                 let mut found = answers::inspect(&SWARM, world, n, &container);
                 let Node { name, address, .. } = &world.nodes[n];
                 found["Node"]["ID"] = json!(engine_id(address));
@@ -263,11 +263,11 @@ fn tell(event: &Event) -> Value {
 
 // ---- Changes
 
-async fn create(standin: &Standin, name: &str, mut body: Value, longer: Duration) -> Reply {
+async fn create(fake: &FakeDocker, name: &str, mut body: Value, longer: Duration) -> Reply {
     let mut constraints = take_constraints(&mut body);
     // What it takes for a network's name it passes on as that network's own name, to that network's node.
     let mode = body["HostConfig"]["NetworkMode"].as_str().unwrap_or_default().to_owned();
-    let network = standin.look(|world| {
+    let network = fake.look(|world| {
         let network = world.network_of_swarm(&mode)?;
         Some((network.name.clone(), world.nodes[network.node].name.clone()))
     });
@@ -278,7 +278,7 @@ async fn create(standin: &Standin, name: &str, mut body: Value, longer: Duration
     if !constraints.iter().any(|c| c.starts_with("ostype")) {
         sleep(PLATFORMS).await;
     }
-    let chosen = standin.change(|world| {
+    let chosen = fake.change(|world| {
         if known(world).any(|(_, c)| c.name == name) || world.pending.contains_key(name) {
             let words = format!(
                 "Conflict: The name {name} is already assigned. You have to delete (or rename) that container to be able to \
@@ -296,11 +296,11 @@ async fn create(standin: &Standin, name: &str, mut body: Value, longer: Duration
         Err((status, words)) => return error(status, &words),
     };
     let image = body["Image"].as_str().unwrap_or_default().to_owned();
-    let made = match provide(standin, node, &image).await {
-        Ok(()) => standin.create(node, name, &body, longer).await,
+    let made = match provide(fake, node, &image).await {
+        Ok(()) => fake.create(node, name, &body, longer).await,
         Err(words) => Err((500, words)),
     };
-    standin.change(|world| world.pending.remove(name));
+    fake.change(|world| world.pending.remove(name));
     match made {
         Ok(id) => Reply::json(201, &json!({ "Id": id })),
         Err((_, words)) => error(500, &repeated(&words)),
@@ -356,35 +356,35 @@ fn schedule(world: &World, constraints: &[String]) -> Result<usize, (u16, String
 }
 
 /// Pulls an image that is missing on the node, silently, for as long as it takes.
-async fn provide(standin: &Standin, node: usize, image: &str) -> Result<(), String> {
-    if standin.look(|world| world.nodes[node].images.contains(image)) {
+async fn provide(fake: &FakeDocker, node: usize, image: &str) -> Result<(), String> {
+    if fake.look(|world| world.nodes[node].images.contains(image)) {
         return Ok(());
     }
-    pull(standin, node, image).await
+    pull(fake, node, image).await
 }
 
 /// A connection that a registry refuses to an engine is taken for one that the engine refuses.
-async fn pull(standin: &Standin, node: usize, image: &str) -> Result<(), String> {
-    let Err((_, words)) = standin.pull(node, image).await else { return Ok(()) };
+async fn pull(fake: &FakeDocker, node: usize, image: &str) -> Result<(), String> {
+    let Err((_, words)) = fake.pull(node, image).await else { return Ok(()) };
     if words.contains("connection refused") {
-        standin.change(|world| lose_sight(world, node, &repeated(&words)));
-        let standin = standin.clone();
+        fake.change(|world| lose_sight(world, node, &repeated(&words)));
+        let fake = fake.clone();
         tokio::spawn(async move {
             sleep(UNWELL).await;
-            standin.change(|world| regain_sight(world, node));
+            fake.change(|world| regain_sight(world, node));
         });
     }
     Err(words)
 }
 
-async fn pull_everywhere(standin: &Standin, image: &str) -> Reply {
+async fn pull_everywhere(fake: &FakeDocker, image: &str) -> Reply {
     let line = |node: &str, words: &str| json!({"status": format!("Pulling {image}...{words}"), "id": node});
-    let nodes: Vec<(usize, String)> = standin.look(|world| {
+    let nodes: Vec<(usize, String)> = fake.look(|world| {
         let reached = world.nodes.iter().enumerate().filter(|(_, node)| node.view != View::Pending);
         reached.map(|(n, node)| (n, node.name.clone())).collect()
     });
     let mut lines: Vec<Value> = nodes.iter().map(|(_, name)| line(name, "")).collect();
-    let results = join_all(nodes.iter().map(|(n, _)| pull(standin, *n, image))).await;
+    let results = join_all(nodes.iter().map(|(n, _)| pull(fake, *n, image))).await;
     let mut last = None;
     for ((_, name), result) in nodes.iter().zip(results) {
         match result {
@@ -401,11 +401,11 @@ async fn pull_everywhere(standin: &Standin, image: &str) -> Reply {
     Reply::new(200, "application/json", text)
 }
 
-async fn start(standin: &Standin, key: &str, longer: Duration) -> Reply {
-    match standin.look(|world| find(world, key).map(|(n, c)| (n, c.id, down(world, n)))) {
+async fn start(fake: &FakeDocker, key: &str, longer: Duration) -> Reply {
+    match fake.look(|world| find(world, key).map(|(n, c)| (n, c.id, down(world, n)))) {
         None => error(404, &format!("No such container {key}")),
         Some((_, _, Some(words))) => error(500, &words),
-        Some((n, id, None)) => match standin.start(n, &id, longer).await {
+        Some((n, id, None)) => match fake.start(n, &id, longer).await {
             // Also where it runs already.
             Ok(_) => Reply::empty(204),
             Err((_, words)) => error(500, &repeated(&words)),
@@ -420,8 +420,8 @@ fn down(world: &World, node: usize) -> Option<String> {
 }
 
 /// A stop is passed on as it is, and the engine's answer passed back.
-async fn stop(standin: &Standin, key: &str, longer: Duration) -> Reply {
-    let found = standin.look(|world| {
+async fn stop(fake: &FakeDocker, key: &str, longer: Duration) -> Reply {
+    let found = fake.look(|world| {
         find(world, key).map(|(n, c)| (n, c.id, world.nodes[n].view, world.nodes[n].name.clone()))
     });
     match found {
@@ -429,18 +429,18 @@ async fn stop(standin: &Standin, key: &str, longer: Duration) -> Reply {
         Some((_, _, View::Unhealthy, node)) => {
             error(500, &format!("Container {key} running on unhealthy node {node}"))
         }
-        Some((n, id, ..)) => match standin.stop(n, &id, longer).await {
+        Some((n, id, ..)) => match fake.stop(n, &id, longer).await {
             Ok(stopped) => Reply::empty(if stopped { 204 } else { 304 }),
             Err((status, words)) => docker::error(status, &words),
         },
     }
 }
 
-async fn remove(standin: &Standin, key: &str, force: bool) -> Reply {
-    match standin.look(|world| find(world, key).map(|(n, c)| (n, c.id, down(world, n)))) {
+async fn remove(fake: &FakeDocker, key: &str, force: bool) -> Reply {
+    match fake.look(|world| find(world, key).map(|(n, c)| (n, c.id, down(world, n)))) {
         None => error(404, &format!("Container {key} not found")),
         Some((_, _, Some(words))) => error(500, &words),
-        Some((n, id, None)) => match standin.remove(n, &id, force, Duration::ZERO).await {
+        Some((n, id, None)) => match fake.remove(n, &id, force, Duration::ZERO).await {
             Ok(()) => Reply::empty(204),
             Err((_, words)) => error(500, &repeated(&words)),
         },

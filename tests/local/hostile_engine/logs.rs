@@ -11,14 +11,14 @@ use swarm_cluster_state_manager::engine::logs::{LINE_MAX_BYTES, LogTime};
 use swarm_cluster_state_manager::logs::{Asked, Places, Told};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::standin::Standin;
-use crate::standin::control::Processes;
-use crate::standin::faults::{Call, Fault};
-use crate::standin::manager::Manager;
-use crate::standin::request;
-use crate::standin::serve::{Content, Reply};
-use crate::standin::world::{EPOCH, Lag};
-use crate::{SOON, WHILE, object};
+use super::{SOON, WHILE, object};
+use crate::fake_docker::FakeDocker;
+use crate::fake_docker::control::Processes;
+use crate::fake_docker::faults::{Call, Fault};
+use crate::fake_docker::manager::Manager;
+use crate::fake_docker::request;
+use crate::fake_docker::serve::{Content, Reply};
+use crate::fake_docker::world::{EPOCH, Lag};
 
 /// Before a line or a piece of one.
 fn at(seconds: u64) -> String {
@@ -83,26 +83,26 @@ async fn next(lines: &mut stream::BoxStream<'static, String>) -> String {
 }
 
 /// A stand-in and a manager with so many containers of `web`.
-async fn web(standin: Standin, count: usize) -> (Standin, Manager) {
-    standin.bring_image("app:1");
-    let manager = Manager::start(&standin);
+async fn web(fake: FakeDocker, count: usize) -> (FakeDocker, Manager) {
+    fake.bring_image("app:1");
+    let manager = Manager::start(&fake);
     manager.submit(object("web", count)).await;
     manager.converges("web", count, SOON).await;
-    (standin, manager)
+    (fake, manager)
 }
 
-async fn docker(count: usize) -> (Standin, Manager) {
-    web(Standin::new(EngineKind::Docker, 1, true), count).await
+async fn docker(count: usize) -> (FakeDocker, Manager) {
+    web(FakeDocker::new(EngineKind::Docker, 1, true), count).await
 }
 
 /// The requests that came, and the answers to them.
 fn record(
-    standin: &Standin,
+    fake: &FakeDocker,
     answer: impl Fn(usize, &request::Logs) -> Reply + Send + 'static,
 ) -> Arc<Mutex<Vec<request::Logs>>> {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let seen = requests.clone();
-    standin.answer_logs(move |_, asked| {
+    fake.answer_logs(move |_, asked| {
         seen.lock().unwrap().push(asked.clone());
         let nth = seen.lock().unwrap().len();
         answer(nth, asked)
@@ -112,8 +112,8 @@ fn record(
 
 #[tokio::test(start_paused = true)]
 async fn one_log_that_stalls_breaks_off_or_is_none_costs_the_others_nothing() {
-    let (standin, manager) = docker(6).await;
-    standin.answer_logs(|name, _| match name {
+    let (fake, manager) = docker(6).await;
+    fake.answer_logs(|name, _| match name {
         "web.1.1" => pieces(vec![line(1, "one")], false),
         "web.2.1" => whole(line(2, "two")),
         "web.3.1" => whole([line(3, "three"), line(4, "four")[..20].to_vec()].concat()),
@@ -140,20 +140,20 @@ async fn one_log_that_stalls_breaks_off_or_is_none_costs_the_others_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_does_not_answer_is_given_ten_seconds() {
-    let (standin, manager) = docker(1).await;
-    standin.fault(Call::Logs, 1, Fault::Hang);
+    let (fake, manager) = docker(1).await;
+    fake.fault(Call::Logs, 1, Fault::Hang);
     let begun = Instant::now();
     assert_eq!(all(&manager, asked()).await, ["web.1.1 # its log cannot be read: no answer within 10s"]);
     assert_eq!(begun.elapsed().as_secs(), 10);
-    standin.fault(Call::Logs, 2, Fault::DroppedBefore);
+    fake.fault(Call::Logs, 2, Fault::DroppedBefore);
     let told = all(&manager, asked()).await;
     assert!(told.len() == 1 && told[0].starts_with("web.1.1 # its log cannot be read: "), "{told:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_never_ends_is_taken_at_its_word_no_further_than_asked() {
-    let (standin, manager) = docker(2).await;
-    standin.answer_logs(|_, _| {
+    let (fake, manager) = docker(2).await;
+    fake.answer_logs(|_, _| {
         let body = Content::Stream(stream::repeat_with(|| line(1, "again").repeat(100)).boxed());
         Reply { status: 200, content_type: "", body }
     });
@@ -164,8 +164,8 @@ async fn an_engine_that_never_ends_is_taken_at_its_word_no_further_than_asked() 
 
 #[tokio::test(start_paused = true)]
 async fn a_line_of_ten_megabytes_and_one_of_bytes_are_shown_as_far_as_they_can_be() {
-    let (standin, manager) = docker(1).await;
-    standin.answer_logs(|_, _| {
+    let (fake, manager) = docker(1).await;
+    fake.answer_logs(|_, _| {
         let piece = |n: u64| frame(1, format!("{} {}", at(1 + n), "x".repeat(LINE_MAX_BYTES)).as_bytes());
         let mut body: Vec<Vec<u8>> = (0..640).map(piece).collect();
         body.push(frame(1, format!("{} \n", at(700)).as_bytes()));
@@ -184,8 +184,8 @@ async fn a_line_of_ten_megabytes_and_one_of_bytes_are_shown_as_far_as_they_can_b
 
 #[tokio::test(start_paused = true)]
 async fn who_follows_is_asked_for_again_where_the_engine_broke_off_and_no_line_comes_twice() {
-    let (standin, manager) = docker(1).await;
-    let requests = record(&standin, |nth, _| match nth {
+    let (fake, manager) = docker(1).await;
+    let requests = record(&fake, |nth, _| match nth {
         // The past.
         1 => whole([line(1, "one"), line(2, "two"), line(2, "two again")].concat()),
         2 => pieces(vec![line(2, "two"), line(2, "two again"), line(2, "and again"), line(3, "three")], true),
@@ -213,8 +213,8 @@ async fn who_follows_is_asked_for_again_where_the_engine_broke_off_and_no_line_c
 
 #[tokio::test(start_paused = true)]
 async fn a_log_that_fails_while_it_is_followed_is_told_once_and_asked_for_ever_more_rarely() {
-    let (standin, manager) = docker(1).await;
-    let requests = record(&standin, |nth, _| match nth {
+    let (fake, manager) = docker(1).await;
+    let requests = record(&fake, |nth, _| match nth {
         1 => whole(line(1, "one")),
         2..=6 => Reply::json(500, &serde_json::json!({"message": "disk"})),
         _ => pieces(vec![line(1, "one"), line(2, "two")], false),
@@ -230,8 +230,8 @@ async fn a_log_that_fails_while_it_is_followed_is_told_once_and_asked_for_ever_m
 
 #[tokio::test(start_paused = true)]
 async fn a_driver_that_cannot_be_read_is_told_with_the_way_out_and_not_asked_again() {
-    let (standin, manager) = docker(1).await;
-    let requests = record(&standin, |_, _| {
+    let (fake, manager) = docker(1).await;
+    let requests = record(&fake, |_, _| {
         Reply::json(
             501,
             &serde_json::json!({"message": "configured logging driver does not support reading"}),
@@ -250,8 +250,8 @@ async fn a_driver_that_cannot_be_read_is_told_with_the_way_out_and_not_asked_aga
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_is_away_is_told_and_followed_again_when_it_is_back() {
-    let (standin, manager) = web(Standin::swarm(2), 2).await;
-    standin.answer_logs(|name, asked| match asked.follow {
+    let (fake, manager) = web(FakeDocker::swarm(2), 2).await;
+    fake.answer_logs(|name, asked| match asked.follow {
         false => whole(line(1, name)),
         true => pieces(vec![line(1, name), line(2, "more")], false),
     });
@@ -260,7 +260,7 @@ async fn a_node_that_is_away_is_told_and_followed_again_when_it_is_back() {
     assert_eq!(told, ["web.1.1 | web.1.1", "web.2.1 | web.2.1"]);
 
     // Until the lists tell, the manager's answer does.
-    standin.lose(1, Processes::GoOn, Duration::ZERO);
+    fake.lose(1, Processes::GoOn, Duration::ZERO);
     let told = all(&manager, asked()).await;
     let note = told.iter().find(|told| told.contains(" # ")).unwrap();
     assert!(
@@ -269,10 +269,10 @@ async fn a_node_that_is_away_is_told_and_followed_again_when_it_is_back() {
     );
     assert_eq!(told.iter().filter(|told| told.contains(" | ")).count(), 1, "{told:?}");
     sleep(Duration::from_secs(11)).await;
-    let calls = standin.called(Call::Logs);
+    let calls = fake.called(Call::Logs);
     let told = all(&manager, asked()).await;
     assert!(told.iter().any(|told| told.contains("until the node is back (node ")), "{told:?}");
-    assert_eq!(standin.called(Call::Logs), calls + 1, "a node that is known to be away is not asked");
+    assert_eq!(fake.called(Call::Logs), calls + 1, "a node that is known to be away is not asked");
 
     let mut lines = read(&manager, follow());
     let mut told = Vec::new();
@@ -280,20 +280,20 @@ async fn a_node_that_is_away_is_told_and_followed_again_when_it_is_back() {
         told.push(next(&mut lines).await);
     }
     assert_eq!(told.iter().filter(|told| told.contains(" # ")).count(), 1, "{told:?}");
-    standin.return_node(1, Lag { state: Duration::ZERO, status: Duration::ZERO });
+    fake.return_node(1, Lag { state: Duration::ZERO, status: Duration::ZERO });
     let back = next(&mut lines).await;
     assert!(back.contains(" | web."), "{back}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_swarm_manager_may_be_silent_until_there_is_a_line() {
-    let (standin, manager) = web(Standin::swarm(1), 1).await;
-    record(&standin, |nth, _| match nth {
+    let (fake, manager) = web(FakeDocker::swarm(1), 1).await;
+    record(&fake, |nth, _| match nth {
         1 => whole(line(1, "one")),
         _ => pieces(vec![line(1, "one"), line(2, "two")], false),
     });
     // It passes the head of an answer on with the first piece of its body.
-    standin.fault(Call::Logs, 2, Fault::Hang);
+    fake.fault(Call::Logs, 2, Fault::Hang);
     let mut lines = read(&manager, follow());
     assert_eq!(next(&mut lines).await, "web.1.1 | one");
     let begun = Instant::now();
@@ -304,8 +304,8 @@ async fn a_swarm_manager_may_be_silent_until_there_is_a_line() {
 
 #[tokio::test(start_paused = true)]
 async fn where_too_much_is_read_already_it_is_said_and_tried_again() {
-    let (standin, manager) = docker(3).await;
-    standin.answer_logs(|_, asked| match asked.follow {
+    let (fake, manager) = docker(3).await;
+    fake.answer_logs(|_, asked| match asked.follow {
         false => whole(line(1, "past")),
         true => pieces(vec![line(1, "past"), line(2, "new")], false),
     });
@@ -341,9 +341,9 @@ async fn where_too_much_is_read_already_it_is_said_and_tried_again() {
 
 #[tokio::test(start_paused = true)]
 async fn an_object_without_running_containers_says_so_and_is_followed_all_the_same() {
-    let (standin, manager) = docker(0).await;
+    let (fake, manager) = docker(0).await;
     assert_eq!(all(&manager, asked()).await, [" # no container of web runs"]);
-    standin.answer_logs(|_, _| pieces(vec![line(1, "first"), line(2, "second")], false));
+    fake.answer_logs(|_, _| pieces(vec![line(1, "first"), line(2, "second")], false));
     let mut lines = read(&manager, Asked { tail: 1, ..follow() });
     assert_eq!(next(&mut lines).await, " # no container of web runs");
     manager.submit(object("web", 1)).await;
@@ -358,13 +358,13 @@ async fn an_object_without_running_containers_says_so_and_is_followed_all_the_sa
 
 #[tokio::test(start_paused = true)]
 async fn as_long_as_the_engine_does_not_answer_that_is_what_is_said() {
-    let (standin, manager) = docker(1).await;
-    standin.answer_logs(|_, _| pieces(vec![line(1, "one")], true));
-    standin.away(Duration::from_secs(40));
+    let (fake, manager) = docker(1).await;
+    fake.answer_logs(|_, _| pieces(vec![line(1, "one")], true));
+    fake.away(Duration::from_secs(40));
     sleep(Duration::from_secs(15)).await;
     let told = all(&manager, asked()).await;
     assert!(
-        told.len() == 1 && told[0].starts_with(" # waiting for the engine at tcp://standin:3376"),
+        told.len() == 1 && told[0].starts_with(" # waiting for the engine at tcp://fake:3376"),
         "{told:?}"
     );
     let mut lines = read(&manager, follow());

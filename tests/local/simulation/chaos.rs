@@ -24,7 +24,7 @@ use swarm_cluster_state_manager::engine::simulated::SimulatedEngine;
 use swarm_cluster_state_manager::engine::{Engine, EngineEvent, EngineInfo, Lookup, NewContainer};
 use tokio::time::sleep;
 
-use crate::judge::Judge;
+use super::judge::Judge;
 
 /// How long a call that hangs is waited for, as the real client does.
 const DEADLINE: Duration = Duration::from_secs(60);

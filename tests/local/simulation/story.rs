@@ -29,8 +29,8 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::chaos::{Chaos, Coverage};
-use crate::judge::Judge;
+use super::chaos::{Chaos, Coverage};
+use super::judge::Judge;
 
 const CLUSTER: &str = "simulation";
 /// Even seeds have one object. They take the same way each time; where two workers wait for the same word, tokio

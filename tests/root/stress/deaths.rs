@@ -12,14 +12,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::exactly::{CONVERGES, Longest, Strangers, exact, live, lives, slot};
 use super::object;
-use super::support::daemon::Setup;
-use super::support::events::Event;
-use super::support::{Certificates, Daemon, Dockerd, Engine, Events, SOON, set};
+use support::daemon::Setup;
+use support::events::Event;
+use support::{Certificates, Daemon, Dockerd, Engine, Events, SOON, by_tier, chosen_seed};
 
 /// How many are asked for, where it is not none.
 const ALL: usize = 20;
-/// Unless `SCSM_KILL_ROUNDS` says otherwise: half of them on the way up, half on the way down.
-const ROUNDS: u32 = 200;
 
 /// The moment of a round's death, between none and the whole of a time. A round's moment depends on no other's.
 fn moment(seed: u64, round: u32, whole: Duration) -> Duration {
@@ -31,9 +29,9 @@ fn moment(seed: u64, round: u32, whole: Duration) -> Duration {
 
 #[test]
 fn a_daemon_that_is_killed_at_any_moment_ends_up_with_exactly_count_by_itself() {
-    let Some(machine) = Engine::local() else { return };
-    let rounds = set("SCSM_KILL_ROUNDS").unwrap_or(ROUNDS);
-    let seed = set("SCSM_SEED").unwrap_or_else(|| {
+    let Some(machine) = Engine::local_as_root() else { return };
+    let rounds = by_tier(20, 200);
+    let seed = chosen_seed().unwrap_or_else(|| {
         let now = now();
         now.as_secs() ^ u64::from(now.subsec_nanos())
     });

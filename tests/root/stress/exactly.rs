@@ -5,9 +5,9 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::engine::Foreign;
-use crate::support::events::Event;
-use crate::support::{Cluster, Container, Daemon, Engine, LABELS, SOON};
+use support::engine::Foreign;
+use support::events::Event;
+use support::{Cluster, Container, Daemon, Engine, LABELS, SOON};
 
 /// From an engine's return to the wanted state. The daemon's waits after failures have grown meanwhile.
 pub(crate) const CONVERGES: Duration = Duration::from_secs(60);

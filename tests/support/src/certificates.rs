@@ -11,60 +11,60 @@ use super::process::{run, succeed};
 use super::{cache, lock};
 
 /// The password of every `cert.pfx`.
-pub(crate) const PASSWORD: &str = "swarm";
+pub const PASSWORD: &str = "swarm";
 
 /// One CA with a server's and a client's certificate, under docker-machine's file names.
 #[derive(Clone, Debug)]
-pub(crate) struct Certificates {
+pub struct Certificates {
     directory: PathBuf,
 }
 
 impl Certificates {
     /// The files of a `docker-machine` user, with a server for 127.0.0.1.
-    pub(crate) fn docker_machine() -> Self {
+    pub fn docker_machine() -> Self {
         Self::made("machine", "kelsey")
     }
 
     /// The same files of somebody else: another CA.
-    pub(crate) fn stranger() -> Self {
+    pub fn stranger() -> Self {
         Self::made("stranger", "mallory")
     }
 
     /// Those that the daemon made in its data directory.
-    pub(crate) fn in_directory(directory: &Path) -> Self {
+    pub fn in_directory(directory: &Path) -> Self {
         Self { directory: directory.to_owned() }
     }
 
-    pub(crate) fn directory(&self) -> &Path {
+    pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    pub(crate) fn ca(&self) -> PathBuf {
+    pub fn ca(&self) -> PathBuf {
         self.directory.join("ca.pem")
     }
 
-    pub(crate) fn cert(&self) -> PathBuf {
+    pub fn cert(&self) -> PathBuf {
         self.directory.join("cert.pem")
     }
 
-    pub(crate) fn key(&self) -> PathBuf {
+    pub fn key(&self) -> PathBuf {
         self.directory.join("key.pem")
     }
 
-    pub(crate) fn pfx(&self) -> PathBuf {
+    pub fn pfx(&self) -> PathBuf {
         self.directory.join("cert.pfx")
     }
 
-    pub(crate) fn server(&self) -> PathBuf {
+    pub fn server(&self) -> PathBuf {
         self.directory.join("server.pem")
     }
 
-    pub(crate) fn server_key(&self) -> PathBuf {
+    pub fn server_key(&self) -> PathBuf {
         self.directory.join("server-key.pem")
     }
 
     /// The daemon's three TLS flags, as in the original's command line.
-    pub(crate) fn server_flags(&self) -> [String; 3] {
+    pub fn server_flags(&self) -> [String; 3] {
         [
             format!("--tlscacert={}", self.ca().display()),
             format!("--tlscert={}", self.server().display()),

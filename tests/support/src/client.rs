@@ -11,55 +11,55 @@ use super::{Certificates, documented};
 
 /// Where to, and with which certificates.
 #[derive(Clone)]
-pub(crate) struct Client {
+pub struct Client {
     url: String,
     trust: Vec<OsString>,
 }
 
 /// One HTTP answer.
 #[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) content_type: String,
+pub struct Reply {
+    pub status: u16,
+    pub content_type: String,
     /// The head's lines, in lower case.
-    pub(crate) headers: Vec<String>,
-    pub(crate) body: String,
+    pub headers: Vec<String>,
+    pub body: String,
 }
 
 impl Client {
     /// The server's CA and the client's certificate and key as PEM files.
-    pub(crate) fn new(url: &str, certificates: &Certificates) -> Self {
+    pub fn new(url: &str, certificates: &Certificates) -> Self {
         let client = Self::without_certificate(url, certificates);
         client.with("--cert", certificates.cert()).with("--key", certificates.key())
     }
 
     /// With the bundle, as on a Mac.
-    pub(crate) fn with_bundle(url: &str, certificates: &Certificates) -> Self {
+    pub fn with_bundle(url: &str, certificates: &Certificates) -> Self {
         let client = Self::without_certificate(url, certificates);
         client.with("--cert", certificates.pfx()).with("--cert-type", "P12").with("--pass", PASSWORD)
     }
 
     /// Trusts the server, has nothing to show itself.
-    pub(crate) fn without_certificate(url: &str, certificates: &Certificates) -> Self {
+    pub fn without_certificate(url: &str, certificates: &Certificates) -> Self {
         Self { url: url.to_owned(), trust: Vec::new() }.with("--cacert", certificates.ca())
     }
 
-    pub(crate) fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         &self.url
     }
 
     /// curl's flags for the certificates.
-    pub(crate) fn trust(&self) -> &[OsString] {
+    pub fn trust(&self) -> &[OsString] {
         &self.trust
     }
 
-    pub(crate) fn with(mut self, flag: &str, value: impl Into<OsString>) -> Self {
+    pub fn with(mut self, flag: &str, value: impl Into<OsString>) -> Self {
         self.trust.extend([flag.into(), value.into()]);
         self
     }
 
     /// Runs curl with further arguments and returns what it did, whatever that was.
-    pub(crate) fn curl(&self, path: &str, arguments: &[&str], body: &[u8]) -> Output {
+    pub fn curl(&self, path: &str, arguments: &[&str], body: &[u8]) -> Output {
         let mut command = Command::new("curl");
         // No `--fail`: the tests look at the answers that it would hide.
         command.args(["--silent", "--show-error", "--max-time", "50", "--write-out"]);
@@ -73,7 +73,7 @@ impl Client {
 
     /// The answer, or curl's complaint where there was none. What is answered must be documented.
     #[track_caller]
-    pub(crate) fn try_request(&self, path: &str, arguments: &[&str], body: &[u8]) -> Result<Reply, String> {
+    pub fn try_request(&self, path: &str, arguments: &[&str], body: &[u8]) -> Result<Reply, String> {
         let output = self.curl(path, arguments, body);
         if !output.status.success() {
             return Err(format!("{}: {}", output.status, text(&output.stderr)));
@@ -86,26 +86,26 @@ impl Client {
         Ok(reply)
     }
 
-    pub(crate) fn request(&self, path: &str, arguments: &[&str], body: &[u8]) -> Reply {
+    pub fn request(&self, path: &str, arguments: &[&str], body: &[u8]) -> Reply {
         self.try_request(path, arguments, body)
             .unwrap_or_else(|complaint| panic!("{path} {arguments:?}: no answer: {complaint}"))
     }
 
-    pub(crate) fn get(&self, path: &str) -> Reply {
+    pub fn get(&self, path: &str) -> Reply {
         self.request(path, &[], b"")
     }
 
-    pub(crate) fn delete(&self, path: &str) -> Reply {
+    pub fn delete(&self, path: &str) -> Reply {
         self.request(path, &["--request", "DELETE"], b"")
     }
 
     /// Posts a text as `curl -d` does: the content type says "form", whatever the text is.
-    pub(crate) fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Reply {
+    pub fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Reply {
         self.request(path, &["--data-binary", "@-"], body.as_ref())
     }
 
     /// Submits what must be accepted.
-    pub(crate) fn submit(&self, object: &Value) -> Value {
+    pub fn submit(&self, object: &Value) -> Value {
         let reply = self.post("/submit", object.to_string());
         assert!(matches!(reply.status, 200 | 201), "{object} was not accepted: {reply:?}");
         reply.json()
@@ -134,13 +134,13 @@ impl Reply {
     }
 
     #[track_caller]
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
 
     /// The parts of an RFC 9457 error that every error has: its `detail` and its `field` ("" where there is none).
     #[track_caller]
-    pub(crate) fn problem(&self) -> (String, String) {
+    pub fn problem(&self) -> (String, String) {
         assert_eq!(self.content_type, "application/problem+json", "{self:?}");
         let problem = self.json();
         assert_eq!(problem["status"], self.status, "{self:?}");

@@ -17,10 +17,16 @@ const STOP: Duration = Duration::from_secs(10);
 /// How much of the log a failing test shows.
 const LOG_TAIL: usize = 80;
 
-/// The program to run: the one that was built with the tests, or another build that `SCSM_TEST_BINARY` names.
-pub(crate) fn program() -> Command {
-    let built = env!("CARGO_BIN_EXE_swarm-cluster-state-manager");
-    let mut command = Command::new(std::env::var_os("SCSM_TEST_BINARY").unwrap_or_else(|| built.into()));
+/// The program that Cargo built for the tests.
+pub(crate) fn built_program() -> PathBuf {
+    let built = std::env::var_os("CARGO_BIN_EXE_swarm-cluster-state-manager");
+    built.expect("Cargo names the program; run the tests with `cargo test`").into()
+}
+
+/// The program to run: the one that Cargo built, or another build that `SCSM_TEST_BINARY` names.
+pub fn program() -> Command {
+    let other = std::env::var_os("SCSM_TEST_BINARY").map(PathBuf::from);
+    let mut command = Command::new(other.unwrap_or_else(built_program));
     // What the developer has set for docker and for a daemon of his own is not the tests' affair.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
@@ -32,11 +38,11 @@ pub(crate) fn program() -> Command {
 }
 
 /// A daemon that serves. Dropping ends it; its containers are the [`Cluster`]'s affair.
-pub(crate) struct Daemon {
+pub struct Daemon {
     child: Child,
     /// `https://127.0.0.1:PORT`, from the banner.
-    pub(crate) url: String,
-    pub(crate) client: Client,
+    pub url: String,
+    pub client: Client,
     data: PathBuf,
     stdout: Gathered,
     stderr: Gathered,
@@ -44,7 +50,7 @@ pub(crate) struct Daemon {
 }
 
 /// A daemon to be: flags and environment, before the start.
-pub(crate) struct Setup {
+pub struct Setup {
     command: Command,
     address: String,
     data: PathBuf,
@@ -54,13 +60,13 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// On a free port, with a data directory of its own.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let own = TempDir::with_prefix("scsm-data-").unwrap();
         Self { own: None, ..Self::in_directory(own.path()) }.owning(own)
     }
 
     /// On a free port, with this data directory, which outlives it.
-    pub(crate) fn in_directory(data: &Path) -> Self {
+    pub fn in_directory(data: &Path) -> Self {
         let mut command = program();
         command.arg(format!("--data-dir={}", data.display()));
         let address = "127.0.0.1:0".to_owned();
@@ -73,29 +79,29 @@ impl Setup {
     }
 
     /// On the port that this daemon had, which has ended: clients find its successor where it was.
-    pub(crate) fn succeeding(mut self, url: &str) -> Self {
+    pub fn succeeding(mut self, url: &str) -> Self {
         self.address = url.trim_start_matches("https://").to_owned();
         self
     }
 
-    pub(crate) fn flag(mut self, flag: impl AsRef<str>) -> Self {
+    pub fn flag(mut self, flag: impl AsRef<str>) -> Self {
         self.command.arg(flag.as_ref());
         self
     }
 
-    pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
     /// Manages a cluster on that cluster's engine.
-    pub(crate) fn managing(self, cluster: &Cluster) -> Self {
+    pub fn managing(self, cluster: &Cluster) -> Self {
         let endpoint = format!("--swarm-manager={}", cluster.engine().endpoint());
         self.flag(format!("--cluster={}", cluster.name())).flag(endpoint)
     }
 
     /// With given certificates instead of made ones.
-    pub(crate) fn certificates(mut self, certificates: &Certificates) -> Self {
+    pub fn certificates(mut self, certificates: &Certificates) -> Self {
         self.command.args(certificates.server_flags());
         self.certificates = Some(certificates.clone());
         self
@@ -103,13 +109,13 @@ impl Setup {
 
     /// Starts it and waits for the banner.
     #[track_caller]
-    pub(crate) fn start(self) -> Daemon {
+    pub fn start(self) -> Daemon {
         self.try_start().unwrap_or_else(|(_, what)| panic!("{what}"))
     }
 
     /// Starts it and waits for the banner, or for its end: then with its status, and all that it said.
     #[track_caller]
-    pub(crate) fn try_start(mut self) -> Result<Daemon, (Option<ExitStatus>, String)> {
+    pub fn try_start(mut self) -> Result<Daemon, (Option<ExitStatus>, String)> {
         self.command.arg(format!("--addr={}", self.address));
         self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap();
@@ -145,22 +151,22 @@ fn served(banner: &str) -> Option<String> {
 impl Daemon {
     /// One that manages this cluster, with certificates that it makes.
     #[track_caller]
-    pub(crate) fn managing(cluster: &Cluster) -> Self {
+    pub fn managing(cluster: &Cluster) -> Self {
         Setup::new().managing(cluster).start()
     }
 
     /// One on a simulated engine of three nodes.
     #[track_caller]
-    pub(crate) fn simulated() -> Self {
+    pub fn simulated() -> Self {
         Setup::new().flag("--swarm-manager=simulated://3").start()
     }
 
-    pub(crate) fn banner(&self) -> String {
+    pub fn banner(&self) -> String {
         self.stdout.text()
     }
 
     /// The `curl` commands in the banner, as one would mark them with the mouse.
-    pub(crate) fn printed_curls(&self) -> Vec<String> {
+    pub fn printed_curls(&self) -> Vec<String> {
         let banner = self.banner();
         let mut lines = banner.lines();
         let mut commands = Vec::new();
@@ -178,73 +184,68 @@ impl Daemon {
         commands
     }
 
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         self.stderr.text()
     }
 
     /// The certificates that it made.
-    pub(crate) fn made(&self) -> Certificates {
+    pub fn made(&self) -> Certificates {
         Certificates::in_directory(&self.data.join("certs"))
     }
 
-    pub(crate) fn child(&self) -> &Child {
+    pub fn child(&self) -> &Child {
         &self.child
     }
 
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         signal(&self.child, name);
     }
 
     /// Waits for its end, which the test has asked for; `None` after the deadline.
-    pub(crate) fn ended(&mut self, deadline: Duration) -> Option<ExitStatus> {
+    pub fn ended(&mut self, deadline: Duration) -> Option<ExitStatus> {
         wait(&mut self.child, deadline)
     }
 
     /// `/status`, whole.
-    pub(crate) fn status(&self) -> Value {
+    pub fn status(&self) -> Value {
         self.client.get("/status").json()
     }
 
     /// `/status/NAME`.
-    pub(crate) fn object(&self, name: &str) -> Value {
+    pub fn object(&self, name: &str) -> Value {
         let reply = self.client.get(&format!("/status/{name}"));
         assert_eq!(reply.status, 200, "{reply:?}");
         reply.json()
     }
 
     /// `/status/NAME`, whether or not there is one.
-    pub(crate) fn object_or_none(&self, name: &str) -> Option<Value> {
+    pub fn object_or_none(&self, name: &str) -> Option<Value> {
         let reply = self.client.get(&format!("/status/{name}"));
         (reply.status == 200).then(|| reply.json())
     }
 
     /// Waits until `condition` holds and returns how long that took; else shows what the daemon thinks.
     #[track_caller]
-    pub(crate) fn wait_until(
-        &self,
-        deadline: Duration,
-        what: &str,
-        condition: impl FnMut() -> bool,
-    ) -> Duration {
+    pub fn wait_until(&self, deadline: Duration, what: &str, condition: impl FnMut() -> bool) -> Duration {
         holds_within(deadline, condition)
             .unwrap_or_else(|| panic!("not within {deadline:?}: {what}\n{}", self.account()))
     }
 
     /// Waits until it has found its engine, and returns what the status says about that.
     #[track_caller]
-    pub(crate) fn connected(&self) -> Value {
+    pub fn connected(&self) -> Value {
         self.wait_until(START, "it has found its engine", || self.status()["Engine"]["Connected"] == true);
         self.status()["Engine"].clone()
     }
 
     /// Waits until `/status/NAME` says converged.
     #[track_caller]
-    pub(crate) fn converges(&self, name: &str, deadline: Duration) -> Duration {
+    pub fn converges(&self, name: &str, deadline: Duration) -> Duration {
         self.wait_until(deadline, &format!("{name} converges"), || self.object(name)["Phase"] == "converged")
     }
 
     /// Status and the end of the log, for the message of a failing test.
-    pub(crate) fn account(&self) -> String {
+    pub fn account(&self) -> String {
         let status = match self.client.try_request("/status", &[], b"") {
             Ok(Reply { body, .. }) => body,
             Err(complaint) => complaint,

@@ -22,7 +22,7 @@ const START: Duration = Duration::from_secs(40);
 const STOP: Duration = Duration::from_secs(20);
 
 /// A running dockerd. Dropping stops it and removes all that it left.
-pub(crate) struct Dockerd {
+pub struct Dockerd {
     child: Option<Child>,
     log: Option<Gathered>,
     directory: TempDir,
@@ -33,7 +33,7 @@ pub(crate) struct Dockerd {
 
 impl Dockerd {
     /// Chooses a port and a directory and makes the bridge, with the machine's engine; nothing runs yet.
-    pub(crate) fn new(machine: &Engine, certificates: &Certificates) -> Self {
+    pub fn new(machine: &Engine, certificates: &Certificates) -> Self {
         let directory = TempDir::with_prefix("scsm-dockerd-").unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let bridge = Bridge::create(machine, format!("scsm{port}"));
@@ -41,7 +41,7 @@ impl Dockerd {
     }
 
     /// Starts it and waits until it answers and has the test images.
-    pub(crate) fn start(&mut self) {
+    pub fn start(&mut self) {
         let directory = self.directory.path();
         let flag = |name: &str, path: &Path| format!("--{name}={}", path.display());
         let mut command = Command::new("dockerd");
@@ -77,22 +77,22 @@ impl Dockerd {
         self.child = Some(child);
         assert!(
             answers.is_some() && !ended,
-            "A dockerd of the tests' own did not come up: it needs root, or leave these tests out with \
-             SCSM_SKIP_DOCKER=1. It said:\n{}",
+            "A dockerd of the tests' own did not come up: it needs root; SCSM_SKIP_ROOT=1 skips \
+             these tests. It said:\n{}",
             self.log.as_ref().map(Gathered::text).unwrap_or_default()
         );
         image::provide(&engine);
     }
 
     /// Stops it; its data stays, and [`Self::start`] goes on from there.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             end(&mut child, STOP);
         }
     }
 
     /// Kills it, which its containers survive and its containerd does not; [`Self::start`] finds what is left.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
         child.kill().unwrap();
         child.wait().unwrap();
@@ -104,7 +104,7 @@ impl Dockerd {
     }
 
     /// Holds it up in the middle of whatever it does: its socket still takes connections, and nobody answers.
-    pub(crate) fn hold(&self) -> Held {
+    pub fn hold(&self) -> Held {
         let child = self.child.as_ref().expect("it runs");
         signal(child, "STOP");
         Held(child.id())
@@ -124,16 +124,16 @@ impl Dockerd {
         }
     }
 
-    pub(crate) fn endpoint(&self) -> String {
+    pub fn endpoint(&self) -> String {
         format!("tcp://127.0.0.1:{}", self.port)
     }
 
-    pub(crate) fn engine(&self) -> Engine {
+    pub fn engine(&self) -> Engine {
         Engine::at(&self.endpoint(), &self.certificates)
     }
 
     /// The same engine through its unix socket, without TLS.
-    pub(crate) fn plain(&self) -> Engine {
+    pub fn plain(&self) -> Engine {
         Engine::plain(&self.socket())
     }
 
@@ -156,7 +156,7 @@ impl Drop for Dockerd {
 }
 
 /// A dockerd that is held up, until this is dropped.
-pub(crate) struct Held(u32);
+pub struct Held(u32);
 
 impl Drop for Held {
     fn drop(&mut self) {

@@ -8,13 +8,18 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::Reply;
+use super::process::text;
+use super::{Daemon, Reply};
 
-/// The document that `/openapi.json` gives; a test of its own asks for it there.
-pub(crate) fn document() -> &'static Value {
+/// The document that a daemon serves at `/openapi.json`. One is started for it, once per test process.
+pub fn document() -> &'static Value {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();
     DOCUMENT.get_or_init(|| {
-        serde_json::from_slice(&swarm_cluster_state_manager::http::document()).expect("the document is JSON")
+        let output = Daemon::simulated().client.curl("/openapi.json", &[], b"");
+        let answer = text(&output.stdout);
+        let (document, status) = answer.rsplit_once('\n').expect("curl writes the status last");
+        assert_eq!(status, "200", "{}", text(&output.stderr));
+        serde_json::from_str(document).expect("the document is JSON")
     })
 }
 
@@ -33,7 +38,7 @@ fn item(path: &str) -> Option<(&'static String, &'static Value)> {
 }
 
 /// The method that curl uses with these arguments.
-pub(crate) fn method<'a>(arguments: &[&'a str]) -> &'a str {
+pub fn method<'a>(arguments: &[&'a str]) -> &'a str {
     let named = arguments.iter().position(|a| matches!(*a, "--request" | "-X"));
     let named = named.and_then(|i| arguments.get(i + 1)).copied();
     let implied = if arguments.iter().any(|a| a.starts_with("--data") || *a == "-d") {
@@ -48,7 +53,7 @@ pub(crate) fn method<'a>(arguments: &[&'a str]) -> &'a str {
 
 /// Panics where the document does not tell of such an answer.
 #[track_caller]
-pub(crate) fn check(method: &str, path: &str, reply: &Reply) {
+pub fn check(method: &str, path: &str, reply: &Reply) {
     let what = format!("{method} {path} answered {} {:?}", reply.status, reply.content_type);
     let general = matches!(reply.status, 403 | 429 | 503);
     let Some((template, item)) = item(path) else {

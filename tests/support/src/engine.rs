@@ -9,20 +9,21 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::process::{run, succeed, text};
-use super::{Certificates, Events, LABELS, docker_left_out, holds_within, image, unique};
+use super::skip::{skips_docker, skips_root};
+use super::{Certificates, Events, LABELS, holds_within, image, unique};
 
 /// One endpoint, with the test images.
 #[derive(Clone, Debug)]
-pub(crate) struct Engine {
+pub struct Engine {
     endpoint: String,
     flags: Vec<String>,
 }
 
 impl Engine {
-    /// The machine's own engine (`$DOCKER_HOST`, else the usual socket); `None` where Docker is left out.
+    /// The machine's own engine (`$DOCKER_HOST`, else the usual socket); `None` where these tests are skipped.
     /// Fails with the way out where none answers.
-    pub(crate) fn local() -> Option<Self> {
-        if docker_left_out() {
+    pub fn local() -> Option<Self> {
+        if skips_docker() {
             return None;
         }
         let endpoint =
@@ -31,7 +32,7 @@ impl Engine {
         if let Err(complaint) = engine.answers() {
             panic!(
                 "No Docker Engine answers on {} ({complaint}): start one (`systemctl start docker`, or `dockerd` \
-                 as root), name another with DOCKER_HOST, or leave these tests out with SCSM_SKIP_DOCKER=1.",
+                 as root), name another with DOCKER_HOST, or skip these tests with SCSM_SKIP_DOCKER=1.",
                 engine.endpoint
             );
         }
@@ -39,13 +40,18 @@ impl Engine {
         Some(engine)
     }
 
+    /// The same for a test that starts a `dockerd` beside it, which needs root.
+    pub fn local_as_root() -> Option<Self> {
+        if skips_root() { None } else { Self::local() }
+    }
+
     /// Another engine, without TLS; it need not answer yet.
-    pub(crate) fn plain(endpoint: &str) -> Self {
+    pub fn plain(endpoint: &str) -> Self {
         Self { endpoint: endpoint.to_owned(), flags: vec![format!("--host={endpoint}")] }
     }
 
     /// Another engine, spoken to as its certificates' client; it need not answer yet.
-    pub(crate) fn at(endpoint: &str, certificates: &Certificates) -> Self {
+    pub fn at(endpoint: &str, certificates: &Certificates) -> Self {
         let flags = vec![
             format!("--host={endpoint}"),
             "--tlsverify".to_owned(),
@@ -57,27 +63,27 @@ impl Engine {
     }
 
     /// As `--swarm-manager` and `DOCKER_HOST` have it.
-    pub(crate) fn endpoint(&self) -> &str {
+    pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    pub(crate) fn answers(&self) -> Result<(), String> {
+    pub fn answers(&self) -> Result<(), String> {
         let output = run(&mut self.command(&["version", "--format", "{{.Server.Version}}"]));
         if output.status.success() { Ok(()) } else { Err(text(&output.stderr).trim().replace('\n', " ")) }
     }
 
     /// Runs `docker ARGUMENTS…`, which must succeed, and returns its trimmed stdout.
-    pub(crate) fn docker(&self, arguments: &[&str]) -> String {
+    pub fn docker(&self, arguments: &[&str]) -> String {
         succeed(&mut self.command(arguments))
     }
 
     /// The same; `None` where docker failed.
-    pub(crate) fn try_docker(&self, arguments: &[&str]) -> Option<String> {
+    pub fn try_docker(&self, arguments: &[&str]) -> Option<String> {
         let output = run(&mut self.command(arguments));
         output.status.success().then(|| text(&output.stdout).trim().to_owned())
     }
 
-    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("docker");
         command.args(&self.flags).args(arguments);
         for variable in ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"] {
@@ -87,20 +93,20 @@ impl Engine {
     }
 
     /// A share of this engine for one test; `word` is for those who read `docker ps` meanwhile.
-    pub(crate) fn cluster(&self, word: &str) -> Cluster {
+    pub fn cluster(&self, word: &str) -> Cluster {
         Cluster { name: unique(&format!("test-{word}")), engine: self.clone() }
     }
 }
 
 /// A network that an operator has made; removed when it is dropped, which has to be after its containers.
-pub(crate) struct Network {
-    pub(crate) name: String,
+pub struct Network {
+    pub name: String,
     engine: Engine,
 }
 
 impl Network {
     /// Makes one; `flags` are those of `docker network create`.
-    pub(crate) fn create(engine: &Engine, name: &str, flags: &[&str]) -> Self {
+    pub fn create(engine: &Engine, name: &str, flags: &[&str]) -> Self {
         engine.docker(&[&["network", "create"], flags, &[name]].concat());
         Self { name: name.to_owned(), engine: engine.clone() }
     }
@@ -114,37 +120,37 @@ impl Drop for Network {
 
 /// One manager's containers on an engine. All of them are removed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Cluster {
+pub struct Cluster {
     name: String,
     engine: Engine,
 }
 
 /// A container as `docker ps --all` has it.
 #[derive(Clone, Debug)]
-pub(crate) struct Container {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) image: String,
+pub struct Container {
+    pub id: String,
+    pub name: String,
+    pub image: String,
     /// `created`, `running`, `exited`, …
-    pub(crate) state: String,
+    pub state: String,
 }
 
 impl Cluster {
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
+    pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
     /// For the filters of `docker ps` and `docker events`.
-    pub(crate) fn filter(&self) -> String {
+    pub fn filter(&self) -> String {
         format!("label={LABELS}.cluster={}", self.name)
     }
 
     /// All of them, in whatever state, sorted by name.
-    pub(crate) fn containers(&self) -> Vec<Container> {
+    pub fn containers(&self) -> Vec<Container> {
         let list = ["ps", "--all", "--no-trunc", "--format", "{{json .}}", "--filter", &self.filter()];
         let mut containers: Vec<Container> = self
             .engine
@@ -160,18 +166,18 @@ impl Cluster {
         containers
     }
 
-    pub(crate) fn running(&self) -> Vec<Container> {
+    pub fn running(&self) -> Vec<Container> {
         self.containers().into_iter().filter(|container| container.state == "running").collect()
     }
 
     /// Whether the program in a container has said that it serves. One that is stopped before that has not yet
     /// caught its signals, and a process 1 ignores those.
-    pub(crate) fn serves(&self, container: &Container) -> bool {
+    pub fn serves(&self, container: &Container) -> bool {
         self.engine.try_docker(&["logs", &container.id]).is_some_and(|said| said.contains("serving on"))
     }
 
     /// What has happened to these containers from now on.
-    pub(crate) fn events(&self) -> Events {
+    pub fn events(&self) -> Events {
         Events::record(self)
     }
 }
@@ -189,26 +195,26 @@ impl Drop for Cluster {
 }
 
 /// A container of somebody else, without the manager's labels unless it is given some; removed when it is dropped.
-pub(crate) struct Foreign {
-    pub(crate) name: String,
-    pub(crate) id: String,
+pub struct Foreign {
+    pub name: String,
+    pub id: String,
     engine: Engine,
 }
 
 impl Foreign {
-    pub(crate) fn run(engine: &Engine, name: &str) -> Self {
+    pub fn run(engine: &Engine, name: &str) -> Self {
         Self::run_with(engine, name, &[])
     }
 
     /// With further flags of `docker run`.
-    pub(crate) fn run_with(engine: &Engine, name: &str, flags: &[&str]) -> Self {
+    pub fn run_with(engine: &Engine, name: &str, flags: &[&str]) -> Self {
         let run = ["run", "--detach", "--name", name, "--network=none"];
         let id = engine.docker(&[&run[..], flags, &image::TAGS[..1]].concat());
         Self { name: name.to_owned(), id, engine: engine.clone() }
     }
 
     /// One line that changes if anything is done to it.
-    pub(crate) fn trace(&self) -> String {
+    pub fn trace(&self) -> String {
         let format =
             "{{.Id}} {{.Name}} {{.State.Status}} {{.State.StartedAt}} {{.RestartCount}} {{.Config.Labels}}";
         self.engine.docker(&["inspect", "--format", format, &self.id])
@@ -216,7 +222,7 @@ impl Foreign {
 
     /// Waits until the very same container runs, after its engine has ended and come back.
     #[track_caller]
-    pub(crate) fn returns(&self, deadline: Duration) {
+    pub fn returns(&self, deadline: Duration) {
         let format = ["inspect", "--format", "{{.Id}} {{.State.Status}}", &self.name];
         let there = || self.engine.docker(&format);
         let back = holds_within(deadline, || there() == format!("{} running", self.id));

@@ -10,30 +10,30 @@ use super::process::Gathered;
 use super::{LABELS, holds_within};
 
 /// A recording of one cluster's containers, from when it was begun.
-pub(crate) struct Events {
+pub struct Events {
     child: Child,
     lines: Option<Gathered>,
 }
 
 /// One event of a container.
 #[derive(Clone, Debug)]
-pub(crate) struct Event {
+pub struct Event {
     /// `create`, `start`, `kill`, `die`, `stop`, `destroy`, …
-    pub(crate) action: String,
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) slot: String,
-    pub(crate) image: String,
+    pub action: String,
+    pub id: String,
+    pub name: String,
+    pub slot: String,
+    pub image: String,
     /// With `die` only.
-    pub(crate) exit_code: Option<String>,
+    pub exit_code: Option<String>,
     /// With `kill` only: the signal's number.
-    pub(crate) signal: Option<String>,
+    pub signal: Option<String>,
     /// Since the epoch, by the engine's clock.
-    pub(crate) at: Duration,
+    pub at: Duration,
 }
 
 impl Events {
-    pub(crate) fn record(cluster: &Cluster) -> Self {
+    pub fn record(cluster: &Cluster) -> Self {
         // The engine repeats what happened since that moment, so nothing is lost while the command starts.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let since = format!("--since={}.{:09}", now.as_secs(), now.subsec_nanos());
@@ -51,7 +51,7 @@ impl Events {
     }
 
     /// All so far, in the engine's order.
-    pub(crate) fn all(&self) -> Vec<Event> {
+    pub fn all(&self) -> Vec<Event> {
         let text = self.lines.as_ref().map(Gathered::text).unwrap_or_default();
         // The last line may be half written.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -59,13 +59,13 @@ impl Events {
     }
 
     /// Those with one of these actions.
-    pub(crate) fn of(&self, actions: &[&str]) -> Vec<Event> {
+    pub fn of(&self, actions: &[&str]) -> Vec<Event> {
         self.all().into_iter().filter(|event| actions.contains(&event.action.as_str())).collect()
     }
 
     /// The first event that fits, as soon as there is one.
     #[track_caller]
-    pub(crate) fn wait_for(&self, deadline: Duration, what: &str, fits: impl Fn(&Event) -> bool) -> Event {
+    pub fn wait_for(&self, deadline: Duration, what: &str, fits: impl Fn(&Event) -> bool) -> Event {
         let mut found = None;
         holds_within(deadline, || {
             found = self.all().into_iter().find(&fits);
@@ -75,7 +75,7 @@ impl Events {
     }
 
     /// How many were running after each start and each death, if `count` were when the recording began.
-    pub(crate) fn running_over_time(&self, mut count: usize) -> Vec<usize> {
+    pub fn running_over_time(&self, mut count: usize) -> Vec<usize> {
         let changes = self.of(&["start", "die"]);
         let after = changes.iter().map(|event| {
             count = if event.action == "start" { count + 1 } else { count - 1 };

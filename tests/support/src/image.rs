@@ -1,4 +1,4 @@
-//! The test image: `fixture/server.rs` compiled to one static binary and imported as `scsm-test:1` and
+//! The test image: `../test_image/server.rs` compiled to one static binary and imported as `scsm-test:1` and
 //! `scsm-test:2`. No registry, no base image; both tags hold the same program.
 
 use std::fs;
@@ -12,14 +12,14 @@ use super::process::succeed;
 use super::{cache, lock};
 
 /// The tags under which an engine gets the image.
-pub(crate) const TAGS: [&str; 2] = ["scsm-test:1", "scsm-test:2"];
+pub const TAGS: [&str; 2] = ["scsm-test:1", "scsm-test:2"];
 
-/// Tells the images of one version of the fixture from those of another.
-const LABEL: &str = "scsm-test-fixture";
-const SOURCE: &str = include_str!("fixture/server.rs");
+/// Tells the images of one version of the test image from those of another.
+const LABEL: &str = "scsm-test-image";
+const SOURCE: &str = include_str!("../test_image/server.rs");
 
 /// Sees to it that the engine has the images; quick where it has them.
-pub(crate) fn provide(engine: &Engine) {
+pub fn provide(engine: &Engine) {
     let _held = lock("image");
     let digest = digest();
     let missing = |tag: &&str| {
@@ -30,7 +30,7 @@ pub(crate) fn provide(engine: &Engine) {
     if tags.is_empty() {
         return;
     }
-    let archive = cache().join(format!("fixture-{digest}.tar"));
+    let archive = cache().join(format!("test-image-{digest}.tar"));
     fs::write(&archive, tar(&fs::read(binary()).unwrap(), "server", &[])).unwrap();
     for tag in tags {
         engine.docker(&[
@@ -47,22 +47,22 @@ pub(crate) fn provide(engine: &Engine) {
 }
 
 /// The image's one layer: a tar archive.
-pub(crate) fn layer() -> Vec<u8> {
+pub fn layer() -> Vec<u8> {
     let _held = lock("image");
     tar(&fs::read(binary()).unwrap(), "server", &[])
 }
 
-/// The compiled fixture, which also runs outside a container. Callers hold the lock `image`.
+/// The compiled program, which also runs outside a container. Callers hold the lock `image`.
 fn binary() -> PathBuf {
     compile("server.rs", SOURCE)
 }
 
-/// A source in `fixture/` as one static program. Callers hold the lock `image`.
-pub(super) fn compile(name: &str, source: &str) -> PathBuf {
-    let stem = if name == "server.rs" { "fixture" } else { name.trim_end_matches(".rs") };
+/// A source in `test_image/` as one static program. Callers hold the lock `image`.
+pub(crate) fn compile(name: &str, source: &str) -> PathBuf {
+    let stem = if name == "server.rs" { "test-image" } else { name.trim_end_matches(".rs") };
     let binary = cache().join(format!("{stem}-{}", digest_of(source)));
     if !binary.exists() {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/fixture").join(name);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("test_image").join(name);
         let unfinished = binary.with_extension("unfinished");
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         succeed(
@@ -79,12 +79,12 @@ fn digest() -> String {
     digest_of(SOURCE)
 }
 
-pub(super) fn digest_of(source: &str) -> String {
+pub(crate) fn digest_of(source: &str) -> String {
     Sha256::digest(source).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A tar archive (ustar) of one executable file, and of links in `usr/bin` that lead to it.
-pub(super) fn tar(program: &[u8], name: &str, links: &[&str]) -> Vec<u8> {
+pub(crate) fn tar(program: &[u8], name: &str, links: &[&str]) -> Vec<u8> {
     let mut archive = header(name, program.len(), None).to_vec();
     archive.extend(program);
     // Content is padded to whole blocks; two empty blocks end the archive.

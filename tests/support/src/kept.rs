@@ -23,16 +23,16 @@ use tokio_rustls::TlsConnector;
 use super::{Certificates, Daemon};
 
 /// Who a client is, and whom it trusts.
-pub(crate) type Identity = Arc<ClientConfig>;
+pub type Identity = Arc<ClientConfig>;
 
 /// The client that the daemon made certificates for.
-pub(crate) fn made_client(certificates: &Certificates) -> Identity {
+pub fn made_client(certificates: &Certificates) -> Identity {
     let chain = CertificateDer::pem_file_iter(certificates.cert()).unwrap().map(Result::unwrap).collect();
     config(certificates, chain, PrivateKeyDer::from_pem_file(certificates.key()).unwrap())
 }
 
 /// Somebody new, `O=NAME`, whom the CA that the daemon made has signed.
-pub(crate) fn new_client(certificates: &Certificates, name: &str) -> Identity {
+pub fn new_client(certificates: &Certificates, name: &str) -> Identity {
     let ca_key = fs::read_to_string(certificates.directory().join("ca-key.pem")).unwrap();
     let ca = fs::read_to_string(certificates.ca()).unwrap();
     let issuer = Issuer::from_ca_cert_pem(&ca, KeyPair::from_pem(&ca_key).unwrap()).unwrap();
@@ -63,21 +63,21 @@ fn config(
 }
 
 /// One connection. Dropping it closes it at once, whatever is under way.
-pub(crate) struct Kept {
+pub struct Kept {
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<hyper::Result<()>>,
 }
 
 /// An answer.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: hyper::HeaderMap,
-    pub(crate) body: Bytes,
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: hyper::HeaderMap,
+    pub body: Bytes,
 }
 
 impl Kept {
-    pub(crate) async fn open(daemon: &Daemon, identity: &Identity) -> io::Result<Self> {
+    pub async fn open(daemon: &Daemon, identity: &Identity) -> io::Result<Self> {
         let address: SocketAddr = daemon.url.trim_start_matches("https://").parse().unwrap();
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;
@@ -87,7 +87,7 @@ impl Kept {
         Ok(Self { sender, driver: tokio::spawn(connection) })
     }
 
-    pub(crate) async fn ask(
+    pub async fn ask(
         &mut self,
         method: Method,
         path: &str,
@@ -105,11 +105,11 @@ impl Kept {
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
 
-    pub(crate) async fn get(&mut self, path: &str) -> hyper::Result<Answer> {
+    pub async fn get(&mut self, path: &str) -> hyper::Result<Answer> {
         self.ask(Method::GET, path, None, "").await
     }
 
-    pub(crate) async fn post(&mut self, path: &str, body: &Value) -> hyper::Result<Answer> {
+    pub async fn post(&mut self, path: &str, body: &Value) -> hyper::Result<Answer> {
         self.ask(Method::POST, path, None, body.to_string()).await
     }
 }
@@ -121,11 +121,11 @@ impl Drop for Kept {
 }
 
 impl Answer {
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 }

@@ -10,19 +10,19 @@ use std::time::{Duration, Instant};
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Runs a command to its end, whatever its exit code.
-pub(crate) fn run(command: &mut Command) -> Output {
+pub fn run(command: &mut Command) -> Output {
     run_with_input(command, b"")
 }
 
 /// Runs a command that must succeed and returns its trimmed stdout.
-pub(crate) fn succeed(command: &mut Command) -> String {
+pub fn succeed(command: &mut Command) -> String {
     let output = run(command);
     assert!(output.status.success(), "{command:?}: {}: {}", output.status, text(&output.stderr));
     text(&output.stdout).trim().to_owned()
 }
 
 /// Runs a command with `input` on its stdin.
-pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
+pub fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     let mut stdin = child.stdin.take().unwrap();
@@ -39,7 +39,7 @@ pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
 }
 
 /// Waits for a child's end; `None` after the deadline.
-pub(crate) fn wait(child: &mut Child, deadline: Duration) -> Option<ExitStatus> {
+pub fn wait(child: &mut Child, deadline: Duration) -> Option<ExitStatus> {
     let start = Instant::now();
     while start.elapsed() < deadline {
         if let Some(status) = child.try_wait().unwrap() {
@@ -51,12 +51,12 @@ pub(crate) fn wait(child: &mut Child, deadline: Duration) -> Option<ExitStatus> 
 }
 
 /// Sends a signal, by its name without `SIG`, to a process that this test started.
-pub(crate) fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     succeed(Command::new("kill").args(["-s", name, &child.id().to_string()]));
 }
 
 /// Ends a child: politely, and if that does not help within `grace`, at once.
-pub(crate) fn end(child: &mut Child, grace: Duration) {
+pub fn end(child: &mut Child, grace: Duration) {
     if child.try_wait().is_ok_and(|status| status.is_some()) {
         return;
     }
@@ -67,18 +67,18 @@ pub(crate) fn end(child: &mut Child, grace: Duration) {
     }
 }
 
-pub(crate) fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// What a stream has said so far, read by a thread of its own so that the writer never blocks.
-pub(crate) struct Gathered {
+pub struct Gathered {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: thread::JoinHandle<()>,
 }
 
 impl Gathered {
-    pub(crate) fn from(mut stream: impl Read + Send + 'static) -> Self {
+    pub fn from(mut stream: impl Read + Send + 'static) -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let gathered = Arc::clone(&bytes);
         let reader = thread::spawn(move || {
@@ -90,12 +90,12 @@ impl Gathered {
         Self { bytes, reader }
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         text(&self.bytes.lock().unwrap())
     }
 
     /// All of it, once the writer has ended.
-    pub(crate) fn rest(self) -> Vec<u8> {
+    pub fn rest(self) -> Vec<u8> {
         let _ = self.reader.join();
         std::mem::take(&mut self.bytes.lock().unwrap())
     }

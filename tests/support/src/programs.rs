@@ -1,4 +1,4 @@
-//! Images in the place of those that the examples name, such as `nginx:1.27`: `fixture/programs.rs`, compiled to one
+//! Images in the place of those that the examples name, such as `nginx:1.27`: `test_image/programs.rs`, compiled to one
 //! static binary with a link for each program. They are called `scsm-examples/NAME`, so that an engine's real images of
 //! these names stay as they are.
 
@@ -9,9 +9,9 @@ use super::image::{compile, digest_of, tar};
 use super::{cache, lock};
 
 /// What the images of the examples are called here.
-pub(crate) const PREFIX: &str = "scsm-examples/";
+pub const PREFIX: &str = "scsm-examples/";
 
-const SOURCE: &str = include_str!("fixture/programs.rs");
+const SOURCE: &str = include_str!("../test_image/programs.rs");
 const LABEL: &str = "scsm-test-programs";
 /// An image, and what it runs where the object has no `Cmd`.
 const IMAGES: [(&str, &str); 6] = [
@@ -27,7 +27,7 @@ const TOOLS: [&str; 5] = ["curl", "pg_isready", "psql", "healthcheck.sh", "redis
 
 /// An example, whose images are these.
 #[track_caller]
-pub(crate) fn in_the_place_of_real_images(text: &str) -> String {
+pub fn in_the_place_of_real_images(text: &str) -> String {
     let text = IMAGES
         .iter()
         .fold(text.to_owned(), |text, (image, _)| text.replace(image, &format!("{PREFIX}{image}")));
@@ -38,7 +38,7 @@ pub(crate) fn in_the_place_of_real_images(text: &str) -> String {
 }
 
 /// Sees to it that the engine has the images; quick where it has them.
-pub(crate) fn provide(engine: &Engine) {
+pub fn provide(engine: &Engine) {
     let _held = lock("image");
     let digest = digest_of(SOURCE);
     let missing = |(image, _): &(&str, &str)| {

@@ -22,7 +22,7 @@ const NOBODY_HAS: &[u8] = b"a layer that never arrives";
 const REPOSITORY: &str = "scsm-test";
 
 /// Serves until the test process ends.
-pub(crate) struct Registry {
+pub struct Registry {
     port: u16,
     requests: Arc<Mutex<Vec<String>>>,
 }
@@ -34,7 +34,7 @@ struct Blobs {
 }
 
 impl Registry {
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -49,12 +49,12 @@ impl Registry {
     }
 
     /// The reference of an image here.
-    pub(crate) fn image(&self, tag: &str) -> String {
+    pub fn image(&self, tag: &str) -> String {
         format!("127.0.0.1:{}/{REPOSITORY}:{tag}", self.port)
     }
 
     /// How often an engine has asked what a tag is: it does so once a pull, with HEAD.
-    pub(crate) fn pulls(&self, tag: &str) -> usize {
+    pub fn pulls(&self, tag: &str) -> usize {
         let asks = format!("HEAD /v2/{REPOSITORY}/manifests/{tag}");
         self.requests.lock().unwrap().iter().filter(|line| **line == asks).count()
     }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Open until it is dropped; dropping cuts all connections and takes the socket away.
-pub(crate) struct Relay {
+pub struct Relay {
     socket: PathBuf,
     closed: Arc<AtomicBool>,
     streams: Arc<Mutex<Vec<UnixStream>>>,
@@ -18,7 +18,7 @@ pub(crate) struct Relay {
 
 impl Relay {
     /// Listens on `socket` and hands each connection on to `target`, which must be a `unix://` endpoint.
-    pub(crate) fn open(socket: &Path, target: &str) -> Self {
+    pub fn open(socket: &Path, target: &str) -> Self {
         let target =
             target.strip_prefix("unix://").expect("a unix socket stands behind the relay").to_owned();
         let listener = UnixListener::bind(socket).unwrap();

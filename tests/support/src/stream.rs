@@ -9,22 +9,22 @@ use super::process::{Gathered, signal, wait};
 use super::{Client, holds_within};
 
 /// A stream that is being read. Dropping ends it.
-pub(crate) struct Stream {
+pub struct Stream {
     child: Child,
     shown: Gathered,
 }
 
 /// One server-sent event.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Sent {
-    pub(crate) id: Option<String>,
-    pub(crate) event: String,
-    pub(crate) data: Value,
+pub struct Sent {
+    pub id: Option<String>,
+    pub event: String,
+    pub data: Value,
 }
 
 impl Client {
     /// Runs `curl -N`, which shows what comes as it comes.
-    pub(crate) fn stream(&self, path: &str, arguments: &[&str]) -> Stream {
+    pub fn stream(&self, path: &str, arguments: &[&str]) -> Stream {
         let mut command = Command::new("curl");
         command.args(["--silent", "--show-error", "--no-buffer", "--include"]).args(self.trust());
         command.args(arguments).arg(format!("{}{path}", self.url()));
@@ -35,7 +35,7 @@ impl Client {
     }
 
     /// The same, for server-sent events.
-    pub(crate) fn event_stream(&self, path: &str, arguments: &[&str]) -> Stream {
+    pub fn event_stream(&self, path: &str, arguments: &[&str]) -> Stream {
         let accept = ["--header", "Accept: text/event-stream"];
         self.stream(path, &[&accept[..], arguments].concat())
     }
@@ -43,17 +43,17 @@ impl Client {
 
 impl Stream {
     /// The answer's head in lower case, once it is whole.
-    pub(crate) fn head(&self) -> Option<String> {
+    pub fn head(&self) -> Option<String> {
         self.shown.text().split_once("\r\n\r\n").map(|(head, _)| head.to_ascii_lowercase())
     }
 
     /// What has come of the body.
-    pub(crate) fn body(&self) -> String {
+    pub fn body(&self) -> String {
         self.shown.text().split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
     }
 
     /// The JSON texts so far. A line that is not whole yet does not count.
-    pub(crate) fn lines(&self) -> Vec<Value> {
+    pub fn lines(&self) -> Vec<Value> {
         let body = self.body();
         let whole = body.rfind('\n').map_or("", |end| &body[..end]);
         let json =
@@ -62,7 +62,7 @@ impl Stream {
     }
 
     /// The server-sent events so far, read strictly: by the rules of the WHATWG, and nothing that these only put up with.
-    pub(crate) fn events(&self) -> Vec<Sent> {
+    pub fn events(&self) -> Vec<Sent> {
         let body = self.body();
         let whole = body.rfind("\n\n").map_or("", |end| &body[..end + 2]);
         whole.split_terminator("\n\n").filter(|block| *block != ": keep-alive").map(Sent::parse).collect()
@@ -70,12 +70,7 @@ impl Stream {
 
     /// Waits until the lines so far are such, and returns them.
     #[track_caller]
-    pub(crate) fn until(
-        &self,
-        deadline: Duration,
-        what: &str,
-        condition: impl Fn(&[Value]) -> bool,
-    ) -> Vec<Value> {
+    pub fn until(&self, deadline: Duration, what: &str, condition: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let held = holds_within(deadline, || condition(&self.lines()));
         assert!(held.is_some(), "not within {deadline:?}: {what}\n{}", self.shown.text());
         self.lines()
@@ -83,24 +78,24 @@ impl Stream {
 
     /// Waits for the head, and returns the status.
     #[track_caller]
-    pub(crate) fn answered(&self, deadline: Duration) -> u16 {
+    pub fn answered(&self, deadline: Duration) -> u16 {
         holds_within(deadline, || self.head().is_some());
         let head = self.head().unwrap_or_else(|| panic!("no answer within {deadline:?}"));
         head.split_whitespace().nth(1).and_then(|status| status.parse().ok()).unwrap()
     }
 
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         signal(&self.child, name);
     }
 
     /// Ends it in the middle of whatever it is at.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     /// Waits for an end that the server makes.
-    pub(crate) fn ended(&mut self, deadline: Duration) -> Option<ExitStatus> {
+    pub fn ended(&mut self, deadline: Duration) -> Option<ExitStatus> {
         wait(&mut self.child, deadline)
     }
 }
