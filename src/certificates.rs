@@ -1,13 +1,12 @@
-//! Certificates: who this daemon is, whom it trusts, and the set it makes for itself on the first start.
+//! Certificates: the daemon's identity, the CA it trusts, and the set it generates on the first start.
 //!
-//! What runs here: reading three PEM files into an [`Identity`] (the CA, the own chain, the own key), and
-//! [`generate::ensure`], which makes such files where nobody gave any. Both are called at start (and when files
-//! are to be read again), block on the disk for a moment and hand out plain data.
+//! [`Identity::load`](identity::Identity::load) reads three PEM files (CA, certificate chain, private key), and
+//! [`generate::ensure`] creates them where none were configured. Both block on the disk and return plain data.
 //!
-//! What never happens here: no network, no use of the system's trust store, no certificate is ever repaired or
-//! guessed. What does not fit together is an error that names the file and the way out.
+//! No network, no system trust store, no repair of certificates: files that do not fit together are an error that names
+//! the file and the way out.
 //!
-//! The cryptography comes from one place, [`provider`], so that it can be exchanged in one line.
+//! All cryptography comes from [`provider`].
 
 mod details;
 mod error;
@@ -25,7 +24,7 @@ pub use details::{Details, Fingerprint, KeyUsage};
 pub use error::{CertificateError, Role};
 pub use identity::{Files, Identity};
 
-/// The one source of cryptography for TLS. Nothing else in the program names ring or aws-lc-rs.
+/// The cryptography provider for TLS. Nothing else in the program names ring or aws-lc-rs.
 pub fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     static PROVIDER: LazyLock<Arc<rustls::crypto::CryptoProvider>> =
         LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));

@@ -39,6 +39,7 @@ mod manual;
 mod output;
 mod plan;
 mod progress;
+mod reference;
 mod rollback;
 mod scale;
 mod status;
@@ -156,6 +157,9 @@ enum Command {
     Completions(manual::CompletionsFlags),
     /// Prints the manual page, or writes all pages.
     Man(manual::ManFlags),
+    /// Prints the tables of flags and exit codes in the documentation.
+    #[command(hide = true)]
+    Reference(reference::ReferenceFlags),
 }
 
 /// Runs the program.
@@ -187,6 +191,7 @@ pub fn main() -> ExitCode {
         Some(Command::Healthcheck(flags)) => healthcheck::run(&flags),
         Some(Command::Completions(flags)) => manual::completions(&flags),
         Some(Command::Man(flags)) => manual::man(&flags),
+        Some(Command::Reference(flags)) => reference::run(&flags),
         None => run_daemon(daemon),
     }
 }

@@ -1,14 +1,13 @@
-//! Deaths to order: `SCSM_DIE_AT=POINT:N` kills a debug build with SIGKILL when it comes past a named point for the
-//! N-th time.
+//! Crash points: `SCSM_DIE_AT=POINT:N` kills a debug build with SIGKILL when it passes a named point for the N-th time.
 //!
-//! A signal from outside cannot hit the moment between a commit and its answer; this does. The rounds are in
-//! `tests/kill.rs`.
+//! A signal from outside cannot hit the moment between a commit and its response; a crash point can. The crash tests use
+//! them.
 
-/// Comes past a named point.
+/// Passes a named point.
 #[cfg(not(debug_assertions))]
 pub fn point(_name: &str) {}
 
-/// Comes past a named point.
+/// Passes a named point.
 #[cfg(debug_assertions)]
 pub fn point(name: &str) {
     use std::sync::LazyLock;
@@ -23,7 +22,7 @@ pub fn point(name: &str) {
         && point == name
         && left.fetch_sub(1, Ordering::Relaxed) == 1
     {
-        // Should it not work, the test sees a process that lives.
+        // If the kill fails, the test sees a process that is still alive.
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         std::thread::sleep(std::time::Duration::from_secs(60));
     }

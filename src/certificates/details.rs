@@ -1,4 +1,4 @@
-//! What a certificate says of its holder: subject, time of validity, fingerprint.
+//! The parts of a certificate that people and rules read: subject, validity, fingerprint.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,9 +10,9 @@ use x509_parser::prelude::{ASN1Time, AttributeTypeAndValue, GeneralName, X509Cer
 
 use crate::core::sanitize;
 
-/// The most bytes of a subject: it goes into each line that says who did something.
+/// Maximum length of a subject in bytes: every log line that names an author contains it.
 const SUBJECT_MAX_BYTES: usize = 512;
-/// As much of a longer subject as is kept, with the beginning of the fingerprint for the rest.
+/// How many bytes of a longer subject are kept; the start of the fingerprint replaces the rest.
 const SUBJECT_KEPT_BYTES: usize = 448;
 
 /// SHA-256 of a certificate's DER. Printed as 64 lower-case hexadecimal digits.
@@ -38,16 +38,16 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// The part of a certificate that people and rules look at.
+/// The parts of a certificate that people and rules read.
 #[derive(Debug, Clone)]
 pub struct Details {
     /// All parts of the subject in the certificate's order, such as `O=alice.<bootstrap>` or `O=ops, CN=bob`.
     /// A comma, plus sign or backslash within a value has a backslash before it, and control characters are
-    /// written as escapes, so that no value can pose as another part or as another line. Without a subject, or with
-    /// one of blanks only, the fingerprint is the name: `sha256:` and 64 digits. A long one is cut, and ends with
+    /// written as escapes, so that no value can pose as another part or as another line. If the subject is
+    /// empty or blank, the fingerprint replaces it: `sha256:` and 64 digits. A long one is cut, and ends with
     /// the beginning of the fingerprint.
     pub subject: String,
-    /// The DNS names that it is for: of the alternative names, or the common name where there are no such.
+    /// The DNS names it is valid for: the subject alternative names, or the common name if there are none.
     pub names: Vec<String>,
     /// The first moment of validity.
     pub not_before: SystemTime,
@@ -58,7 +58,7 @@ pub struct Details {
 }
 
 impl Details {
-    /// Reads a certificate in DER; the parser's words if it is none.
+    /// Parses a certificate in DER. The error is the parser's message.
     pub fn read(der: &[u8]) -> Result<Details, String> {
         let (_, certificate) = x509_parser::parse_x509_certificate(der).map_err(|e| e.to_string())?;
         let fingerprint = Fingerprint::of(der);
@@ -72,7 +72,7 @@ impl Details {
     }
 }
 
-/// What the key of a certificate may be used for. One without that extension may be used for all.
+/// The key usage of a certificate. A certificate without the extension may be used for everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyUsage {
     /// `digitalSignature`: to sign handshakes.
@@ -82,7 +82,7 @@ pub struct KeyUsage {
 }
 
 impl KeyUsage {
-    /// Of a certificate in DER. One that cannot be read may be used for nothing.
+    /// The key usage of a certificate in DER. A certificate that cannot be parsed may be used for nothing.
     pub fn of(der: &[u8]) -> KeyUsage {
         let usage = |sign_handshakes, sign_certificates| KeyUsage { sign_handshakes, sign_certificates };
         let Ok((_, certificate)) = x509_parser::parse_x509_certificate(der) else {
@@ -117,12 +117,12 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     }
 }
 
-/// Moments before 1970 count as 1970: no certificate in use has one, and nothing has to handle a negative time.
+/// Dates before 1970 count as 1970, so that no caller has to handle negative times.
 fn system_time(time: ASN1Time) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(time.timestamp()).unwrap_or(0))
 }
 
-/// The subject, or what takes its place.
+/// The subject, or its replacement.
 fn named(name: &X509Name<'_>, fingerprint: Fingerprint) -> String {
     let values = || name.iter_attributes().map(value);
     let blank = |value: String| value.chars().all(|c| c.is_whitespace() || !sanitize::harmless(c));
@@ -175,7 +175,7 @@ fn value(attribute: &AttributeTypeAndValue<'_>) -> String {
                 data.chunks_exact(4).map(|unit| unit.iter().fold(0, |n, byte| n << 8 | u32::from(*byte)));
             Some(units.map(|unit| char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
         }
-        // Read as Latin-1, as everybody does.
+        // Decoded as Latin-1, like every other implementation.
         Tag::T61String => Some(data.iter().map(|byte| char::from(*byte)).collect()),
         _ => None,
     };

@@ -1,4 +1,4 @@
-//! Everything that can be wrong with certificate files, in one sentence each: the file, what is wrong, the way out.
+//! Errors about certificate files. Each message names the file, the problem and the way out.
 
 use std::fmt;
 use std::io;
@@ -9,9 +9,9 @@ use std::path::PathBuf;
 pub enum Role {
     /// The certificates of the CA that is trusted.
     Authority,
-    /// The own certificate, perhaps followed by intermediate ones.
+    /// Our certificate, optionally followed by intermediate certificates.
     Certificate,
-    /// The private key of the own certificate.
+    /// The private key of our certificate.
     Key,
 }
 
@@ -25,10 +25,10 @@ impl fmt::Display for Role {
     }
 }
 
-/// Certificates that cannot be used, or could not be made. Each message names the file and the way out.
+/// Certificates that cannot be used or could not be generated.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// The file is not there.
+    /// The file does not exist.
     #[error("the {role} file {} does not exist: check the path", path.display())]
     Missing {
         /// What the file is for.
@@ -36,14 +36,14 @@ pub enum CertificateError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is there and cannot be read.
-    #[error("the {role} file {} cannot be read ({source}): check its kind and its permissions", path.display())]
+    /// The file exists and cannot be read.
+    #[error("the {role} file {} cannot be read ({source}): check that it is a file and its permissions", path.display())]
     Unreadable {
         /// What the file is for.
         role: Role,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// The file is far larger than any certificate.
@@ -53,85 +53,85 @@ pub enum CertificateError {
         role: Role,
         /// The file.
         path: PathBuf,
-        /// The most that is read, in bytes.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// The file holds nothing of the kind that it is for.
-    #[error("the {role} file {} holds no PEM {role}; it holds {holds}", path.display())]
+    /// The file contains nothing of the expected kind.
+    #[error("the {role} file {} contains no PEM {role}; it contains {holds}", path.display())]
     Nothing {
         /// What the file is for.
         role: Role,
         /// The file.
         path: PathBuf,
-        /// What was found instead, in words.
+        /// A description of its contents.
         holds: &'static str,
     },
     /// The file has PEM sections that cannot be decoded.
-    #[error("the {role} file {} is damaged ({detail}): copy it anew", path.display())]
+    #[error("the {role} file {} is damaged ({detail}): copy it again", path.display())]
     Damaged {
         /// What the file is for.
         role: Role,
         /// The file.
         path: PathBuf,
-        /// What the decoder says.
+        /// The decoder's message.
         detail: String,
     },
-    /// A certificate decodes and cannot be used.
-    #[error("the {role} file {} holds a certificate that cannot be used ({detail}){}", path.display(), hint(detail))]
+    /// A certificate can be decoded but not used.
+    #[error("the {role} file {} contains a certificate that cannot be used ({detail}){}", path.display(), hint(detail))]
     BadCertificate {
         /// What the file is for.
         role: Role,
         /// The file.
         path: PathBuf,
-        /// What the parser says.
+        /// The parser's message.
         detail: String,
     },
-    /// The key decodes and cannot be used.
-    #[error("the private key in {} cannot be used ({detail}): give an RSA key of 2048 bits or more, an ECDSA key or an Ed25519 key", path.display())]
+    /// The key can be decoded but not used.
+    #[error("the private key in {} cannot be used ({detail}): use an RSA key of 2048 bits or more, an ECDSA key or an Ed25519 key", path.display())]
     BadKey {
         /// The file.
         path: PathBuf,
-        /// What the cryptography says.
+        /// The cryptography library's message.
         detail: String,
     },
-    /// The key wants a pass phrase.
-    #[error("the private key in {} is encrypted, and a daemon has nobody to ask for the pass phrase: decrypt it with `openssl pkey -in {} -out FILE`", path.display(), path.display())]
+    /// The key is encrypted.
+    #[error("the private key in {} is encrypted, and a daemon cannot ask for the passphrase: decrypt it with `openssl pkey -in {} -out FILE`", path.display(), path.display())]
     EncryptedKey {
         /// The file.
         path: PathBuf,
     },
     /// There is more than one key.
-    #[error("{} holds {count} private keys: leave only the one of the certificate in it", path.display())]
+    #[error("{} contains {count} private keys: keep only the one that belongs to the certificate", path.display())]
     SeveralKeys {
         /// The file.
         path: PathBuf,
-        /// How many.
+        /// The number of keys.
         count: usize,
     },
-    /// Certificate and key are not a pair.
-    #[error("the private key in {} does not belong to the certificate in {}: give the two that were made together", key.display(), certificate.display())]
+    /// Certificate and key do not match.
+    #[error("the private key in {} does not belong to the certificate in {}: use the pair that was created together", key.display(), certificate.display())]
     Mismatch {
         /// The certificate's file.
         certificate: PathBuf,
         /// The key's file.
         key: PathBuf,
     },
-    /// A generated set has lost a file.
-    #[error("{} holds a part of a certificate set: {missing} is missing while {present} is there. Put {missing} back, or move the directory away to have a new set made (clients then need the new files)", directory.display())]
+    /// A file of a generated set is missing.
+    #[error("{} contains an incomplete certificate set: {missing} is missing, {present} exists. Restore {missing}, or move the directory away to generate a new set (clients then need the new files)", directory.display())]
     Partial {
         /// The set's directory.
         directory: PathBuf,
         /// The first file that is missing.
         missing: &'static str,
-        /// One that is there.
+        /// A file that exists.
         present: &'static str,
     },
-    /// The directory for a new set holds something else.
-    #[error("a certificate set is to be made in {}, which is not empty (it holds {holds}): move that away or choose another directory", directory.display())]
+    /// The directory for a new set is not empty.
+    #[error("cannot generate a certificate set in {}: the directory is not empty (it contains {holds}). Move its contents away or choose another directory", directory.display())]
     Occupied {
         /// The directory.
         directory: PathBuf,
-        /// One name in it.
+        /// The name of one entry.
         holds: String,
     },
     /// A new set could not be written.
@@ -139,32 +139,32 @@ pub enum CertificateError {
     Write {
         /// The file or directory.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// A certificate could not be made.
-    #[error("{what} could not be made: {detail}")]
+    /// A certificate could not be generated.
+    #[error("{what} could not be generated: {detail}")]
     Make {
-        /// What was being made.
+        /// What was being generated.
         what: &'static str,
-        /// What the library says.
+        /// The library's message.
         detail: String,
     },
-    /// The TLS library refuses the material.
+    /// The TLS library rejects the files.
     #[error("TLS cannot be set up with the CA file {}: {detail}", path.display())]
     Tls {
         /// The CA's file.
         path: PathBuf,
-        /// What the library says.
+        /// The library's message.
         detail: String,
     },
 }
 
-/// `openssl x509 -req` without `-extfile` makes certificates of X.509 version 1: worth a word of its own.
+/// The way out. `openssl x509 -req` without `-extfile` creates version 1 certificates, which deserve their own hint.
 fn hint(detail: &str) -> &'static str {
     if detail.contains("UnsupportedCertVersion") {
-        ": it is of X.509 version 1; make it anew with extensions (`openssl x509 -req … -extfile FILE`)"
+        ": it is an X.509 version 1 certificate; recreate it with extensions (`openssl x509 -req … -extfile FILE`)"
     } else {
-        ": make or fetch it anew"
+        ": recreate or copy it"
     }
 }

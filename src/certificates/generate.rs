@@ -1,11 +1,10 @@
-//! The set of certificates that the daemon makes for itself where nobody gave it any, with docker-machine's file
-//! names: `ca.pem`, `ca-key.pem`, `cert.pem`, `key.pem`, `cert.pfx` (the same client, password `swarm`),
+//! The certificate set that the daemon generates if none is configured, with docker-machine's file names: `ca.pem`, `ca-key.pem`, `cert.pem`, `key.pem`, `cert.pfx` (the same client, password `swarm`),
 //! `server.pem`, `server-key.pem`.
 //!
-//! Runs once at start, blocks on the disk. A set is made whole in a directory beside and renamed into place, so
-//! that a crash leaves either a whole set or none. A set that is there is used as it is; only `server.pem` is
-//! made anew, with the same CA and key, when it lacks an address in use or is near its end. A part of a set is
-//! never filled up or overwritten: somebody has clients with the old files.
+//! Runs once at start and blocks on the disk. A new set is written to a temporary directory and renamed into place, so
+//! that a crash leaves a complete set or none. An existing set is used unchanged; only `server.pem` is renewed, with the
+//! same CA and key, when it lacks an address in use or is about to expire. An incomplete set is never completed or
+//! overwritten: clients may have copies of the old files.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -37,7 +36,7 @@ const SERVER: &str = "server.pem";
 const SERVER_KEY: &str = "server-key.pem";
 const NAMES: [&str; 7] = [CA, CA_KEY, CLIENT, CLIENT_KEY, CLIENT_PFX, SERVER, SERVER_KEY];
 
-/// The keys are for the user who runs the daemon; so is the directory.
+/// Keys and the directory are readable only by the user that runs the daemon.
 const PRIVATE_FILE: u32 = 0o600;
 const PUBLIC_FILE: u32 = 0o644;
 const DIRECTORY: u32 = 0o700;
@@ -45,16 +44,16 @@ const DIRECTORY: u32 = 0o700;
 /// A complete set on disk.
 #[derive(Debug, Clone)]
 pub struct Made {
-    /// Where the set is.
+    /// The directory of the set.
     pub directory: PathBuf,
-    /// The set was made by this call, not found.
+    /// Whether this call generated the set.
     pub made_now: bool,
-    /// `server.pem` of a set that was found has been made anew, and why, in words.
+    /// Why `server.pem` of an existing set was renewed, if it was.
     pub server_renewed: Option<String>,
 }
 
 impl Made {
-    /// The daemon's own files.
+    /// The daemon's files.
     pub fn server(&self) -> Files {
         self.files(SERVER, SERVER_KEY)
     }
@@ -75,12 +74,12 @@ impl Made {
     }
 }
 
-/// Finds the set in `directory`, or makes it there if the directory is empty or does not exist.
+/// Uses the set in `directory`, or generates one if the directory is empty or does not exist.
 ///
-/// The server certificate is for `localhost`, `127.0.0.1`, `::1`, this machine's host name, and `hosts`, where
+/// The server certificate is valid for `localhost`, `127.0.0.1`, `::1`, this machine's host name, and `hosts`, where
 /// an unspecified address (`0.0.0.0`, `::`) stands for the address that this machine has towards its network.
 pub fn ensure(directory: &Path, hosts: &[ServerName<'static>]) -> Result<Made, CertificateError> {
-    // A link to an empty directory cannot be renamed over; what it leads to can.
+    // A symbolic link cannot be replaced by a directory; its target can.
     let directory = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
     let in_use = in_use(hosts);
     let now = SystemTime::now();
@@ -89,7 +88,7 @@ pub fn ensure(directory: &Path, hosts: &[ServerName<'static>]) -> Result<Made, C
     Ok(Made { directory, made_now, server_renewed })
 }
 
-/// Whether the whole set is there; false if nothing is.
+/// Whether the complete set exists; false if no file of it does.
 fn complete(directory: &Path) -> Result<bool, CertificateError> {
     let there = |name: &&&str| directory.join(name).exists();
     let present = NAMES.iter().find(there);
@@ -109,7 +108,7 @@ fn complete(directory: &Path) -> Result<bool, CertificateError> {
     }
 }
 
-/// Makes a set beside and renames it into place. False if somebody else was quicker.
+/// Generates a set in a temporary directory and renames it into place. False if another process was faster.
 fn make(directory: &Path, names: &[ServerName<'static>], now: SystemTime) -> Result<bool, CertificateError> {
     let set = Set::make(names, now)?;
     let parent = match directory.parent() {
@@ -124,7 +123,7 @@ fn make(directory: &Path, names: &[ServerName<'static>], now: SystemTime) -> Res
         Err(source) => Err(CertificateError::Write { path: directory.into(), source }),
     });
     if !matches!(done, Ok(true)) {
-        // Nothing refers to the draft; if it cannot be removed it is in nobody's way either.
+        // Nothing refers to the temporary directory, so a failure to remove it does no harm.
         let _ = fs::remove_dir_all(&draft);
     }
     done
@@ -147,7 +146,7 @@ fn write_set(directory: &Path, set: &Set) -> Result<(), CertificateError> {
     sync(directory)
 }
 
-/// Makes `server.pem` anew if it has to be, and says why.
+/// Renews `server.pem` if necessary, and returns the reason.
 fn renew_server(
     directory: &Path,
     in_use: &[ServerName<'static>],
@@ -189,15 +188,15 @@ fn outdated(
     }
     let parsed = ParsedCertificate::try_from(certificate).map_err(|e| bad(e.to_string()))?;
     let lacking = in_use.iter().find(|name| verify_server_name(&parsed, name).is_err());
-    Ok(lacking.map(|name| format!("it was not for {}", name.to_str())))
+    Ok(lacking.map(|name| format!("it was not valid for {}", name.to_str())))
 }
 
-/// The names that the certificate must have: those asked for, with the machine's own address in the place of
-/// "any". The host name is not among them: in a container it changes with each start, and nobody uses it.
+/// The names that the certificate must contain: the requested ones, with the machine's own address in place of an
+/// unspecified one. The host name is not required: in a container it changes with each start, and no client uses it.
 fn in_use(hosts: &[ServerName<'static>]) -> Vec<ServerName<'static>> {
     let resolve = |host: &ServerName<'static>| match host {
         ServerName::IpAddress(ip) if IpAddr::from(*ip).is_unspecified() => match IpAddr::from(*ip) {
-            // Listening on `::` takes IPv4 as well.
+            // Listening on `::` accepts IPv4 as well.
             IpAddr::V6(_) => {
                 vec![outward(Ipv6Addr::UNSPECIFIED.into()), outward(Ipv4Addr::UNSPECIFIED.into())]
             }
@@ -225,8 +224,8 @@ fn names(in_use: &[ServerName<'static>]) -> Vec<ServerName<'static>> {
     all.filter(|name| seen.insert(name.to_str().into_owned())).collect()
 }
 
-/// The address that this machine has towards its network. Connecting a UDP socket to an address (here one that
-/// is reserved for documentation) looks up the route and sends nothing.
+/// The address of this machine on its network. Connecting a UDP socket (here to an address reserved for documentation)
+/// looks up the route and sends nothing.
 fn outward(any: IpAddr) -> Option<IpAddr> {
     let far: IpAddr = match any {
         IpAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
@@ -237,14 +236,14 @@ fn outward(any: IpAddr) -> Option<IpAddr> {
     socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified())
 }
 
-/// A name beside `path` that nobody else uses: two daemons in two containers may have the same process id.
+/// A unique path next to `path`: two daemons in two containers may have the same process id.
 fn draft(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
     path.with_file_name(format!(".{name}.new-{}-{nanos}", process::id()))
 }
 
-/// Writes a file that must not exist yet, with its mode from the first moment on, down to the disk.
+/// Creates a file with its final mode, writes and syncs it. Fails if it exists.
 fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), CertificateError> {
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;

@@ -1,4 +1,4 @@
-//! An identity: the CA that is trusted, the own certificate with its chain, and the own key, checked to fit.
+//! An identity: the trusted CA, our certificate with its chain, and our key, checked against each other.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,15 +20,15 @@ use super::provider;
 /// Where the three PEM files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
-    /// The certificates of the CA that signs the other side.
+    /// The certificates of the CA that signs the peers.
     pub ca: PathBuf,
-    /// The own certificate, followed by intermediate ones if there are any.
+    /// Our certificate, followed by any intermediate certificates.
     pub cert: PathBuf,
-    /// The own private key: PKCS#1, PKCS#8 or SEC1, not encrypted.
+    /// Our private key: PKCS#1, PKCS#8 or SEC1, not encrypted.
     pub key: PathBuf,
 }
 
-/// Three files that were read and fit together.
+/// Three files that were read and match.
 #[derive(Debug, Clone)]
 pub struct Identity {
     files: Files,
@@ -42,8 +42,8 @@ pub struct Identity {
 impl Identity {
     /// Reads and checks the files. Blocks on the disk.
     ///
-    /// An own certificate that has expired, or is not valid yet, is only warned of: clocks are wrong more often
-    /// than certificates, and a daemon that runs can still be looked at.
+    /// If our certificate has expired or is not valid yet, this only logs a warning: clocks are wrong more often than
+    /// certificates, and a running daemon can still be inspected.
     pub fn load(files: &Files) -> Result<Identity, CertificateError> {
         let (authorities, authorities_not_after) = authorities(files)?;
         let authorities = Arc::new(authorities);
@@ -63,7 +63,7 @@ impl Identity {
         Ok(identity)
     }
 
-    /// The files that this was read from.
+    /// The files it was read from.
     pub fn files(&self) -> &Files {
         &self.files
     }
@@ -78,23 +78,23 @@ impl Identity {
         self.authorities_not_after
     }
 
-    /// The own certificate.
+    /// Our certificate.
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
     }
 
-    /// What the own certificate says.
+    /// The details of our certificate.
     pub fn details(&self) -> &Details {
         &self.details
     }
 
-    /// The last moment at which the own certificate is valid.
+    /// The last moment at which our certificate is valid.
     pub fn not_after(&self) -> SystemTime {
         self.details.not_after
     }
 
-    /// TLS towards a server that the CA vouches for by name or address, presenting the own certificate. The
-    /// system's trust store has no say.
+    /// A client configuration that verifies the server's name or address against the CA and presents our certificate.
+    /// The system trust store is not used.
     pub fn client_config(&self) -> Result<Arc<ClientConfig>, CertificateError> {
         let verifier = WebPkiServerVerifier::builder_with_provider(self.authorities.clone(), provider())
             .build()
@@ -103,20 +103,20 @@ impl Identity {
         Ok(Arc::new(config.with_client_cert_resolver(self.resolver())))
     }
 
-    /// TLS towards this very daemon, whatever address it is reached at: presents the own certificate and accepts
-    /// as server only the holder of the same one. For the health check, which has no other files than the daemon.
+    /// A client configuration for connecting to this daemon at any address: it presents our certificate and accepts
+    /// only a server with the same one. For the health check, which has only the daemon's files.
     pub fn pinned_client_config(&self) -> Result<Arc<ClientConfig>, CertificateError> {
         let verifier = Arc::new(Pinned::new(self.certificate.clone()));
         let config = self.client_builder()?.dangerous().with_custom_certificate_verifier(verifier);
         Ok(Arc::new(config.with_client_cert_resolver(self.resolver())))
     }
 
-    /// What presents the own certificate, as a server or as a client.
+    /// Presents our certificate, as a server or as a client.
     pub(crate) fn resolver(&self) -> Arc<SingleCertAndKey> {
         Arc::new(SingleCertAndKey::from(self.pair.clone()))
     }
 
-    /// The TLS library's complaint about this identity.
+    /// The TLS library's error about this identity.
     pub(crate) fn tls_error(&self, e: impl ToString) -> CertificateError {
         CertificateError::Tls { path: self.files.ca.clone(), detail: e.to_string() }
     }
@@ -134,17 +134,17 @@ impl Identity {
         let Details { not_before, not_after, .. } = self.details;
         if now > not_after {
             let date = humantime::format_rfc3339_seconds(not_after);
-            warn!("the certificate in {file} expired at {date}: others will refuse it, have a new one made");
+            warn!("the certificate in {file} expired at {date}: peers will reject it, replace it");
         } else if now < not_before {
             let date = humantime::format_rfc3339_seconds(not_before);
             warn!(
-                "the certificate in {file} is not valid before {date}: others will refuse it, check the clock"
+                "the certificate in {file} is not valid before {date}: peers will reject it, check the clock"
             );
         }
     }
 }
 
-/// The CA's certificates, and when the first of them ends.
+/// The CA's certificates, and the earliest expiry among them.
 fn authorities(files: &Files) -> Result<(RootCertStore, SystemTime), CertificateError> {
     let (role, path) = (Role::Authority, &files.ca);
     let contents = pem::read(role, path)?;

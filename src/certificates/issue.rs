@@ -1,7 +1,7 @@
-//! Makes keys and certificates in memory: a CA, a server and a client of docker-machine's shape, and the client
-//! once more as PKCS#12 for curl on macOS. Touches no file; the time is an argument.
+//! Creates keys and certificates in memory: a CA, a server and a client certificate in docker-machine's form, and the
+//! client certificate as PKCS#12 for curl on macOS. Touches no file; the time is an argument.
 //!
-//! The shape: ECDSA P-256 (docker-machine's RSA 2048 costs a hundred times as much to make and gains nothing),
+//! The form: ECDSA P-256 (docker-machine's RSA 2048 takes a hundred times as long to generate and gains nothing),
 //! subjects with `O` only, the client `O=<user>.<bootstrap>` and without a `CN`.
 
 use std::env;
@@ -25,7 +25,7 @@ use super::details::Fingerprint;
 use super::error::CertificateError;
 use super::provider;
 
-/// The password of `cert.pfx`. It is no secret: the file's mode protects the key, and PKCS#12 wants a password.
+/// The password of `cert.pfx`. It is not a secret: the file's mode protects the key, and PKCS#12 requires a password.
 pub const PFX_PASSWORD: &str = "swarm";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -33,14 +33,14 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const CA_VALID: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// How long a client certificate is valid: docker-machine's three years.
 const CLIENT_VALID: Duration = Duration::from_secs(3 * 365 * 24 * 60 * 60);
-/// How long a server certificate is valid: 825 days, the most that Apple's systems accept of a server.
+/// How long a server certificate is valid: 825 days, the maximum that Apple's systems accept for a server.
 const SERVER_VALID: Duration = Duration::from_secs(825 * 24 * 60 * 60 - 1);
-/// Certificates begin this much in the past, for clients whose clock is behind.
+/// Certificates are valid from this long ago, for clients whose clock is behind.
 const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
 /// OpenSSL's own count of iterations; more would protect nothing, since the password is public.
 const PFX_ITERATIONS: u32 = 2048;
 
-/// A whole set, each part as the content of its file.
+/// A complete set, each part as the content of its file.
 pub(super) struct Set {
     pub(super) ca: String,
     pub(super) ca_key: String,
@@ -52,7 +52,7 @@ pub(super) struct Set {
 }
 
 impl Set {
-    /// Makes a set whose server certificate is for `names`.
+    /// Creates a set whose server certificate is valid for `names`.
     pub(super) fn make(names: &[ServerName<'static>], now: SystemTime) -> Result<Set, CertificateError> {
         let [ca_key, client_key, server_key] = [new_key()?, new_key()?, new_key()?];
         let authority = authority_params(now)?;
@@ -74,8 +74,8 @@ impl Set {
     }
 }
 
-/// A new server certificate for `names`, of the same CA and for the same server key, all given and returned as
-/// PEM. As the key stays, one file changes, and no moment exists at which key and certificate do not fit.
+/// A new server certificate for `names`, by the same CA and for the same server key, all passed and returned as PEM.
+/// The key stays, so only one file changes and key and certificate match at all times.
 pub(super) fn server_again(
     ca: &str,
     ca_key: &str,
@@ -90,7 +90,7 @@ pub(super) fn server_again(
     Ok(sign_server(&issuer, &server_key, names, now)?.pem())
 }
 
-/// The machine's host name, if it can be told and can stand in a certificate.
+/// The machine's host name, if it can be read and is valid in a certificate.
 pub(super) fn host_name() -> Option<ServerName<'static>> {
     let files = ["/proc/sys/kernel/hostname", "/etc/hostname"];
     let name =
@@ -117,8 +117,8 @@ fn sign_server(
 
 fn authority_params(now: SystemTime) -> Result<CertificateParams, CertificateError> {
     let mut params = params(user(), now, CA_VALID)?;
-    // Each CA has a name of its own. Where two have the same, a certificate of the other one fails with a bad signature
-    // rather than an unknown CA.
+    // Each CA has a unique name: a certificate of another CA with the same name would fail with a bad signature instead
+    // of an unknown CA.
     let number: String = random::<4>()?.iter().map(|byte| format!("{byte:02x}")).collect();
     params.distinguished_name.push(DnType::CommonName, format!("swarm-cluster-state-manager CA {number}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -160,11 +160,11 @@ fn params(
     Ok(params)
 }
 
-/// rcgen would derive the serial number from the key, so that a second certificate for the same key would have
-/// the same one, which browsers refuse.
+/// rcgen would derive the serial number from the key; a second certificate for the same key would then have the same
+/// number, which browsers reject.
 fn serial_number() -> Result<SerialNumber, CertificateError> {
     let mut bytes = random::<16>()?;
-    // The number is positive and has no leading zero.
+    // Serial numbers are positive and have no leading zero.
     if let Some(first) = bytes.first_mut() {
         *first = *first & 0x7f | 0x40;
     }
@@ -213,7 +213,7 @@ fn pfx(client: &Certificate, key: &KeyPair) -> Result<Vec<u8>, CertificateError>
         .map_err(making(what))
 }
 
-/// Who is at work, as docker-machine tells it. In a container no variable says so, and it is mostly root.
+/// The user name, as docker-machine reads it. In a container no variable contains it, and the user is mostly root.
 fn user() -> String {
     let mut variables = ["SUDO_USER", "USER", "LOGNAME"].iter().filter_map(|name| env::var(name).ok());
     variables.find(|user| !user.is_empty()).unwrap_or_else(|| {
@@ -232,5 +232,5 @@ fn making<E: ToString>(what: &'static str) -> impl Fn(E) -> CertificateError {
     move |e| CertificateError::Make { what, detail: e.to_string() }
 }
 
-/// The server certificate is renewed at a start this long before its end.
+/// The server certificate is renewed at a start this long before it expires.
 pub(super) const RENEW_BEFORE: Duration = DAY.saturating_mul(30);

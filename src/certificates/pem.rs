@@ -1,4 +1,4 @@
-//! Reading a PEM file: bounded, in one go, sorted into certificates and keys.
+//! Reads a PEM file into certificates and keys, with a size limit.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,20 +9,19 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::error::{CertificateError, Role};
 
-/// The most that is read of one file, in bytes: a CA bundle of a whole operating system has a fifth of this,
-/// and a path that leads to a device ends here.
+/// Maximum size of a file in bytes: five times the CA bundle of an operating system; it also stops reads of devices.
 const FILE_LIMIT: u64 = 1 << 20;
 
-/// What a PEM file holds.
+/// The contents of a PEM file.
 pub(super) struct Contents {
     pub(super) certificates: Vec<CertificateDer<'static>>,
     pub(super) keys: Vec<PrivateKeyDer<'static>>,
-    /// There is a key that only a pass phrase opens.
+    /// It contains an encrypted key.
     pub(super) encrypted: bool,
 }
 
 impl Contents {
-    /// What is in it, for a message that says what was found instead.
+    /// A description of the contents, for error messages.
     pub(super) fn describe(&self) -> &'static str {
         match (self.certificates.is_empty(), self.keys.is_empty() && !self.encrypted) {
             (true, true) => "neither certificates nor keys",
@@ -33,7 +32,7 @@ impl Contents {
     }
 }
 
-/// Reads `path`, which is to serve as `role`.
+/// Reads `path` as the file for `role`.
 pub(super) fn read(role: Role, path: &Path) -> Result<Contents, CertificateError> {
     let text = bytes(role, path)?;
     let mut contents =
@@ -41,7 +40,7 @@ pub(super) fn read(role: Role, path: &Path) -> Result<Contents, CertificateError
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(&text) {
         let (kind, der) = match section {
             Ok(section) => section,
-            // The old form of an encrypted key has header lines that the decoder takes for base64.
+            // The legacy form of an encrypted key has header lines that the decoder mistakes for base64.
             Err(_) if contents.encrypted => continue,
             Err(e) => {
                 return Err(CertificateError::Damaged { role, path: path.into(), detail: e.to_string() });

@@ -1,7 +1,7 @@
-//! Accepts one certificate as server, and no other.
+//! Accepts exactly one server certificate.
 //!
-//! Used by the health check towards its own daemon. Name, CA and dates do not matter then: what counts is that
-//! the other side holds the key of the very same certificate, which the handshake's signature proves.
+//! The health check uses it to connect to its own daemon. Name, CA and dates do not matter: the handshake's signature
+//! proves that the peer has the key of the same certificate.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};

@@ -191,18 +191,18 @@ fn the_gitlab_jobs_plan_and_deploy() {
     assert_eq!(gitlab(&runner, "deploy").0, 1);
 }
 
-/// The lines of the README's code block that begins so.
-fn readme_block(begins: &str) -> String {
-    let readme = fs::read_to_string(Path::new(REPOSITORY).join("README.md")).unwrap();
-    let block = readme.lines().skip_while(|line| *line != format!("    {begins}"));
+/// The lines of the code block in the deployment guide that begins so.
+fn documented_block(begins: &str) -> String {
+    let guide = fs::read_to_string(Path::new(REPOSITORY).join("docs/deploy.md")).unwrap();
+    let block = guide.lines().skip_while(|line| *line != format!("    {begins}"));
     block.map_while(|line| line.strip_prefix("    ")).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
-fn the_readmes_commands_make_a_certificate_for_another_client() {
+fn the_documented_commands_make_a_certificate_for_another_client() {
     let runner = Runner::new();
     let certificates = runner.daemon.made().directory().to_owned();
-    let commands = readme_block("mkdir -m 700 alice && cp ca.pem alice/");
+    let commands = documented_block("mkdir -m 700 alice && cp ca.pem alice/");
     assert!(commands.contains("openssl x509 -req"), "{commands}");
     let environment = BTreeMap::from([("SCSM_ADDR".to_owned(), runner.address().to_owned())]);
     let in_there = |script: &str| {

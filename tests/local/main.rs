@@ -18,6 +18,7 @@ mod client;
 mod command_line;
 mod contract;
 mod dashboard;
+mod documents;
 mod examples;
 mod failing;
 mod fake_docker;

@@ -102,7 +102,7 @@ fn a_new_address_renews_the_server_certificate_alone() {
     ensure(&directory, &[]).unwrap();
     let before = contents(&directory);
     let made = ensure(&directory, &[ip("192.0.2.8")]).unwrap();
-    assert_eq!(made.server_renewed.as_deref(), Some("it was not for 192.0.2.8"));
+    assert_eq!(made.server_renewed.as_deref(), Some("it was not valid for 192.0.2.8"));
     let after = contents(&directory);
     let changed: Vec<_> =
         after.iter().filter(|(name, text)| before.get(*name) != Some(*text)).map(|(name, _)| name).collect();
@@ -140,7 +140,7 @@ fn a_part_of_a_set_is_never_filled_up() {
     fs::remove_file(directory.join("ca-key.pem")).unwrap();
     let before = contents(&directory);
     let said = ensure(&directory, &[]).unwrap_err().to_string();
-    assert!(said.contains("ca-key.pem is missing while ca.pem is there. Put ca-key.pem back"), "{said}");
+    assert!(said.contains("ca-key.pem is missing, ca.pem exists. Restore ca-key.pem"), "{said}");
     assert_eq!(before, contents(&directory));
 }
 
@@ -149,7 +149,7 @@ fn a_directory_with_something_else_is_not_touched() {
     let base = tempfile::tempdir().unwrap();
     fs::write(base.path().join("notes.txt"), "mine").unwrap();
     let said = ensure(base.path(), &[]).unwrap_err().to_string();
-    assert!(said.contains("not empty (it holds notes.txt)"), "{said}");
+    assert!(said.contains("not empty (it contains notes.txt)"), "{said}");
     assert_eq!(contents(base.path()).len(), 1);
 }
 

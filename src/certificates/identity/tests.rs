@@ -64,20 +64,23 @@ fn each_unfit_file_is_named_with_what_is_wrong() {
 
     let said = refusal(&Files { ca: file("empty.pem", ""), ..good.clone() });
     assert!(
-        said.ends_with("empty.pem holds no PEM CA certificate; it holds neither certificates nor keys"),
+        said.ends_with("empty.pem contains no PEM CA certificate; it contains neither certificates nor keys"),
         "{said}"
     );
 
     let said = refusal(&Files { cert: good.key.clone(), ..good.clone() });
-    assert!(said.ends_with("server-key.pem holds no PEM certificate; it holds a private key"), "{said}");
+    assert!(
+        said.ends_with("server-key.pem contains no PEM certificate; it contains a private key"),
+        "{said}"
+    );
 
     let said = refusal(&Files { key: good.cert.clone(), ..good.clone() });
-    assert!(said.ends_with("server.pem holds no PEM private key; it holds certificates"), "{said}");
+    assert!(said.ends_with("server.pem contains no PEM private key; it contains certificates"), "{said}");
 
     let two = text(&good.key) + &text(&FIXTURE.client.key);
     let said = refusal(&Files { key: file("two.pem", &two), ..good.clone() });
     assert!(
-        said.ends_with("two.pem holds 2 private keys: leave only the one of the certificate in it"),
+        said.ends_with("two.pem contains 2 private keys: keep only the one that belongs to the certificate"),
         "{said}"
     );
 
@@ -85,7 +88,7 @@ fn each_unfit_file_is_named_with_what_is_wrong() {
     assert_eq!(
         said,
         format!(
-            "the private key in {} does not belong to the certificate in {}: give the two that were made together",
+            "the private key in {} does not belong to the certificate in {}: use the pair that was created together",
             FIXTURE.client.key.display(),
             good.cert.display()
         )
@@ -101,7 +104,7 @@ fn each_unfit_file_is_named_with_what_is_wrong() {
         [Files { cert: nonsense.clone(), ..good.clone() }, Files { ca: nonsense.clone(), ..good.clone() }]
     {
         let said = refusal(&files);
-        assert!(said.contains("nonsense.pem holds a certificate that cannot be used"), "{said}");
+        assert!(said.contains("nonsense.pem contains a certificate that cannot be used"), "{said}");
     }
 
     let said = refusal(&Files { ca: "/dev/zero".into(), ..good.clone() });

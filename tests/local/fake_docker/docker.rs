@@ -87,7 +87,7 @@ pub(crate) async fn answer(fake: &FakeDocker, request: Request, longer: Duration
         Request::Logs(asked) => {
             done(fake.inspect(HERE, &asked.key).await, |container| fake.logs(&container.name, &asked))
         }
-        Request::Unknown { .. } => error(404, "page not found"),
+        Request::Unknown => error(404, "page not found"),
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) enum Request {
     Stop { key: String },
     Remove { key: String, force: bool },
     Logs(Logs),
-    Unknown { path: String },
+    Unknown,
 }
 
 impl Request {
@@ -91,13 +91,13 @@ impl Request {
             .or_else(|| post("/start").map(|key| Request::Start { key }))
             .or_else(|| post("/stop").map(|key| Request::Stop { key }))
             .or_else(|| delete().map(|key| Request::Remove { key, force: flag("force") }))
-            .unwrap_or_else(|| Request::Unknown { path: path.to_owned() })
+            .unwrap_or(Request::Unknown)
     }
 
     /// Which call it is; `None` for those that the client does not make.
     pub(crate) fn call(&self) -> Option<Call> {
         Some(match self {
-            Request::Ping | Request::Unknown { .. } => return None,
+            Request::Ping | Request::Unknown => return None,
             Request::Networks { .. } | Request::Network { .. } | Request::Volumes { .. } => return None,
             Request::Version => Call::Version,
             Request::Info => Call::Info,

@@ -98,7 +98,7 @@ pub(crate) async fn answer(fake: &FakeDocker, request: Request, longer: Duration
                 Some((name, ..)) => fake.logs(&name, &asked),
             }
         }
-        Request::Unknown { .. } => error(404, "404 page not found"),
+        Request::Unknown => error(404, "404 page not found"),
     }
 }
 
