@@ -14,4 +14,6 @@
 
 mod bounds;
 mod crash;
+mod readers;
+mod waiters;
 mod writers;

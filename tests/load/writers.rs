@@ -71,14 +71,9 @@ async fn write(daemon: Arc<Daemon>, identity: Identity, seed: u64, rounds: usize
     seen
 }
 
-#[test]
-fn sixty_four_writers_lose_nothing() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_writers_lose_nothing() {
     let _alone = alone();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(writers());
-}
-
-async fn writers() {
     let rounds = by_tier(50, 1_000);
     let daemon = Arc::new(Daemon::simulated());
     daemon.client.submit(&(0..OBJECTS).map(|object| counter(object, 0)).collect::<Value>());

@@ -24,8 +24,13 @@ pub fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
 }
 
 /// Held by a test that measures or loads the machine: the tests that hold it run one at a time.
-pub fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
+pub struct Alone {
+    _lock: MutexGuard<'static, ()>,
+}
+
+/// Waits until no other test of this binary runs alone.
+pub fn alone() -> Alone {
+    static LOCK: Mutex<()> = Mutex::new(());
     // A test that failed while it held the lock has been reported already.
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    Alone { _lock: LOCK.lock().unwrap_or_else(PoisonError::into_inner) }
 }
