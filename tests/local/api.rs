@@ -10,9 +10,6 @@ use support::{Daemon, SOON};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// Waits and streams at one time, as the program has it.
-const LONG_ANSWERS: usize = 200;
-
 fn object(name: &str, image: &str, count: u32) -> Value {
     json!({"Name": name, "Image": image, "Count": count, "Update": {"Monitor": "100ms"}})
 }

@@ -8,9 +8,6 @@ use serde_json::{Value, json};
 use support::daemon::Setup;
 use support::{Daemon, SOON, Stream, holds_within};
 
-/// As many as may wait or watch at a time.
-const PLACES: usize = 200;
-
 fn object(name: &str, count: u32) -> Value {
     json!({"Name": name, "Image": "nginx:1.9.6", "Count": count, "Update": {"Monitor": "100ms"}})
 }
