@@ -243,7 +243,7 @@ fn engine(
             Address::Tcp { host: host.clone(), port: *port, tls }
         }
     };
-    Ok(Arc::new(DockerEngine::new(Transport::new(address))?.protecting(data)))
+    Ok(Arc::new(DockerEngine::new(Transport::new(address)).protecting(data)))
 }
 
 impl App {

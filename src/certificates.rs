@@ -6,7 +6,7 @@
 //! No network, no system trust store, no repair of certificates: files that do not fit together are an error that names
 //! the file and the way out.
 //!
-//! All cryptography comes from [`provider`].
+//! All cryptography of TLS comes from [`provider`].
 
 mod details;
 mod error;
@@ -15,6 +15,7 @@ mod identity;
 mod issue;
 mod pem;
 mod pinned;
+mod pkcs12;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -24,7 +25,7 @@ pub use details::{Details, Fingerprint, KeyUsage};
 pub use error::{CertificateError, Role};
 pub use identity::{Files, Identity};
 
-/// The cryptography provider for TLS. Nothing else in the program names ring or aws-lc-rs.
+/// The cryptography provider for TLS. Only `pkcs12` names aws-lc-rs too, for hashes that TLS no longer offers.
 pub fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     static PROVIDER: LazyLock<Arc<rustls::crypto::CryptoProvider>> =
         LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));

@@ -49,6 +49,9 @@ mod version;
 mod wait;
 mod yaml;
 
+#[cfg(any(test, fuzzing))]
+pub use convert::fuzzing::command_line as fuzz_command_line;
+
 pub use flags::{DaemonFlags, LogFormat, Settings};
 
 /// The exit code for whatever the user has to change before trying again: of the daemon, and of commands that have

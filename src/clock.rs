@@ -16,7 +16,19 @@ use crate::core::time::{AHEAD, Time};
 
 /// The present, by the system's clock; for what lives too briefly to need a [`Clock`].
 pub fn wall_now() -> Time {
-    Time::of_system(SystemTime::now())
+    Time::of_system(system_now())
+}
+
+/// The present, by the system's clock, as certificates and HTTP have it.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads this clock")]
+pub fn system_now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The present of the monotonic clock, for deadlines and durations. It stands still where a test has paused it.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads this clock")]
+pub fn monotonic() -> Instant {
+    Instant::now()
 }
 
 /// Tells the time: wall clock at the start of the process, monotonic from there.
@@ -36,7 +48,7 @@ impl Clock {
 
     /// A clock that starts at a given moment: for simulations.
     pub fn starting_at(epoch: Time) -> Clock {
-        Clock { epoch, started: Instant::now(), of_the_wall: false }
+        Clock { epoch, started: monotonic(), of_the_wall: false }
     }
 
     /// The present.

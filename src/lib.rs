@@ -42,9 +42,11 @@
 //! * An engine call has one of four outcomes ([`core::outcome::Outcome`]). A create with an unknown outcome keeps its name
 //!   and counts as occupied until it is resolved.
 //! * Text from outside passes through [`core::sanitize`] where it enters, and has a bound in bytes.
-//! * Each external interface is named in one place: bollard in [`engine`], axum in [`http`], rustls' server side in
+//! * Each external interface is named in one place: the engine's API in [`engine`], axum in [`http`], rustls' server side in
 //!   [`server`], clap in [`cli`], redb in [`store`], the Prometheus client in [`telemetry`].
 //! * Every task has an owner: [`app`] starts all of them, and when one of the loops ends, the process ends too.
+
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod core;
 pub mod planner;
@@ -68,3 +70,5 @@ pub mod client;
 pub mod app;
 pub mod clock;
 pub mod crash_points;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;

@@ -24,6 +24,7 @@ use super::error::{CertificateError, Role};
 use super::identity::Files;
 use super::issue::{self, RENEW_BEFORE, Set};
 use super::pem;
+use crate::clock;
 
 pub use super::issue::PFX_PASSWORD;
 
@@ -82,7 +83,7 @@ pub fn ensure(directory: &Path, hosts: &[ServerName<'static>]) -> Result<Made, C
     // A symbolic link cannot be replaced by a directory; its target can.
     let directory = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
     let in_use = in_use(hosts);
-    let now = SystemTime::now();
+    let now = clock::system_now();
     let made_now = !complete(&directory)? && make(&directory, &names(&in_use), now)?;
     let server_renewed = renew_server(&directory, &in_use, now)?;
     Ok(Made { directory, made_now, server_renewed })
@@ -239,7 +240,7 @@ fn outward(any: IpAddr) -> Option<IpAddr> {
 /// A unique path next to `path`: two daemons in two containers may have the same process id.
 fn draft(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+    let nanos = clock::system_now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
     path.with_file_name(format!(".{name}.new-{}-{nanos}", process::id()))
 }
 

@@ -16,6 +16,7 @@ use super::error::{CertificateError, Role};
 use super::pem::{self, Contents};
 use super::pinned::Pinned;
 use super::provider;
+use crate::clock;
 
 /// Where the three PEM files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl Identity {
         let pair = pair(files, chain)?;
         let identity =
             Identity { files: files.clone(), authorities, authorities_not_after, pair, certificate, details };
-        identity.warn_of_dates(SystemTime::now());
+        identity.warn_of_dates(clock::system_now());
         Ok(identity)
     }
 

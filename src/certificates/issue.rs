@@ -9,10 +9,6 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use p12_keystore::{
-    Certificate as P12Certificate, EncryptionAlgorithm, KeyStore, KeyStoreEntry, MacAlgorithm, PrivateKey,
-    PrivateKeyChain,
-};
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
@@ -23,6 +19,7 @@ use x509_parser::prelude::ASN1Time;
 
 use super::details::Fingerprint;
 use super::error::CertificateError;
+use super::pkcs12::{self, Pair, Salts};
 use super::provider;
 
 /// The password of `cert.pfx`. It is not a secret: the file's mode protects the key, and PKCS#12 requires a password.
@@ -37,8 +34,6 @@ const CLIENT_VALID: Duration = Duration::from_secs(3 * 365 * 24 * 60 * 60);
 const SERVER_VALID: Duration = Duration::from_secs(825 * 24 * 60 * 60 - 1);
 /// Certificates are valid from this long ago, for clients whose clock is behind.
 const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
-/// OpenSSL's own count of iterations; more would protect nothing, since the password is public.
-const PFX_ITERATIONS: u32 = 2048;
 
 /// A complete set, each part as the content of its file.
 pub(super) struct Set {
@@ -191,26 +186,16 @@ fn alternative_name(name: &ServerName<'static>) -> Result<SanType, rcgen::Error>
     }
 }
 
-/// The client certificate and its key as PKCS#12. Triple DES and SHA-1 are what macOS's own import and OpenSSL,
-/// both 1.x and 3 without its legacy provider, all read.
+/// The client certificate and its key as PKCS#12.
 fn pfx(client: &Certificate, key: &KeyPair) -> Result<Vec<u8>, CertificateError> {
-    let what = "cert.pfx";
-    let id = Fingerprint::of(client.der()).0.to_vec();
-    let chain = PrivateKeyChain::new(
-        id,
-        PrivateKey::from_der(key.serialized_der()).map_err(making(what))?,
-        [P12Certificate::from_der(client.der()).map_err(making(what))?],
-    );
-    let mut store = KeyStore::new();
-    store.add_entry("swarm-cluster-state-manager", KeyStoreEntry::PrivateKeyChain(chain));
-    store
-        .writer(PFX_PASSWORD)
-        .encryption_algorithm(EncryptionAlgorithm::PbeWithShaAnd3KeyTripleDesCbc)
-        .encryption_iterations(PFX_ITERATIONS)
-        .mac_algorithm(MacAlgorithm::HmacSha1)
-        .mac_iterations(PFX_ITERATIONS)
-        .write()
-        .map_err(making(what))
+    let pair = Pair {
+        certificate: client.der(),
+        key: key.serialized_der(),
+        id: &Fingerprint::of(client.der()).0,
+        name: "swarm-cluster-state-manager",
+    };
+    let salts = Salts { certificate: random()?, key: random()?, mac: random()? };
+    Ok(pkcs12::write(&pair, PFX_PASSWORD, &salts))
 }
 
 /// The user name, as docker-machine reads it. In a container no variable contains it, and the user is mostly root.

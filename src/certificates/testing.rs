@@ -106,10 +106,22 @@ pub(crate) static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
 
 /// Runs openssl in `directory` with arguments that hold no spaces, and returns what it printed.
 pub(crate) fn openssl(directory: &Path, arguments: &str) -> String {
+    let (success, printed) = run_openssl(directory, arguments);
+    assert!(success, "openssl {arguments}: {printed}");
+    printed
+}
+
+/// Runs openssl as [`openssl`] does where it has to fail.
+pub(crate) fn openssl_fails(directory: &Path, arguments: &str) -> String {
+    let (success, printed) = run_openssl(directory, arguments);
+    assert!(!success, "openssl {arguments}: {printed}");
+    printed
+}
+
+fn run_openssl(directory: &Path, arguments: &str) -> (bool, String) {
     let output = Command::new("openssl").args(arguments.split_whitespace()).current_dir(directory).output();
     let output = output.expect("the tests need the openssl command");
-    let said =
+    let printed =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "openssl {arguments}: {said}");
-    said
+    (output.status.success(), printed)
 }

@@ -23,6 +23,8 @@ mod csv;
 mod devices;
 mod draft;
 mod flags;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod mounts;
 mod networks;
 mod pairs;

@@ -17,6 +17,7 @@ use super::follow::{Reader, read};
 use super::{REFUSED, object_name, output};
 use crate::client::Ask;
 use crate::client::answers::LogsLine;
+use crate::clock;
 use crate::core::name::ObjectName;
 use crate::core::sanitize;
 use crate::engine::logs::LogTime;
@@ -90,7 +91,7 @@ impl Shown<'_> {
         let coloured = terminal && !dumb && variable("NO_COLOR").is_none();
         Shown {
             flags,
-            begun: Instant::now(),
+            begun: clock::monotonic().into_std(),
             newest: None,
             seen: BTreeMap::new(),
             before: BTreeMap::new(),

@@ -13,6 +13,7 @@ use self::screen::Screen;
 use super::output;
 use super::wait::Settled;
 use crate::client::answers::{Object, Receipt};
+use crate::clock;
 use crate::core::sanitize;
 
 mod frame;
@@ -45,7 +46,7 @@ impl Progress {
         Progress {
             objects,
             places,
-            began: Instant::now(),
+            began: clock::monotonic(),
             wait,
             screen: Screen::of_stdout(),
             trouble: String::new(),
@@ -65,7 +66,7 @@ impl Progress {
 
     /// An object is doing like this.
     pub(super) fn show(&mut self, status: &Object) {
-        let now = Instant::now();
+        let now = clock::monotonic();
         let Some(object) = self.object(&status.name) else { return };
         object.see(status, now);
         let words = match (object.settled(), object.stage()) {
@@ -123,7 +124,7 @@ impl Progress {
     pub(super) fn paint(&mut self) {
         let Some(screen) = &mut self.screen else { return };
         let (rows, columns) = screen.size();
-        let now = Instant::now();
+        let now = clock::monotonic();
         let elapsed = now.saturating_duration_since(self.began);
         screen.paint(frame::lines(&self.objects, now, elapsed, self.wait, rows, columns));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http::{Method, header};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::connection::Connection;
 use super::files::Files;
@@ -15,6 +15,7 @@ use super::wait::{self, Patience};
 use super::{REFUSED, output, plan};
 use crate::client::answers::{OneOrMany, Receipt};
 use crate::client::{Answer, Ask, ClientError, Daemon};
+use crate::clock;
 use crate::core::submission::seconds_or_duration;
 
 /// The longest `--wait`: what the daemon allows.
@@ -80,7 +81,7 @@ impl SubmitFlags {
     /// Submits. Where it is not known whether the daemon took it, and it is to be waited for anyhow, the same is
     /// submitted again: what was taken is unchanged then.
     async fn submit(&self, daemon: &Daemon, objects: &Objects) -> anyhow::Result<Answer> {
-        let until = Instant::now() + self.wait.unwrap_or_default();
+        let until = clock::monotonic() + self.wait.unwrap_or_default();
         let conditional = self.if_match.is_some() || self.create_only || objects.are_conditional();
         let mut sent = false;
         loop {
@@ -89,7 +90,7 @@ impl SubmitFlags {
                 Err(error) => error,
             };
             sent |= matches!(error, ClientError::Broken { .. });
-            let pause = error.passes_after().filter(|_| sent && !conditional && Instant::now() < until);
+            let pause = error.passes_after().filter(|_| sent && !conditional && clock::monotonic() < until);
             match pause {
                 Some(pause) => {
                     output::note(format_args!(

@@ -20,6 +20,7 @@ use super::progress::Progress;
 use super::{FAILED, TIMED_OUT};
 use crate::client::answers::{Change, Receipt};
 use crate::client::{ClientError, Daemon};
+use crate::clock;
 
 mod question;
 mod queue;
@@ -98,7 +99,7 @@ pub(super) struct Settled {
 
 /// Waits until all of `receipts` are settled or the patience ends, and says which: the exit code.
 pub(super) async fn wait(daemon: &Daemon, receipts: &[Receipt], patience: Patience) -> anyhow::Result<u8> {
-    let began = Instant::now();
+    let began = clock::monotonic();
     let mut waiting = Waiting {
         daemon,
         receipts,
@@ -151,7 +152,7 @@ impl Waiting<'_> {
         let mut paint = interval(PAINT);
         paint.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let now = Instant::now();
+            let now = clock::monotonic();
             while let Some(asked) = self.queue.next(now, self.until) {
                 questions.push(Either::Right(question::ask(daemon, asked)));
             }
@@ -184,7 +185,7 @@ impl Waiting<'_> {
 
     /// Takes note of an answer.
     fn take(&mut self, answered: Answered) -> anyhow::Result<()> {
-        let now = Instant::now();
+        let now = clock::monotonic();
         let (place, spec, found) = match answered {
             Answered::Specs(specs) => {
                 for (name, spec) in specs {
@@ -241,7 +242,7 @@ impl Waiting<'_> {
 
     /// Shows what a watch tells.
     fn show(&mut self, change: &Change) {
-        let now = Instant::now();
+        let now = clock::monotonic();
         match change {
             Change::Object { object } => {
                 self.progress.show(object);

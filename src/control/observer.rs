@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until, timeout_at};
 use tracing::{debug, info, warn};
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::control::cache::{Cache, Mark};
 use crate::control::engine_state::Trouble;
 use crate::core::availability::NodeTimeouts;
@@ -126,7 +126,7 @@ impl Observer {
         let mut details = JoinSet::new();
         self.look_at_details(&mut details);
 
-        let first = tokio::time::Instant::now() + self.resync;
+        let first = clock::monotonic() + self.resync;
         let mut resync = interval_at(first, self.resync);
         resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -229,7 +229,7 @@ impl Observer {
     /// everything, what it calls in removal: of a removal that failed an engine's list says so for good.
     async fn settle_disputes(&self, list: Vec<Container>, everything: bool) -> Vec<Container> {
         // A node that has frozen must not hold up everybody: what is not settled by then stays disputed.
-        let until = tokio::time::Instant::now() + SLOW;
+        let until = clock::monotonic() + SLOW;
         stream::iter(list)
             .map(|mut container| async move {
                 let removed = self.cache.was_removed(&container.id);
@@ -279,7 +279,7 @@ impl Observer {
         if absent.is_empty() || engine.nodes.hide_something() {
             return Ok(());
         }
-        let until = tokio::time::Instant::now() + SLOW;
+        let until = clock::monotonic() + SLOW;
         let look = |container: Arc<Container>| async move {
             let inspected = self.engine.inspect(&self.cluster, &container.id.0);
             match timeout_at(until, inspected).await.unwrap_or_else(|_| Err(unanswered())) {
@@ -507,7 +507,7 @@ impl PendingEvents {
             let hint = self.stream.next().await;
             self.add(hint)?;
         }
-        let until = tokio::time::Instant::now() + GATHER;
+        let until = clock::monotonic() + GATHER;
         while let Ok(hint) = tokio::time::timeout_at(until, self.stream.next()).await {
             self.add(hint)?;
         }

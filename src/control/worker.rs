@@ -14,10 +14,11 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 use tracing::{info, warn};
 
 use crate::api::event::EventKind;
+use crate::clock;
 use crate::control::cache::Containers;
 use crate::control::context::WorkerContext;
 use crate::control::engine_state::EngineState;
@@ -89,7 +90,7 @@ impl Worker {
             let engine = self.engine.borrow_and_update().clone();
             let containers: Vec<Arc<Container>> =
                 self.containers.borrow_and_update().values().cloned().collect();
-            let begun = Instant::now();
+            let begun = clock::monotonic();
             let wake_at = self.reconcile(&object, &containers, &engine);
             let left = containers.iter().any(|container| !container.rival);
             self.context.metrics.reconciles.observe(begun.elapsed().as_secs_f64());

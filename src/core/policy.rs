@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use bollard::models::{
+use bollard_stubs::models::{
     ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
     MountBindOptions, MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig,
     NetworkingConfig,

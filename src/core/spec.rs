@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::models::ContainerCreateBody;
+use bollard_stubs::models::ContainerCreateBody;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -104,7 +104,7 @@ impl Template {
 
     /// True where the engine itself starts ended containers of it again, some of them only when it starts.
     pub fn restarts_by_itself(&self) -> bool {
-        use bollard::models::RestartPolicyNameEnum::{EMPTY, NO};
+        use bollard_stubs::models::RestartPolicyNameEnum::{EMPTY, NO};
         let policy = self.body.host_config.as_ref().and_then(|h| h.restart_policy.as_ref());
         policy.and_then(|policy| policy.name).is_some_and(|name| !matches!(name, EMPTY | NO))
     }

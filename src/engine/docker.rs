@@ -1,34 +1,31 @@
 //! A Docker Engine, or a classic Swarm manager in front of many.
 //!
-//! All goes over a transport of our own ([`transport`]). bollard writes the requests whose answers say nothing but
-//! yes or no. What is read out of an answer is read here (`wire`), field by field and while it arrives: bollard's types
-//! fail on a word that they do not know, and do not fit what a classic Swarm manager says.
+//! Requests go over a transport of our own ([`transport`]), and answers are read here (`wire`), field by field and while
+//! they arrive: bollard's models fail on a word that they do not know, and do not fit what a classic Swarm manager says.
+//! Only the body of a create is one of them.
 //!
 //! Every call has a deadline over the whole of it, body included, and what its answer means is looked up in
 //! [`reply`].
 
 use std::collections::BTreeSet;
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
-use bollard::Docker;
-use bollard::errors::Error as BollardError;
-use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use http::{Method, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 use tracing::warn;
 
 use self::own::OwnData;
 use self::transport::{Transport, TransportError};
 use super::logs::{LogLines, LogRequest, LogsError};
+use crate::clock;
 use crate::core::container::{Container, ContainerId};
 use crate::core::engine_kind::EngineKind;
 use crate::core::name::ObjectName;
@@ -48,9 +45,12 @@ pub mod transport;
 mod verify;
 mod wire;
 
+#[cfg(any(test, fuzzing))]
+pub use wire::fuzzing;
+
 /// The oldest API spoken: Docker Engine 1.12, and what classic Swarm managers were made for.
 const OLDEST_API: Api = Api(1, 24);
-/// The newest API spoken: bollard's.
+/// The newest API spoken: that of bollard's models.
 const NEWEST_API: Api = Api(1, 53);
 
 /// Small questions: who are you, what is this container.
@@ -102,7 +102,6 @@ impl std::fmt::Display for Api {
 /// The engine over HTTP.
 pub struct DockerEngine {
     transport: Transport,
-    docker: Docker,
     kind: ArcSwapOption<EngineKind>,
     /// The version spoken; none before the first answer.
     api: ArcSwapOption<Api>,
@@ -121,22 +120,9 @@ pub struct DockerEngine {
 
 impl DockerEngine {
     /// An engine reached over `transport`. Nothing is sent yet.
-    pub fn new(transport: Transport) -> Result<DockerEngine, EngineError> {
-        let carrier = transport.clone();
-        let docker = Docker::connect_with_custom_transport(
-            move |request| {
-                let carrier = carrier.clone();
-                async move { carrier.send(request).await.map_err(BollardError::from) }
-            },
-            Some("http://engine"),
-            // Our own deadlines are shorter, except for what streams.
-            PULL.as_secs(),
-            bollard::API_DEFAULT_VERSION,
-        )
-        .map_err(|e| explain(&e))?;
-        Ok(DockerEngine {
+    pub fn new(transport: Transport) -> DockerEngine {
+        DockerEngine {
             transport,
-            docker,
             kind: ArcSwapOption::empty(),
             api: ArcSwapOption::empty(),
             own: OwnData::default(),
@@ -145,7 +131,7 @@ impl DockerEngine {
             listed: AtomicBool::new(false),
             unknown: AtomicUsize::new(0),
             pulls: Semaphore::new(PULLS_AT_ONCE),
-        })
+        }
     }
 
     /// Keeps this data from submitted objects.
@@ -175,23 +161,12 @@ impl DockerEngine {
         asked.unwrap_or_else(|_| Err(TransportError::Broken(no_answer(QUESTION))))
     }
 
-    /// Reads the outcome of one of bollard's calls.
-    async fn change<T>(
-        &self,
-        call: Call,
-        deadline: Duration,
-        work: impl Future<Output = Result<T, BollardError>>,
-    ) -> Outcome<()> {
-        let reply = match tokio::time::timeout(deadline, work).await {
-            Ok(Ok(_)) => return Outcome::Done(()),
-            Ok(Err(BollardError::DockerResponseServerError { status_code, message })) => {
-                Reply::Status(status_code, message)
-            }
-            Ok(Err(BollardError::DockerStreamError { error })) => Reply::InStream(error),
-            Ok(Err(BollardError::IOError { err })) if transport::never_sent(&err) => {
-                Reply::NeverSent(err.to_string())
-            }
-            Ok(Err(error)) => Reply::Broken(explain(&error).0),
+    /// Sends a request whose answer says nothing but yes or no. A container that is already so is a yes.
+    async fn change(&self, call: Call, deadline: Duration, method: Method, path: &str) -> Outcome<()> {
+        let reply = match timeout(deadline, self.ask(method, path, None)).await {
+            Ok(Ok((200..=299 | 304, _))) => return Outcome::Done(()),
+            Ok(Ok((status, body))) => Reply::Status(status, wire::words(&body)),
+            Ok(Err(error)) => reply_of(error),
             Err(_) => Reply::Broken(no_answer(deadline)),
         };
         reply::read(call, reply)
@@ -264,7 +239,7 @@ impl DockerEngine {
         let path = wire::pull_path(name, tag);
         let asked = self.transport.request(Method::POST, &path, None);
         let response = timeout(silence, asked).await.map_err(silent)?.map_err(reply_of)?;
-        let mut spoke = Instant::now();
+        let mut spoke = clock::monotonic();
         if !response.status().is_success() {
             let status = response.status().as_u16();
             let body = timeout(silence, read_whole(response)).await.map_err(silent)?.map_err(reply_of)?;
@@ -279,7 +254,7 @@ impl DockerEngine {
         while let Some(frame) = timeout_at(spoke + silence, body.frame()).await.map_err(silent)? {
             let frame = frame.map_err(|e| reply_of(broke_off(&e)))?;
             if progress.push(&frame.into_data().unwrap_or_default()).map_err(reply)? {
-                spoke = Instant::now();
+                spoke = clock::monotonic();
             }
             tokio::task::yield_now().await;
         }
@@ -396,18 +371,6 @@ fn refusal(status: u16, body: &[u8]) -> String {
 
 fn no_answer(deadline: Duration) -> String {
     format!("no answer within {}", humantime::format_duration(deadline))
-}
-
-/// An error of bollard in one clause, without its wrapping.
-fn explain(error: &BollardError) -> EngineError {
-    EngineError::new(match error {
-        BollardError::DockerResponseServerError { status_code, message } => {
-            format!("{status_code}: {}", message.trim())
-        }
-        BollardError::DockerStreamError { error } => error.clone(),
-        BollardError::IOError { err } => err.to_string(),
-        other => format!("the answer cannot be read: {other}"),
-    })
 }
 
 /// Splits an image reference for `/images/create`, which would fetch all tags where none is given.
@@ -603,18 +566,20 @@ impl Engine for DockerEngine {
     }
 
     async fn start(&self, id: &ContainerId) -> Outcome<()> {
-        self.change(Call::Start, CHANGE, self.docker.start_container(&id.0, None)).await
+        let path = format!("/containers/{}/start", id.0);
+        self.change(Call::Start, CHANGE, Method::POST, &path).await
     }
 
     async fn stop(&self, id: &ContainerId, grace: Duration) -> Outcome<()> {
         // No timeout is sent: the engine then keeps to the container's own.
         let deadline = grace.max(DEFAULT_GRACE) + STOP_SLACK;
-        self.change(Call::Stop, deadline, self.docker.stop_container(&id.0, None)).await
+        let path = format!("/containers/{}/stop", id.0);
+        self.change(Call::Stop, deadline, Method::POST, &path).await
     }
 
     async fn remove(&self, id: &ContainerId) -> Outcome<()> {
-        let options = RemoveContainerOptionsBuilder::default().v(true).force(true).build();
-        self.change(Call::Remove, CHANGE, self.docker.remove_container(&id.0, Some(options))).await
+        let path = format!("/containers/{}?v=true&force=true", id.0);
+        self.change(Call::Remove, CHANGE, Method::DELETE, &path).await
     }
 
     async fn events(

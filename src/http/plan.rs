@@ -14,7 +14,7 @@ use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
@@ -22,6 +22,7 @@ use super::change::{Receipt, refused};
 use super::problem::Problem;
 use super::query::Query;
 use super::{Api, reply};
+use crate::clock;
 use crate::core::container::Container;
 use crate::core::desired::Desired;
 use crate::core::name::ObjectName;
@@ -145,7 +146,7 @@ fn planned<Head>(heads: Vec<Head>, forecasts: Vec<Forecast>) -> Vec<Planned<Head
 /// Asks the endpoint what creates of these objects would meet, as long as that is a few questions. What it does not
 /// answer in time stays unknown.
 async fn prospects(api: &Api, objects: &[Arc<Object>]) -> BTreeMap<ObjectName, Prospects> {
-    let until = Instant::now() + QUESTIONS;
+    let until = clock::monotonic() + QUESTIONS;
     let trusted = api.sources.distrust().is_none();
     let asked = objects.iter().filter(|object| trusted && object.wanted() > 0).take(OBJECTS_ASKED_ABOUT);
     let ask = |object: &Arc<Object>| {

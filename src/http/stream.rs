@@ -29,7 +29,7 @@ use utoipa::ToSchema;
 use super::negotiate;
 use super::problem::Problem;
 use super::query::{self, Query};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::core::submission::strict::shown;
 use crate::server::fair_share::Permit;
 use crate::server::peer::Peer;
@@ -132,7 +132,7 @@ pub(super) struct End {
 impl End {
     /// For a stream to this client that begins now.
     pub(super) fn of(peer: &Arc<Peer>, clock: Clock) -> End {
-        End { peer: peer.clone(), clock, longest: Instant::now() + LONGEST }
+        End { peer: peer.clone(), clock, longest: clock::monotonic() + LONGEST }
     }
 
     /// Why the stream is over, if it is.
@@ -141,14 +141,14 @@ impl End {
             return Some("the client certificate has expired: connect again with a new one".to_owned());
         }
         let longest = humantime::format_duration(LONGEST);
-        (Instant::now() >= self.longest)
+        (clock::monotonic() >= self.longest)
             .then(|| format!("a stream lasts {longest} at most: connect again to go on"))
     }
 
     /// The next moment at which to look, as seen from now.
     fn look_in(&self) -> Duration {
         let certificate = self.peer.validity_left(self.clock.wall().system()) + Duration::from_millis(1);
-        let longest = self.longest.saturating_duration_since(Instant::now());
+        let longest = self.longest.saturating_duration_since(clock::monotonic());
         certificate.min(longest).min(LOOK_AT_CLOCK)
     }
 }
@@ -172,15 +172,15 @@ enum Next {
 
 /// The next item, or what is sent in place of one.
 async fn next(items: &mut (impl Stream<Item = Item> + Unpin), end: &End) -> Next {
-    let keep_alive = Instant::now() + KEEP_ALIVE;
+    let keep_alive = clock::monotonic() + KEEP_ALIVE;
     loop {
         if let Some(why) = end.reached() {
             return Next::End(why);
         }
-        let look = Instant::now() + end.look_in();
+        let look = clock::monotonic() + end.look_in();
         match timeout_at(look.min(keep_alive), items.next()).await {
             Ok(item) => return Next::Item(item),
-            Err(_) if Instant::now() >= keep_alive => return Next::KeepAlive,
+            Err(_) if clock::monotonic() >= keep_alive => return Next::KeepAlive,
             Err(_) => {}
         }
     }

@@ -14,12 +14,13 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{sleep, sleep_until};
 use utoipa::ToSchema;
 
 use super::change::{Receipt, Shape};
 use super::problem::Problem;
 use super::{Api, reply};
+use crate::clock;
 use crate::control::engine_state::EngineState;
 use crate::control::progress::{Progress, Progresses};
 use crate::core::condition::Phase;
@@ -72,7 +73,7 @@ pub(super) async fn until_settled(
     wait: Duration,
     shape: Shape,
 ) -> Response {
-    let begun = Instant::now();
+    let begun = clock::monotonic();
     let now = || api.sources.clock.wall().system();
     // A moment later than the certificate's last one.
     let deadline = begun + wait.min(peer.validity_left(now()) + Duration::from_millis(1));

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::reading::Reading;
 use super::seen::Seen;
 use super::{Asked, MAX_CONTAINERS, MAX_TAIL, Place, Told, runs};
+use crate::clock;
 use crate::core::container::{Container, ContainerId, Visibility};
 use crate::engine::Engine;
 use crate::engine::logs::{LogLine, LogRequest, LogTime, LogsError};
@@ -85,7 +86,7 @@ impl Known {
         Known {
             seen: Seen::default(),
             name: container.name.as_str().into(),
-            state: State::Due(Instant::now()),
+            state: State::Due(clock::monotonic()),
             first,
             asked: false,
             before: Seen::default(),
@@ -110,7 +111,7 @@ impl Known {
         self.state = match error {
             LogsError::Gone => State::Ended,
             LogsError::NotReadable(_) => State::Unreadable,
-            LogsError::Silent(_) => State::Due(Instant::now()),
+            LogsError::Silent(_) => State::Due(clock::monotonic()),
             LogsError::NodeAway(_) | LogsError::Failed(_) => self.after_a_pause(),
         };
         match error {
@@ -133,7 +134,7 @@ impl Known {
     }
 
     fn after_a_pause(&mut self) -> State {
-        let at = Instant::now() + self.pause;
+        let at = clock::monotonic() + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         State::Due(at)
     }
@@ -152,7 +153,7 @@ impl Known {
                 }
                 false
             }
-            State::Due(at) => at <= Instant::now(),
+            State::Due(at) => at <= clock::monotonic(),
             State::LeftOut => true,
             State::Away => container.visibility != Visibility::HostDown,
         }
@@ -284,7 +285,7 @@ impl Follow {
                 continue;
             }
             let Some(place) = (reading.places)() else {
-                known.state = State::Due(Instant::now() + NO_PLACE);
+                known.state = State::Due(clock::monotonic() + NO_PLACE);
                 if !std::mem::replace(&mut self.told_places, true) {
                     reading.note(
                         None,
@@ -327,8 +328,8 @@ impl Follow {
                 return None;
             }
         };
-        let until = *self.closing.get_or_insert_with(|| Instant::now() + LAST_LINES);
-        (self.streams.is_empty() || until <= Instant::now()).then_some(text)
+        let until = *self.closing.get_or_insert_with(|| clock::monotonic() + LAST_LINES);
+        (self.streams.is_empty() || until <= clock::monotonic()).then_some(text)
     }
 }
 

@@ -96,6 +96,12 @@ pub fn write(desired: &Desired, identity: Option<&Identity>, now: Time) -> Resul
     Ok(text)
 }
 
+/// A text with the last line that a backup of it has.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn with_digest(text: &str) -> String {
+    format!("{text}{{\"Sha256\":\"{}\"}}\n", digest(text))
+}
+
 fn push(text: &mut String, line: &impl Serialize) -> Result<(), serde_json::Error> {
     text.push_str(&serde_json::to_string(line)?);
     text.push('\n');

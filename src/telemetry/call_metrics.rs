@@ -6,6 +6,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::telemetry::ABANDONED;
 
 type Label = (&'static str, &'static str);
@@ -42,7 +43,7 @@ impl CallMetrics {
 
     /// Begins a call. Both words come from the source: each new one is a new series for ever.
     pub fn begin(&self, kind: &'static str) -> Ongoing<'_> {
-        Ongoing { tally: self, kind, begun: Instant::now(), outcome: ABANDONED }
+        Ongoing { tally: self, kind, begun: clock::monotonic(), outcome: ABANDONED }
     }
 
     /// Shows it to a registry under two names; `what` is counted, in the plural.

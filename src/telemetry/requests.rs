@@ -11,6 +11,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::time::Instant;
 
+use crate::clock;
+
 /// Bounds in seconds: from an answer out of a snapshot to [the longest](crate::server::accept::HANDLER).
 const ANSWERS: [f64; 14] =
     [5e-4, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
@@ -48,7 +50,12 @@ impl Default for Requests {
 impl Requests {
     /// A request whose head has arrived.
     pub fn begin(&self, method: &Method) -> Asked {
-        Asked { requests: self.clone(), method: word(method), begun: Instant::now(), route: Route::default() }
+        Asked {
+            requests: self.clone(),
+            method: word(method),
+            begun: clock::monotonic(),
+            route: Route::default(),
+        }
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
+
+use crate::clock;
 
 /// The longest that two lists are compared for the shortest difference; then a longer one is good enough.
 const LIST: Duration = Duration::from_secs(1);
@@ -57,7 +59,7 @@ fn list(field: &str, before: &[Value], after: &[Value], lines: &mut Vec<Line>) {
     let mut line = |added, value: &Value| {
         lines.push(Line { added, field: field.to_owned(), value: value.clone() });
     };
-    let deadline = Some(Instant::now() + LIST);
+    let deadline = Some(clock::monotonic().into_std() + LIST);
     for op in capture_diff_slices_deadline(Algorithm::Myers, &texts(before), &texts(after), deadline) {
         if matches!(op, DiffOp::Equal { .. }) {
             continue;

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::client::Answer;
+use crate::clock;
 
 /// By the daemon's clock: this machine's may be another.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +15,7 @@ impl Ages {
     /// At the time of an answer, or by this machine's clock where the answer has none.
     pub(super) fn of(answer: &Answer) -> Ages {
         // One of the few questions that are about the time of day.
-        Ages { now: answer.date.unwrap_or_else(SystemTime::now) }
+        Ages { now: answer.date.unwrap_or_else(clock::system_now) }
     }
 
     #[cfg(test)]

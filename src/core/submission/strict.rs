@@ -476,7 +476,7 @@ impl de::Error for FieldError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bollard::models::ContainerCreateBody;
+    use bollard_stubs::models::ContainerCreateBody;
 
     fn body(text: &str) -> Result<ContainerCreateBody, FieldError> {
         read(&parse(text.as_bytes()).unwrap(), &["Name", "Count"])

@@ -6,11 +6,12 @@ use futures_util::{StreamExt, stream};
 use http::{Method, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
 use super::transport::TransportError;
 use super::wire::{self, Framing, LogReadError, LogReader};
 use super::{DockerEngine, QUESTION, broke_off, no_answer, read_whole, refusal, reply};
+use crate::clock;
 use crate::core::container::ContainerId;
 use crate::engine::logs::{LogLines, LogRequest, LogsError};
 
@@ -136,7 +137,7 @@ fn lines(body: Incoming, framing: Framing, silence: Duration) -> LogLines {
 impl Reading {
     /// Decodes what comes next, or says how the stream ended.
     async fn read_on(&mut self) -> Option<Result<(), LogsError>> {
-        let deadline = Instant::now() + self.silence;
+        let deadline = clock::monotonic() + self.silence;
         if self.ahead.is_empty() {
             self.ahead = match timeout_at(deadline, self.body.frame()).await {
                 Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),

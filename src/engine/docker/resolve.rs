@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use bollard::models::ContainerCreateBody;
+use bollard_stubs::models::ContainerCreateBody;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 

@@ -13,9 +13,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bollard::BollardRequest;
 use bytes::Bytes;
 use http::{Method, Request, Response, Uri};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -33,8 +33,6 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// What one answer may hold that is read while it arrives: a list of 100,000 containers at 2 KiB each fits. An event
 /// stream ends after this much, and is opened again.
 const STREAM_MAX_BYTES: u64 = 256 * 1024 * 1024;
-/// What one answer may hold that is kept whole: what bollard asks is answered in a line.
-const ANSWER_MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// What is read ahead of a log: as many as there may be at once, and readers that stand still, cost no more than this
 /// each.
 const LOG_AHEAD_BYTES: usize = 64 * 1024;
@@ -77,39 +75,12 @@ impl From<TransportError> for EngineError {
     }
 }
 
-impl From<TransportError> for bollard::errors::Error {
-    fn from(error: TransportError) -> Self {
-        let kind = match error {
-            TransportError::NeverSent(_) => io::ErrorKind::NotConnected,
-            TransportError::Broken(_) => io::ErrorKind::BrokenPipe,
-        };
-        io::Error::new(kind, error.to_string()).into()
-    }
-}
-
-/// True where an error that went through bollard was [`TransportError::NeverSent`].
-pub(super) fn never_sent(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotConnected
-}
-
-/// bollard does not export the type of its request bodies; its requests tell it.
-trait HasBody {
-    type Body;
-}
-
-impl<B> HasBody for Request<B> {
-    type Body = B;
-}
-
-type Body = <BollardRequest as HasBody>::Body;
+type Body = Full<Bytes>;
 
 /// A pool of connections to one endpoint. Clones share it.
 #[derive(Clone)]
 pub struct Transport {
-    /// For requests whose answers are kept whole.
-    answers: Client<Connector, Body>,
-    /// For requests whose answers are read while they arrive.
-    streams: Client<Connector, Body>,
+    requests: Client<Connector, Body>,
     /// For logs, which clients read. Its connections are those clients' runtime's, and nothing else waits for that.
     logs: Client<Connector, Body>,
     /// The version before each path, such as `/v1.41`; empty until it is settled.
@@ -129,10 +100,9 @@ impl Transport {
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new());
         let connector = |max| Connector { address: address.clone(), max };
-        let answers = builder.build(connector(ANSWER_MAX_BYTES));
-        let streams = builder.build(connector(STREAM_MAX_BYTES));
+        let requests = builder.build(connector(STREAM_MAX_BYTES));
         let logs = builder.http1_max_buf_size(LOG_AHEAD_BYTES).build(connector(STREAM_MAX_BYTES));
-        Transport { answers, streams, logs, prefix: Arc::default(), shown: shown.into() }
+        Transport { requests, logs, prefix: Arc::default(), shown: shown.into() }
     }
 
     /// Where requests go, for messages.
@@ -152,7 +122,7 @@ impl Transport {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Response<Incoming>, TransportError> {
-        self.send_over(&self.streams, own_request(method, path, body)?).await
+        self.send_over(&self.requests, own_request(method, path, body)?).await
     }
 
     /// Sends a question about a container's log.
@@ -164,16 +134,11 @@ impl Transport {
         self.send_over(&self.logs, own_request(method, path, None)?).await
     }
 
-    /// Sends a request whose answer is kept whole.
-    pub(super) async fn send(&self, request: BollardRequest) -> Result<Response<Incoming>, TransportError> {
-        self.send_over(&self.answers, request).await
-    }
-
     /// Sends a request, with the API version put before its path.
     async fn send_over(
         &self,
         client: &Client<Connector, Body>,
-        mut request: BollardRequest,
+        mut request: Request<Body>,
     ) -> Result<Response<Incoming>, TransportError> {
         let path = request.uri().path_and_query().map_or("/", |p| p.as_str());
         // The version itself is asked for without one.
@@ -194,7 +159,7 @@ fn own_request(method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Requ
         .method(method)
         .uri(format!("http://engine{path}"))
         .header(http::header::CONTENT_TYPE, "application/json")
-        .body(bollard::body_full(Bytes::from(body.unwrap_or_default())))
+        .body(Full::from(body.unwrap_or_default()))
         .map_err(|e| TransportError::NeverSent(format!("the request cannot be made: {e}")))
 }
 

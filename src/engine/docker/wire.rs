@@ -3,7 +3,7 @@
 //! Answers are read leniently: only the fields that are used are looked at, one by one, and what is of another type
 //! or missing costs nothing else. Texts are escaped and cut on the way in.
 
-use bollard::models::ContainerCreateBody;
+use bollard_stubs::models::ContainerCreateBody;
 use serde::Deserialize;
 
 use self::lenient::Json;
@@ -17,6 +17,8 @@ use crate::engine::logs::LogRequest;
 mod container;
 mod events;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod info;
 mod lenient;
 mod list;

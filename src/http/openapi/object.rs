@@ -3,7 +3,7 @@
 //! Our own fields are described here; Docker's are those that bollard's create body has, by name, and Docker's
 //! documentation describes them.
 
-use bollard::models::ContainerCreateBody;
+use bollard_stubs::models::ContainerCreateBody;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::Ref;
 

@@ -13,6 +13,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Duration, Instant, sleep, timeout};
 
+use crate::clock;
 use crate::server::accept::connection_limits::neighbourhood;
 use crate::server::accept::limits::Limits;
 
@@ -74,7 +75,7 @@ impl HandshakeRate {
             address: quota(limits.failed_handshakes_per_address),
             whole,
             buckets: Mutex::new(Buckets {
-                whole: Bucket::full(whole, Instant::now()),
+                whole: Bucket::full(whole, clock::monotonic()),
                 addresses: HashMap::new(),
             }),
         })
@@ -102,7 +103,7 @@ impl HandshakeRate {
     }
 
     fn try_token(self: &Arc<Self>, ip: IpAddr, known: bool) -> Option<Token> {
-        let now = Instant::now();
+        let now = clock::monotonic();
         let mut buckets = self.buckets();
         let Buckets { whole, addresses } = &mut *buckets;
         if addresses.len() >= ADDRESSES {

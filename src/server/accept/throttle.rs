@@ -9,6 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use crate::clock;
+
 pub(crate) struct Throttle {
     period: Duration,
     /// The kinds are words in the source, so there are only so many.
@@ -27,7 +29,7 @@ impl Throttle {
 
     /// Whether to write a line of this kind now; if so, how many were left out before it.
     pub(crate) fn pass(&self, kind: &'static str) -> Option<u64> {
-        let now = Instant::now();
+        let now = clock::monotonic();
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         match kinds.get_mut(kind) {
             Some(kind) if now.duration_since(kind.since) < self.period => {

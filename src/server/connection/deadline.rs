@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock;
+
 /// The deadline of one request's answer. A handler that is asked to wait (`?wait=60s`) takes it out of the
 /// request's extensions and says so; whoever does not is cut off after the usual time.
 ///
@@ -22,7 +24,7 @@ impl AnswerDeadline {
     pub(super) fn new(usual: Duration, reading_body: Duration) -> AnswerDeadline {
         AnswerDeadline {
             usual,
-            until: Arc::new(Mutex::new(Instant::now() + reading_body + usual)),
+            until: Arc::new(Mutex::new(clock::monotonic() + reading_body + usual)),
             extended: Arc::default(),
         }
     }
@@ -30,7 +32,7 @@ impl AnswerDeadline {
     /// The answer may take `wait` from now, and after that the usual time. Never shortens.
     pub fn allow(&self, wait: Duration) {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        *until = (*until).max(Instant::now() + wait + self.usual);
+        *until = (*until).max(clock::monotonic() + wait + self.usual);
         self.extended.store(true, Ordering::Relaxed);
     }
 

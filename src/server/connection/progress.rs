@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::server::accept::Limits;
 
 /// The state of one connection.
@@ -48,7 +49,8 @@ pub(super) enum Overdue {
 
 impl Progress {
     pub(crate) fn new() -> Arc<Progress> {
-        let state = State { phase: Phase::Handshake, since: Instant::now(), stalled: None, unread: false };
+        let state =
+            State { phase: Phase::Handshake, since: clock::monotonic(), stalled: None, unread: false };
         Arc::new(Progress { state: Mutex::new(state) })
     }
 
@@ -80,7 +82,7 @@ impl Progress {
     /// The kernel takes no more bytes for the client.
     pub(super) fn stalled(&self) {
         let mut state = self.state();
-        state.stalled.get_or_insert_with(Instant::now);
+        state.stalled.get_or_insert_with(clock::monotonic);
     }
 
     /// The kernel has taken bytes for the client.
@@ -118,6 +120,6 @@ impl Progress {
 impl State {
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
-        self.since = Instant::now();
+        self.since = clock::monotonic();
     }
 }

@@ -29,7 +29,7 @@ use super::file::{Batch, Content, OpenError, StateFile};
 use super::guard::{Displaced, Guard};
 use super::{Answer, EVENTS_AHEAD, Request, Shared};
 use crate::api::event::EventKind;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::core::desired::Desired;
 use crate::core::transaction::{Committed, Effect, StoreError, apply};
 use crate::crash_points;
@@ -108,7 +108,7 @@ impl Writer {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            flush_at = self.has_unwritten().then(|| flush_at.unwrap_or_else(|| Instant::now() + FLUSH));
+            flush_at = self.has_unwritten().then(|| flush_at.unwrap_or_else(|| clock::monotonic() + FLUSH));
             let retry_at = match self.disk {
                 Disk::Failed { retry_at, .. } | Disk::Displaced { retry_at, .. } => Some(retry_at),
                 _ => None,
@@ -125,8 +125,8 @@ impl Writer {
                 _ = noted.changed(), if flush_at.is_none() => {}
                 _ = owned.changed(), if flush_at.is_none() => {}
                 _ = look.tick() => self.look().await,
-                () = sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => self.retry().await,
-                () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => self.flush().await,
+                () = sleep_until(retry_at.unwrap_or_else(clock::monotonic)), if retry_at.is_some() => self.retry().await,
+                () = sleep_until(flush_at.unwrap_or_else(clock::monotonic)), if flush_at.is_some() => self.flush().await,
             }
         }
         self.queue.close();
@@ -274,7 +274,7 @@ impl Writer {
     }
 
     fn fail(&mut self, error: StoreError, commit: u64, pause: Duration) {
-        let retry_at = Instant::now() + pause;
+        let retry_at = clock::monotonic() + pause;
         self.alarm(&error);
         self.disk = Disk::Failed { error, commit, retry_at, pause };
     }
@@ -301,7 +301,8 @@ impl Writer {
         if self.alarm(&error) {
             error!(%error, "the state file is not where it belongs");
         }
-        self.disk = Disk::Displaced { file, error: error.clone(), retry_at: Instant::now() + FIRST_RETRY };
+        self.disk =
+            Disk::Displaced { file, error: error.clone(), retry_at: clock::monotonic() + FIRST_RETRY };
         error
     }
 
@@ -331,7 +332,7 @@ impl Writer {
             Ok(Err(displaced @ (Displaced::Removed(_) | Displaced::Altered(_)))) => {
                 let commit = file.last_commit();
                 let error = self.displaced(file, &displaced);
-                self.disk = Disk::Failed { error, commit, retry_at: Instant::now(), pause: FIRST_RETRY };
+                self.disk = Disk::Failed { error, commit, retry_at: clock::monotonic(), pause: FIRST_RETRY };
                 self.settle().await;
             }
             Ok(Err(displaced)) => drop(self.displaced(file, &displaced)),

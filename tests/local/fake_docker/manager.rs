@@ -69,7 +69,7 @@ impl Manager {
 
     fn with_store(fake: &FakeDocker, store: Arc<MemoryStore>) -> Manager {
         let clock = Clock::starting_at(fake.look(|world| world.time(Instant::now())));
-        let docker = DockerEngine::new(Transport::new(fake.address())).unwrap();
+        let docker = DockerEngine::new(Transport::new(fake.address()));
         let engine: Arc<dyn Engine> = Arc::new(Named(docker));
         let cache = Arc::new(Cache::of(store.ownership().clone()));
         let actuator = Actuator::new(engine.clone(), cache.clone(), CLUSTER.to_owned(), PARALLEL, clock);

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::framing::{Frame, Framer, FramingError, Shape};
 use super::lenient::Json;
+use crate::clock;
 use crate::core::labels::{LABEL_CLUSTER, LABEL_OBJECT};
 use crate::core::name::ObjectName;
 use crate::core::sanitize::NAME_MAX_BYTES;
@@ -35,9 +36,7 @@ pub(in crate::engine::docker) fn events(
     body: Incoming,
     cluster: String,
 ) -> BoxStream<'static, Result<EngineEvent, EngineError>> {
-    let reader =
-        Reader { framer: Framer::new(Shape::Objects, EVENT_MAX_BYTES), cluster, ready: VecDeque::new() };
-    let start = (body, reader, Pace::new());
+    let start = (body, Reader::new(cluster), Pace::new());
     stream::try_unfold(start, |(mut body, mut reader, mut pace)| async move {
         loop {
             if let Some(hint) = reader.ready.pop_front() {
@@ -64,11 +63,11 @@ struct Pace {
 
 impl Pace {
     fn new() -> Pace {
-        Pace { until: Instant::now() + WINDOW, frames: 0, bytes: 0 }
+        Pace { until: clock::monotonic() + WINDOW, frames: 0, bytes: 0 }
     }
 
     fn count(&mut self, bytes: usize) {
-        let now = Instant::now();
+        let now = clock::monotonic();
         if now >= self.until {
             *self = Pace::new();
         }
@@ -85,14 +84,18 @@ impl Pace {
 
 /// Reads events out of the pieces of the stream.
 #[derive(Debug)]
-struct Reader {
+pub(super) struct Reader {
     framer: Framer,
     cluster: String,
-    ready: VecDeque<EngineEvent>,
+    pub(super) ready: VecDeque<EngineEvent>,
 }
 
 impl Reader {
-    fn push(&mut self, piece: &[u8]) -> Result<(), EngineError> {
+    pub(super) fn new(cluster: String) -> Reader {
+        Reader { framer: Framer::new(Shape::Objects, EVENT_MAX_BYTES), cluster, ready: VecDeque::new() }
+    }
+
+    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), EngineError> {
         let Reader { framer, cluster, ready } = self;
         let pushed = framer.push(piece, |frame| {
             let Frame::Value(event) = frame else { return };
@@ -158,8 +161,7 @@ mod tests {
     }
 
     fn reader() -> Reader {
-        let framer = Framer::new(Shape::Objects, EVENT_MAX_BYTES);
-        Reader { framer, cluster: "c".to_owned(), ready: VecDeque::new() }
+        Reader::new("c".to_owned())
     }
 
     fn web() -> ObjectName {
@@ -188,7 +190,7 @@ mod tests {
             stream.as_bytes().chunks(piece).for_each(|piece| reader.push(piece).unwrap());
             assert_eq!(reader.ready, wanted, "in pieces of {piece}");
         }
-        let mut foreign = Reader { cluster: "other".to_owned(), ..reader() };
+        let mut foreign = Reader::new("other".to_owned());
         foreign.push(event("web", "die").as_bytes()).unwrap();
         assert!(foreign.ready.is_empty());
         assert!(reader().push(b"nonsense").is_err());

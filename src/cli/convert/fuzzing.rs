@@ -1,0 +1,38 @@
+//! The conversion of command lines, for [`crate::fuzzing`].
+
+#![allow(clippy::unwrap_used, reason = "a broken promise has to stop the fuzzer")]
+
+use std::path::Path;
+
+use super::super::input;
+use super::{Format, Surroundings, convert};
+
+/// A place with one variable and one file, whatever they are called.
+struct Anywhere;
+
+impl Surroundings for Anywhere {
+    fn variable(&self, _: &str) -> Option<String> {
+        Some("value".to_owned())
+    }
+
+    fn text(&self, _: &str) -> anyhow::Result<String> {
+        Ok("A=1\nB\n".to_owned())
+    }
+
+    fn absolute(&self, path: &str) -> anyhow::Result<String> {
+        Ok(format!("/{path}"))
+    }
+}
+
+/// The words after `docker run`, one a line. An object that comes of them is the same when it is read again, in both
+/// formats; that the daemon can read it is part of the conversion.
+pub fn command_line(words: &[u8]) {
+    let Ok(words) = std::str::from_utf8(words) else { return };
+    let words: Vec<String> = ["docker", "run"].into_iter().chain(words.lines()).map(str::to_owned).collect();
+    let Ok(converted) = convert(&words, None, 1, &Anywhere) else { return };
+    for (format, file) in [(Format::Yaml, "object.yaml"), (Format::Json, "object.json")] {
+        let text = converted.written(format).unwrap();
+        let read = input::parse(Path::new(file), &text).unwrap();
+        assert_eq!(read, std::slice::from_ref(&converted.object), "{text}");
+    }
+}
