@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use regex::Regex;
 use serde_json::Value;
-
 use support::process::{run, text};
 use support::runner::{REPOSITORY, Runner, example};
 use support::{Cluster, Container, Daemon, Engine, programs, unique};

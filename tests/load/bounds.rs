@@ -15,14 +15,13 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fake_engine::FakeEngine;
 use hyper::Method;
 use serde_json::json;
 use support::daemon::Setup;
 use support::kept::{Identity, Kept, new_client};
 use support::tier::number;
 use support::{Daemon, alone};
-
-use fake_engine::FakeEngine;
 
 /// How long it is quiet, and how long an attack lasts.
 const QUIET: Duration = Duration::from_secs(3);

@@ -1,8 +1,9 @@
 //! Many clients that wait or ask for dry runs, and one that must not notice.
 
+use std::time::{Duration, Instant};
+
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
 use support::kept::{Answer, Kept, made_client};
 use support::{Daemon, SOON, alone};
 use tokio::task::JoinSet;

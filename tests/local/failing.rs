@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+use tokio::time::sleep;
+
 use crate::fake_docker::FakeDocker;
 use crate::fake_docker::faults::Call;
 use crate::fake_docker::manager::Manager;
 use crate::fake_docker::world::{Registry, What};
-use serde_json::json;
-use tokio::time::sleep;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// A first minute of failures: at 0, 1, 3, 7, 15 and 31 seconds, with jitter, and for a manager that pulls by itself

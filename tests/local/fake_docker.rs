@@ -26,12 +26,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use faults::{Call, Fault, Faults};
 use swarm_cluster_state_manager::core::engine_kind::EngineKind;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-
-use faults::{Call, Fault, Faults};
 use world::{Lag, World};
 
 /// For how long an engine of 20.10 shows a container as running whose end it has already announced.

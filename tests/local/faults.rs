@@ -9,14 +9,15 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+use support::by_tier;
+use swarm_cluster_state_manager::core::engine_kind::EngineKind;
+
 use crate::fake_docker::FakeDocker;
 use crate::fake_docker::faults::{Call, Fault};
 use crate::fake_docker::manager::Manager;
 use crate::fake_docker::many::{paused, run_all};
 use crate::fake_docker::world::{Life as State, Registry, What};
-use serde_json::{Value, json};
-use support::by_tier;
-use swarm_cluster_state_manager::core::engine_kind::EngineKind;
 
 /// Within this all must be well again: the longest deadline of a call is two minutes, and it may be met twice.
 const CONVERGES: Duration = Duration::from_secs(300);

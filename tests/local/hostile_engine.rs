@@ -6,14 +6,15 @@
 mod logs;
 use std::time::Duration;
 
-use crate::fake_docker::FakeDocker;
-use crate::fake_docker::faults::Call;
-use crate::fake_docker::manager::Manager;
 use serde_json::{Value, json};
 use swarm_cluster_state_manager::core::engine_kind::EngineKind;
 use swarm_cluster_state_manager::core::sanitize::{MESSAGE_MAX_BYTES, harmless};
 use swarm_cluster_state_manager::store::Store;
 use tokio::time::sleep;
+
+use crate::fake_docker::FakeDocker;
+use crate::fake_docker::faults::Call;
+use crate::fake_docker::manager::Manager;
 
 /// Long enough for all that has nothing to wait for.
 const SOON: Duration = Duration::from_secs(10);

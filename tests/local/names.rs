@@ -3,16 +3,17 @@
 
 use std::time::Duration;
 
-use crate::fake_docker::FakeDocker;
-use crate::fake_docker::faults::{Call, Fault};
-use crate::fake_docker::manager::{CLUSTER, Manager};
-use crate::fake_docker::names::Volume;
-use crate::fake_docker::world::What;
 use serde_json::{Value, json};
 use swarm_cluster_state_manager::core::labels::ContainerIdentity;
 use swarm_cluster_state_manager::core::name::ObjectName;
 use swarm_cluster_state_manager::core::submission;
 use swarm_cluster_state_manager::core::submission::Submission;
+
+use crate::fake_docker::FakeDocker;
+use crate::fake_docker::faults::{Call, Fault};
+use crate::fake_docker::manager::{CLUSTER, Manager};
+use crate::fake_docker::names::Volume;
+use crate::fake_docker::world::What;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -8,15 +8,16 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use serde_json::json;
+use support::{by_tier, chosen_seed};
+use tokio::time::sleep;
+
 use crate::fake_docker::FakeDocker;
 use crate::fake_docker::control::Processes;
 use crate::fake_docker::faults::{Call, Fault};
 use crate::fake_docker::manager::{LOST_AFTER, Manager};
 use crate::fake_docker::many::{paused, run_all};
 use crate::fake_docker::world::{FOR_GOOD, Lag, What};
-use serde_json::json;
-use support::{by_tier, chosen_seed};
-use tokio::time::sleep;
 
 const ROUNDS: usize = 5;
 /// Within this all must be well, once everything has been put right: a slot that lost two containers counts as steady

@@ -128,3 +128,20 @@ fn whatever_is_lost_late_or_lying_there_are_exactly_as_many_as_asked_for() {
     );
     assert_eq!(summary.worst_excess.max(0), 0, "more ran than were granted");
 }
+
+/// Plays one seed that once found a mistake.
+#[track_caller]
+fn holds(seed: u64) {
+    let ending = run(seed, false);
+    assert!(ending.wrong.is_empty(), "seed {seed}: {:#?}", ending.wrong);
+}
+
+#[test]
+fn seed_6037_does_not_refill_a_slot_with_the_old_spec_while_it_retries_the_new_one() {
+    holds(6037);
+}
+
+#[test]
+fn seed_7966_leaves_a_late_create_alone_and_the_judge_does_not_count_it_as_a_copy() {
+    holds(7966);
+}

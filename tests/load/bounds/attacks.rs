@@ -12,12 +12,11 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
+use support::kept::{Identity, Kept};
+use support::{Daemon, SOON};
 use tokio::net::TcpSocket;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep;
-
-use support::kept::{Identity, Kept};
-use support::{Daemon, SOON};
 
 /// Connections of most attacks.
 const CONNECTIONS: usize = 30;

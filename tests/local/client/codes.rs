@@ -1,9 +1,10 @@
 //! The table of exit codes, each as a real run.
 
-use super::{Ran, User, object};
 use support::Daemon;
 use support::daemon::{Setup, program};
 use support::process::run;
+
+use super::{Ran, User, object};
 
 /// Long enough for all that does not fail.
 const WAIT: &str = "--wait=50s";

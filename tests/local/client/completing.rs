@@ -4,10 +4,11 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::Instant;
 
-use super::{Ran, SOON, User, object};
 use support::Daemon;
 use support::daemon::program;
 use support::process::{run, text};
+
+use super::{Ran, SOON, User, object};
 
 /// What is offered for the last of these words, as `shell` asks for it: the values alone. Where there are none, flags are
 /// offered.

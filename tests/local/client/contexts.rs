@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use tempfile::TempDir;
-
-use super::Ran;
 use support::Daemon;
 use support::daemon::program;
 use support::process::run;
+use tempfile::TempDir;
+
+use super::Ran;
 
 /// A user with a directory for configuration, and nothing else that says where a daemon is.
 struct Home(TempDir);

@@ -3,10 +3,11 @@
 use std::net::TcpListener;
 use std::process::Command;
 
-use super::{Ran, User};
 use support::daemon::{Setup, program};
 use support::process::run;
 use support::{Certificates, Daemon};
+
+use super::{Ran, User};
 
 fn status(environment: &[(&str, &str)], flags: &[&str]) -> Ran {
     let mut command: Command = program();

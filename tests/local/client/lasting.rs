@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::{User, object};
 use support::daemon::Setup;
 use support::process::signal;
 use support::{Daemon, SOON};
+
+use super::{User, object};
 
 /// An engine that nobody finds: what is submitted waits there.
 const NOWHERE: &str = "--swarm-manager=unix:///nowhere/docker.sock";

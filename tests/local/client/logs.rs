@@ -1,9 +1,10 @@
 //! `logs`: what is shown of the invented lines of a simulated cluster, and over a restart of the daemon.
 
-use super::{Ran, User, object};
 use support::daemon::Setup;
 use support::process::run;
 use support::{Daemon, SOON};
+
+use super::{Ran, User, object};
 
 /// A user of a daemon with this many containers of `web`.
 fn with_web(daemon: &Daemon, count: u32) -> User {

@@ -1,11 +1,11 @@
 //! What is written, and where: lines for pipelines, a display on a terminal, silence for whoever has left.
 
 use serde_json::Value;
-
-use super::{Ran, User, object};
 use support::Daemon;
 use support::daemon::program;
 use support::process::run;
+
+use super::{Ran, User, object};
 
 #[test]
 fn a_pipeline_gets_one_line_per_change_and_a_terminal_a_display() {

@@ -3,9 +3,9 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use support::Daemon;
 
 use super::{User, object};
-use support::Daemon;
 
 #[test]
 fn what_get_shows_can_be_changed_and_submitted() {

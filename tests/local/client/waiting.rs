@@ -1,8 +1,9 @@
 //! Waiting for several objects at once, and what ends it early.
 
-use super::{User, object};
 use support::Daemon;
 use support::process::signal;
+
+use super::{User, object};
 
 /// One that runs at once and has to stay so for longer than any test takes.
 fn slow(name: &str) -> String {

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
-use tempfile::TempDir;
-
 use support::Daemon;
 use support::daemon::program;
 use support::process::{run, text};
+use tempfile::TempDir;
+
 use super::{documents, root};
 
 /// Commands that contain one of these cannot run here.

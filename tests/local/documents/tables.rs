@@ -10,11 +10,11 @@ use std::net::TcpStream;
 
 use regex::Regex;
 use serde_json::Value;
-
-use super::{documents, root};
 use support::daemon::program;
 use support::process::{run, text};
 use support::{Daemon, SOON, holds_within};
+
+use super::{documents, root};
 
 const UPDATE: &str = "SCSM_UPDATE_DOCUMENTS";
 

@@ -10,11 +10,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::exactly::{CONVERGES, Longest, Strangers, exact, live, lives, slot};
-use super::object;
 use support::daemon::Setup;
 use support::events::Event;
 use support::{Certificates, Daemon, Dockerd, Engine, Events, SOON, by_tier, chosen_seed};
+
+use super::exactly::{CONVERGES, Longest, Strangers, exact, live, lives, slot};
+use super::object;
 
 /// How many are asked for, where it is not none.
 const ALL: usize = 20;
