@@ -22,7 +22,6 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -32,13 +31,7 @@ use crate::api::event::EventKind;
 use crate::certificates::{Files, Identity, generate};
 use crate::cli::Settings;
 use crate::clock::Clock;
-use crate::control::actuator::Actuator;
-use crate::control::cache::Cache;
-use crate::control::context::WorkerContext;
-use crate::control::dispatcher;
-use crate::control::engine_events::EngineEventWriter;
-use crate::control::heartbeat::Heartbeat;
-use crate::control::observer::Observer;
+use crate::control::{self, Control, Parts, Tasks};
 use crate::core::identity;
 use crate::engine::docker::DockerEngine;
 use crate::engine::docker::own::OwnData;
@@ -132,7 +125,7 @@ pub fn start(settings: Settings) -> anyhow::Result<App> {
 fn state(settings: &Settings, lock: Option<Lock>, clock: Clock) -> anyhow::Result<State> {
     Ok(match &settings.data_dir {
         None => {
-            let settled = identity::settle(None, &settings.claims, "memory")?;
+            let settled = identity::settle(None, store::manager_id::random, &settings.claims, "memory")?;
             let any = settings.claims.take_over_any;
             let ownership = Ownership::new(settled.identity, BTreeSet::new(), any);
             State { store: Arc::new(MemoryStore::of(ownership, clock)), writer: None, _lock: lock }
@@ -274,59 +267,37 @@ impl App {
         };
         let endpoint: Arc<str> = settings.endpoint.to_string().into();
         let cluster = settings.claims.cluster.to_string();
-        let cache = Arc::new(Cache::of(store.ownership().clone()));
-        let progresses = watch::Sender::new(Arc::default());
-        let heartbeat = Heartbeat::new(clock.now());
         let stop = CancellationToken::new();
-
-        let context = WorkerContext {
-            store: store.clone(),
-            cache: cache.clone(),
-            actuator: Arc::new(Actuator::new(
-                engine.clone(),
-                cache.clone(),
-                cluster.clone(),
-                settings.parallel,
+        let started = format!("version {} on {endpoint}", env!("CARGO_PKG_VERSION"));
+        store.event_log().note_general(EventKind::Started, started);
+        let Control { cache, progresses, heartbeat, tasks } = {
+            let _inside = control.enter();
+            control::start(Parts {
+                engine: engine.clone(),
+                store: store.clone(),
+                endpoint: endpoint.clone(),
+                cluster: cluster.clone(),
+                resync: settings.resync,
+                lost_after: settings.lost_after,
+                parallel: settings.parallel,
+                metrics: metrics.clone(),
                 clock,
-            )),
-            event_log: store.event_log().clone(),
-            metrics: metrics.clone(),
-            progresses: progresses.clone(),
-            endpoint: endpoint.clone(),
-            heartbeat: heartbeat.clone(),
-            stop: stop.clone(),
-            clock,
-        };
-        let observer = Observer {
-            engine: engine.clone(),
-            endpoint: endpoint.to_string(),
-            cluster: cluster.clone(),
-            cache: cache.clone(),
-            resync: settings.resync,
-            lost_after: settings.lost_after,
-            clock,
+                stop: stop.clone(),
+            })
         };
         let sources = StatusReader {
             store: store.clone(),
             objects: store.objects(),
-            progresses: progresses.subscribe(),
+            progresses,
             cache: cache.clone(),
-            endpoint: endpoint.clone(),
             cluster: cluster.into(),
             heartbeat,
             clock,
-        };
-        let engine_events = EngineEventWriter {
-            cache: cache.clone(),
-            endpoint: endpoint.clone(),
-            event_log: store.event_log().clone(),
         };
         let (feed, reporter) = status::watch::new(sources.clone());
         info!(endpoint = %endpoint, state = store.durability(), resync = ?settings.resync, lost_after = ?settings.lost_after,
               parallel = settings.parallel, cluster = %settings.claims.cluster,
               manager = %store.ownership().manager(), "starting");
-        let started = format!("version {} on {endpoint}", env!("CARGO_PKG_VERSION"));
-        store.event_log().note_general(EventKind::Started, started);
         greet(&settings, &listeners, &client, &store.durability())?;
 
         let logs = Logs::new(engine.clone(), sources.clone());
@@ -360,7 +331,7 @@ impl App {
             metrics,
             stop.clone(),
         ));
-        let loops = Loops { observer, engine_events, context, reporter, writer };
+        let loops = Loops { tasks, reporter, writer };
         let result = control.block_on(supervise(signals, loops, server, stop));
         serving.shutdown_timeout(RUNTIME_END);
         control.shutdown_timeout(RUNTIME_END);
@@ -375,9 +346,7 @@ struct Signals {
 
 /// What runs beside the server.
 struct Loops {
-    observer: Observer,
-    engine_events: EngineEventWriter,
-    context: WorkerContext,
+    tasks: Tasks,
     reporter: JoinHandle<()>,
     writer: Option<Writer>,
 }
@@ -389,10 +358,7 @@ async fn supervise(
     mut server: JoinHandle<Result<(), accept::ServeError>>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Loops { observer, engine_events, context, mut reporter, writer } = loops;
-    let mut observer = tokio::spawn(observer.run());
-    let mut engine_events = tokio::spawn(engine_events.run());
-    let mut dispatcher = tokio::spawn(dispatcher::dispatch(context));
+    let Loops { mut tasks, mut reporter, writer } = loops;
     // It stops last: what the others still do stands in its log.
     let all_done = CancellationToken::new();
     let writer_end = all_done.clone();
@@ -405,23 +371,11 @@ async fn supervise(
     tokio::select! {
         _ = signals.terminate.recv() => info!("SIGTERM: stopping; a second one ends at once"),
         _ = signals.interrupt.recv() => info!("SIGINT: stopping; a second one ends at once"),
-        ended = &mut observer => match ended {
-            Ok(()) => bail!("the observer ended"),
-            Err(error) => bail!("the observer died: {error}"),
-        },
-        ended = &mut engine_events => match ended {
-            Ok(()) => bail!("the engine_events ended"),
-            Err(error) => bail!("the engine_events died: {error}"),
-        },
+        ended = tasks.watch() => return Err(ended.into()),
         ended = &mut reporter => match ended {
             Ok(()) => bail!("the reporter of the status ended"),
             Err(error) => bail!("the reporter of the status died: {error}"),
         },
-        ended = &mut dispatcher => return Err(match ended {
-            Ok(Ok(())) => anyhow!("the dispatcher ended"),
-            Ok(Err(error)) => error.into(),
-            Err(error) => anyhow!("the dispatcher died: {error}"),
-        }),
         ended = &mut writer => match ended {
             Ok(()) => bail!("the writer of the state ended"),
             Err(error) => bail!("the writer of the state died: {error}"),
@@ -434,7 +388,7 @@ async fn supervise(
     }
     stop.cancel();
     let orderly = async {
-        let steps = timeout(FINISH_STEPS, &mut dispatcher).await;
+        let steps = timeout(FINISH_STEPS, tasks.finish_steps()).await;
         if steps.is_err() {
             warn!(
                 "steps were still under way after {}: the next start finds what became of them",
@@ -453,9 +407,7 @@ async fn supervise(
         _ = signals.terminate.recv() => bail!("a second SIGTERM: ended at once"),
         _ = signals.interrupt.recv() => bail!("a second SIGINT: ended at once"),
     }
-    for watching in [observer, engine_events, reporter] {
-        watching.abort();
-    }
+    reporter.abort();
     info!("stopped");
     Ok(())
 }

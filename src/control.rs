@@ -1,15 +1,21 @@
-//! The loop: observe, plan, act.
+//! The reconcile loop: observe, plan, act.
+//!
+//! [`start()`] composes it. The observer keeps the [`cache`] of our containers; the dispatcher keeps one worker per object;
+//! a worker asks the planner what to do, and the actuator performs the steps.
 
-pub mod actuator;
+mod actuator;
 pub mod cache;
-pub mod context;
-pub mod dispatcher;
-pub mod engine_events;
+mod commits;
+mod context;
+mod dispatcher;
+mod engine_events;
 pub mod engine_state;
 pub mod heartbeat;
-pub mod observer;
+mod observer;
 pub mod progress;
-mod record;
+mod start;
 #[cfg(test)]
 mod two_managers;
-pub mod worker;
+mod worker;
+
+pub use start::{Control, Parts, TaskEnded, Tasks, start};

@@ -1,6 +1,6 @@
-//! Nouns and decisions, without I/O, clocks or chance.
+//! Nouns and decisions, without I/O, clocks or randomness.
 //!
-//! Everything here has been parsed: a value of these types needs no further check. [`submission`] turns bytes into
+//! A value of these types has been parsed and needs no further check. [`submission`] turns bytes into
 //! [`Spec`](spec::Spec)s.
 
 pub mod availability;
@@ -9,6 +9,7 @@ pub mod claim;
 pub mod condition;
 pub mod container;
 pub mod desired;
+pub mod docker_models;
 pub mod engine_kind;
 pub mod evidence;
 pub mod exclusive;

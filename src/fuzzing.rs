@@ -26,7 +26,7 @@ pub fn submit(body: &[u8]) {
     for spec in specs {
         let stored = submission::object(&spec.submitted).unwrap();
         assert_eq!(stored, spec);
-        assert_eq!(submission::as_stored(&spec.submitted), spec.submitted);
+        assert_eq!(submission::as_stored(&spec.submitted), *spec.submitted);
         let short = submission::without_defaults(&spec.submitted);
         let meant = submission::object(&short).unwrap();
         assert!(submission::same_template(&meant.submitted, &spec.submitted), "{short}");

@@ -15,7 +15,7 @@ use crate::api::status::{
 };
 use crate::clock::Clock;
 use crate::control::cache::Cache;
-use crate::control::cache::claims::CopySeen;
+use crate::control::cache::CopySeen;
 use crate::control::engine_state::EngineState;
 use crate::control::heartbeat::Heartbeat;
 use crate::control::progress::{Progress, Progresses};
@@ -27,7 +27,9 @@ use crate::core::evidence::Evidence;
 use crate::core::manager_id::ManagerId;
 use crate::core::memory::ends::LastExit;
 use crate::core::name::ObjectName;
+use crate::core::node::NodeState;
 use crate::core::object::{Object, Objects};
+use crate::core::time::WallOffset;
 use crate::store::Store;
 
 pub mod watch;
@@ -41,8 +43,6 @@ pub struct StatusReader {
     pub progresses: Receiver<Arc<Progresses>>,
     /// What is there.
     pub cache: Arc<Cache>,
-    /// How the engine is called.
-    pub endpoint: Arc<str>,
     /// The cluster label.
     pub cluster: Arc<str>,
     /// Where what is wanted is kept.
@@ -89,8 +89,13 @@ impl StatusReader {
                 by_object.extend(Some((name.clone(), rivals)));
                 containers = own;
             }
-            if object.deleted.is_none() || !containers.is_empty() {
-                statuses.push(object_status(object, progresses.get(name).map(Arc::as_ref), &containers));
+            if object.is_shown(!containers.is_empty()) {
+                statuses.push(object_status(
+                    object,
+                    progresses.get(name).map(Arc::as_ref),
+                    &containers,
+                    self.clock.offset(),
+                ));
             }
         }
         let identity = self.store.ownership().identity();
@@ -122,11 +127,11 @@ impl StatusReader {
         if object.deleted.is_some() {
             containers.retain(|container| !container.rival);
         }
-        if object.deleted.is_some() && containers.is_empty() {
+        if !object.is_shown(!containers.is_empty()) {
             return None;
         }
         let progress = self.progresses.borrow().get(name).cloned();
-        Some(object_status(&object, progress.as_deref(), &containers))
+        Some(object_status(&object, progress.as_deref(), &containers, self.clock.offset()))
     }
 
     /// The numbers of every object that the whole status shows.
@@ -134,7 +139,7 @@ impl StatusReader {
         let objects = self.objects.borrow().clone();
         let progresses = self.progresses.borrow().clone();
         let present = self.cache.present().borrow().clone();
-        let shown = objects.iter().filter(|(name, o)| o.deleted.is_none() || present.contains(*name));
+        let shown = objects.iter().filter(|(name, o)| o.is_shown(present.contains(*name)));
         let figures = shown.map(|(name, object)| {
             let progress = progresses.get(name).map(Arc::as_ref);
             let condition = progress.map(|progress| &progress.condition);
@@ -169,7 +174,7 @@ impl StatusReader {
 
     /// Why what is observed may not be acted upon, where it may not.
     pub fn distrust(&self) -> Option<String> {
-        match self.cache.engine().borrow().evidence(&self.endpoint) {
+        match self.cache.engine().borrow().evidence(self.clock.offset()) {
             Evidence::Good => None,
             Evidence::Waiting { reason, .. } => Some(reason),
         }
@@ -179,16 +184,17 @@ impl StatusReader {
     pub(crate) fn engine(&self) -> EngineStatus {
         let engine: Arc<EngineState> = self.cache.engine().borrow().clone();
         let info = engine.info.as_ref();
+        let offset = self.clock.offset();
         EngineStatus {
-            endpoint: self.endpoint.to_string(),
+            endpoint: engine.endpoint.to_string(),
             connected: engine.connected(),
             error: self.distrust(),
-            next_retry: engine.trouble.as_ref().map(|t| t.retry_at.shown()),
+            next_retry: engine.trouble.as_ref().map(|t| t.retry_at.shown(offset)),
             kind: engine.kind(),
             version: info.map(|i| i.version.clone()),
             api_version: info.map(|i| i.api.clone()).filter(|api| !api.is_empty()),
-            nodes: engine.nodes.all().filter_map(node_status).collect(),
-            last_complete_list: engine.listed.map(|at| at.shown()),
+            nodes: engine.nodes.all().filter_map(|node| node_status(node, offset)).collect(),
+            last_complete_list: engine.listed.map(|at| at.shown(offset)),
             last_complete_list_age_seconds: engine.listed.map(|at| self.clock.now().since(at).as_secs()),
         }
     }
@@ -199,6 +205,7 @@ pub(crate) fn object_status(
     object: &Object,
     progress: Option<&Progress>,
     containers: &[Arc<Container>],
+    offset: WallOffset,
 ) -> ObjectStatus {
     let mut containers: Vec<_> = containers.iter().map(|c| container_status(c)).collect();
     containers.sort_by(|a, b| (a.slot, a.attempt, &a.id).cmp(&(b.slot, b.attempt, &b.id)));
@@ -225,8 +232,8 @@ pub(crate) fn object_status(
     (status.running, status.ready, status.updated) = (condition.running, condition.ready, condition.updated);
     status.plan.clone_from(&progress.plan);
     status.restarts = progress.restarts;
-    status.last_exit = progress.last_exit.as_ref().map(last_exit_status);
-    status.next_retry = condition.next_retry.map(|at| at.shown());
+    status.last_exit = progress.last_exit.as_ref().map(|exit| last_exit_status(exit, offset));
+    status.next_retry = condition.next_retry.map(|at| at.shown(offset));
     if progress.observed_generation == object.generation {
         status.reason.clone_from(&condition.reason);
     } else {
@@ -236,8 +243,10 @@ pub(crate) fn object_status(
     status
 }
 
-fn last_exit_status(LastExit { container, at, reason }: &LastExit) -> LastExitStatus {
-    LastExitStatus { container: container.clone(), at: at.clone(), reason: reason.clone() }
+fn last_exit_status(exit: &LastExit, offset: WallOffset) -> LastExitStatus {
+    let LastExit { container, finished, seen, reason } = exit;
+    let at = finished.clone().unwrap_or_else(|| seen.shown(offset));
+    LastExitStatus { container: container.clone(), at, reason: reason.clone() }
 }
 
 /// How an object is doing. What was found for an older generation does not speak for this one.
@@ -255,14 +264,14 @@ fn quarantined_status((name, found): (&ObjectName, &Quarantined)) -> Quarantined
 }
 
 /// A plain engine is no node to be shown.
-fn node_status(tracked: &Tracked) -> Option<NodeStatus> {
-    (!tracked.node.name.is_empty() || tracked.node.status == "Pending").then(|| NodeStatus {
+fn node_status(tracked: &Tracked, offset: WallOffset) -> Option<NodeStatus> {
+    (!tracked.node.name.is_empty() || tracked.node.state == NodeState::Pending).then(|| NodeStatus {
         name: tracked.name().to_owned(),
         address: tracked.node.address.clone(),
-        status: tracked.node.status.clone(),
+        status: tracked.node.state.word().to_owned(),
         availability: tracked.availability,
-        since: tracked.since.shown(),
-        lost_at: tracked.lost_at.map(|at| at.shown()),
+        since: tracked.since.shown(offset),
+        lost_at: tracked.lost_at.map(|at| at.shown(offset)),
         error: tracked.node.error.clone(),
     })
 }

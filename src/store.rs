@@ -16,18 +16,21 @@ use tokio::sync::watch;
 use crate::core::desired::Quarantined;
 use crate::core::name::ObjectName;
 use crate::core::object::Objects;
-use crate::core::transaction::{Committed, StoreError, Transaction};
+use crate::core::transaction::{Committed, Transaction};
 use crate::store::event_log::EventLog;
 use crate::store::ownership::Ownership;
 
 pub mod backup;
+mod error;
 pub mod event_log;
+pub mod manager_id;
 mod measured;
 pub mod memory;
 pub mod ownership;
 mod record;
 pub mod redb;
 
+pub use error::StoreError;
 pub use measured::Measured;
 
 /// Keeps the desired state.

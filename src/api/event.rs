@@ -1,10 +1,12 @@
 //! `GET /events`: what was done, and why.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 use utoipa::ToSchema;
 
 /// What an event is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 #[serde(rename_all = "kebab-case")]
 pub enum EventKind {
     /// The daemon has started.
@@ -30,17 +32,7 @@ pub enum EventKind {
 impl EventKind {
     /// The word for it.
     pub fn word(self) -> &'static str {
-        match self {
-            EventKind::Started => "started",
-            EventKind::Submitted => "submitted",
-            EventKind::Step => "step",
-            EventKind::StepFailed => "step-failed",
-            EventKind::Ended => "ended",
-            EventKind::Unhealthy => "unhealthy",
-            EventKind::Phase => "phase",
-            EventKind::Engine => "engine",
-            EventKind::Store => "store",
-        }
+        self.into()
     }
 }
 

@@ -28,7 +28,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -180,7 +180,7 @@ fn value(attribute: &AttributeTypeAndValue<'_>) -> String {
         _ => None,
     };
     decoded.unwrap_or_else(|| {
-        let digits: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = hex::encode(data);
         if digits.is_empty() { digits } else { format!("#{digits}") }
     })
 }

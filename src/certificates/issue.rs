@@ -114,7 +114,7 @@ fn authority_params(now: SystemTime) -> Result<CertificateParams, CertificateErr
     let mut params = params(user(), now, CA_VALID)?;
     // Each CA has a unique name: a certificate of another CA with the same name would fail with a bad signature instead
     // of an unknown CA.
-    let number: String = random::<4>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+    let number = hex::encode(random::<4>()?);
     params.distinguished_name.push(DnType::CommonName, format!("swarm-cluster-state-manager CA {number}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages =

@@ -234,8 +234,7 @@ mod tests {
         for password in ["swarm", "", "\u{e9}\u{1f40b}", "a password of more than thirty-two characters"] {
             let password = bmp(password);
             let by_openssl = |length, id| {
-                let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-                let (hexpass, hexsalt) = (hex(&password), hex(&SALTS.mac));
+                let (hexpass, hexsalt) = (hex::encode(&password), hex::encode(SALTS.mac));
                 let printed = openssl(
                     directory.path(),
                     &format!(
@@ -246,13 +245,12 @@ mod tests {
                 let digits: String = printed.trim().chars().filter(|c| *c != ':').collect();
                 digits.to_lowercase()
             };
-            let ours = |derived: &[u8]| derived.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
             let key: [u8; 24] = derive(Purpose::Encryption, &password, &SALTS.mac);
-            assert_eq!(ours(&key), by_openssl(24, 1));
+            assert_eq!(hex::encode(key), by_openssl(24, 1));
             let vector: [u8; 8] = derive(Purpose::InitialVector, &password, &SALTS.mac);
-            assert_eq!(ours(&vector), by_openssl(8, 2));
+            assert_eq!(hex::encode(vector), by_openssl(8, 2));
             let mac: [u8; 70] = derive(Purpose::Mac, &password, &SALTS.mac);
-            assert_eq!(ours(&mac), by_openssl(70, 3));
+            assert_eq!(hex::encode(mac), by_openssl(70, 3));
         }
     }
 

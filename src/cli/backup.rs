@@ -19,7 +19,6 @@ use super::{REFUSED, fail, output};
 use crate::client::{Ask, ClientError};
 use crate::clock;
 use crate::core::desired::Desired;
-use crate::core::engine_kind::EngineKind;
 use crate::core::identity::Identity;
 use crate::store::backup::{self, Backup};
 use crate::store::redb;
@@ -159,6 +158,6 @@ fn prepare(flags: &RestoreFlags) -> anyhow::Result<(PathBuf, redb::Lock, Backup)
     anyhow::ensure!(dir.as_os_str() != "none", "the data directory `none` keeps nothing: give --data-dir");
     let lock = redb::Lock::take(&dir)?;
     let engine = backup.identity.as_ref().and_then(|identity| identity.engine.as_ref());
-    let simulated = engine.is_some_and(|engine| engine.kind == EngineKind::Simulated);
+    let simulated = engine.is_some_and(|engine| engine.kind.is_simulated());
     Ok((redb::prepare(&dir, simulated)?, lock, backup))
 }

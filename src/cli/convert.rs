@@ -16,7 +16,7 @@ use super::output::{self, OutputError};
 use super::{REFUSED, fail, object_name, yaml};
 use crate::core::name::ObjectName;
 use crate::core::spec::MAX_COUNT;
-use crate::core::submission::{self, SubmissionError};
+use crate::core::{policy, submission};
 
 mod command_line;
 mod csv;
@@ -104,15 +104,13 @@ fn judged(object: &Value) -> anyhow::Result<Vec<String>> {
     let mut notes = Vec::new();
     let mut rest = object.clone();
     let spec = loop {
-        match submission::submitted(&rest) {
-            Ok(spec) => break spec,
-            Err(SubmissionError::Refused(refusal)) => {
-                // The next one shows when this one is gone.
-                anyhow::ensure!(remove(&mut rest, &refusal.field), "{refusal}");
-                notes.push(format!("warning: the daemon will refuse this: {refusal}"));
-            }
-            Err(error) => anyhow::bail!("the daemon would not take the object: {}", error.with_field()),
-        }
+        let spec = submission::submitted(&rest).map_err(|error| {
+            anyhow::anyhow!("the daemon would not take the object: {}", error.with_field())
+        })?;
+        let Err(violation) = policy::authorize_spec(&spec) else { break spec };
+        // The next one shows when this one is gone.
+        anyhow::ensure!(remove(&mut rest, &violation.field), "{violation}");
+        notes.push(format!("warning: the daemon will refuse this: {violation}"));
     };
     if let Err(error) = submission::fits_one_host(&spec) {
         notes.push(format!("warning: on a single host this cannot be: {}: {error}", error.field));

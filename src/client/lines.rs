@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
+use tokio_util::codec::{Decoder, LinesCodec, LinesCodecError};
 
 use super::{Address, ClientError};
 
@@ -21,25 +22,26 @@ pub struct Lines {
     address: Address,
     /// What has come of the next lines.
     ahead: BytesMut,
-    /// How much of that is known to hold no end of a line.
-    searched: usize,
+    codec: LinesCodec,
 }
 
 impl Lines {
     pub(super) fn new(body: Incoming, address: Address) -> Lines {
-        Lines { body, address, ahead: BytesMut::new(), searched: 0 }
+        Lines {
+            body,
+            address,
+            ahead: BytesMut::new(),
+            codec: LinesCodec::new_with_max_length(LINE_MAX_BYTES),
+        }
     }
 
     /// The next line that is not empty; `None` at an orderly end.
     pub async fn next(&mut self) -> Result<Option<String>, ClientError> {
         loop {
-            while let Some(line) = self.whole_line() {
+            while let Some(line) = self.whole_line()? {
                 if !line.trim().is_empty() {
                     return Ok(Some(line));
                 }
-            }
-            if self.ahead.len() > LINE_MAX_BYTES {
-                return Err(self.broken(format!("a line is longer than {LINE_MAX_BYTES} bytes")));
             }
             match timeout(SILENCE, self.body.frame()).await {
                 Ok(Some(Ok(frame))) => self.ahead.extend_from_slice(&frame.into_data().unwrap_or_default()),
@@ -54,16 +56,15 @@ impl Lines {
         }
     }
 
-    fn whole_line(&mut self) -> Option<String> {
-        let rest = self.ahead.get(self.searched..).unwrap_or_default();
-        let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
-            self.searched = self.ahead.len();
-            return None;
-        };
-        let line = self.ahead.split_to(self.searched + end);
-        self.ahead.advance(1);
-        self.searched = 0;
-        Some(String::from_utf8_lossy(&line).into_owned())
+    fn whole_line(&mut self) -> Result<Option<String>, ClientError> {
+        self.codec.decode(&mut self.ahead).map_err(|error| {
+            self.broken(match error {
+                LinesCodecError::MaxLineLengthExceeded => {
+                    format!("a line is longer than {LINE_MAX_BYTES} bytes")
+                }
+                LinesCodecError::Io(error) => format!("a line cannot be read: {error}"),
+            })
+        })
     }
 
     fn broken(&self, words: String) -> ClientError {

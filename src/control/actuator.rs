@@ -1,8 +1,8 @@
 //! Performs steps; decides nothing.
 //!
-//! A worker hands a step over and gets a [`Report`] back. On the way the cache is told what our calls changed,
-//! so that the next look sees it without waiting for a list. All workers share the limits kept here; the
-//! semaphores are fair, first come first served, and a worker asks for a bounded number at once.
+//! A worker hands over a step and gets a [`Report`] back. The cache is updated with what our calls changed, so that the next
+//! pass sees it without waiting for a list. All workers share the limits kept here; the semaphores are fair, and each worker
+//! asks for a bounded number of permits.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,17 +23,17 @@ use crate::core::plan::Action;
 use crate::core::spec::{Pull, Template, TemplateHash};
 use crate::engine::{Engine, Lookup, NewContainer};
 
-/// Stops under way at once, over all objects. A stop mostly waits for the container's own grace period, which
-/// costs the engine nothing, so it does not take a place among the calls that make the engine work.
+/// Concurrent stops, over all objects. A stop mostly waits for the container's grace period, which costs the engine nothing,
+/// so it needs no permit for calls that make the engine work.
 const STOPS_AT_ONCE: usize = 256;
-/// What is waited for a stop where the object does not say: Docker's own grace period.
+/// The grace period of a stop if the object does not set one: Docker's default.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
 type PullKey = (String, Pull);
 type SharedPull = Shared<BoxFuture<'static, Outcome<()>>>;
 
 /// Performs steps on one engine.
-pub struct Actuator {
+pub(super) struct Actuator {
     engine: Arc<dyn Engine>,
     cache: Arc<Cache>,
     cluster: String,
@@ -44,8 +44,8 @@ pub struct Actuator {
 }
 
 impl Actuator {
-    /// An actuator with `parallel` engine calls at once.
-    pub fn new(
+    /// An actuator with up to `parallel` concurrent engine calls.
+    pub(super) fn new(
         engine: Arc<dyn Engine>,
         cache: Arc<Cache>,
         cluster: String,
@@ -64,7 +64,7 @@ impl Actuator {
     }
 
     /// Performs one step of an object.
-    pub async fn perform(&self, object: &Object, action: &Action) -> Report {
+    pub(super) async fn perform(&self, object: &Object, action: &Action) -> Report {
         match action {
             Action::Pull { image, pull } => Report::Image(self.pull(image, *pull).await),
             Action::Create { identity, .. } => self.create(object, identity).await,
@@ -75,7 +75,7 @@ impl Actuator {
         }
     }
 
-    /// One pull an image at a time, whoever asks: the others wait for its outcome and share it.
+    /// One pull per image at a time: concurrent requests for the same image share its outcome.
     async fn pull(&self, image: &str, pull: Pull) -> Outcome<()> {
         let key = (image.to_owned(), pull);
         let shared = {
@@ -95,35 +95,36 @@ impl Actuator {
     }
 
     async fn create(&self, object: &Object, identity: &ContainerIdentity) -> Report {
-        let _place = self.calls.acquire().await;
+        let _permit = self.calls.acquire().await;
         let template = template_of(object, &identity.template);
         let manager = self.cache.ownership().manager();
         let new = NewContainer { identity, cluster: &self.cluster, manager: &manager, template };
         let made = match self.engine.create(new).await {
             Outcome::Refused(refusal) if refusal.kind == RefusalKind::NameTaken => {
                 let holder = self.engine.inspect(&self.cluster, &identity.container_name()).await;
-                match holder.map(|holder| self.cache.sort_out(holder)) {
-                    // Another manager's: once the cache has it, the planner holds the object.
+                match holder.map(|holder| self.cache.resolve_owner(holder)) {
+                    // Another manager's: the planner holds the object once the cache has it.
                     Ok(Lookup::Ours(found)) if found.rival => {
                         self.cache.wrote(*found);
                         Outcome::Refused(refusal)
                     }
-                    // An earlier create of this very container did happen.
+                    // An earlier create of this container did happen.
                     Ok(Lookup::Ours(found)) if found.identity == *identity => {
                         let id = found.id.clone();
                         self.cache.wrote(*found);
                         Outcome::Done(id)
                     }
-                    // One of ours made from an older template, by a create that was in doubt.
+                    // Ours, created from an older template by a create in doubt.
                     Ok(Lookup::Ours(found)) => {
                         self.cache.wrote(*found);
                         Outcome::Refused(refusal)
                     }
                     Ok(Lookup::Foreign) => Outcome::Refused(refusal),
                     Ok(Lookup::NotFound) => return Report::CreateInFlight(refusal.words),
-                    Err(error) => {
-                        Outcome::InDoubt(format!("{}; who holds it is not known: {error}", refusal.words))
-                    }
+                    Err(error) => Outcome::InDoubt(format!(
+                        "{}; the holder of the name is unknown: {error}",
+                        refusal.words
+                    )),
                 }
             }
             Outcome::Done(id) => {
@@ -165,11 +166,11 @@ impl Actuator {
     }
 
     async fn start(&self, template: &Template, id: &ContainerId) -> Outcome<()> {
-        let _place = self.calls.acquire().await;
+        let _permit = self.calls.acquire().await;
         self.start_now(template, id).await
     }
 
-    /// Starts a container, once it is certain to be what its template asks for. One that is not is never started; the
+    /// Starts a container after verifying that it is what its template asks for. One that is not is never started; the
     /// planner then has it removed by its full id.
     async fn start_now(&self, template: &Template, id: &ContainerId) -> Outcome<()> {
         let verified = self.engine.verify(id, template).await;
@@ -180,11 +181,11 @@ impl Actuator {
         if outcome != Outcome::Done(()) {
             return outcome;
         }
-        // Whether it still runs, and whether it has a health check that has not spoken yet, only the engine knows.
+        // Only the engine knows whether it is still running, and whether it has a pending health check.
         let begun = self.cache.begin_list();
         match self.engine.inspect(&self.cluster, &id.0).await {
             Ok(found) => self.cache.inspected(begun, id, found),
-            // A list will say. Until then it counts as running, which is what was just done.
+            // A list will show it. Until then it counts as running, as it was just started.
             Err(_) => self.cache.changed(id, |container| {
                 if container.state == ContainerState::Created {
                     container.state = ContainerState::Running;
@@ -198,19 +199,19 @@ impl Actuator {
         if !force {
             let grace = self.grace(object, id);
             let (stopped, took) = {
-                let _place = self.stops.acquire().await;
+                let _permit = self.stops.acquire().await;
                 let begun = self.clock.now();
                 (self.engine.stop(id, grace).await, self.clock.now().since(begun))
             };
             match stopped {
-                // A container that cannot be stopped, such as one that was never started, is only to be removed.
+                // A container that cannot be stopped, such as one that was never started, is just removed.
                 Outcome::Done(()) | Outcome::Refused(_) => {}
-                // It may be stopping yet. Its removal would end it at once, so it waits until this is known.
+                // It may still be stopping. Its removal would kill it, so it waits until this is known.
                 other if took > grace => return Report::NotStopped(other),
                 other => return Report::Removed(other),
             }
         }
-        let _place = self.calls.acquire().await;
+        let _permit = self.calls.acquire().await;
         let outcome = self.engine.remove(id).await;
         if outcome == Outcome::Done(()) {
             self.cache.removed(id);
@@ -218,8 +219,7 @@ impl Actuator {
         Report::Removed(outcome)
     }
 
-    /// How long a container may take to stop: by its own spec, which may be older than the object's, or by the
-    /// object's.
+    /// The grace period of a container: by its own spec, which may be older than the object's, or by the object's.
     fn grace(&self, object: &Object, id: &ContainerId) -> Duration {
         let present = object.spec.template.body.stop_timeout.and_then(|s| u64::try_from(s).ok());
         let own = self.cache.container(id).and_then(|c| c.detail.as_ref()?.stop_timeout);
@@ -227,7 +227,7 @@ impl Actuator {
     }
 }
 
-/// The template that a step is for. A step is begun for the object as it was planned for, which has it.
+/// The template of a step, which the object that was planned for has.
 fn template_of<'a>(object: &'a Object, hash: &TemplateHash) -> &'a Template {
     object.template(hash).unwrap_or(&object.spec.template)
 }

@@ -1,21 +1,19 @@
-//! What is there: a cache of our own containers, and whether it may be believed.
+//! A cache of our own containers, and whether it can be trusted.
 //!
-//! The [`Cache`] is written from two sides. The [`observer`](crate::control::observer) brings complete lists of the whole cluster or of
-//! one object; the [`actuator`](crate::control::actuator) brings the outcomes of our own calls, which are newer than
-//! any list that was begun before them. Each entry knows when it was written, so that a late list never undoes
-//! what we know better: that is the rule "newer than our last write", container by container.
+//! The [`Cache`] is written from two sides. The [`observer`](crate::control::observer) brings complete lists of the whole
+//! cluster or of one object; the [`actuator`](crate::control::actuator) brings the outcomes of our own calls, which are newer
+//! than any list that began before them. Each entry knows when it was written, so that a late list never undoes what is known
+//! better: the rule "newer than our last write", per container.
 //!
-//! Workers and the status page read snapshots. Every object has a channel of its own; a worker is woken when
-//! something about its object changed, and not told what.
+//! Workers and the status read snapshots. Every object has its own channel; a worker is woken when something about its object
+//! changed, without being told what.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::control::cache::claims::{CopySeen, Rivals};
 use crate::control::engine_state::EngineState;
-use crate::core::availability::Nodes;
 use crate::core::container::{Container, ContainerId, ContainerState, Health, Signalled, Visibility};
 use crate::core::name::ObjectName;
 use crate::core::signal::Signal;
@@ -23,15 +21,18 @@ use crate::core::time::Time;
 use crate::engine::Lookup;
 use crate::store::ownership::Ownership;
 
-pub mod claims;
+mod claims;
+mod others;
 
-/// The most removed containers remembered: as many as one object may have at once.
+pub use others::{CopySeen, Rivals};
+
+/// The most removed containers remembered: as many as one object may have.
 const MAX_REMOVED: usize = 10_000;
 
 /// An object's containers.
 pub type Containers = BTreeMap<ContainerId, Arc<Container>>;
 
-/// When something was written; later is greater. Lists carry the mark of their beginning.
+/// When something was written; later is greater. A list has the mark of its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(u64);
 
@@ -39,8 +40,8 @@ pub struct Mark(u64);
 struct Entry {
     container: Arc<Container>,
     written: Mark,
-    /// The state that the last inspect reported, until a list reports the same. An engine's list can lag behind
-    /// its inspect for good: after a removal that failed, and after its disk was full.
+    /// The state that the last inspect reported, until a list reports the same. An engine's list can contradict its inspect
+    /// permanently: after a failed removal, and after its disk was full.
     inspected: Option<ContainerState>,
 }
 
@@ -51,14 +52,14 @@ impl Entry {
 }
 
 impl Entry {
-    /// Whether we know better than an answer that was asked for at `begun`. That a process has ended is believed
-    /// all the same: we start a container once, and an answer from before that start would call it created.
+    /// Whether the entry is newer than an answer that was requested at `begun`. An ended process is accepted nevertheless: a
+    /// container is started once, and an answer from before that start would call it created.
     fn newer_than(&self, begun: Mark, answer: &Container) -> bool {
         self.written > begun && !(answer.dead() && self.container.live())
     }
 }
 
-/// Drops the output of a health check that has passed since.
+/// Drops the output of a health check that has passed since then.
 fn forget_old_output(container: &mut Container) {
     let passed = container.health != Health::Unhealthy;
     if let Some(detail) = container.detail.as_mut().filter(|detail| passed && detail.health_output.is_some())
@@ -71,14 +72,14 @@ fn forget_old_output(container: &mut Container) {
 struct Inner {
     mark: u64,
     entries: BTreeMap<ContainerId, Entry>,
-    /// Containers that were removed, so that an old list does not bring them back.
+    /// Removed containers, so that an old list does not bring them back.
     removed: BTreeMap<ContainerId, Mark>,
     objects: BTreeMap<ObjectName, watch::Sender<Arc<Containers>>>,
-    /// Containers that only carry our labels.
+    /// Containers that merely carry our labels.
     copies: BTreeMap<ContainerId, Arc<CopySeen>>,
 }
 
-/// The cache. See the module's story.
+/// The cache of our own containers.
 #[derive(Debug)]
 pub struct Cache {
     inner: Mutex<Inner>,
@@ -87,7 +88,7 @@ pub struct Cache {
     present: watch::Sender<Arc<BTreeSet<ObjectName>>>,
     /// How many containers other managers have in this cluster.
     rivals: watch::Sender<Arc<Rivals>>,
-    /// Says that some object's containers have changed.
+    /// Signals that some object's containers have changed.
     changes: watch::Sender<()>,
     ownership: Ownership,
 }
@@ -101,21 +102,14 @@ impl Default for Cache {
 impl Cache {
     /// An empty cache of a manager that lives as long as its process.
     pub fn new() -> Cache {
-        Cache::of(Ownership::ephemeral(""))
+        Cache::of(Ownership::ephemeral(""), Arc::default())
     }
 
-    /// An empty cache that nothing may be concluded from.
-    pub fn of(ownership: Ownership) -> Cache {
-        let engine = EngineState {
-            info: None,
-            trouble: None,
-            listed: None,
-            nodes: Nodes::default(),
-            other_engine: None,
-        };
+    /// An empty cache, from which nothing may be concluded yet.
+    pub fn of(ownership: Ownership, endpoint: Arc<str>) -> Cache {
         Cache {
             inner: Mutex::default(),
-            engine: watch::Sender::new(Arc::new(engine)),
+            engine: watch::Sender::new(Arc::new(EngineState::unknown(endpoint))),
             present: watch::Sender::new(Arc::default()),
             rivals: watch::Sender::new(Arc::default()),
             changes: watch::Sender::new(()),
@@ -123,8 +117,13 @@ impl Cache {
         }
     }
 
+    /// The endpoint's name in messages.
+    pub fn endpoint(&self) -> Arc<str> {
+        self.engine.borrow().endpoint.clone()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Nothing in here panics half-way through a change.
+        // No change panics half-way.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -149,12 +148,12 @@ impl Cache {
         self.present.subscribe()
     }
 
-    /// Word of every change of some object's containers, once it can be seen.
+    /// Notifies of every change of some object's containers, once it is visible.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
 
-    /// One container, if it is there.
+    /// One container, if it exists.
     pub fn container(&self, id: &ContainerId) -> Option<Arc<Container>> {
         self.lock().entries.get(id).map(|entry| entry.container.clone())
     }
@@ -164,7 +163,7 @@ impl Cache {
         self.lock().entries.values().map(|entry| entry.container.clone()).collect()
     }
 
-    /// Takes note of the endpoint's state.
+    /// Updates the endpoint's state.
     pub fn set_engine(&self, change: impl FnOnce(&mut EngineState)) {
         self.engine.send_if_modified(|state| {
             let mut next = EngineState::clone(state);
@@ -175,7 +174,7 @@ impl Cache {
         });
     }
 
-    /// To be called before a list or an inspect is asked for; the answer is then handed to [`Cache::listed`] or
+    /// To be called before a list or an inspect is requested; the answer goes to [`Cache::listed`] or
     /// [`Cache::inspected`].
     pub fn begin_list(&self) -> Mark {
         let mut inner = self.lock();
@@ -183,8 +182,8 @@ impl Cache {
         Mark(inner.mark)
     }
 
-    /// Takes a list over: of one object, or of all. What we wrote since `begun` stays as it is. A list never makes
-    /// a container go: those that it ought to hold and does not are returned, for somebody to find out why.
+    /// Merges a list of one object, or of all. What was written since `begun` stays. A list never removes a container: those
+    /// that it should contain and does not are returned, for the caller to confirm that they are missing.
     pub fn listed(
         &self,
         begun: Mark,
@@ -193,10 +192,10 @@ impl Cache {
     ) -> Vec<Arc<Container>> {
         let mut guard = self.lock();
         let inner = &mut *guard;
-        let concerned = |c: &Container| object.is_none_or(|name| c.identity.object == *name);
+        let in_scope = |c: &Container| object.is_none_or(|name| c.identity.object == *name);
         let mut changed = BTreeSet::new();
         let mut listed = BTreeSet::new();
-        let list = list.into_iter().filter(concerned).collect();
+        let list = list.into_iter().filter(in_scope).collect();
         for mut container in self.take_claims(inner, object, list) {
             listed.insert(container.id.clone());
             if inner.removed.contains_key(&container.id) {
@@ -212,7 +211,7 @@ impl Cache {
                     forget_old_output(&mut container);
                     container.signalled =
                         entry.container.signalled.filter(|_| !(entry.container.dead() && container.live()));
-                    // Nothing becomes unstarted again: such an answer is an old one.
+                    // No container becomes unstarted again: such an answer is old.
                     let old = container.state == ContainerState::Created
                         && entry.container.state != ContainerState::Created;
                     if old || container.visibility == Visibility::Disputed {
@@ -230,14 +229,14 @@ impl Cache {
             inner.entries.insert(entry.container.id.clone(), entry);
         }
         let absent = |(id, entry): &(&ContainerId, &Entry)| {
-            concerned(&entry.container) && !listed.contains(*id) && entry.written <= begun
+            in_scope(&entry.container) && !listed.contains(*id) && entry.written <= begun
         };
         let absent = inner.entries.iter().filter(absent).map(|(_, e)| e.container.clone()).collect();
         self.announce(inner, changed);
         absent
     }
 
-    /// Takes note of a container as one of our own calls left it.
+    /// Stores a container as one of our own calls left it.
     pub fn wrote(&self, container: Container) {
         let mut guard = self.lock();
         let inner = &mut *guard;
@@ -251,7 +250,7 @@ impl Cache {
         self.announce(inner, BTreeSet::from([object]));
     }
 
-    /// Takes note of what one of our own calls changed about a container that is known.
+    /// Applies what one of our own calls changed about a known container.
     pub fn changed(&self, id: &ContainerId, change: impl FnOnce(&mut Container)) {
         let mut guard = self.lock();
         let inner = &mut *guard;
@@ -264,8 +263,8 @@ impl Cache {
         self.announce(inner, BTreeSet::from([object]));
     }
 
-    /// Takes note that a user sent a container a signal. A signal that ends every process does not make one forget
-    /// that it was asked to stop before: that is how a stop ends.
+    /// Records that a user sent a container a signal. KILL does not cancel an earlier request to stop: that is how a stop
+    /// ends.
     pub fn signalled(&self, id: &ContainerId, signal: Signal, at: Time) {
         if let Some(entry) = self.lock().entries.get_mut(id) {
             let before = entry.container.signalled.filter(|_| signal == Signal::KILL);
@@ -274,7 +273,7 @@ impl Cache {
         }
     }
 
-    /// Whether a list says of a container what the last inspect contradicts: then only another inspect can tell.
+    /// Whether a listed container contradicts its last inspect: then only another inspect can settle it.
     pub fn contradicts(&self, listed: &Container) -> bool {
         let mut inner = self.lock();
         let Some(entry) = inner.entries.get_mut(&listed.id) else { return false };
@@ -282,16 +281,15 @@ impl Cache {
         entry.inspected.is_some()
     }
 
-    /// Takes note that an inspect contradicts the list about a container.
+    /// Records that an inspect contradicts the list about a container.
     pub fn overrule(&self, id: &ContainerId, state: ContainerState) {
         if let Some(entry) = self.lock().entries.get_mut(id) {
             entry.inspected = Some(state);
         }
     }
 
-    /// Takes an inspect of one container over. A container that is not known yet is left to the lists; and that
-    /// there is none of this id proves nothing by itself: a classic Swarm manager that was just started says so of
-    /// all that runs on nodes it has not reached yet.
+    /// Merges an inspect of one container. An unknown container is left to the lists; and "no such container" proves nothing by
+    /// itself: a classic Swarm manager that has just started says so about everything on nodes it has not reached yet.
     pub fn inspected(&self, begun: Mark, id: &ContainerId, found: Lookup) {
         let mut guard = self.lock();
         let inner = &mut *guard;
@@ -316,17 +314,17 @@ impl Cache {
         self.announce(inner, BTreeSet::from([object]));
     }
 
-    /// Whether a container was removed, as far as is known: a list that shows it is an old one, or knows better.
+    /// Whether a container is recorded as removed: a list that shows it is old, or knows better.
     pub fn was_removed(&self, id: &ContainerId) -> bool {
         self.lock().removed.contains_key(id)
     }
 
-    /// Takes note that a container which was thought to be removed is there.
+    /// Records that a container which was recorded as removed exists.
     pub fn not_removed(&self, id: &ContainerId) {
         self.lock().removed.remove(id);
     }
 
-    /// Takes note that a container was removed: by us, or as the engine announced.
+    /// Records that a container was removed: by us, or as the engine announced.
     pub fn removed(&self, id: &ContainerId) {
         let mut guard = self.lock();
         let inner = &mut *guard;
@@ -346,7 +344,7 @@ impl Cache {
         }
     }
 
-    /// Takes note that containers which a list begun at `begun` lacks are proven not to be there.
+    /// Removes containers that are missing from a list begun at `begun` and proven to be gone.
     pub fn gone(&self, begun: Mark, ids: &[ContainerId]) {
         let mut guard = self.lock();
         let inner = &mut *guard;
@@ -394,171 +392,11 @@ impl Cache {
                 sender.send_replace(Arc::new(containers));
             }
         }
-        // Channels that nobody listens to any more are made anew when somebody does.
+        // Channels without a receiver are created again on demand.
         inner.objects.retain(|_, sender| sender.receiver_count() > 0);
         self.changes.send_replace(());
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::container::Health;
-    use crate::core::engine_kind::EngineKind;
-    use crate::core::evidence::Evidence;
-    use crate::core::labels::ContainerIdentity;
-    use crate::core::spec::TemplateHash;
-    use crate::engine::EngineInfo;
-
-    fn container(id: &str, object: &str, state: ContainerState) -> Container {
-        let object = ObjectName::parse(object).unwrap();
-        Container {
-            id: id.into(),
-            name: format!("{object}.1.1"),
-            identity: ContainerIdentity {
-                object,
-                slot: 1,
-                attempt: 1,
-                template: TemplateHash::from_label("t"),
-            },
-            manager: None,
-            rival: false,
-            node: None,
-            state,
-            health: Health::None,
-            visibility: Visibility::Clear,
-            image: "img".to_owned(),
-            image_id: None,
-            created: Time(0),
-            detail: None,
-            signalled: None,
-        }
-    }
-
-    fn there(cache: &Cache) -> Vec<(String, ContainerState)> {
-        cache.all().iter().map(|c| (c.id.0.to_string(), c.state)).collect()
-    }
-
-    #[test]
-    fn before_the_first_list_it_is_the_list_that_is_waited_for_and_not_the_nodes_that_come_with_it() {
-        let kind = EngineKind::ClassicSwarm;
-        let info = EngineInfo {
-            kind,
-            id: String::new(),
-            version: String::new(),
-            api: String::new(),
-            nodes: Vec::new(),
-            own_volumes: Default::default(),
-        };
-        let mut state = EngineState {
-            info: Some(info),
-            trouble: None,
-            listed: None,
-            nodes: Nodes::default(),
-            other_engine: None,
-        };
-        let reason = |state: &EngineState| match state.evidence("tcp://m:1") {
-            Evidence::Waiting { reason, .. } => reason,
-            Evidence::Good => "good".to_owned(),
-        };
-        assert_eq!(reason(&state), "waiting for the first complete list from tcp://m:1");
-        state.listed = Some(Time(1));
-        assert_eq!(reason(&state), "the manager at tcp://m:1 names no node: waiting until it does");
-    }
-
-    #[test]
-    fn a_list_does_not_undo_what_was_written_after_it_began() {
-        let cache = Cache::new();
-        cache.wrote(container("old", "web", ContainerState::Running));
-        let begun = cache.begin_list();
-        cache.wrote(container("new", "web", ContainerState::Created));
-        cache.changed(&"new".into(), |c| c.state = ContainerState::Running);
-        cache.removed(&"old".into());
-        cache.listed(
-            begun,
-            None,
-            vec![
-                container("old", "web", ContainerState::Running),
-                container("new", "web", ContainerState::Created),
-            ],
-        );
-        assert_eq!(there(&cache), [("new".to_owned(), ContainerState::Running)]);
-        // The next list lacks it; that alone proves nothing.
-        let begun = cache.begin_list();
-        let absent = cache.listed(begun, None, vec![]);
-        assert_eq!(absent.iter().map(|c| &*c.id.0).collect::<Vec<_>>(), ["new"]);
-        assert_eq!(there(&cache), [("new".to_owned(), ContainerState::Running)]);
-        cache.gone(begun, &["new".into()]);
-        assert_eq!(there(&cache), []);
-    }
-
-    #[test]
-    fn an_end_is_believed_even_from_an_answer_that_was_asked_for_before_our_start_returned() {
-        let cache = Cache::new();
-        cache.wrote(container("a", "web", ContainerState::Created));
-        let begun = cache.begin_list();
-        cache.changed(&"a".into(), |c| c.state = ContainerState::Running);
-        cache.listed(begun, None, vec![container("a", "web", ContainerState::Created)]);
-        assert_eq!(there(&cache), [("a".to_owned(), ContainerState::Running)]);
-        cache.inspected(
-            begun,
-            &"a".into(),
-            Lookup::Ours(Box::new(container("a", "web", ContainerState::Exited))),
-        );
-        assert_eq!(there(&cache), [("a".to_owned(), ContainerState::Exited)]);
-    }
-
-    #[test]
-    fn an_inspect_outweighs_the_lists_until_one_of_them_agrees() {
-        let cache = Cache::new();
-        let listed = container("a", "web", ContainerState::Removing);
-        cache.wrote(listed.clone());
-        assert!(!cache.contradicts(&listed), "nothing has contradicted it");
-        cache.overrule(&listed.id, ContainerState::Dead);
-        assert!(cache.contradicts(&listed));
-        assert!(cache.contradicts(&listed), "a list that repeats itself proves nothing");
-        let agrees = Container { state: ContainerState::Dead, ..listed.clone() };
-        assert!(!cache.contradicts(&agrees));
-        assert!(!cache.contradicts(&listed), "from then on the lists are believed again");
-    }
-
-    #[test]
-    fn a_list_that_was_asked_for_before_an_inspect_does_not_undo_it() {
-        let cache = Cache::new();
-        cache.wrote(container("a", "web", ContainerState::Created));
-        let old = cache.begin_list();
-        let begun = cache.begin_list();
-        cache.inspected(
-            begun,
-            &"a".into(),
-            Lookup::Ours(Box::new(container("a", "web", ContainerState::Running))),
-        );
-        cache.inspected(begun, &"a".into(), Lookup::NotFound);
-        cache.listed(old, None, vec![container("a", "web", ContainerState::Created)]);
-        assert_eq!(there(&cache), [("a".to_owned(), ContainerState::Running)]);
-    }
-
-    #[test]
-    fn a_list_of_one_object_says_nothing_of_others() {
-        let cache = Cache::new();
-        cache.wrote(container("a", "web", ContainerState::Running));
-        cache.wrote(container("b", "db", ContainerState::Running));
-        let begun = cache.begin_list();
-        let absent = cache.listed(begun, Some(&ObjectName::parse("web").unwrap()), vec![]);
-        assert_eq!(absent.iter().map(|c| &*c.id.0).collect::<Vec<_>>(), ["a"]);
-    }
-
-    #[test]
-    fn only_listeners_of_what_changed_are_woken() {
-        let cache = Cache::new();
-        let mut web = cache.containers(&ObjectName::parse("web").unwrap());
-        let mut db = cache.containers(&ObjectName::parse("db").unwrap());
-        cache.wrote(container("a", "web", ContainerState::Running));
-        assert!(web.has_changed().unwrap() && !db.has_changed().unwrap());
-        assert_eq!(web.borrow_and_update().len(), 1);
-        let begun = cache.begin_list();
-        cache.listed(begun, None, vec![container("a", "web", ContainerState::Running)]);
-        assert!(!web.has_changed().unwrap(), "the same again is no change");
-        assert!(db.borrow_and_update().is_empty());
-    }
-}
+mod tests;

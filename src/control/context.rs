@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -10,31 +10,28 @@ use crate::control::actuator::Actuator;
 use crate::control::cache::Cache;
 use crate::control::heartbeat::Heartbeat;
 use crate::control::progress::Progresses;
+use crate::core::transaction::Change;
 use crate::store::Store;
 use crate::store::event_log::EventLog;
 use crate::telemetry::Metrics;
 
 /// What all workers share.
 #[derive(Clone)]
-pub struct WorkerContext {
-    /// What is wanted, and where it is recorded what has converged.
-    pub store: Arc<dyn Store>,
-    /// What is there.
-    pub cache: Arc<Cache>,
-    /// Performs their steps.
-    pub actuator: Arc<Actuator>,
-    /// Where they tell what they do.
-    pub event_log: EventLog,
-    /// Where they publish.
-    pub progresses: watch::Sender<Arc<Progresses>>,
-    /// How the engine is called in messages.
-    pub endpoint: Arc<str>,
-    /// Where they count what they do.
-    pub metrics: Arc<Metrics>,
-    /// Shows that the dispatcher turns.
-    pub heartbeat: Heartbeat,
+pub(super) struct WorkerContext {
+    /// The desired state.
+    pub(super) store: Arc<dyn Store>,
+    /// The observed containers.
+    pub(super) cache: Arc<Cache>,
+    pub(super) actuator: Arc<Actuator>,
+    pub(super) event_log: EventLog,
+    /// Takes changes that the manager itself decides on.
+    pub(super) commit: mpsc::Sender<Change>,
+    /// Where workers publish their progress.
+    pub(super) progresses: watch::Sender<Arc<Progresses>>,
+    pub(super) metrics: Arc<Metrics>,
+    /// Beats as the dispatcher turns.
+    pub(super) heartbeat: Heartbeat,
     /// Asks to begin no more steps, to finish those under way, and to end.
-    pub stop: CancellationToken,
-    /// The time.
-    pub clock: Clock,
+    pub(super) stop: CancellationToken,
+    pub(super) clock: Clock,
 }

@@ -1,7 +1,7 @@
-//! Tells the log what becomes of the engine: one line a change, and none for a resync that finds the same.
+//! Writes changes of the engine's state to the event log: one event per change, and none for a resync without changes.
 //!
-//! Woken by the engine's state in the cache, and reads nothing else. What changes and changes back between two
-//! looks is not told.
+//! It is woken by the engine's state in the cache, and reads nothing else. A change that is reverted before the next wake-up
+//! is not reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,39 +9,38 @@ use std::sync::Arc;
 use tracing::warn;
 
 use crate::api::event::EventKind;
+use crate::clock::Clock;
 use crate::control::cache::Cache;
-use crate::control::cache::claims::Rivals;
+use crate::control::cache::Rivals;
 use crate::control::engine_state::EngineState;
 use crate::core::availability::{Availability, Tracked};
 use crate::core::engine_kind::EngineKind;
 use crate::core::evidence::Evidence;
 use crate::core::manager_id::ManagerId;
+use crate::core::time::WallOffset;
 use crate::engine::EngineInfo;
 use crate::store::event_log::EventLog;
 
-/// What the chronicle needs.
-pub struct EngineEventWriter {
-    /// What is there.
-    pub cache: Arc<Cache>,
-    /// How the engine is called in messages.
-    pub endpoint: Arc<str>,
-    /// Where it is told.
-    pub event_log: EventLog,
+/// Writes the events of the engine.
+pub(super) struct EngineEventWriter {
+    pub(super) cache: Arc<Cache>,
+    pub(super) event_log: EventLog,
+    pub(super) clock: Clock,
 }
 
 impl EngineEventWriter {
-    /// Tells for ever; ends with the cache.
-    pub async fn run(self) {
+    /// Runs until the cache is gone.
+    pub(super) async fn run(self) {
         let mut engine = self.cache.engine();
         let mut rivals = self.cache.rivals();
-        let mut told = Told::default();
+        let mut reported = Reported::default();
         loop {
-            if let Some(text) = told.news_of_rivals(&rivals.borrow_and_update().clone()) {
+            if let Some(text) = reported.news_of_rivals(&rivals.borrow_and_update().clone()) {
                 warn!("{text}");
                 self.event_log.note_general(EventKind::Engine, text);
             }
             let state = engine.borrow_and_update().clone();
-            for text in told.news(&state, &self.endpoint) {
+            for text in reported.news(&state, self.clock.offset()) {
                 self.event_log.note_general(EventKind::Engine, text);
             }
             let changed = tokio::select! {
@@ -55,9 +54,9 @@ impl EngineEventWriter {
     }
 }
 
-/// What was told last.
+/// What was reported last.
 #[derive(Debug, Default)]
-struct Told {
+struct Reported {
     evidence: Option<Evidence>,
     /// By address.
     nodes: BTreeMap<String, Availability>,
@@ -65,32 +64,33 @@ struct Told {
     rivals: BTreeSet<ManagerId>,
 }
 
-impl Told {
-    /// What is new, in sentences.
-    fn news(&mut self, state: &EngineState, endpoint: &str) -> Vec<String> {
-        // That the first list is awaited is no news, unless it is long in coming: then that is a trouble.
-        let starting =
-            state.trouble.is_none() && state.listed.is_none() && state.distrust(endpoint).is_none();
+impl Reported {
+    /// The news, one sentence each.
+    fn news(&mut self, state: &EngineState, offset: WallOffset) -> Vec<String> {
+        // Waiting for the first list is no news, unless it takes long: then that is a trouble.
+        let starting = state.trouble.is_none() && state.listed.is_none() && state.distrust(offset).is_none();
         if starting {
             return Vec::new();
         }
         let mut news = self.news_of_nodes(state);
-        let mut evidence = state.evidence(endpoint);
+        let mut evidence = state.evidence(offset);
         if let Evidence::Waiting { until, .. } = &mut evidence {
-            // The next of many tries is no news either.
+            // The next of many retries is no news either.
             *until = None;
         }
         if self.evidence.as_ref() != Some(&evidence) {
             news.push(match &evidence {
                 Evidence::Waiting { reason, .. } => reason.clone(),
-                Evidence::Good => format!("the engine at {endpoint} answers and is believed{}", who(state)),
+                Evidence::Good => {
+                    format!("the engine at {} answers and is trusted{}", state.endpoint, who(state))
+                }
             });
             self.evidence = Some(evidence);
         }
         news
     }
 
-    /// Which other managers have containers in this cluster, where that has changed.
+    /// Which other managers have containers in this cluster, if that has changed.
     fn news_of_rivals(&mut self, rivals: &Rivals) -> Option<String> {
         let now: BTreeSet<ManagerId> = rivals.keys().cloned().collect();
         if now == self.rivals {
@@ -109,13 +109,13 @@ impl Told {
 
     fn news_of_nodes(&mut self, state: &EngineState) -> Vec<String> {
         let mut news = Vec::new();
-        // A plain engine is no node to be told of: of that speaks the evidence.
-        let nodes = state.nodes.all().filter(|_| state.kind() != Some(EngineKind::Docker));
+        // A plain engine is no node to report: the evidence covers it.
+        let nodes = state.nodes.all().filter(|_| state.kind().is_none_or(EngineKind::has_nodes));
         let now: BTreeMap<String, &Tracked> =
             nodes.map(|tracked| (tracked.node.address.clone(), tracked)).collect();
         for (address, tracked) in &now {
             let before = self.nodes.get(address).copied();
-            // Those that are well when the first are named stand in one line with the engine.
+            // Nodes that are up in the first report are counted in the engine's own event.
             let expected = self.nodes.is_empty() && tracked.availability == Availability::Up;
             if before != Some(tracked.availability) && !expected {
                 news.push(sentence(tracked, before));
@@ -123,7 +123,7 @@ impl Told {
         }
         let forgotten = self.nodes.keys().filter(|address| !now.contains_key(*address));
         news.extend(
-            forgotten.map(|address| format!("the node at {address} was not named for long: forgotten")),
+            forgotten.map(|address| format!("the node at {address} has not been listed for long: forgotten")),
         );
         self.nodes = now.into_iter().map(|(address, tracked)| (address, tracked.availability)).collect();
         news
@@ -135,16 +135,18 @@ fn sentence(tracked: &Tracked, before: Option<Availability>) -> String {
     match tracked.availability {
         Availability::Up if before.is_none() => format!("node {name} is new, and up"),
         Availability::Up => format!("node {name} is up"),
-        Availability::Settling => format!("node {name} is back, and believed once it was well for a while"),
+        Availability::Settling => {
+            format!("node {name} is back, and trusted once it has been healthy for a while")
+        }
         Availability::Down => format!("node {name} is down ({trouble})"),
-        Availability::Unknown => format!("what runs on node {name} is not known ({trouble})"),
+        Availability::Unknown => format!("it is unknown what runs on node {name} ({trouble})"),
         Availability::Lost => {
-            format!("node {name} is lost ({trouble}): its containers do not count any more")
+            format!("node {name} is lost ({trouble}): its containers no longer count")
         }
     }
 }
 
-/// Who answers there, in brackets.
+/// The engine and its version, in brackets.
 fn who(state: &EngineState) -> String {
     let Some(EngineInfo { kind, version, .. }) = &state.info else { return String::new() };
     let kind = match kind {
@@ -162,7 +164,7 @@ mod tests {
     use super::*;
     use crate::control::engine_state::Trouble;
     use crate::core::availability::{NodeTimeouts, Nodes};
-    use crate::core::node::Node;
+    use crate::core::node::{Node, NodeState};
     use crate::core::time::Time;
 
     fn state(nodes: Nodes, listed: Option<u64>, trouble: Option<&str>) -> EngineState {
@@ -179,33 +181,44 @@ mod tests {
             since: Time(0),
             retry_at: Time(listed.unwrap_or_default()),
         });
-        EngineState { info: Some(info), trouble, listed: listed.map(Time), nodes, other_engine: None }
+        let listed = listed.map(Time);
+        EngineState {
+            info: Some(info),
+            trouble,
+            listed,
+            nodes,
+            ..EngineState::unknown("tcp://m:3376".into())
+        }
     }
 
     #[test]
-    fn a_change_is_told_once_and_a_resync_that_finds_the_same_not_at_all() {
-        let patience =
+    fn a_change_is_reported_once_and_a_resync_without_changes_is_not() {
+        let timeouts =
             NodeTimeouts { lost_after: Duration::from_secs(30), stable_after: Duration::from_secs(20) };
         let mut nodes = Nodes::default();
         let mut see = |second: u64, second_node: &str| {
             let node = |n: u32, status: &str| Node {
                 name: format!("n{n}"),
                 address: format!("10.0.0.{n}"),
-                status: status.to_owned(),
+                state: NodeState::of_word(status.to_owned()),
                 error: None,
             };
-            nodes.observe(Time(second * 1000), &[node(1, "Healthy"), node(2, second_node)], patience);
+            nodes.observe(Time(second * 1000), &[node(1, "Healthy"), node(2, second_node)], timeouts);
             nodes.clone()
         };
-        let mut told = Told::default();
-        let mut news = |state: EngineState| told.news(&state, "tcp://m:3376").join("; ");
+        let mut reported = Reported::default();
+        let mut news = |state: EngineState| reported.news(&state, WallOffset::default()).join("; ");
 
         assert_eq!(
-            news(state(Nodes::default(), None, Some("refused"))).matches("does not answer").count(),
+            news(state(Nodes::default(), None, Some("refused"))).matches("has not answered").count(),
             1
         );
-        assert_eq!(news(state(Nodes::default(), Some(1), Some("refused"))), "", "only the next try differs");
-        let up = "the engine at tcp://m:3376 answers and is believed (classic Swarm 1.2.9, nodes: 2)";
+        assert_eq!(
+            news(state(Nodes::default(), Some(1), Some("refused"))),
+            "",
+            "only the next retry differs"
+        );
+        let up = "the engine at tcp://m:3376 answers and is trusted (classic Swarm 1.2.9, nodes: 2)";
         assert_eq!(news(state(see(10, "Healthy"), Some(10), None)), up);
         assert_eq!(news(state(see(20, "Healthy"), Some(20), None)), "");
         assert_eq!(news(state(see(30, "Unhealthy"), Some(30), None)), "node n2 is down (Unhealthy)");
@@ -215,23 +228,23 @@ mod tests {
         assert_eq!(news(state(see(90, "Healthy"), Some(90), None)), "node n2 is up");
         let pending = news(state(see(100, "Pending"), Some(100), None));
         assert!(
-            pending.starts_with("what runs on node n2 is not known (Pending); waiting until"),
+            pending.starts_with("it is unknown what runs on node n2 (Pending); waiting until"),
             "{pending}"
         );
-        assert!(news(state(see(101, "Healthy"), Some(101), None)).contains("answers and is believed"));
+        assert!(news(state(see(101, "Healthy"), Some(101), None)).contains("answers and is trusted"));
     }
 
     #[test]
-    fn that_the_first_list_is_awaited_is_no_news() {
-        let mut told = Told::default();
+    fn waiting_for_the_first_list_is_no_news() {
+        let mut reported = Reported::default();
         let plain = |listed| {
             let mut state = state(Nodes::default(), listed, None);
             state.info.as_mut().unwrap().kind = EngineKind::Docker;
             state
         };
-        assert!(told.news(&plain(None), "unix:///s").is_empty());
-        let news = told.news(&plain(Some(1)), "unix:///s");
-        assert_eq!(news, ["the engine at unix:///s answers and is believed (Docker 1.2.9)"]);
-        assert!(told.news(&plain(Some(2)), "unix:///s").is_empty());
+        assert!(reported.news(&plain(None), WallOffset::default()).is_empty());
+        let news = reported.news(&plain(Some(1)), WallOffset::default());
+        assert_eq!(news, ["the engine at tcp://m:3376 answers and is trusted (Docker 1.2.9)"]);
+        assert!(reported.news(&plain(Some(2)), WallOffset::default()).is_empty());
     }
 }

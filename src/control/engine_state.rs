@@ -1,30 +1,34 @@
-//! What is known of the engine, and whether that may be acted upon.
+//! The observed state of the engine, and whether it may be acted on.
+
+use std::sync::Arc;
 
 use crate::core::availability::{Availability, Nodes};
 use crate::core::engine_kind::EngineKind;
 use crate::core::evidence::Evidence;
-use crate::core::time::Time;
+use crate::core::time::{Time, WallOffset};
 use crate::engine::EngineInfo;
 
 /// The endpoint as last seen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EngineState {
-    /// Who answers there; the last answer, where there was one.
+    /// Its name in messages.
+    pub endpoint: Arc<str>,
+    /// The last answer about the engine, if there was one.
     pub info: Option<EngineInfo>,
-    /// Why it does not answer, where it does not.
+    /// Why it does not answer, if so.
     pub trouble: Option<Trouble>,
-    /// When the last complete list was begun.
+    /// When the last complete list began.
     pub listed: Option<Time>,
     /// The nodes behind it.
     pub nodes: Nodes,
-    /// Why it is not acted upon: it is another engine than the one that the state is for.
+    /// Why it is not acted on, if it is another engine than the one that the state is for.
     pub other_engine: Option<String>,
 }
 
 /// An endpoint that does not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// What it said, or what the connection said.
+    /// The error of the endpoint or of the connection.
     pub error: String,
     /// Since when.
     pub since: Time,
@@ -33,22 +37,35 @@ pub struct Trouble {
 }
 
 impl EngineState {
+    /// The state before anything was observed: nothing may be concluded from it.
+    pub fn unknown(endpoint: Arc<str>) -> EngineState {
+        EngineState {
+            endpoint,
+            info: None,
+            trouble: None,
+            listed: None,
+            nodes: Nodes::default(),
+            other_engine: None,
+        }
+    }
+
     /// Whether it answers.
     pub fn connected(&self) -> bool {
         self.trouble.is_none() && self.listed.is_some()
     }
 
-    /// Whether what is cached may be acted upon.
-    pub fn evidence(&self, endpoint: &str) -> Evidence {
+    /// Whether the cache may be acted on.
+    pub fn evidence(&self, offset: WallOffset) -> Evidence {
+        let endpoint = &self.endpoint;
         if let Some(trouble) = &self.trouble {
             let reason = format!(
-                "waiting for the engine at {endpoint}, which does not answer since {}: {}",
-                trouble.since.shown(),
+                "waiting for the engine at {endpoint}, which has not answered since {}: {}",
+                trouble.since.shown(offset),
                 trouble.error
             );
             return Evidence::Waiting { reason, until: Some(trouble.retry_at) };
         }
-        if let Some((reason, until)) = self.distrust(endpoint) {
+        if let Some((reason, until)) = self.distrust(offset) {
             return Evidence::Waiting { reason, until };
         }
         match self.listed {
@@ -60,35 +77,36 @@ impl EngineState {
         }
     }
 
-    /// Why a list cannot be complete, or must not be acted upon, as far as nodes go.
-    pub(super) fn distrust(&self, endpoint: &str) -> Option<(String, Option<Time>)> {
+    /// Why a list may be incomplete, or must not be acted on, because of the nodes.
+    pub(super) fn distrust(&self, offset: WallOffset) -> Option<(String, Option<Time>)> {
+        let endpoint = &self.endpoint;
         if let Some(reason) = &self.other_engine {
             return Some((reason.clone(), None));
         }
         if let Some(hidden) = self.nodes.all().find(|tracked| tracked.availability == Availability::Unknown) {
-            let until = hidden.lost_at.map(|at| format!(", or it counts as lost at {}", at.shown()));
-            let reason = match self.kind() {
-                Some(EngineKind::ClassicSwarm | EngineKind::Simulated) | None => format!(
+            let until = hidden.lost_at.map(|at| format!(", or it counts as lost at {}", at.shown(offset)));
+            let reason = match self.kind().is_none_or(EngineKind::has_nodes) {
+                true => format!(
                     "waiting until the manager at {endpoint} knows what runs on node {} ({}){}: until then nothing can be called missing",
                     hidden.name(),
                     hidden.trouble(),
                     until.unwrap_or_default()
                 ),
-                Some(EngineKind::Docker) => format!(
+                false => format!(
                     "another engine answers at {endpoint} than before: waiting for the one before{}",
                     until.unwrap_or_default()
                 ),
             };
             return Some((reason, hidden.lost_at));
         }
-        let manager = matches!(self.kind(), Some(EngineKind::ClassicSwarm | EngineKind::Simulated));
-        if !manager || self.nodes.all().any(|tracked| tracked.availability.reachable()) {
+        let has_nodes = self.kind().is_some_and(EngineKind::has_nodes);
+        if !has_nodes || self.nodes.all().any(|tracked| tracked.availability.reachable()) {
             return None;
         }
         let reason = match self.nodes.all().next() {
-            // They are told of with the first list, not before.
+            // They come with the first list.
             None if self.listed.is_none() => return None,
-            None => format!("the manager at {endpoint} names no node: waiting until it does"),
+            None => format!("the manager at {endpoint} lists no node: waiting until it does"),
             Some(node) => format!(
                 "no node behind {endpoint} is up ({}: {}): nothing is created or removed until one is",
                 node.name(),

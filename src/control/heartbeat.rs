@@ -1,6 +1,6 @@
 //! The heartbeat of the loop, for `/healthz`.
 //!
-//! The dispatcher beats as it turns, busy or idle. A server whose loop hangs still answers, and says so.
+//! The dispatcher beats in every iteration, busy or idle. A server whose loop hangs still answers, and reports it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use crate::core::time::Time;
 
 /// How often the loop beats.
 pub const PERIOD: Duration = Duration::from_secs(2);
-/// Without a beat for this long the loop is called stalled: several periods, on a machine that is very busy.
+/// Without a beat for this long the loop counts as stalled: several periods, to allow for a very busy machine.
 const STALLED_AFTER: Duration = Duration::from_secs(15);
 
 /// The last beat. Clones share it.
@@ -18,7 +18,7 @@ const STALLED_AFTER: Duration = Duration::from_secs(15);
 pub struct Heartbeat(Arc<AtomicU64>);
 
 impl Heartbeat {
-    /// A pulse that beats for the first time now.
+    /// A heartbeat whose first beat is now.
     pub fn new(now: Time) -> Heartbeat {
         Heartbeat(Arc::new(AtomicU64::new(now.0)))
     }
@@ -28,7 +28,7 @@ impl Heartbeat {
         self.0.store(now.0, Ordering::Relaxed);
     }
 
-    /// Why the loop is thought to be stalled, if it is.
+    /// Why the loop counts as stalled, if it does.
     pub fn stalled(&self, now: Time) -> Option<String> {
         let silent = now.since(Time(self.0.load(Ordering::Relaxed)));
         (silent > STALLED_AFTER).then(|| format!("the loop has not turned for {} s", silent.as_secs()))

@@ -7,31 +7,30 @@ use crate::core::condition::{Condition, Phase};
 use crate::core::memory::ends::LastExit;
 use crate::core::name::ObjectName;
 
-/// How an object is doing, as its worker last saw it.
+/// The progress of an object as of its worker's last pass.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
-    /// The generation the worker has acted upon; 0 before its first look.
+    /// The generation that the worker acted on last; 0 before its first pass.
     pub observed_generation: u64,
     /// Which submit of that generation: see [`Object::asked`](crate::core::object::Object::asked).
     pub asked: u64,
-    /// The verdict.
+    /// Its condition.
     pub condition: Condition,
     /// The lines of the plan: steps under way, then steps that begin now.
     pub plan: Vec<String>,
-    /// How often containers ended or turned unhealthy without being asked to since the last submit, as far as this process
-    /// has seen.
+    /// How often containers ended or turned unhealthy unrequested since the last submit, as observed by this process.
     pub restarts: u64,
-    /// The last end that nobody asked this manager for.
+    /// The last end that this manager did not cause.
     pub last_exit: Option<LastExit>,
 }
 
 impl Progress {
-    /// That of an object whose worker is just being started. It stands on the board before the first look, so that
-    /// nobody is at work for an object which is not on it.
-    pub(super) fn of_newcomer() -> Progress {
+    /// The progress of an object whose worker is just starting. It is published before the worker's first pass, so that no
+    /// worker runs for an object without progress.
+    pub(super) fn initial() -> Progress {
         let condition = Condition {
             phase: Phase::Progressing,
-            reason: "it has not been looked at yet".to_owned(),
+            reason: "it has not been reconciled yet".to_owned(),
             next_retry: None,
             failing: false,
             proven: false,

@@ -12,18 +12,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::control::actuator::Actuator;
 use crate::control::cache::Cache;
-use crate::control::context::WorkerContext;
-use crate::control::dispatcher::dispatch;
-use crate::control::heartbeat::Heartbeat;
-use crate::control::observer::Observer;
 use crate::control::progress::Progresses;
+use crate::control::{self, Control, Parts};
 use crate::core::condition::Phase;
 use crate::core::container::ContainerState;
 use crate::core::name::ObjectName;
@@ -40,46 +34,28 @@ const SOON: Duration = Duration::from_secs(60);
 /// Long enough for a fight to be seen.
 const WHILE: Duration = Duration::from_secs(300);
 
-/// The loops of one manager.
+/// One manager and its loop.
 struct Manager {
     store: Arc<MemoryStore>,
-    cache: Arc<Cache>,
-    progresses: watch::Receiver<Arc<Progresses>>,
-    _loops: JoinSet<()>,
+    control: Control,
 }
 
 impl Manager {
     fn start(engine: &Arc<SimulatedEngine>, ownership: Ownership, clock: Clock) -> Manager {
         let store = Arc::new(MemoryStore::of(ownership, clock));
-        let cache = Arc::new(Cache::of(store.ownership().clone()));
-        let cluster = "default".to_owned();
-        let actuator = Actuator::new(engine.clone(), cache.clone(), cluster.clone(), 8, clock);
-        let progresses = watch::Sender::new(Arc::default());
-        let context = WorkerContext {
-            store: store.clone(),
-            cache: cache.clone(),
-            actuator: Arc::new(actuator),
-            event_log: store.event_log().clone(),
-            metrics: Arc::default(),
-            progresses: progresses.clone(),
-            endpoint: "simulated".into(),
-            heartbeat: Heartbeat::new(clock.now()),
-            stop: CancellationToken::new(),
-            clock,
-        };
-        let observer = Observer {
+        let control = control::start(Parts {
             engine: engine.clone(),
-            endpoint: "simulated".to_owned(),
-            cluster,
-            cache: cache.clone(),
+            store: store.clone(),
+            endpoint: "simulated".into(),
+            cluster: "default".to_owned(),
             resync: Duration::from_secs(10),
             lost_after: Duration::from_secs(30),
+            parallel: 8,
+            metrics: Arc::default(),
             clock,
-        };
-        let mut loops = JoinSet::new();
-        loops.spawn(observer.run());
-        loops.spawn(async { dispatch(context).await.unwrap() });
-        Manager { store, cache, progresses: progresses.subscribe(), _loops: loops }
+            stop: CancellationToken::new(),
+        });
+        Manager { store, control }
     }
 
     async fn submit(&self, count: u32) {
@@ -91,13 +67,13 @@ impl Manager {
         let reached = |progresses: &Arc<Progresses>| {
             progresses.get(&web).is_some_and(|p| p.condition.phase == phase && p.condition.ready == ready)
         };
-        let waited = tokio::time::timeout(SOON, self.progresses.wait_for(reached)).await;
+        let waited = tokio::time::timeout(SOON, self.control.progresses.wait_for(reached)).await;
         let progresses = waited.unwrap_or_else(|_| panic!("not {phase:?} with {ready}")).unwrap();
         progresses[&web].condition.reason.clone()
     }
 
     fn rivals(&self) -> Vec<(ManagerId, usize)> {
-        self.cache.rivals().borrow().iter().map(|(id, n)| (id.clone(), *n)).collect()
+        self.control.cache.rivals().borrow().iter().map(|(id, n)| (id.clone(), *n)).collect()
     }
 }
 
@@ -136,7 +112,7 @@ async fn two_managers_that_are_given_the_same_object_never_fight_over_it_and_who
     assert_eq!(there(&engine), before, "nothing is created or removed any more");
     let mut held = 0;
     for (manager, rival) in [(&one, &other), (&other, &one)] {
-        let condition = manager.progresses.borrow()[&name()].condition.clone();
+        let condition = manager.control.progresses.borrow()[&name()].condition.clone();
         let expected = rival.store.ownership().manager();
         match condition.phase {
             Phase::Converged => assert_eq!((condition.ready, manager.rivals()), (8, Vec::new())),
@@ -174,7 +150,7 @@ async fn a_manager_that_comes_later_holds_and_the_one_that_was_there_goes_on_wit
     second.store.commit(Transaction::of([Change::Delete(name())])).await.unwrap();
     tokio::time::sleep(WHILE).await;
     assert_eq!(there(&engine).len(), 4);
-    assert!(second.progresses.borrow().is_empty(), "its worker has nothing left to do");
+    assert!(second.control.progresses.borrow().is_empty(), "its worker has nothing left to do");
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,12 +203,12 @@ fn a_copy_never_reaches_the_workers_and_a_renamed_container_of_ours_stays_ours()
     assert!(cache.copies()[0].reason.to_string().contains("is now called kept"));
     // Who asks for the name finds a foreign container.
     let holder = Lookup::Ours(Box::new(listed("2", "web.1.1", 1)));
-    assert_eq!(cache.sort_out(holder), Lookup::Foreign);
+    assert_eq!(cache.resolve_owner(holder), Lookup::Foreign);
     // The original goes: the copy does not become ours.
     cache.removed(&"1".into());
     assert_eq!(take(&cache, vec![listed("2", "web.1.1", 1)]), (vec![], vec!["2".to_owned()]));
     let holder = Lookup::Ours(Box::new(listed("2", "web.1.1", 1)));
-    assert_eq!(cache.sort_out(holder), Lookup::Foreign);
+    assert_eq!(cache.resolve_owner(holder), Lookup::Foreign);
     cache.removed(&"2".into());
     assert_eq!(take(&cache, vec![]), (vec![], vec![]));
 }
@@ -243,7 +219,7 @@ fn records_outlive_a_restart_and_without_them_the_name_decides() {
     take(&cache, vec![listed("1", "web.1.1", 1)]);
     let recorded = cache.ownership().recorded();
     assert_eq!(recorded, BTreeSet::from(["1".into()]));
-    let restarted = Cache::of(Ownership::new(cache.ownership().identity(), recorded, false));
+    let restarted = Cache::of(Ownership::new(cache.ownership().identity(), recorded, false), Arc::default());
     let renamed = || vec![listed("1", "kept", 1)];
     assert_eq!(take(&restarted, renamed()).0, ["1"]);
     assert_eq!(take(&Cache::new(), renamed()), (vec![], vec!["1".to_owned()]));
@@ -259,12 +235,12 @@ fn two_containers_of_one_name_behind_a_restarted_swarm_manager_are_both_ours() {
 #[test]
 fn a_rivals_container_is_marked_and_not_recorded() {
     let cache = Cache::new();
-    let rival = Container { manager: Some(ManagerId::random()), ..listed("1", "web.1.1", 1) };
+    let rival = Container { manager: Some(ManagerId::of_bits(7)), ..listed("1", "web.1.1", 1) };
     take(&cache, vec![rival.clone()]);
     assert!(cache.all()[0].rival && cache.all()[0].state == ContainerState::Running);
     assert!(!cache.ownership().is_recorded(&"1".into()));
     assert!(cache.present().borrow().is_empty(), "nothing of the object is ours");
-    assert!(matches!(cache.sort_out(Lookup::Ours(Box::new(rival))), Lookup::Ours(found) if found.rival));
+    assert!(matches!(cache.resolve_owner(Lookup::Ours(Box::new(rival))), Lookup::Ours(found) if found.rival));
 }
 
 #[test]
@@ -296,6 +272,7 @@ fn what_changes_while_it_is_written_is_written_again() {
 #[test]
 fn another_engine_than_the_one_that_the_state_is_for_is_not_acted_upon_until_it_is_adopted() {
     use crate::core::evidence::Evidence;
+    use crate::core::time::WallOffset;
     use crate::engine::EngineInfo;
 
     let info = |kind, id: &str| EngineInfo {
@@ -307,15 +284,15 @@ fn another_engine_than_the_one_that_the_state_is_for_is_not_acted_upon_until_it_
         own_volumes: Default::default(),
     };
     let meet = |cache: &Cache, kind, id: &str| {
-        cache.meet_engine(&info(kind, id), "unix:///x");
+        cache.meet_engine(&info(kind, id));
         cache.set_engine(|state| state.listed = Some(Time(1)));
         let state = cache.engine().borrow().clone();
-        match (state.other_engine.is_some(), state.evidence("unix:///x")) {
+        match (state.other_engine.is_some(), state.evidence(WallOffset::default())) {
             (true, Evidence::Waiting { reason, .. }) => Some(reason),
             _ => None,
         }
     };
-    let cache = Cache::new();
+    let cache = Cache::of(Ownership::ephemeral(""), "unix:///x".into());
     assert_eq!(meet(&cache, EngineKind::Docker, "ONE"), None);
     let reason = meet(&cache, EngineKind::Docker, "TWO").unwrap();
     for words in

@@ -1,18 +1,15 @@
-//! The loop: one worker an object, and the dispatcher that keeps them.
+//! Reconciles one object.
 //!
-//! A worker sleeps until something may have changed: what is wanted, what is there, whether it may be
-//! believed, a step that ended, the moment a plan named. It is not told which; it looks again, asks the
-//! planner, begins the steps and publishes how its object is doing. It never waits for a step before it looks
-//! again, and no other object's step can hold it up.
+//! A worker sleeps until something may have changed: the desired state, the containers, the evidence, a step that ended, or
+//! the time that a plan named. It is not told which; it reconciles: asks the planner, begins the steps and publishes the
+//! object's progress. It never waits for a step before the next pass, and no other object's step can block it.
 //!
-//! The dispatcher starts a worker for every object that is wanted, or deleted with containers left, and ends
-//! it when there is nothing left to do. If a worker dies, the dispatcher ends with an error, and the process
-//! with it: there is never a live server over a dead loop.
+//! A worker ends when its object is deleted and nothing of it is left.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
 use tracing::{info, warn};
@@ -23,7 +20,6 @@ use crate::control::cache::Containers;
 use crate::control::context::WorkerContext;
 use crate::control::engine_state::EngineState;
 use crate::control::progress::Progress;
-use crate::control::record::Converged;
 use crate::core::condition::Condition;
 use crate::core::container::Container;
 use crate::core::engine_kind::EngineKind;
@@ -37,6 +33,7 @@ use crate::core::object::{Object, Objects};
 use crate::core::outcome::Outcome;
 use crate::core::plan::{Action, Step};
 use crate::core::time::Time;
+use crate::core::transaction::Change;
 use crate::planner::input::Input;
 use crate::{crash_points, planner};
 
@@ -48,16 +45,14 @@ pub(super) struct Worker {
     memory: Memory,
     steps: JoinSet<(Action, Report)>,
     under_way: Vec<Step>,
-    /// Takes the generations that have converged.
-    record: mpsc::Sender<Converged>,
-    /// The last one that was handed over.
+    /// The last generation of which it was committed that it has converged.
     recorded: u64,
-    /// A container of another object is in the way: any change may be that it is gone.
+    /// A container of another object is in the way: any change may mean that it is gone.
     waits_for_others: bool,
 }
 
 impl Worker {
-    pub(super) fn new(context: WorkerContext, name: ObjectName, record: mpsc::Sender<Converged>) -> Worker {
+    pub(super) fn new(context: WorkerContext, name: ObjectName) -> Worker {
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
         let containers = context.cache.containers(&name);
@@ -66,7 +61,6 @@ impl Worker {
             memory: Memory::resuming(hasher.finish(), context.event_log.resumed_after()),
             steps: JoinSet::new(),
             under_way: Vec::new(),
-            record,
             recorded: 0,
             waits_for_others: false,
             containers,
@@ -86,7 +80,7 @@ impl Worker {
                 while self.steps.join_next().await.is_some() {}
                 return;
             };
-            // The engine's state first: good news of it is published after the list that it speaks for.
+            // The engine's state first: good news is published after the list that it covers.
             let engine = self.engine.borrow_and_update().clone();
             let containers: Vec<Arc<Container>> =
                 self.containers.borrow_and_update().values().cloned().collect();
@@ -111,14 +105,14 @@ impl Worker {
                 Some(ended) = self.steps.join_next() => self.step_ended(ended),
                 () = sleep_until(self.context.clock.instant(wake_at.unwrap_or_default())), if wake_at.is_some() => {}
             }
-            // Whatever else has ended meanwhile is part of the same look.
+            // Other steps that have ended meanwhile belong to the same pass.
             while let Some(ended) = self.steps.try_join_next() {
                 self.step_ended(ended);
             }
         }
     }
 
-    /// Looks, plans, begins the steps and publishes. Returns when to look again.
+    /// One pass: observes, plans, begins the steps and publishes. Returns when the next one is due.
     fn reconcile(
         &mut self,
         object: &Arc<Object>,
@@ -126,10 +120,10 @@ impl Worker {
         engine: &EngineState,
     ) -> Option<Time> {
         let now = self.context.clock.now();
-        let evidence = engine.evidence(&self.context.endpoint);
+        let evidence = engine.evidence(self.context.clock.offset());
         if evidence == Evidence::Good {
             self.memory.observe(object, &planner::hold::own(containers), now);
-            self.tell_ends();
+            self.report_ends();
         }
         let in_the_way = self.in_the_way(object, containers, engine);
         self.waits_for_others = !in_the_way.is_empty();
@@ -143,6 +137,7 @@ impl Worker {
             in_the_way: &in_the_way,
             memory: &self.memory,
             now,
+            offset: self.context.clock.offset(),
         });
         let lines = self.under_way.iter().chain(&plan.steps).map(Step::to_string).collect();
         for step in plan.steps {
@@ -155,13 +150,13 @@ impl Worker {
         plan.wake_at
     }
 
-    /// What other objects' containers that are going still have and a new container of this one needs. On one host only:
-    /// behind a Swarm manager another node may do.
+    /// What a new container of this object needs and departing containers of other objects still have. On a single host only:
+    /// a Swarm manager may choose another node.
     fn in_the_way(&self, object: &Object, own: &[Arc<Container>], engine: &EngineState) -> InTheWay {
         let lacking = own.iter().filter(|container| container.live()).count() < object.wanted() as usize;
         let templates = [Some(&object.spec.template), object.fallback()].into_iter().flatten();
         let exclusive = templates.clone().any(|template| !template.exclusives().is_empty());
-        if engine.kind() != Some(EngineKind::Docker) || !lacking || !exclusive {
+        if engine.kind().is_none_or(EngineKind::has_nodes) || !lacking || !exclusive {
             return InTheWay::new();
         }
         let mut others = self.context.cache.all();
@@ -169,9 +164,9 @@ impl Worker {
         exclusive::in_the_way(templates, &self.context.store.objects().borrow(), &others)
     }
 
-    /// Tells of containers that have ended without our doing.
-    fn tell_ends(&mut self) {
-        for (kind, text) in self.memory.take_untold() {
+    /// Reports ends that this manager did not cause.
+    fn report_ends(&mut self) {
+        for (kind, text) in self.memory.take_unreported() {
             let kind = match kind {
                 EndKind::Ended | EndKind::Restarted | EndKind::Vanished => EventKind::Ended,
                 EndKind::Unhealthy => EventKind::Unhealthy,
@@ -181,11 +176,12 @@ impl Worker {
         }
     }
 
-    /// Has it recorded that the present generation has converged, unless that is known.
+    /// Has the generation committed as converged, unless it is already.
     fn record_converged(&mut self, object: &Object) {
         let known = object.converged.as_ref().map_or(0, |converged| converged.generation).max(self.recorded);
         if object.deleted.is_none() && known < object.generation {
-            let handed_over = self.record.try_send((self.name.clone(), object.generation)).is_ok();
+            let change = Change::Converged { name: self.name.clone(), generation: object.generation };
+            let handed_over = self.context.commit.try_send(change).is_ok();
             self.recorded = if handed_over { object.generation } else { self.recorded };
         }
     }
@@ -210,7 +206,7 @@ impl Worker {
     fn step_ended(&mut self, ended: Result<(Action, Report), JoinError>) {
         let (action, report) = match ended {
             Ok(ended) => ended,
-            // A step that panicked may have done anything; the worker goes down with it, and the process.
+            // A step that panicked may have done anything; the worker dies with it, and the process.
             Err(error) => {
                 std::panic::resume_unwind(Box::new(format!("a step of {} died: {error}", self.name)))
             }
@@ -241,8 +237,8 @@ impl Worker {
             if before.is_some_and(|before| **before == progress) {
                 return false;
             }
-            let looked = before.filter(|before| before.observed_generation > 0);
-            if looked.is_none_or(|b| b.condition.phase != progress.condition.phase) {
+            let passed = before.filter(|before| before.observed_generation > 0);
+            if passed.is_none_or(|b| b.condition.phase != progress.condition.phase) {
                 info!(object = %self.name, phase = ?progress.condition.phase, "{}", progress.condition.reason);
                 let text = format!("{}: {}", progress.condition.phase.word(), progress.condition.reason);
                 self.context.event_log.note(EventKind::Phase, &self.name, observed_generation, text);
@@ -253,15 +249,15 @@ impl Worker {
     }
 }
 
-/// Until an object is another one than `seen`. Others' changes are nothing to wake up for: with thousands of objects
-/// each submit would make all of them look.
+/// Waits until an object differs from `seen`. Other objects' changes wake no worker: with thousands of objects, each submit
+/// would wake all of them.
 async fn changed(objects: &mut watch::Receiver<Arc<Objects>>, name: &ObjectName, seen: &Arc<Object>) {
     let another = |objects: &Arc<Objects>| objects.get(name).is_none_or(|now| !Arc::ptr_eq(now, seen));
-    // Where the store is gone, so is the process.
+    // The store lives as long as the process.
     let _ = objects.wait_for(another).await;
 }
 
-/// How a step went wrong, for the log.
+/// How a step failed, for the log.
 fn trouble(report: &Report) -> Option<(&'static str, String)> {
     fn of<T>(outcome: &Outcome<T>) -> Option<(&'static str, String)> {
         match outcome {
@@ -283,161 +279,4 @@ fn trouble(report: &Report) -> Option<(&'static str, String)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::clock::Clock;
-    use crate::control::actuator::Actuator;
-    use crate::control::cache::Cache;
-    use crate::control::dispatcher::dispatch;
-    use crate::control::heartbeat::Heartbeat;
-    use crate::control::progress::Progresses;
-    use std::time::Duration;
-
-    use async_trait::async_trait;
-    use futures_util::stream::BoxStream;
-
-    use super::*;
-    use crate::control::observer::Observer;
-    use crate::core::condition::Phase;
-    use crate::core::container::ContainerId;
-    use crate::core::spec::{Pull, Template};
-    use crate::core::submission;
-    use crate::core::submission::Submission;
-    use crate::core::time::Time;
-    use crate::core::transaction::{Change, Transaction};
-    use crate::engine::error::EngineError;
-    use crate::engine::simulated::SimulatedEngine;
-    use crate::engine::{Engine, EngineEvent, EngineInfo, Lookup, NewContainer};
-    use crate::store::Store;
-    use crate::store::memory::MemoryStore;
-    use tokio_util::sync::CancellationToken;
-
-    /// A simulated engine with one call that panics, if `fatal` says so.
-    struct Fragile {
-        inner: SimulatedEngine,
-        fatal: bool,
-    }
-
-    #[async_trait]
-    impl Engine for Fragile {
-        async fn info(&self) -> Result<EngineInfo, EngineError> {
-            self.inner.info().await
-        }
-        async fn list(
-            &self,
-            cluster: &str,
-            object: Option<&ObjectName>,
-        ) -> Result<Vec<Container>, EngineError> {
-            self.inner.list(cluster, object).await
-        }
-        async fn inspect(&self, cluster: &str, key: &str) -> Result<Lookup, EngineError> {
-            self.inner.inspect(cluster, key).await
-        }
-        async fn ensure_image(&self, image: &str, pull: Pull) -> Outcome<()> {
-            self.inner.ensure_image(image, pull).await
-        }
-        async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
-            assert!(!self.fatal, "a create that panics");
-            self.inner.create(new).await
-        }
-        async fn verify(&self, id: &ContainerId, template: &Template) -> Outcome<()> {
-            self.inner.verify(id, template).await
-        }
-        async fn start(&self, id: &ContainerId) -> Outcome<()> {
-            self.inner.start(id).await
-        }
-        async fn stop(&self, id: &ContainerId, grace: Duration) -> Outcome<()> {
-            self.inner.stop(id, grace).await
-        }
-        async fn remove(&self, id: &ContainerId) -> Outcome<()> {
-            self.inner.remove(id).await
-        }
-        async fn events(
-            &self,
-            cluster: &str,
-        ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
-            self.inner.events(cluster).await
-        }
-    }
-
-    struct Daemon {
-        store: Arc<MemoryStore>,
-        context: WorkerContext,
-        observer: Observer,
-    }
-
-    fn daemon(fatal: bool) -> Daemon {
-        let clock = Clock::starting_at(Time(1_000_000));
-        let engine: Arc<dyn Engine> = Arc::new(Fragile { inner: SimulatedEngine::new(3, clock), fatal });
-        let store = Arc::new(MemoryStore::new(clock));
-        let cache = Arc::new(Cache::of(store.ownership().clone()));
-        let actuator = Arc::new(Actuator::new(engine.clone(), cache.clone(), "test".to_owned(), 8, clock));
-        let context = WorkerContext {
-            store: store.clone(),
-            cache: cache.clone(),
-            actuator,
-            event_log: store.event_log().clone(),
-            metrics: Arc::default(),
-            progresses: watch::Sender::new(Arc::default()),
-            endpoint: "simulated://3".into(),
-            heartbeat: Heartbeat::new(clock.now()),
-            stop: CancellationToken::new(),
-            clock,
-        };
-        let (endpoint, cluster) = ("simulated://3".to_owned(), "test".to_owned());
-        let (resync, lost_after) = (Duration::from_secs(10), Duration::from_secs(30));
-        let observer = Observer { engine, endpoint, cluster, cache, resync, lost_after, clock };
-        Daemon { store, context, observer }
-    }
-
-    fn put(name: &str, count: u32) -> Change {
-        let text = format!(r#"{{"Name": "{name}", "Image": "a", "Count": {count}}}"#);
-        match submission::read(text.as_bytes()).unwrap() {
-            Submission::One(spec) => Change::Put(spec),
-            Submission::Many(_) => unreachable!(),
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_submitted_runs_what_is_deleted_goes_and_the_worker_with_it() {
-        let Daemon { store, context, observer } = daemon(false);
-        let (mut progresses, mut present) = (context.progresses.subscribe(), context.cache.present());
-        let loops = [tokio::spawn(async { drop(dispatch(context).await) }), tokio::spawn(observer.run())];
-        let name = ObjectName::parse("web").unwrap();
-        for count in [40, 3, 7] {
-            store.commit(Transaction::of([put("web", count)])).await.unwrap();
-            let generation = store.objects().borrow()[&name].generation;
-            let wanted = usize::try_from(count).unwrap();
-            let converged = |progresses: &Arc<Progresses>| {
-                progresses.get(&name).is_some_and(|p| {
-                    p.observed_generation == generation
-                        && p.condition.phase == Phase::Converged
-                        && p.condition.ready == wanted
-                })
-            };
-            tokio::time::timeout(Duration::from_secs(60), progresses.wait_for(converged))
-                .await
-                .unwrap()
-                .unwrap();
-        }
-        store.commit(Transaction::of([Change::Delete(name.clone())])).await.unwrap();
-        tokio::time::timeout(Duration::from_secs(60), present.wait_for(|p| p.is_empty()))
-            .await
-            .unwrap()
-            .unwrap();
-        tokio::time::timeout(Duration::from_secs(60), progresses.wait_for(|b| b.is_empty()))
-            .await
-            .unwrap()
-            .unwrap();
-        loops.iter().for_each(tokio::task::JoinHandle::abort);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_worker_that_dies_takes_the_dispatcher_with_it() {
-        let Daemon { store, context, observer } = daemon(true);
-        let watching = tokio::spawn(observer.run());
-        store.commit(Transaction::of([put("web", 1)])).await.unwrap();
-        let ended = tokio::time::timeout(Duration::from_secs(60), dispatch(context)).await.unwrap();
-        assert!(ended.unwrap_err().to_string().starts_with("the worker of 'web' died"));
-        watching.abort();
-    }
-}
+mod tests;

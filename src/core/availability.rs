@@ -1,109 +1,107 @@
-//! The nodes behind the endpoint, and how far each may be believed.
+//! The nodes behind the endpoint, and the availability of each.
 //!
-//! A node that stops answering is not lost at once: its containers count as running for `--lost-after`. Only
-//! the time that it was seen down is counted, and only two resync periods without trouble set the count back;
-//! so a node that comes and goes is lost in the end, and is not believed while it does. A node that the
-//! endpoint does not know yet (a classic Swarm manager says `Pending`), or no longer knows, hides its
-//! containers from every list: until it is lost, nothing can be called missing.
+//! A node that stops answering is not lost at once: its containers count as running for `--lost-after`. Only the time that
+//! the node was observed down counts, and only two resync periods without trouble reset it; so a flapping node is lost
+//! eventually, and is not trusted in the meantime. A node that the endpoint does not know yet (a classic Swarm manager
+//! reports `Pending`), or no longer knows, hides its containers from every list: until it is lost, nothing can be called
+//! missing.
 //!
-//! Pure: fed by the observer with what the endpoint said, and with the time.
+//! Pure: the observer passes in what the endpoint reported, and the time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
+use strum::IntoStaticStr;
 use utoipa::ToSchema;
 
 use crate::core::container::{Container, Visibility};
-use crate::core::node::Node;
+use crate::core::node::{Node, NodeState};
 use crate::core::time::Time;
 
-/// A node that the endpoint has not named for this long is forgotten, with whatever was on it.
+/// A node that the endpoint has not listed for this long is forgotten, with everything on it.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 
-/// How far a node may be believed; the best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+/// The availability of a node, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 #[serde(rename_all = "lowercase")]
 pub enum Availability {
-    /// It is there.
+    /// It answers.
     Up,
-    /// It is back, and has not been for long.
+    /// It has answered again, but not for long.
     Settling,
-    /// It does not answer, and its containers count as running for a while.
+    /// It does not answer; its containers count as running for a while.
     Down,
     /// The endpoint does not know, or no longer knows, what runs there.
     Unknown,
-    /// It has been away for so long that its containers do not count.
+    /// It has not answered for so long that its containers do not count.
     Lost,
 }
 
 impl Availability {
-    /// The word for it, as the status has it.
+    /// The word for it in the status.
     pub fn word(self) -> &'static str {
-        match self {
-            Availability::Up => "up",
-            Availability::Settling => "settling",
-            Availability::Down => "down",
-            Availability::Unknown => "unknown",
-            Availability::Lost => "lost",
-        }
+        self.into()
     }
 
-    /// True where containers can be reached.
+    /// Whether its containers can be reached.
     pub fn reachable(self) -> bool {
         matches!(self, Availability::Up | Availability::Settling)
     }
 }
 
-/// The waits that decide, from the command line.
+/// The timeouts, from the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NodeTimeouts {
-    /// How long a node may be away before its containers do not count.
+    /// How long a node may be unreachable before its containers do not count.
     pub lost_after: Duration,
-    /// How long a node must be well before what was counted against it is forgotten.
+    /// How long a node must be healthy before its downtime is forgotten.
     pub stable_after: Duration,
 }
 
-/// One node and what is remembered of it.
+/// A node and what is remembered of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tracked {
-    /// What the endpoint last said of it; its name stays, where the endpoint forgot it.
+    /// What the endpoint last reported; a name that the endpoint no longer reports is kept.
     pub node: Node,
-    /// How far it may be believed.
+    /// Its availability.
     pub availability: Availability,
-    /// Since when it is well, or is not.
+    /// Since when it has been healthy, or has not.
     pub since: Time,
-    /// When its containers stop counting, where that draws near.
+    /// When its containers stop counting, while it does not answer.
     pub lost_at: Option<Time>,
-    /// How long it was seen away, all in all, since it was last stable.
+    /// How long it was observed away in total since it was last stable.
     away: Duration,
-    /// When the endpoint last named it.
+    /// When the endpoint last listed it.
     named: Time,
     condition: Reported,
-    /// Was well at some time.
-    met: bool,
+    /// It has been healthy at some time.
+    known_healthy: bool,
 }
 
-/// What the endpoint says of a node, read.
+/// How the report of the endpoint is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reported {
-    Well,
-    /// The endpoint calls it unhealthy, but the last error is one that the node's own engine answered with: a
-    /// classic Swarm manager does so after a failed pull. An engine that answers is not gone.
-    Sulking,
+    Healthy,
+    /// The endpoint calls it unhealthy, but the last error came from the node's own engine: a classic Swarm manager does so
+    /// after a failed pull. An engine that answers is not gone.
+    EngineAnswers,
     Down,
     Hidden,
 }
 
 impl Reported {
     fn of(node: &Node) -> Reported {
-        match node.status.as_str() {
-            "Healthy" => Reported::Well,
-            "Pending" => Reported::Hidden,
-            _ if node.error.as_deref().is_some_and(|e| e.starts_with("Error response from daemon")) => {
-                Reported::Sulking
+        match node.state {
+            NodeState::Healthy => Reported::Healthy,
+            NodeState::Pending | NodeState::Gone => Reported::Hidden,
+            NodeState::Other(_)
+                if node.error.as_deref().is_some_and(|e| e.starts_with("Error response from daemon")) =>
+            {
+                Reported::EngineAnswers
             }
-            _ => Reported::Down,
+            NodeState::Other(_) => Reported::Down,
         }
     }
 
@@ -112,26 +110,26 @@ impl Reported {
     }
 }
 
-/// All nodes that are or were there, by address.
+/// All present and remembered nodes, by address.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Nodes {
     known: BTreeMap<String, Tracked>,
-    looked: Time,
+    observed: Time,
 }
 
 impl Nodes {
-    /// Takes note of what the endpoint says. Returns when to look again, where waiting longer changes something.
-    pub fn observe(&mut self, now: Time, said: &[Node], patience: NodeTimeouts) -> Option<Time> {
-        // What nobody looked at was not seen: a long gap counts as if it had been short.
-        let passed = now.since(std::mem::replace(&mut self.looked, now)).min(patience.stable_after);
-        let named: BTreeSet<&str> = said.iter().map(|node| node.address.as_str()).collect();
+    /// Records what the endpoint reports. Returns when the availability of a node changes next by itself.
+    pub fn observe(&mut self, now: Time, reported: &[Node], timeouts: NodeTimeouts) -> Option<Time> {
+        // Time without observation proves nothing: a long gap counts as a short one.
+        let passed = now.since(std::mem::replace(&mut self.observed, now)).min(timeouts.stable_after);
+        let named: BTreeSet<&str> = reported.iter().map(|node| node.address.as_str()).collect();
         for (address, tracked) in &mut self.known {
             if !named.contains(address.as_str()) {
-                tracked.see(now, passed, Reported::Hidden, patience);
-                tracked.node.status = "gone".to_owned();
+                tracked.update(now, passed, Reported::Hidden, timeouts);
+                tracked.node.state = NodeState::Gone;
             }
         }
-        for node in said {
+        for node in reported {
             let condition = Reported::of(node);
             let tracked =
                 self.known.entry(node.address.clone()).or_insert_with(|| Tracked::new(now, node, condition));
@@ -141,12 +139,12 @@ impl Nodes {
             if condition == Reported::Hidden && !name.is_empty() {
                 tracked.node.name = name;
             }
-            tracked.see(now, passed, condition, patience);
+            tracked.update(now, passed, condition, timeouts);
         }
         let forgotten =
             |t: &Tracked| t.availability == Availability::Lost && now.since(t.named) >= FORGOTTEN_AFTER;
         self.known.retain(|address, tracked| named.contains(address.as_str()) || !forgotten(tracked));
-        self.known.values().filter_map(|tracked| tracked.changes_at(patience)).min()
+        self.known.values().filter_map(|tracked| tracked.changes_at(timeouts)).min()
     }
 
     /// All nodes, by address.
@@ -154,13 +152,13 @@ impl Nodes {
         self.known.values()
     }
 
-    /// True where a node that is not yet given up may have containers that no list shows.
-    pub fn hide_something(&self) -> bool {
+    /// Whether a node that is not lost yet may have containers that no list shows.
+    pub fn may_hide_containers(&self) -> bool {
         self.all().any(|tracked| tracked.availability == Availability::Unknown)
     }
 
-    /// The node a container is on. A name that two nodes bear stands for the better one, unless the list says
-    /// that the container's host is down.
+    /// The node of a container. Of two nodes with one name it is the better one, unless the list reports that the
+    /// container's host is down.
     pub fn of(&self, container: &Container) -> Option<&Tracked> {
         let name = container.node.as_deref()?;
         let bearing = self.all().filter(|tracked| tracked.node.name == name);
@@ -170,18 +168,18 @@ impl Nodes {
         }
     }
 
-    /// True where a list would show a container if it were there.
+    /// Whether a list would show the container if it existed.
     pub fn would_show(&self, container: &Container) -> bool {
         let name = container.node.as_deref();
         let bearing = self.all().filter(|tracked| Some(&*tracked.node.name) == name);
         bearing.map(|tracked| tracked.availability).min().is_none_or(Availability::reachable)
     }
 
-    /// How far what is known of a container may be believed, as far as its node goes.
+    /// The availability of a container's node.
     pub fn availability(&self, container: &Container) -> Availability {
         let availability = self.of(container).map_or(Availability::Up, |tracked| tracked.availability);
         match container.visibility {
-            // The list is newer than what the endpoint said of its nodes.
+            // The list is newer than the report about the nodes.
             Visibility::HostDown => availability.max(Availability::Down),
             Visibility::Clear | Visibility::Disputed => availability,
         }
@@ -191,8 +189,8 @@ impl Nodes {
 impl Tracked {
     fn new(now: Time, node: &Node, condition: Reported) -> Tracked {
         let availability = match condition {
-            Reported::Well => Availability::Up,
-            Reported::Sulking | Reported::Down => Availability::Down,
+            Reported::Healthy => Availability::Up,
+            Reported::EngineAnswers | Reported::Down => Availability::Down,
             Reported::Hidden => Availability::Unknown,
         };
         Tracked {
@@ -203,50 +201,52 @@ impl Tracked {
             away: Duration::ZERO,
             named: now,
             condition,
-            met: false,
+            known_healthy: false,
         }
     }
 
-    /// Takes note of its condition, `passed` after the last look.
-    fn see(&mut self, now: Time, passed: Duration, condition: Reported, patience: NodeTimeouts) {
+    /// Records its state, `passed` after the last observation.
+    fn update(&mut self, now: Time, passed: Duration, condition: Reported, timeouts: NodeTimeouts) {
         if self.condition.away() && self.since < now {
             self.away += passed;
         }
-        if (self.condition == Reported::Well) != (condition == Reported::Well) {
+        if (self.condition == Reported::Healthy) != (condition == Reported::Healthy) {
             self.since = now;
         }
         self.condition = condition;
-        let lost = self.away >= patience.lost_after;
+        let lost = self.away >= timeouts.lost_after;
         self.availability = match condition {
-            // What is met for the first time has not been away.
-            Reported::Well if self.availability == Availability::Up || !self.met => Availability::Up,
-            Reported::Well if now.since(self.since) >= patience.stable_after => Availability::Up,
-            Reported::Well => Availability::Settling,
-            Reported::Sulking => Availability::Down,
+            // A node that was never healthy has not been away.
+            Reported::Healthy if self.availability == Availability::Up || !self.known_healthy => {
+                Availability::Up
+            }
+            Reported::Healthy if now.since(self.since) >= timeouts.stable_after => Availability::Up,
+            Reported::Healthy => Availability::Settling,
+            Reported::EngineAnswers => Availability::Down,
             Reported::Down | Reported::Hidden if lost => Availability::Lost,
             Reported::Down => Availability::Down,
             Reported::Hidden => Availability::Unknown,
         };
-        self.met |= condition == Reported::Well;
+        self.known_healthy |= condition == Reported::Healthy;
         if self.availability == Availability::Up {
             self.away = Duration::ZERO;
         }
-        self.lost_at = (condition.away() && !lost).then(|| now + (patience.lost_after - self.away));
+        self.lost_at = (condition.away() && !lost).then(|| now + (timeouts.lost_after - self.away));
     }
 
-    fn changes_at(&self, patience: NodeTimeouts) -> Option<Time> {
+    fn changes_at(&self, timeouts: NodeTimeouts) -> Option<Time> {
         match self.availability {
-            Availability::Settling => Some(self.since + patience.stable_after),
+            Availability::Settling => Some(self.since + timeouts.stable_after),
             _ => self.lost_at,
         }
     }
 
-    /// True where its own engine answers, though the endpoint calls it unhealthy.
-    pub fn sulks(&self) -> bool {
-        self.condition == Reported::Sulking
+    /// Whether its own engine answers although the endpoint calls it unhealthy.
+    pub fn engine_answers(&self) -> bool {
+        self.condition == Reported::EngineAnswers
     }
 
-    /// How people call it.
+    /// Its name, or its address while the name is unknown.
     pub fn name(&self) -> &str {
         if self.node.name.is_empty() { &self.node.address } else { &self.node.name }
     }
@@ -254,8 +254,8 @@ impl Tracked {
     /// What is wrong with it, in the endpoint's words.
     pub fn trouble(&self) -> String {
         match &self.node.error {
-            Some(error) => format!("{}: {error}", self.node.status),
-            None => self.node.status.clone(),
+            Some(error) => format!("{}: {error}", self.node.state.word()),
+            None => self.node.state.word().to_owned(),
         }
     }
 }
@@ -264,7 +264,7 @@ impl Tracked {
 mod tests {
     use super::*;
 
-    const PATIENCE: NodeTimeouts =
+    const TIMEOUTS: NodeTimeouts =
         NodeTimeouts { lost_after: Duration::from_secs(30), stable_after: Duration::from_secs(20) };
 
     fn node(n: u32, status: &str, error: Option<&str>) -> Node {
@@ -272,24 +272,26 @@ mod tests {
         Node {
             name,
             address: format!("10.99.0.1{n}:2376"),
-            status: status.to_owned(),
+            state: NodeState::of_word(status.to_owned()),
             error: error.map(str::to_owned),
         }
     }
 
-    /// What becomes of node 2 as its status changes: `SECOND STATUS STANDING` lines.
-    fn story(lines: &str) {
+    /// The availability of node 2 as its reported state changes: lines of `SECOND STATE AVAILABILITY`.
+    fn check(lines: &str) {
         let mut nodes = Nodes::default();
         for line in lines.lines().map(str::trim).filter(|l| !l.is_empty()) {
             let words: Vec<&str> = line.split_whitespace().collect();
             let now = Time(words[0].parse::<u64>().unwrap() * 1000);
-            let mut said = vec![node(1, "Healthy", None)];
+            let mut reported = vec![node(1, "Healthy", None)];
             match words[1] {
                 "gone" => {}
-                "sulking" => said.push(node(2, "Unhealthy", Some("Error response from daemon: refused"))),
-                status => said.push(node(2, status, None)),
+                "answering" => {
+                    reported.push(node(2, "Unhealthy", Some("Error response from daemon: refused")))
+                }
+                status => reported.push(node(2, status, None)),
             }
-            nodes.observe(now, &said, PATIENCE);
+            nodes.observe(now, &reported, TIMEOUTS);
             let second = nodes.all().find(|t| t.node.address.contains("12:"));
             let availability = second.map_or("none".to_owned(), |t| format!("{:?}", t.availability));
             assert_eq!(availability, words[2], "{line}");
@@ -297,8 +299,8 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_stays_down_is_lost_and_once_back_is_believed_when_it_was_stable() {
-        story(
+    fn a_node_that_stays_down_is_lost_and_trusted_again_once_it_was_stable() {
+        check(
             "0 Healthy Up
              10 Unhealthy Down
              25 Unhealthy Down
@@ -312,8 +314,8 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_flaps_is_lost_by_the_time_it_was_away() {
-        story(
+    fn a_flapping_node_is_lost_by_the_time_it_was_down() {
+        check(
             "0 Healthy Up
              10 Unhealthy Down
              30 Healthy Settling
@@ -326,8 +328,8 @@ mod tests {
     }
 
     #[test]
-    fn a_node_the_manager_does_not_reach_hides_what_runs_there_until_it_is_lost() {
-        story(
+    fn a_node_that_the_manager_cannot_reach_hides_its_containers_until_it_is_lost() {
+        check(
             "0 Healthy Up
              10 Pending Unknown
              25 Pending Unknown
@@ -335,13 +337,13 @@ mod tests {
              40 Pending Lost
              41 Healthy Settling",
         );
-        story("0 Pending Unknown \n 15 Pending Unknown \n 30 Pending Lost");
-        story("0 Pending Unknown \n 5 Healthy Up");
+        check("0 Pending Unknown \n 15 Pending Unknown \n 30 Pending Lost");
+        check("0 Pending Unknown \n 5 Healthy Up");
     }
 
     #[test]
-    fn a_node_that_is_named_no_more_is_unknown_then_lost_then_forgotten() {
-        story(
+    fn a_node_that_is_no_longer_listed_is_unknown_then_lost_then_forgotten() {
+        check(
             "0 Healthy Up
              10 gone Unknown
              25 gone Unknown
@@ -353,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_lost_node_stays_lost_when_a_restarted_manager_does_not_know_it() {
-        story(
+        check(
             "0 Healthy Up
              10 Unhealthy Down
              25 Unhealthy Down
@@ -364,8 +366,8 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_in_which_nobody_looked_is_not_time_seen_away() {
-        story(
+    fn time_without_observation_does_not_count_as_downtime() {
+        check(
             "0 Healthy Up
              10 Unhealthy Down
              310 Pending Unknown
@@ -375,25 +377,25 @@ mod tests {
 
     #[test]
     fn a_failed_pull_that_marks_a_node_unhealthy_never_makes_it_lost() {
-        story(
+        check(
             "0 Healthy Up
-             10 sulking Down
-             50 sulking Down
-             90 sulking Down
+             10 answering Down
+             50 answering Down
+             90 answering Down
              91 Healthy Settling
              111 Healthy Up",
         );
     }
 
     #[test]
-    fn it_is_told_when_to_look_again() {
+    fn the_next_change_is_announced() {
         let mut nodes = Nodes::default();
-        assert_eq!(nodes.observe(Time(0), &[node(1, "Healthy", None)], PATIENCE), None);
+        assert_eq!(nodes.observe(Time(0), &[node(1, "Healthy", None)], TIMEOUTS), None);
         let down = [node(1, "Unhealthy", None)];
-        assert_eq!(nodes.observe(Time(1_000), &down, PATIENCE), Some(Time(31_000)));
-        assert_eq!(nodes.observe(Time(11_000), &down, PATIENCE), Some(Time(31_000)));
-        assert_eq!(nodes.observe(Time(31_000), &down, PATIENCE), None);
+        assert_eq!(nodes.observe(Time(1_000), &down, TIMEOUTS), Some(Time(31_000)));
+        assert_eq!(nodes.observe(Time(11_000), &down, TIMEOUTS), Some(Time(31_000)));
+        assert_eq!(nodes.observe(Time(31_000), &down, TIMEOUTS), None);
         let up = [node(1, "Healthy", None)];
-        assert_eq!(nodes.observe(Time(32_000), &up, PATIENCE), Some(Time(52_000)));
+        assert_eq!(nodes.observe(Time(32_000), &up, TIMEOUTS), Some(Time(52_000)));
     }
 }

@@ -20,7 +20,7 @@ pub fn after_exit(failures: u32, seed: u64) -> Duration {
     }
 }
 
-/// The wait after `failures` refusals in a row of something that never ran: an image, a spec, an engine.
+/// The wait after this many consecutive refusals of something that never ran: an image, a spec, an engine.
 pub fn after_refusal(failures: u32, seed: u64) -> Duration {
     match failures {
         0 => Duration::ZERO,

@@ -1,57 +1,53 @@
 //! The condition of an object: its phase, and the reason in one sentence.
 
 use serde::Serialize;
+use strum::IntoStaticStr;
 use utoipa::ToSchema;
 
 use crate::core::time::Time;
 
-/// How an object is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+/// The phase of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// All is as wanted.
+    /// It is as wanted.
     Converged,
-    /// Steps are under way, or about to be.
+    /// Steps are under way or about to begin.
     Progressing,
-    /// Something does not work; the rest does.
+    /// Part of it does not work.
     Degraded,
-    /// Nothing can go on until something changes.
+    /// It cannot make progress until something changes.
     Blocked,
-    /// It was deleted and its containers are going.
+    /// It is deleted, and its containers are being removed.
     Deleting,
 }
 
 impl Phase {
-    /// The word for it, as the status has it.
+    /// The word for it in the status.
     pub fn word(self) -> &'static str {
-        match self {
-            Phase::Converged => "converged",
-            Phase::Progressing => "progressing",
-            Phase::Degraded => "degraded",
-            Phase::Blocked => "blocked",
-            Phase::Deleting => "deleting",
-        }
+        self.into()
     }
 }
 
-/// How an object is doing, and why, in one sentence.
+/// The phase of an object, and the reason in one sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
-    /// How it is doing.
+    /// Its phase.
     pub phase: Phase,
-    /// Why: one sentence, the engine's own words kept.
+    /// The reason, in one sentence that keeps the engine's message.
     pub reason: String,
-    /// When the next try is made, where something failed.
+    /// The time of the next try, after a failure.
     pub next_retry: Option<Time>,
-    /// It does not seem to work at all: it cannot, or the engine has refused it, or its containers have ended or turned
-    /// unhealthy, [`FAILED_AFTER`](crate::core::memory::failures::FAILED_AFTER) times in a row over at least `Update.FailAfter`. It is
-    /// tried further all the same.
+    /// It counts as failed: it is impossible, or the engine refused it, or its containers ended or turned unhealthy,
+    /// [`FAILED_AFTER`](crate::core::memory::failures::FAILED_AFTER) consecutive times over at least `Update.FailAfter`.
+    /// Retries continue nevertheless.
     pub failing: bool,
     /// It has converged, and all its containers have been ready for `Update.Monitor`.
     pub proven: bool,
     /// Containers whose process runs.
     pub running: usize,
-    /// Containers that run and are not known to be unwell.
+    /// Containers that are running and not known to be unhealthy.
     pub ready: usize,
     /// Live containers of the present template.
     pub updated: usize,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use strum::IntoStaticStr;
 use utoipa::ToSchema;
 
 use crate::core::labels::ContainerIdentity;
@@ -29,7 +30,8 @@ impl From<&str> for ContainerId {
 }
 
 /// Where in its life a container is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 #[serde(rename_all = "lowercase")]
 pub enum ContainerState {
     /// Made, not started.
@@ -51,15 +53,7 @@ pub enum ContainerState {
 impl ContainerState {
     /// The word Docker uses for it.
     pub fn word(self) -> &'static str {
-        match self {
-            ContainerState::Created => "created",
-            ContainerState::Running => "running",
-            ContainerState::Paused => "paused",
-            ContainerState::Restarting => "restarting",
-            ContainerState::Exited => "exited",
-            ContainerState::Removing => "removing",
-            ContainerState::Dead => "dead",
-        }
+        self.into()
     }
 }
 

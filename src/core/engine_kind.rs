@@ -12,7 +12,23 @@ pub enum EngineKind {
     /// A classic Docker Swarm manager, one API over many engines.
     #[serde(rename = "classic-swarm")]
     ClassicSwarm,
-    /// No Docker at all.
+    /// No Docker, but a simulation of it.
     #[serde(rename = "simulated")]
     Simulated,
+}
+
+impl EngineKind {
+    /// Whether there are nodes behind the endpoint, among which it places containers. An endpoint without nodes is one host:
+    /// it has each host port once, takes no placement constraints, and stays the same engine while connected.
+    pub fn has_nodes(self) -> bool {
+        match self {
+            EngineKind::Docker => false,
+            EngineKind::ClassicSwarm | EngineKind::Simulated => true,
+        }
+    }
+
+    /// Whether its containers end with this process.
+    pub fn is_simulated(self) -> bool {
+        self == EngineKind::Simulated
+    }
 }

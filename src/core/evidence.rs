@@ -1,15 +1,15 @@
-//! Whether an observed snapshot may be believed.
+//! Whether an observed snapshot can be trusted.
 
 use crate::core::time::Time;
 
-/// Whether an observed snapshot may be believed.
+/// Whether an observed snapshot can be trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Evidence {
-    /// It is complete and current.
+    /// It can: it is complete and current.
     Good,
-    /// It is not.
+    /// It cannot yet.
     Waiting {
-        /// Why: a whole sentence.
+        /// Why, as a whole sentence.
         reason: String,
         /// When that may change by itself.
         until: Option<Time>,

@@ -129,12 +129,18 @@ pub struct Settled {
     pub other_cluster: bool,
 }
 
-/// Settles a stored identity with the command line. A state of a version that stored none takes the present ones.
-pub fn settle(stored: Option<Identity>, claims: &Claims, place: &str) -> Result<Settled, IdentityError> {
+/// Settles a stored identity with the command line. A state of a version that stored none takes the present ones, and a
+/// `new` manager id.
+pub fn settle(
+    stored: Option<Identity>,
+    new: impl FnOnce() -> ManagerId,
+    claims: &Claims,
+    place: &str,
+) -> Result<Settled, IdentityError> {
     let cluster = claims.cluster.to_string();
     let simulated = || EngineIdentity::new(EngineKind::Simulated, "");
     let mut identity = stored.unwrap_or_else(|| Identity {
-        manager: ManagerId::random(),
+        manager: new(),
         taken_over: BTreeSet::new(),
         cluster: cluster.clone(),
         engine: None,
@@ -166,13 +172,17 @@ pub fn settle(stored: Option<Identity>, claims: &Claims, place: &str) -> Result<
 mod tests {
     use super::*;
 
+    fn new() -> ManagerId {
+        ManagerId::of_bits(7)
+    }
+
     fn claims(cluster: &str) -> Claims {
         Claims::of_cluster(ObjectName::parse(cluster).unwrap())
     }
 
     fn stored(cluster: &str, engine: Option<&str>) -> Identity {
         Identity {
-            manager: ManagerId::random(),
+            manager: ManagerId::of_bits(1),
             taken_over: BTreeSet::new(),
             cluster: cluster.to_owned(),
             engine: engine.map(|id| EngineIdentity::new(EngineKind::Docker, id)),
@@ -181,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_state_without_an_identity_takes_the_present_one() {
-        let settled = settle(None, &claims("a"), "/x").unwrap();
+        let settled = settle(None, new, &claims("a"), "/x").unwrap();
         assert_eq!((settled.identity.cluster.as_str(), settled.other_cluster), ("a", false));
         assert_eq!(settled.identity.engine, None);
     }
@@ -189,17 +199,17 @@ mod tests {
     #[test]
     fn another_cluster_is_refused_with_the_ways_out_unless_it_is_adopted_by_its_name() {
         let before = stored("a", Some("E1"));
-        let error = settle(Some(before.clone()), &claims("b"), "/x").unwrap_err().to_string();
+        let error = settle(Some(before.clone()), new, &claims("b"), "/x").unwrap_err().to_string();
         for words in ["/x", "'a'", "--cluster=a", "--data-dir", "--adopt-state=a"] {
             assert!(error.contains(words), "{words}: {error}");
         }
         let adopting = |word: &str| Claims { adopt_state: vec![word.to_owned()], ..claims("b") };
-        assert!(settle(Some(before.clone()), &adopting("c"), "/x").is_err());
-        let settled = settle(Some(before.clone()), &adopting("a"), "/x").unwrap();
+        assert!(settle(Some(before.clone()), new, &adopting("c"), "/x").is_err());
+        let settled = settle(Some(before.clone()), new, &adopting("a"), "/x").unwrap();
         assert_eq!((settled.identity.cluster.as_str(), settled.other_cluster), ("b", true));
         assert_eq!(settled.identity.manager, before.manager);
         // A flag that stays in a unit file does nothing more.
-        let again = settle(Some(settled.identity.clone()), &adopting("a"), "/x").unwrap();
+        let again = settle(Some(settled.identity.clone()), new, &adopting("a"), "/x").unwrap();
         assert_eq!((again.identity, again.other_cluster), (settled.identity, false));
     }
 
@@ -208,7 +218,7 @@ mod tests {
         let before = stored("a", Some("E1"));
         let adopting = |word: &str| Claims { adopt_state: vec![word.to_owned()], ..claims("a") };
         let engine =
-            |word: &str| settle(Some(before.clone()), &adopting(word), "/x").unwrap().identity.engine;
+            |word: &str| settle(Some(before.clone()), new, &adopting(word), "/x").unwrap().identity.engine;
         assert_eq!(engine("E2"), before.engine);
         assert_eq!(engine("E1"), None);
     }
@@ -216,12 +226,12 @@ mod tests {
     #[test]
     fn takeovers_are_added_once_and_bounded() {
         let before = stored("a", None);
-        let one = ManagerId::random();
+        let one = ManagerId::of_bits(2);
         let taking = Claims { take_over: [one.clone(), before.manager.clone()].into(), ..claims("a") };
-        let settled = settle(Some(before), &taking, "/x").unwrap();
+        let settled = settle(Some(before), new, &taking, "/x").unwrap();
         assert_eq!(settled.identity.taken_over, BTreeSet::from([one]));
-        let many = (0..=MAX_TAKEN_OVER).map(|_| ManagerId::random()).collect();
-        let error = settle(Some(settled.identity), &Claims { take_over: many, ..claims("a") }, "/x");
+        let many = (0..=MAX_TAKEN_OVER).map(|n| ManagerId::of_bits(n as u128 + 10)).collect();
+        let error = settle(Some(settled.identity), new, &Claims { take_over: many, ..claims("a") }, "/x");
         assert_eq!(error, Err(IdentityError::TooManyTakenOver));
     }
 

@@ -1,7 +1,6 @@
 //! Which manager a container was created by.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -21,10 +20,9 @@ impl ManagerId {
     /// What is allowed, for messages.
     pub const ALLOWED: &'static str = "32 characters of 0-9 and a-f, as /status shows them";
 
-    /// A new one. The standard library's hash keys come from the operating system's random numbers.
-    pub fn random() -> ManagerId {
-        let half = || RandomState::new().build_hasher().finish();
-        ManagerId(format!("{:016x}{:016x}", half(), half()).into())
+    /// The id of these bits.
+    pub fn of_bits(bits: u128) -> ManagerId {
+        ManagerId(format!("{bits:032x}").into())
     }
 
     /// The id, or `None` where `text` is not one.
@@ -66,15 +64,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_random_id_is_well_formed_and_no_two_are_equal() {
-        let (one, other) = (ManagerId::random(), ManagerId::random());
-        assert_eq!(ManagerId::parse(one.as_str()), Some(one.clone()));
-        assert_ne!(one, other);
+    fn the_id_of_any_bits_is_well_formed() {
+        for bits in [0, 1, u128::MAX] {
+            let id = ManagerId::of_bits(bits);
+            assert_eq!(ManagerId::parse(id.as_str()), Some(id.clone()));
+        }
+        assert_ne!(ManagerId::of_bits(1), ManagerId::of_bits(2));
     }
 
     #[test]
     fn a_label_is_absent_an_id_or_malformed() {
-        let id = ManagerId::random();
+        let id = ManagerId::of_bits(0xabc);
         let read =
             |value: Option<&str>| ManagerId::read_label(|name| value.filter(|_| name == LABEL_MANAGER));
         assert_eq!(read(None), Some(None));

@@ -1,18 +1,48 @@
-//! A host behind the endpoint, in the endpoint's own words.
-
-use serde::Serialize;
+//! A host behind the endpoint, as the endpoint reports it.
 
 /// A host behind the endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Its name; empty where the endpoint does not know it yet.
+    /// Its name; empty as long as the endpoint does not know it.
     pub name: String,
-    /// Its address, by which it is told apart also while its name is not known.
+    /// Its address, which identifies it while its name is unknown.
     pub address: String,
-    /// Its state in the endpoint's own word: `Healthy`, `Unhealthy`, `Pending` …
-    pub status: String,
-    /// What the endpoint says is wrong with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its state.
+    pub state: NodeState,
+    /// What the endpoint reports as wrong with it.
     pub error: Option<String>,
+}
+
+/// The state of a node, as the endpoint reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeState {
+    /// It answers.
+    Healthy,
+    /// The endpoint has not reached it yet.
+    Pending,
+    /// Any other word of the endpoint, such as `Unhealthy`: it does not answer.
+    Other(String),
+    /// The endpoint no longer lists it.
+    Gone,
+}
+
+impl NodeState {
+    /// The state that this word of the endpoint stands for.
+    pub fn of_word(word: String) -> NodeState {
+        match word.as_str() {
+            "Healthy" => NodeState::Healthy,
+            "Pending" => NodeState::Pending,
+            _ => NodeState::Other(word),
+        }
+    }
+
+    /// The word for it, in messages.
+    pub fn word(&self) -> &str {
+        match self {
+            NodeState::Healthy => "Healthy",
+            NodeState::Pending => "Pending",
+            NodeState::Other(word) => word,
+            NodeState::Gone => "gone",
+        }
+    }
 }

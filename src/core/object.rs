@@ -9,33 +9,36 @@ use crate::core::name::ObjectName;
 use crate::core::spec::{OnNodeLost, Spec, Template, TemplateHash};
 use crate::core::time::Time;
 
-/// The most specs of an object that are remembered, the present one among them.
+/// The most objects at one time: a bound for memory and for the status page.
+pub const MAX_OBJECTS: usize = 10_000;
+
+/// The most specs of an object that are kept, the present one included.
 pub const MAX_REVISIONS: usize = 10;
 
-/// The most bytes that the specs of an object take together, the present one always among them: two of the longest
-/// that a submit can bring, or the last ten of 200 KiB.
+/// The most bytes that the kept specs of an object may have together, the present one included: two of the longest
+/// that a submit can have, or the last ten of 200 KiB.
 pub const MAX_REVISION_BYTES: usize = 2 * 1024 * 1024;
 
-/// The same for an object that is deleted.
+/// The same for a deleted object.
 pub const MAX_TOMBSTONE_BYTES: usize = 64 * 1024;
 
 /// A spec that an object has or had.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Revision {
-    /// The generation that it made.
+    /// Its generation.
     pub generation: u64,
     /// When it was submitted.
     pub at: Time,
     /// Who submitted it: the subject of the certificate.
     pub by: Arc<str>,
-    /// The generation whose spec this is again, where it came from a rollback.
+    /// The generation that a rollback took this spec from.
     pub rolled_back_to: Option<u64>,
     /// The submitted JSON, canonical.
-    pub submitted: Value,
+    pub submitted: Arc<Value>,
 }
 
 impl Revision {
-    /// The bytes that it takes as JSON, about.
+    /// Its approximate size as JSON.
     pub fn bytes(&self) -> usize {
         fn of(value: &Value) -> usize {
             match value {
@@ -56,32 +59,32 @@ impl Revision {
 pub struct Object {
     /// Its content.
     pub spec: Spec,
-    /// Grows by one with each changed spec, also over a deletion.
+    /// Grows by one with each changed spec, and across deletions.
     pub generation: u64,
-    /// When it was deleted: its containers go, and what turns up late goes too.
+    /// When it was deleted: its containers are removed, also those that appear later.
     pub deleted: Option<Time>,
     /// The last [`MAX_REVISIONS`] specs, oldest first. The last one is `spec`.
     pub revisions: Vec<Revision>,
     /// The last spec that converged.
     pub converged: Option<Converged>,
-    /// The bytes that its revisions take as JSON, about.
+    /// The approximate size of its revisions as JSON.
     pub bytes: usize,
-    /// How often this generation was submitted again: each time is a wish to try at once and to count failures anew. Not
-    /// durable: a process that has just started tries at once anyhow.
+    /// How often this generation was submitted again: each time asks to retry at once and to reset the count of failures. Not
+    /// durable: a process that has just started retries at once anyway.
     pub asked: u64,
 }
 
-/// The last spec of an object that converged, as far as that was recorded.
+/// The last spec of an object that is recorded as converged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Converged {
-    /// The generation that it made.
+    /// Its generation.
     pub generation: u64,
-    /// Its content; `None` where that is the object's present spec.
+    /// Its content; `None` if it is the object's present spec.
     pub spec: Option<Arc<Spec>>,
 }
 
 impl Object {
-    /// An object at its first generation, without a past.
+    /// An object at its first generation, without revisions.
     pub fn new(spec: Spec) -> Object {
         Object {
             spec,
@@ -94,15 +97,15 @@ impl Object {
         }
     }
 
-    /// Adds a spec to the past, of which the oldest is forgotten where it gets too long.
+    /// Adds a revision, and forgets the oldest ones if they get too many or too large.
     pub fn remember(&mut self, revision: Revision) {
         self.bytes += revision.bytes();
         self.revisions.push(revision);
         self.forget(MAX_REVISIONS, MAX_REVISION_BYTES);
     }
 
-    /// Forgets the oldest specs until no more than `most` are left, and these are no more than `bytes` long. The last
-    /// one stays, and the one that converged last.
+    /// Forgets the oldest revisions until at most `most` are left with at most `bytes`. The last one is kept, and the one
+    /// that converged last.
     pub fn forget(&mut self, most: usize, bytes: usize) {
         let converged = self.converged.as_ref().map(|converged| converged.generation);
         while self.revisions.len() > most || self.bytes > bytes {
@@ -122,8 +125,8 @@ impl Object {
         Some(converged)
     }
 
-    /// The template that worked last, while the present one is another and has not converged yet: what a slot gets
-    /// that loses its old container during a rollout.
+    /// The template that worked last, while the present one is another and has not converged: a slot that loses its old
+    /// container during a rollout gets it.
     pub fn fallback(&self) -> Option<&Template> {
         let spec = self.converged.as_ref()?.spec.as_deref()?;
         (spec.template.hash != self.spec.template.hash).then_some(&spec.template)
@@ -134,9 +137,14 @@ impl Object {
         [Some(&self.spec.template), self.fallback()].into_iter().flatten().find(|t| t.hash == *hash)
     }
 
-    /// What to do with containers on a lost node. One that was deleted holds nothing.
+    /// What to do with containers on a lost node. A deleted object holds nothing.
     pub fn on_node_lost(&self) -> OnNodeLost {
         if self.deleted.is_some() { OnNodeLost::Replace } else { self.spec.on_node_lost }
+    }
+
+    /// Whether it is shown to users: it is not deleted, or containers of ours are `left` of it.
+    pub fn is_shown(&self, left: bool) -> bool {
+        self.deleted.is_none() || left
     }
 
     /// How many containers are wanted: `Count`, or none once deleted.
@@ -145,5 +153,5 @@ impl Object {
     }
 }
 
-/// All that was submitted, by name; deleted objects stay as tombstones.
+/// All submitted objects, by name; deleted ones stay as tombstones.
 pub type Objects = BTreeMap<ObjectName, Arc<Object>>;

@@ -1,58 +1,55 @@
 //! The four outcomes of an engine call that changes something.
 
+use strum::IntoStaticStr;
+
 /// The outcome of a call that changes something.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome<T> {
     /// It is done, or was done already.
     Done(T),
-    /// A definite no: nothing happened.
+    /// The endpoint refused: nothing happened.
     Refused(Refusal),
     /// The call never reached the endpoint. The text says why.
     NotSent(String),
-    /// It is not known whether it happened, or still will. The text says why.
+    /// It is unknown whether it happened, or still will. The text says why.
     InDoubt(String),
 }
 
-/// A definite no.
+/// A refusal by the endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{words}")]
 pub struct Refusal {
-    /// What kind of no.
+    /// Its kind.
     pub kind: RefusalKind,
-    /// The engine's own words.
+    /// The engine's message.
     pub words: String,
 }
 
-/// Kinds of definite no that are answered differently.
+/// Kinds of refusals that are handled differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalKind {
     /// The name is held by a container.
     NameTaken,
-    /// The image is not there, or cannot be had.
+    /// The image does not exist, or cannot be obtained.
     NoImage,
-    /// The scheduler finds no place for it.
+    /// The scheduler finds no node for it.
     NoPlace,
-    /// No node is there at present to place anything on: this says nothing of what was asked for.
+    /// There is no node at present: this says nothing about the spec.
     NoNode,
-    /// What was asked for cannot be, however often it is tried: a spec that the engine, its policy or ours rejects, a
-    /// command that the image does not have.
+    /// It can never succeed: a spec that the engine, its policy or ours rejects, a command that the image does not have.
     Impossible,
-    /// Any other: it may pass.
+    /// Any other, which may be temporary.
     Other,
 }
 
 impl<T> Outcome<T> {
     /// The word for it in metrics.
     pub fn word(&self) -> &'static str {
-        match self {
-            Outcome::Done(_) => "done",
-            Outcome::Refused(_) => "refused",
-            Outcome::NotSent(_) => "not_sent",
-            Outcome::InDoubt(_) => "in_doubt",
-        }
+        self.into()
     }
 
-    /// The same outcome with another yield.
+    /// Maps the value of a successful call.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Outcome<U> {
         match self {
             Outcome::Done(value) => Outcome::Done(f(value)),

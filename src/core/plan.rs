@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use strum::IntoStaticStr;
+
 use crate::core::condition::Condition;
 use crate::core::container::ContainerId;
 use crate::core::labels::ContainerIdentity;
@@ -9,7 +11,8 @@ use crate::core::spec::{Pull, TemplateHash};
 use crate::core::time::Time;
 
 /// One step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Action {
     /// See to it that the image is there.
     Pull {
@@ -48,12 +51,7 @@ pub enum Action {
 impl Action {
     /// The word that its line begins with.
     pub fn word(&self) -> &'static str {
-        match self {
-            Action::Pull { .. } => "pull",
-            Action::Create { .. } => "create",
-            Action::Start { .. } => "start",
-            Action::Remove { .. } => "remove",
-        }
+        self.into()
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use bollard_stubs::models::{
+use crate::core::docker_models::{
     ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount,
     MountBindOptions, MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig,
     NetworkingConfig,
@@ -14,7 +14,9 @@ use bollard_stubs::models::{
 
 use crate::core::image_reference;
 use crate::core::labels::LABEL_PREFIX;
-use crate::core::spec::Constraint;
+use crate::core::spec::{Constraint, Spec};
+use crate::core::submission::Submission;
+use crate::core::submission::strict::path_in_array;
 
 mod log_options;
 mod tmpfs;
@@ -107,8 +109,32 @@ fn blank(text: Option<&String>) -> bool {
 /// them and a colon. It compares exactly; here any case is refused, so that no manager's reading can differ.
 const SCHEDULER_WORDS: [&str; 4] = ["constraint", "affinity", "reschedule", "whitelist"];
 
-/// Checks a create body and its constraints. The first refused field is reported.
-pub fn check(body: &ContainerCreateBody, constraints: &[Constraint]) -> Result<(), Violation> {
+impl Violation {
+    /// The same violation, in the object at this index of a submitted array.
+    pub fn at_index(self, index: usize) -> Violation {
+        Violation { field: path_in_array(index, &self.field), ..self }
+    }
+}
+
+/// Checks a whole submission. The first refused field is reported.
+pub fn authorize(submission: &Submission) -> Result<(), Violation> {
+    match submission {
+        Submission::One(spec) => authorize_spec(spec),
+        Submission::Many(specs) => specs
+            .iter()
+            .enumerate()
+            .try_for_each(|(i, spec)| authorize_spec(spec).map_err(|violation| violation.at_index(i))),
+    }
+}
+
+/// Checks what a client asks for now: a submitted spec, or an earlier one to roll back to. Stored specs are never checked,
+/// so that a change of the policy makes none of them unreadable.
+pub fn authorize_spec(spec: &Spec) -> Result<(), Violation> {
+    check(&spec.template.body, &spec.template.constraints)
+}
+
+/// Checks a create body and its constraints.
+fn check(body: &ContainerCreateBody, constraints: &[Constraint]) -> Result<(), Violation> {
     let ContainerCreateBody {
         env,
         labels: own_labels,
@@ -467,16 +493,14 @@ fn mount(field: &str, mount: &Mount) -> Result<(), Violation> {
 
 #[cfg(test)]
 mod tests {
+    use super::{authorize, authorize_spec};
     use crate::core::submission;
-    use crate::core::submission::SubmissionError;
+    use crate::core::submission::Submission;
 
     fn submit(more: &str) -> Result<(), (String, &'static str)> {
         let text = format!(r#"{{"Name": "x", "Image": "a", "Count": 1, {more}}}"#);
-        match submission::read(text.as_bytes()) {
-            Ok(_) => Ok(()),
-            Err(SubmissionError::Refused(r)) => Err((r.field, r.rule)),
-            Err(other) => panic!("{more}: {other}"),
-        }
+        let submission = submission::read(text.as_bytes()).unwrap_or_else(|error| panic!("{more}: {error}"));
+        authorize(&submission).map_err(|violation| (violation.field, violation.rule))
     }
 
     #[test]
@@ -673,6 +697,20 @@ mod tests {
             let named = refused.as_ref().map(|refusal| (refusal.field.as_str(), refusal.rule));
             assert_eq!(named, field.map(|field| (field, "no-manager-data")), "{host_config}");
         }
+    }
+
+    #[test]
+    fn a_violation_in_an_array_names_the_object() {
+        let object = |name: &str, privileged: bool| {
+            format!(
+                r#"{{"Name": "{name}", "Image": "a", "Count": 1, "HostConfig": {{"Privileged": {privileged}}}}}"#
+            )
+        };
+        let text = format!("[{}, {}]", object("a", false), object("b", true));
+        let submission = submission::read(text.as_bytes()).unwrap();
+        assert_eq!(authorize(&submission).unwrap_err().field, "[1].HostConfig.Privileged");
+        let Submission::Many(specs) = submission else { panic!("one object") };
+        assert_eq!(authorize_spec(&specs[1]).unwrap_err().field, "HostConfig.Privileged");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard_stubs::models::ContainerCreateBody;
+use crate::core::docker_models::ContainerCreateBody;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -28,10 +28,10 @@ pub enum OnNodeLost {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pull {
-    /// Where the engine does not have it.
+    /// If the engine does not have it.
     #[default]
     Missing,
-    /// Once for every changed template, even where the engine has it.
+    /// Once for every changed template, even if the engine has it.
     Always,
     /// Never: a missing image is an error.
     Never,
@@ -43,7 +43,7 @@ pub enum Pull {
 pub enum Order {
     /// New before old: one more than `Count` for a moment.
     StartFirst,
-    /// Old before new: one fewer than `Count` for a moment; needed where a host port is fixed.
+    /// Old before new: one fewer than `Count` for a moment; needed with a fixed host port.
     StopFirst,
 }
 
@@ -70,7 +70,7 @@ pub struct Update {
     pub order: Order,
     /// How long a replacement must run (healthy) before it counts as good and the old one goes.
     pub monitor: Duration,
-    /// How long something that can pass must have failed before it is called failed.
+    /// How long a temporary problem must last before the object counts as failed.
     pub fail_after: Duration,
     /// What happens after too many failures.
     pub failure_action: FailureAction,
@@ -82,7 +82,7 @@ pub struct Update {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Constraint(pub String);
 
-/// What one container of an object is to be: the create body, and what else asks for a new container.
+/// What a container of an object is created from: the create body, and all else whose change needs a new container.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template {
     /// The image reference, which every object has.
@@ -96,15 +96,15 @@ pub struct Template {
 }
 
 impl Template {
-    /// The period of the container's health check, where the object sets one.
+    /// The interval of the health check, if the object sets one.
     pub fn check_cycle(&self) -> Option<Duration> {
         let nanos = self.body.healthcheck.as_ref()?.interval?;
         u64::try_from(nanos).ok().filter(|nanos| *nanos > 0).map(Duration::from_nanos)
     }
 
-    /// True where the engine itself starts ended containers of it again, some of them only when it starts.
+    /// Whether the engine restarts ended containers of it by itself, some of them only when the engine starts.
     pub fn restarts_by_itself(&self) -> bool {
-        use bollard_stubs::models::RestartPolicyNameEnum::{EMPTY, NO};
+        use crate::core::docker_models::RestartPolicyNameEnum::{EMPTY, NO};
         let policy = self.body.host_config.as_ref().and_then(|h| h.restart_policy.as_ref());
         policy.and_then(|policy| policy.name).is_some_and(|name| !matches!(name, EMPTY | NO))
     }
@@ -125,24 +125,25 @@ pub struct Spec {
     pub on_node_lost: OnNodeLost,
     /// When the image is pulled.
     pub pull: Pull,
-    /// Dead containers kept a slot, for `docker logs`.
+    /// Ended containers kept per slot, for `docker logs`.
     pub history: u32,
-    /// The submitted JSON, canonical: fields sorted, nulls left out. Two submits of the same are equal here.
-    pub submitted: Value,
+    /// The submitted JSON in canonical form: fields sorted, nulls left out. Two submits of the same object are equal here.
+    pub submitted: Arc<Value>,
 }
 
 /// Digest over what would require a new container.
 ///
-/// Taken over the submitted JSON and not over our types, so that a newer version of this program, which may
-/// know more fields, finds the same digest and restarts nothing.
+/// It covers the submitted JSON and not our types, so that a newer version of this program, which may know more fields,
+/// computes the same digest and restarts nothing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TemplateHash(Arc<str>);
 
 impl TemplateHash {
     /// Digests a canonical template: the first 128 bits of its SHA-256, in hexadecimal.
     pub fn of(canonical: &Value) -> TemplateHash {
-        let digest = Sha256::digest(canonical.to_string().as_bytes());
-        TemplateHash(digest.iter().take(16).map(|b| format!("{b:02x}")).collect::<String>().into())
+        let mut digest: Vec<u8> = Sha256::digest(canonical.to_string()).to_vec();
+        digest.truncate(16);
+        TemplateHash(hex::encode(digest).into())
     }
 
     /// A hash read back from a label.
@@ -150,7 +151,7 @@ impl TemplateHash {
         TemplateHash(text.into())
     }
 
-    /// The hash as it stands in the label.
+    /// The hash as the label has it.
     pub fn as_str(&self) -> &str {
         &self.0
     }

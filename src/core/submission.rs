@@ -1,26 +1,27 @@
 //! From the bytes of a submit to [`Spec`]s.
 //!
 //! One object or an array of them, whatever the `Content-Type` said. Our own fields are read here, all others
-//! into Docker's create body. What a client asks for now is checked by the grammar of image references and by [`policy`];
-//! what is stored already is not.
+//! into Docker's create body. What a client asks for now is also checked for the grammar of image references and the sizes of its
+//! texts; what is stored already is not. Whether the client may have it is another question, for
+//! [`policy`](crate::core::policy).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bollard_stubs::models::ContainerCreateBody;
+use crate::core::docker_models::ContainerCreateBody;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::core::exclusive::Exclusive;
 use crate::core::image_reference;
 use crate::core::name::ObjectName;
-use crate::core::policy::{self, Violation};
+use crate::core::object::MAX_OBJECTS;
 use crate::core::spec::{
     Constraint, FailureAction, MAX_COUNT, OnNodeLost, Order, Pull, Spec, Template, TemplateHash, Update,
 };
 use crate::core::submission::strict::{FieldError, Item, shown};
-use crate::core::transaction::MAX_OBJECTS;
 
 mod foreign;
 mod forms;
@@ -63,19 +64,14 @@ pub enum SubmissionError {
     /// A field is unknown, ill-typed, out of range or missing.
     #[error(transparent)]
     Field(#[from] FieldError),
-    /// The object asks for what submitters may not have.
-    #[error(transparent)]
-    Refused(#[from] Violation),
 }
 
 impl SubmissionError {
     /// The error with the path of its field, for where that has no place of its own.
     pub fn with_field(&self) -> String {
         match self {
-            SubmissionError::Field(FieldError { field, .. }) if !field.is_empty() => {
-                format!("{field}: {self}")
-            }
-            error => error.to_string(),
+            SubmissionError::Field(error) => error.with_field(),
+            SubmissionError::Syntax(error) => error.to_string(),
         }
     }
 }
@@ -134,17 +130,11 @@ pub fn read_at_most(body: &[u8], most: usize) -> Result<(Submission, Generations
     Ok((submission, generations))
 }
 
-/// An error of the object at this place of an array.
-pub(crate) fn inside(index: usize, error: SubmissionError) -> SubmissionError {
-    let prefix = |field: String| match field.as_str() {
-        "" => format!("[{index}]"),
-        f if f.starts_with('[') => format!("[{index}]{f}"),
-        f => format!("[{index}].{f}"),
-    };
+/// An error of the object at this index of an array.
+fn inside(index: usize, error: SubmissionError) -> SubmissionError {
     match error {
-        SubmissionError::Field(e) => FieldError { field: prefix(e.field), ..e }.into(),
-        SubmissionError::Refused(r) => Violation { field: prefix(r.field), ..r }.into(),
-        other => other,
+        SubmissionError::Field(error) => error.at_index(index).into(),
+        SubmissionError::Syntax(error) => error.into(),
     }
 }
 
@@ -162,14 +152,13 @@ fn generation(object: &Value) -> Result<Option<u64>, FieldError> {
     }
 }
 
-/// Reads one object that a client asks for now: of a submit, or of an earlier revision.
+/// Reads one object that a client asks for now: of a submit, or of an earlier revision. It does not check the policy.
 pub fn submitted(value: &Value) -> Result<Spec, SubmissionError> {
     limits::check(value)?;
     let spec = object(value)?;
     if let Some(problem) = image_reference::problem(&spec.template.image) {
         return Err(FieldError::new("Image", problem).into());
     }
-    policy::check(&spec.template.body, &spec.template.constraints)?;
     check_kind(&spec.template.body)?;
     let addresses = spec.template.exclusives().into_iter();
     fits(&spec, addresses.filter(|one| matches!(one, Exclusive::Address { .. })))?;
@@ -272,7 +261,7 @@ pub fn object(value: &Value) -> Result<Spec, SubmissionError> {
         pull: choice::<Pull>(map, "Pull")?.unwrap_or_default(),
         history: bounded(map, "History", MAX_HISTORY)?.unwrap_or(DEFAULT_HISTORY),
         template,
-        submitted,
+        submitted: Arc::new(submitted),
     })
 }
 
@@ -671,10 +660,10 @@ mod tests {
         ] {
             let value = strict::parse(refused.as_bytes()).unwrap();
             assert!(object(&value).is_ok(), "{refused}");
-            let named = match submitted(&value).unwrap_err() {
-                SubmissionError::Field(e) => e.field,
-                SubmissionError::Refused(r) => r.field,
-                SubmissionError::Syntax(e) => panic!("{e}"),
+            let named = match submitted(&value) {
+                Ok(spec) => crate::core::policy::authorize_spec(&spec).unwrap_err().field,
+                Err(SubmissionError::Field(error)) => error.field,
+                Err(SubmissionError::Syntax(error)) => panic!("{error}"),
             };
             assert_eq!(named, field);
         }

@@ -1,6 +1,5 @@
-//! Time as data: the planner and the memories are handed a [`Time`] and never read a clock.
+//! Time as data: the planner and its memory are given a [`Time`] and never read a clock.
 
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A moment, in milliseconds since the Unix epoch.
@@ -24,9 +23,9 @@ impl Time {
         UNIX_EPOCH + Duration::from_millis(self.0)
     }
 
-    /// A moment of this process's clock as the wall clock would have it now: RFC 3339 in UTC with milliseconds.
-    pub fn shown(self) -> String {
-        AHEAD.shown(self).rfc3339()
+    /// A moment of a process's clock as the wall clock shows it: RFC 3339 in UTC with milliseconds.
+    pub fn shown(self, offset: WallOffset) -> String {
+        Time(self.0.saturating_add_signed(offset.0)).rfc3339()
     }
 
     /// A moment of the wall clock: RFC 3339 in UTC with milliseconds, as Docker writes times.
@@ -43,29 +42,6 @@ impl std::ops::Add<Duration> for Time {
     }
 }
 
-/// How far the wall clock is ahead of this process's. All clocks of a process that were read from the wall
-/// agree on it, since tokio's clock is one.
-pub(crate) static AHEAD: Ahead = Ahead::new();
-/// A smaller difference is no set clock but its daily correction, and would only make times that were shown move.
-const SET: u64 = 500;
-
-/// How far the wall clock is ahead of a process's, in milliseconds.
-#[derive(Debug, Default)]
-pub(crate) struct Ahead(AtomicI64);
-
-impl Ahead {
-    const fn new() -> Ahead {
-        Ahead(AtomicI64::new(0))
-    }
-
-    pub(crate) fn note(&self, wall: Time, now: Time) {
-        let ahead = i64::try_from(i128::from(wall.0) - i128::from(now.0)).unwrap_or(0);
-        if ahead.abs_diff(self.0.load(Ordering::Relaxed)) > SET {
-            self.0.store(ahead, Ordering::Relaxed);
-        }
-    }
-
-    pub(crate) fn shown(&self, time: Time) -> Time {
-        Time(time.0.saturating_add_signed(self.0.load(Ordering::Relaxed)))
-    }
-}
+/// How far the wall clock is ahead of a process's clock, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WallOffset(pub i64);

@@ -5,15 +5,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use strum::IntoStaticStr;
+
 use crate::core::desired::{Desired, Quarantined};
 use crate::core::name::ObjectName;
-use crate::core::object::{Converged, MAX_REVISIONS, MAX_TOMBSTONE_BYTES, Object, Objects, Revision};
+use crate::core::object::{
+    Converged, MAX_OBJECTS, MAX_REVISIONS, MAX_TOMBSTONE_BYTES, Object, Objects, Revision,
+};
+use crate::core::policy;
 use crate::core::spec::Spec;
 use crate::core::submission::{self, Generations};
 use crate::core::time::Time;
-
-/// The most objects at one time: a bound for memory and for the status page.
-pub const MAX_OBJECTS: usize = 10_000;
 
 /// The most tombstones kept; the oldest goes first. As many as objects, so that all may be deleted at once.
 pub const MAX_TOMBSTONES: usize = MAX_OBJECTS;
@@ -121,7 +123,8 @@ impl Precondition {
 }
 
 /// What a change did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Effect {
     /// A new object.
     Created,
@@ -138,13 +141,7 @@ pub enum Effect {
 impl Effect {
     /// The word for it in answers and logs.
     pub fn word(self) -> &'static str {
-        match self {
-            Effect::Created => "created",
-            Effect::Updated => "updated",
-            Effect::Unchanged => "unchanged",
-            Effect::Deleted => "deleted",
-            Effect::Converged => "converged",
-        }
+        self.into()
     }
 }
 
@@ -165,9 +162,9 @@ impl Committed {
     }
 }
 
-/// Why a transaction was not taken. Nothing of it was, except where [`StoreError::Unsettled`] says so.
+/// Why a transaction is rejected. Nothing of it was taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
+pub enum Rejected {
     /// There is no such object.
     #[error("there is no object '{0}'")]
     NotFound(ObjectName),
@@ -206,23 +203,13 @@ pub enum StoreError {
         MAX_STATE_BYTES >> 20
     )]
     TooLarge,
-    /// The disk is full.
-    #[error("the state cannot be written, the disk is full: {0}; make room and try again")]
-    NoSpace(String),
-    /// The commit failed, or an earlier one did and it is not yet known what the disk holds. Whether a change was
-    /// taken, `GET /objects` says as soon as the store can be written again.
-    #[error("the state cannot be written: {0}; nothing is acknowledged until it can be")]
-    Unsettled(String),
-    /// The daemon is stopping.
-    #[error("the daemon is stopping; nothing was changed")]
-    Stopping,
 }
 
-impl StoreError {
+impl Rejected {
     /// Adds what the object that was submitted said.
-    fn of_a_submitted(self, generation: u64) -> StoreError {
+    fn of_a_submitted(self, generation: u64) -> Rejected {
         match self {
-            StoreError::Precondition { name, found } => {
+            Rejected::Precondition { name, found } => {
                 let wanted = match generation {
                     0 => "0, which asks for a new object".to_owned(),
                     generation => generation.to_string(),
@@ -231,7 +218,7 @@ impl StoreError {
                     "{found}; the Generation in the submitted object is {wanted}: read it again (GET /objects/{name}), or \
                      leave Generation out to submit whatever there is"
                 );
-                StoreError::Precondition { name, found }
+                Rejected::Precondition { name, found }
             }
             error => error,
         }
@@ -243,7 +230,7 @@ pub fn apply(
     before: &Desired,
     transaction: &Transaction,
     now: Time,
-) -> Result<(Desired, Vec<Committed>), StoreError> {
+) -> Result<(Desired, Vec<Committed>), Rejected> {
     let mut after = Objects::clone(&before.objects);
     let mut quarantined = before.quarantined.clone();
     let mut committed = Vec::with_capacity(transaction.changes.len());
@@ -271,7 +258,7 @@ pub fn apply(
         let (object, effect) = match change {
             Change::Delete(_) | Change::Rollback { .. } if unreadable.is_some() => {
                 let why = unreadable.map(|q| q.why.clone()).unwrap_or_default();
-                return Err(StoreError::Quarantined { name, why });
+                return Err(Rejected::Quarantined { name, why });
             }
             Change::Put(spec) => match put(known.as_ref(), *spec, None, next, by, now) {
                 (object, Effect::Unchanged) if !transaction.quiet => {
@@ -281,12 +268,12 @@ pub fn apply(
                 put => put,
             },
             Change::Rollback { to, .. } => {
-                let known = known.as_ref().ok_or_else(|| StoreError::NotFound(name.clone()))?;
+                let known = known.as_ref().ok_or_else(|| Rejected::NotFound(name.clone()))?;
                 let (to, spec) = earlier(known, to)?;
                 put(Some(known), spec, Some(to), next, by, now)
             }
             Change::Delete(_) => {
-                let object = live.ok_or_else(|| StoreError::NotFound(name.clone()))?;
+                let object = live.ok_or_else(|| Rejected::NotFound(name.clone()))?;
                 let mut tombstone =
                     Object { generation: next, deleted: Some(now), converged: None, ..Object::clone(object) };
                 tombstone.forget(MAX_REVISIONS, MAX_TOMBSTONE_BYTES);
@@ -302,7 +289,7 @@ pub fn apply(
         committed.push(Committed { object, effect });
     }
     if committed.iter().any(|c| c.effect == Effect::Created) && count_live(&after) > MAX_OBJECTS {
-        return Err(StoreError::Full);
+        return Err(Rejected::Full);
     }
     drop_old_tombstones(&mut after);
     // What takes no more than before is taken, so that a state that is too large already can get smaller.
@@ -311,7 +298,7 @@ pub fn apply(
         changed.map(|object| object.bytes).sum()
     };
     if bytes(&after) > MAX_STATE_BYTES && taken(&after) > taken(&before.objects) {
-        return Err(StoreError::TooLarge);
+        return Err(Rejected::TooLarge);
     }
     Ok((Desired { objects: Arc::new(after), quarantined }, committed))
 }
@@ -380,14 +367,14 @@ fn says_the_same(one: &Spec, other: &Spec) -> bool {
 }
 
 /// An earlier spec of an object, and its generation.
-fn earlier(object: &Object, to: Option<u64>) -> Result<(u64, Spec), StoreError> {
+fn earlier(object: &Object, to: Option<u64>) -> Result<(u64, Spec), Rejected> {
     let deleted = object.deleted.is_some();
     let differs = |r: &&Revision| deleted || r.submitted != object.spec.submitted;
     let found = match to {
         Some(generation) => object.revisions.iter().find(|r| r.generation == generation),
         None => object.revisions.iter().rev().find(differs),
     };
-    let refusal = |known: String| StoreError::NoRevision {
+    let refusal = |known: String| Rejected::NoRevision {
         name: object.spec.name.clone(),
         wanted: to.map_or("an earlier spec".to_owned(), |to| format!("generation {to}")),
         known,
@@ -399,8 +386,9 @@ fn earlier(object: &Object, to: Option<u64>) -> Result<(u64, Spec), StoreError> 
             None => "it never had another one; delete it to take it back".to_owned(),
         }));
     };
-    let spec = submission::submitted(&revision.submitted)
-        .map_err(|e| refusal(format!("what was taken then is refused now: {}", e.with_field())))?;
+    let refused = |why: String| refusal(format!("what was taken then is refused now: {why}"));
+    let spec = submission::submitted(&revision.submitted).map_err(|error| refused(error.with_field()))?;
+    policy::authorize_spec(&spec).map_err(|violation| refused(violation.to_string()))?;
     Ok((revision.generation, spec))
 }
 
@@ -446,7 +434,7 @@ fn check(
     live: Option<&Arc<Object>>,
     unreadable: Option<&Quarantined>,
     precondition: Precondition,
-) -> Result<(), StoreError> {
+) -> Result<(), Rejected> {
     let holds = match precondition {
         Precondition::None => true,
         Precondition::Exists => live.is_some() || unreadable.is_some(),
@@ -464,7 +452,7 @@ fn check(
         None if unreadable.is_some() => "what is stored of it cannot be read".to_owned(),
         None => "there is no such object".to_owned(),
     };
-    Err(StoreError::Precondition { name: name.clone(), found })
+    Err(Rejected::Precondition { name: name.clone(), found })
 }
 
 #[cfg(test)]

@@ -20,10 +20,12 @@ use utoipa::ToSchema;
 use super::problem::Problem;
 use super::query::Query;
 use super::{Api, objects, plan, reply, wait};
-use crate::core::transaction::{Committed, Effect, MAX_OBJECTS, Precondition, StoreError, Transaction};
+use crate::core::object::MAX_OBJECTS;
+use crate::core::transaction::{Committed, Effect, Precondition, Rejected, Transaction};
 use crate::server::connection::AnswerDeadline;
 use crate::server::fair_share::Permit;
 use crate::server::peer::Peer;
+use crate::store::StoreError;
 
 /// The longest `?wait=`: a rollout that takes longer is better asked about than waited for on one connection.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
@@ -196,7 +198,7 @@ async fn commit(api: &Api, peer: &Arc<Peer>, transaction: Transaction) -> Result
 /// Why a transaction was not taken, for the client.
 pub(super) fn refused(api: &Api, error: StoreError) -> Problem {
     match error {
-        StoreError::NotFound(name) => objects::missing(api, name.as_str()),
+        StoreError::Rejected(Rejected::NotFound(name)) => objects::missing(api, name.as_str()),
         other => other.into(),
     }
 }

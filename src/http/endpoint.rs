@@ -3,27 +3,66 @@
 //! What only a question to the endpoint can tell is asked before each create. And before the endpoint has answered once,
 //! the create is what refuses all of this.
 
-use crate::core::engine_kind::EngineKind;
-use crate::core::policy;
+use super::problem::Problem;
+use crate::core::policy::{self, Violation};
 use crate::core::spec::{Constraint, Spec};
 use crate::core::submission::strict::FieldError;
-use crate::core::submission::{self, Submission, SubmissionError};
+use crate::core::submission::{self, Submission};
 use crate::engine::{EngineInfo, docker};
 
+/// Why the endpoint would never do it.
+#[derive(Debug)]
+pub(super) enum Unsupported {
+    /// It cannot.
+    Field(FieldError),
+    /// The policy does not let it.
+    Policy(Violation),
+}
+
+impl Unsupported {
+    fn at_index(self, index: usize) -> Unsupported {
+        match self {
+            Unsupported::Field(error) => Unsupported::Field(error.at_index(index)),
+            Unsupported::Policy(violation) => Unsupported::Policy(violation.at_index(index)),
+        }
+    }
+}
+
+impl From<FieldError> for Unsupported {
+    fn from(error: FieldError) -> Unsupported {
+        Unsupported::Field(error)
+    }
+}
+
+impl From<Violation> for Unsupported {
+    fn from(violation: Violation) -> Unsupported {
+        Unsupported::Policy(violation)
+    }
+}
+
+impl From<Unsupported> for Problem {
+    fn from(error: Unsupported) -> Problem {
+        match error {
+            Unsupported::Field(error) => error.into(),
+            Unsupported::Policy(violation) => violation.into(),
+        }
+    }
+}
+
 /// Refuses specs that cannot come about at the endpoint.
-pub(super) fn check(info: &EngineInfo, submission: &Submission) -> Result<(), SubmissionError> {
+pub(super) fn check(info: &EngineInfo, submission: &Submission) -> Result<(), Unsupported> {
     match submission {
         Submission::One(spec) => check_spec(info, spec),
         Submission::Many(specs) => specs
             .iter()
             .enumerate()
-            .try_for_each(|(i, spec)| check_spec(info, spec).map_err(|error| submission::inside(i, error))),
+            .try_for_each(|(i, spec)| check_spec(info, spec).map_err(|error| error.at_index(i))),
     }
 }
 
-fn check_spec(info: &EngineInfo, spec: &Spec) -> Result<(), SubmissionError> {
+fn check_spec(info: &EngineInfo, spec: &Spec) -> Result<(), Unsupported> {
     policy::check_volumes(&spec.template.body, &info.own_volumes)?;
-    if info.kind == EngineKind::Docker {
+    if !info.kind.has_nodes() {
         if let Some(Constraint(first)) = spec.template.constraints.first() {
             let message = format!(
                 "given {first:?}; the endpoint is a plain Docker Engine, which is one node and cannot choose: leave \
@@ -46,6 +85,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::core::engine_kind::EngineKind;
 
     fn refused(kind: EngineKind, version: &str, more: Value) -> Option<(String, String)> {
         let mut object = json!({"Name": "web", "Image": "a", "Count": 2});
@@ -61,8 +101,8 @@ mod tests {
         };
         match check_spec(&info, &spec) {
             Ok(()) => None,
-            Err(SubmissionError::Field(FieldError { field, message })) => Some((field, message)),
-            Err(other) => panic!("{other}"),
+            Err(Unsupported::Field(FieldError { field, message })) => Some((field, message)),
+            Err(Unsupported::Policy(violation)) => panic!("{violation}"),
         }
     }
 

@@ -17,7 +17,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::endpoint;
 use super::problem::Problem;
-use crate::core::submission::{self, Generations, Submission, SubmissionError};
+use crate::core::policy;
+use crate::core::submission::{self, Generations, Submission};
 use crate::engine::EngineInfo;
 use crate::server::fair_share::{FairShare, Permit};
 use crate::server::peer::Peer;
@@ -86,8 +87,9 @@ impl Expensive {
         endpoint: Option<EngineInfo>,
     ) -> Result<(Submission, Generations), Problem> {
         let small = u64::try_from(body.len()).is_ok_and(|length| length <= LARGE_BODY);
-        let parse = move || -> Result<(Submission, Generations), SubmissionError> {
+        let parse = move || -> Result<(Submission, Generations), Problem> {
             let (submission, generations) = submission::read_at_most(&body, most)?;
+            policy::authorize(&submission)?;
             endpoint.map_or(Ok(()), |info| endpoint::check(&info, &submission))?;
             Ok((submission, generations))
         };

@@ -49,7 +49,7 @@ pub(super) async fn readyz(State(api): State<Api>, RawQuery(query): RawQuery) ->
         return Err(not_ready(why));
     }
     let engine = api.cache.engine().borrow().clone();
-    match (engine.listed, engine.evidence(&api.sources.endpoint)) {
+    match (engine.listed, engine.evidence(api.sources.clock.offset())) {
         (None, Evidence::Waiting { reason, .. }) => Err(not_ready(reason)),
         (Some(_), _) | (None, Evidence::Good) => Ok((StatusCode::OK, "ready\n").into_response()),
     }

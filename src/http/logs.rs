@@ -18,7 +18,7 @@ use crate::core::name::ObjectName;
 use crate::core::submission::strict::{did_you_mean, shown};
 use crate::core::time::Time;
 use crate::engine::logs::LogTime;
-use crate::logs::{Asked, DEFAULT_TAIL, MAX_TAIL, Missing, Place, Places};
+use crate::logs::{DEFAULT_TAIL, LogPermit, LogPermits, LogQuery, MAX_TAIL, Missing};
 use crate::server::peer::Peer;
 
 mod line;
@@ -84,9 +84,9 @@ pub(super) async fn logs(
     let place = api.long_answer(&peer)?;
     // Where not even one container can be read, there is no stream; with some, it says which it leaves out.
     drop(api.log_readers.try_acquire(&peer.identity).map_err(Problem::too_many_wait)?);
-    let places: Places = {
+    let places: LogPermits = {
         let (readers, identity) = (api.log_readers.clone(), peer.identity.clone());
-        Arc::new(move || Some(Box::new(readers.try_acquire(&identity).ok()?) as Place))
+        Arc::new(move || Some(Box::new(readers.try_acquire(&identity).ok()?) as LogPermit))
     };
     let form = match negotiate::prefers(&headers, "text/plain", "application/x-ndjson") {
         true => Form::Text,
@@ -99,7 +99,7 @@ pub(super) async fn logs(
     Ok(answers::answer_in(form, items, place, End::of(&peer, api.sources.clock)))
 }
 
-fn read(query: &Query, headers: &HeaderMap, object: ObjectName, now: Time) -> Result<Asked, Problem> {
+fn read(query: &Query, headers: &HeaderMap, object: ObjectName, now: Time) -> Result<LogQuery, Problem> {
     let since: Option<Since> = answers::since(headers, query)?;
     let tail: Option<u32> = query.number("tail")?;
     if let Some(tail) = tail.filter(|tail| *tail > MAX_TAIL) {
@@ -111,7 +111,7 @@ fn read(query: &Query, headers: &HeaderMap, object: ObjectName, now: Time) -> Re
             "given without a name; allowed is the name of a container, such as web.1.1",
         ));
     }
-    Ok(Asked {
+    Ok(LogQuery {
         object,
         container: query.text("container").map(str::to_owned),
         tail: tail.unwrap_or(if since.is_some() { MAX_TAIL } else { DEFAULT_TAIL }),
@@ -150,8 +150,8 @@ impl std::str::FromStr for Since {
     }
 }
 
-fn no_such_container(asked: &Asked, there: &[String]) -> Problem {
-    let Asked { object, container, .. } = asked;
+fn no_such_container(asked: &LogQuery, there: &[String]) -> Problem {
+    let LogQuery { object, container, .. } = asked;
     let name = container.as_deref().unwrap_or_default();
     let hint = match (did_you_mean(name, there.iter().map(String::as_str)), there) {
         (Some(near), _) => format!("did you mean '{near}'?"),

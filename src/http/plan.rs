@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Extension;
@@ -15,7 +16,6 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout_at};
-use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::change::{Receipt, refused};
@@ -101,9 +101,8 @@ pub(super) async fn all(
     let objects: Vec<Arc<Object>> = {
         let objects = api.sources.objects.borrow().clone();
         let present = api.cache.present().borrow().clone();
-        let concerned = |(name, object): &(&ObjectName, &Arc<Object>)| {
-            object.deleted.is_none() || present.contains(*name)
-        };
+        let concerned =
+            |(name, object): &(&ObjectName, &Arc<Object>)| object.is_shown(present.contains(*name));
         objects.iter().filter(concerned).map(|(_, object)| object.clone()).collect()
     };
     let head = |object: &Object| Named { name: object.spec.name.to_string(), generation: object.generation };
@@ -130,7 +129,7 @@ pub(super) async fn dry_run(api: &Api, transaction: &Transaction) -> Result<Resp
     let before =
         Desired { objects: api.store.objects().borrow().clone(), quarantined: api.store.quarantined() };
     let (_, committed) = transaction::apply(&before, transaction, api.sources.clock.wall())
-        .map_err(|error| refused(api, error))?;
+        .map_err(|rejected| refused(api, rejected.into()))?;
     let forecasts = foretell(api, committed.iter().map(|one| one.object.clone()).collect()).await?;
     let objects = planned(committed.iter().map(Receipt::of).collect(), forecasts);
     let changed = committed.iter().zip(&objects).filter(|(committed, planned)| {
@@ -163,23 +162,32 @@ async fn prospects(api: &Api, objects: &[Arc<Object>]) -> BTreeMap<ObjectName, P
         .await
 }
 
+/// Sets its flag when it is dropped.
+struct SetOnDrop(Arc<AtomicBool>);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Foretells what is to come for each of these objects, in the world as it is now.
 async fn foretell(api: &Api, objects: Vec<Arc<Object>>) -> Result<Vec<Forecast>, Problem> {
     let mut prospects = prospects(api, &objects).await;
     let (sources, cache) = (api.sources.clone(), api.cache.clone());
-    let cancelled = CancellationToken::new();
-    // Also where the client leaves, and this with it.
-    let _ended = cancelled.clone().drop_guard();
+    let cancelled = Arc::new(AtomicBool::new(false));
+    // The client may leave, which drops this.
+    let _ended = SetOnDrop(cancelled.clone());
     let mut budget = Budget { cancelled: cancelled.clone(), ..Budget::default() };
     let timer = Handle::current();
     api.expensive
         .in_turn(move || {
             let out_of_time = timer.spawn(async move {
                 sleep(FORECAST).await;
-                cancelled.cancel();
+                cancelled.store(true, Ordering::Relaxed);
             });
             let engine = cache.engine().borrow().clone();
-            let evidence = engine.evidence(&sources.endpoint);
+            let evidence = engine.evidence(sources.clock.offset());
             let present = Present { evidence: &evidence, nodes: &engine.nodes, now: sources.clock.now() };
             let mut there: BTreeMap<ObjectName, Vec<Arc<Container>>> = BTreeMap::new();
             for container in cache.all() {

@@ -10,12 +10,15 @@ use utoipa::ToSchema;
 
 use super::reply;
 use crate::core::name::ObjectName;
+use crate::core::policy::Violation;
 use crate::core::sanitize;
 use crate::core::submission::SubmissionError;
+use crate::core::submission::strict::FieldError;
 use crate::core::submission::strict::did_you_mean;
-use crate::core::transaction::StoreError;
+use crate::core::transaction::Rejected;
 use crate::server::fair_share::NoPermit;
 use crate::server::peer::Peer;
+use crate::store::StoreError;
 
 /// The media type of errors.
 pub(super) const PROBLEM: &str = "application/problem+json";
@@ -132,33 +135,37 @@ impl From<SubmissionError> for Problem {
                 "Not valid JSON",
                 format!("{e}; the body must be one JSON object, or an array of them"),
             ),
-            SubmissionError::Field(e) => {
-                let detail = match e.field.as_str() {
-                    "" => e.message,
-                    field => format!("{field}: {}", e.message),
-                };
-                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Bad field", detail).at(e.field)
-            }
-            SubmissionError::Refused(refusal) => {
-                Problem::new(StatusCode::FORBIDDEN, "Refused by policy", refusal.to_string())
-                    .at(refusal.field)
-            }
+            SubmissionError::Field(error) => error.into(),
         }
+    }
+}
+
+impl From<FieldError> for Problem {
+    fn from(error: FieldError) -> Problem {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Bad field", error.with_field()).at(error.field)
+    }
+}
+
+impl From<Violation> for Problem {
+    fn from(violation: Violation) -> Problem {
+        Problem::new(StatusCode::FORBIDDEN, "Refused by policy", violation.to_string()).at(violation.field)
     }
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
         let (status, title) = match &error {
-            StoreError::NotFound(_) => (StatusCode::NOT_FOUND, "No such object"),
-            StoreError::Precondition { .. } => (StatusCode::PRECONDITION_FAILED, "Precondition failed"),
-            StoreError::NoRevision { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "No such revision"),
-            StoreError::Quarantined { .. } => (StatusCode::CONFLICT, "Object cannot be read"),
+            StoreError::Rejected(rejected) => match rejected {
+                Rejected::NotFound(_) => (StatusCode::NOT_FOUND, "No such object"),
+                Rejected::Precondition { .. } => (StatusCode::PRECONDITION_FAILED, "Precondition failed"),
+                Rejected::NoRevision { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "No such revision"),
+                Rejected::Quarantined { .. } => (StatusCode::CONFLICT, "Object cannot be read"),
+                Rejected::Full => (StatusCode::INSUFFICIENT_STORAGE, "Too many objects"),
+                Rejected::TooLarge => (StatusCode::INSUFFICIENT_STORAGE, "State too large"),
+            },
             StoreError::NoSpace(_) => (StatusCode::INSUFFICIENT_STORAGE, "Disk full"),
             StoreError::Unsettled(_) => (StatusCode::SERVICE_UNAVAILABLE, "State cannot be written"),
             StoreError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "Stopping"),
-            StoreError::Full => (StatusCode::INSUFFICIENT_STORAGE, "Too many objects"),
-            StoreError::TooLarge => (StatusCode::INSUFFICIENT_STORAGE, "State too large"),
         };
         Problem::new(status, title, error.to_string())
     }

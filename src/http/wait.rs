@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use super::change::{Receipt, Shape};
 use super::problem::Problem;
 use super::{Api, reply};
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::control::engine_state::EngineState;
 use crate::control::progress::{Progress, Progresses};
 use crate::core::condition::Phase;
@@ -144,7 +144,7 @@ struct View {
     progresses: watch::Receiver<Arc<Progresses>>,
     engine: watch::Receiver<Arc<EngineState>>,
     present: watch::Receiver<Arc<std::collections::BTreeSet<ObjectName>>>,
-    endpoint: Arc<str>,
+    clock: Clock,
 }
 
 impl View {
@@ -154,7 +154,7 @@ impl View {
             progresses: api.sources.progresses.clone(),
             engine: api.cache.engine(),
             present: api.cache.present(),
-            endpoint: api.sources.endpoint.clone(),
+            clock: api.sources.clock,
         }
     }
 
@@ -170,7 +170,7 @@ impl View {
     /// Takes note of all that has settled. Returns how many have not.
     fn refresh(&mut self, waiting: &mut [Waiting]) -> usize {
         // The engine first: good news of it is published after the list that it speaks for.
-        let evidence = self.engine.borrow_and_update().evidence(&self.endpoint);
+        let evidence = self.engine.borrow_and_update().evidence(self.clock.offset());
         let present = self.present.borrow_and_update().clone();
         let objects = self.objects.borrow_and_update().clone();
         // Only looked at, not kept: whoever holds the board makes the workers copy it.

@@ -11,9 +11,9 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream, SelectAll};
 use tokio::time::{Instant, sleep_until};
 
-use super::reading::Reading;
+use super::query::{LogItem, LogPermit, LogQuery, MAX_CONTAINERS, MAX_TAIL, runs};
+use super::reader::Reader;
 use super::seen::Seen;
-use super::{Asked, MAX_CONTAINERS, MAX_TAIL, Place, Told, runs};
 use crate::clock;
 use crate::core::container::{Container, ContainerId, Visibility};
 use crate::engine::Engine;
@@ -30,7 +30,7 @@ const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// The logs that are followed.
 pub(super) struct Follow {
-    streams: SelectAll<BoxStream<'static, (ContainerId, Event)>>,
+    streams: SelectAll<BoxStream<'static, (ContainerId, LogEvent)>>,
     known: BTreeMap<ContainerId, Known>,
     begun: LogTime,
     /// Something may have changed.
@@ -43,7 +43,7 @@ pub(super) struct Follow {
     told_places: bool,
 }
 
-enum Event {
+enum LogEvent {
     Line(LogLine),
     Failed(LogsError),
     Ended,
@@ -54,7 +54,7 @@ pub(super) struct Known {
     /// What of its log was told.
     pub(super) seen: Seen,
     name: Arc<str>,
-    state: State,
+    state: FollowState,
     /// What is asked for as long as no line was told.
     first: (Option<u32>, Option<LogTime>),
     /// It was asked for.
@@ -66,9 +66,9 @@ pub(super) struct Known {
     complaint: Option<String>,
 }
 
-enum State {
+enum FollowState {
     /// Its lines come.
-    Streaming { _place: Place },
+    Streaming { _place: LogPermit },
     /// It has ended and all of it was told, or nothing of it is wanted.
     Ended,
     /// It is asked for at this time.
@@ -86,7 +86,7 @@ impl Known {
         Known {
             seen: Seen::default(),
             name: container.name.as_str().into(),
-            state: State::Due(clock::monotonic()),
+            state: FollowState::Due(clock::monotonic()),
             first,
             asked: false,
             before: Seen::default(),
@@ -96,22 +96,22 @@ impl Known {
     }
 
     /// One that was there at the beginning, and of which nothing was told.
-    pub(super) fn left_out(container: &Container, asked: &Asked) -> Known {
+    pub(super) fn left_out(container: &Container, asked: &LogQuery) -> Known {
         let known = Known::new(container, (Some(asked.tail), asked.since));
-        if runs(container) { known } else { Known { state: State::Ended, ..known } }
+        if runs(container) { known } else { Known { state: FollowState::Ended, ..known } }
     }
 
     /// Its past lines are told: what comes after them is wanted, also where there are none.
-    pub(super) fn past_is_told(&mut self, asked: &Asked) {
+    pub(super) fn past_is_told(&mut self, asked: &LogQuery) {
         self.first = (Some(if asked.tail == 0 { 0 } else { MAX_TAIL }), asked.since);
     }
 
     /// Its log could not be read. Returns what to say about that, if it has not been said.
     pub(super) fn failed(&mut self, error: &LogsError) -> Option<String> {
         self.state = match error {
-            LogsError::Gone => State::Ended,
-            LogsError::NotReadable(_) => State::Unreadable,
-            LogsError::Silent(_) => State::Due(clock::monotonic()),
+            LogsError::Gone => FollowState::Ended,
+            LogsError::NotReadable(_) => FollowState::Unreadable,
+            LogsError::Silent(_) => FollowState::Due(clock::monotonic()),
             LogsError::NodeAway(_) | LogsError::Failed(_) => self.after_a_pause(),
         };
         match error {
@@ -122,7 +122,7 @@ impl Known {
 
     /// Its node does not answer. Returns what to say about that, if it has not been said.
     pub(super) fn away(&mut self, container: &Container) -> Option<String> {
-        self.state = State::Away;
+        self.state = FollowState::Away;
         let node = container.node.as_deref().unwrap_or("unknown");
         self.complain(LogsError::NodeAway(format!("node {node}")).to_string())
     }
@@ -133,29 +133,29 @@ impl Known {
         self.complaint.clone().filter(|_| news)
     }
 
-    fn after_a_pause(&mut self) -> State {
+    fn after_a_pause(&mut self) -> FollowState {
         let at = clock::monotonic() + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        State::Due(at)
+        FollowState::Due(at)
     }
 
     fn is_streaming(&self) -> bool {
-        matches!(self.state, State::Streaming { .. })
+        matches!(self.state, FollowState::Streaming { .. })
     }
 
     /// Whether its log is to be asked for now. Takes note of what became of it.
     fn is_due(&mut self, container: &Container) -> bool {
         match self.state {
-            State::Streaming { .. } | State::Unreadable => false,
-            State::Ended => {
+            FollowState::Streaming { .. } | FollowState::Unreadable => false,
+            FollowState::Ended => {
                 if runs(container) {
                     self.state = self.after_a_pause();
                 }
                 false
             }
-            State::Due(at) => at <= clock::monotonic(),
-            State::LeftOut => true,
-            State::Away => container.visibility != Visibility::HostDown,
+            FollowState::Due(at) => at <= clock::monotonic(),
+            FollowState::LeftOut => true,
+            FollowState::Away => container.visibility != Visibility::HostDown,
         }
     }
 
@@ -188,15 +188,15 @@ impl Follow {
         }
     }
 
-    /// Waits for the next event, and puts what there is to tell into `reading.ready`. False at the end.
-    pub(super) async fn step(&mut self, reading: &mut Reading) -> bool {
+    /// Waits for the next event, and puts what there is to tell into `reader.ready`. False at the end.
+    pub(super) async fn step(&mut self, reader: &mut Reader) -> bool {
         if std::mem::take(&mut self.look) {
-            self.look_around(reading);
-            if let Some(text) = self.gone(reading) {
-                reading.ready.push_back(Told::Gone { text });
+            self.look_around(reader);
+            if let Some(text) = self.gone(reader) {
+                reader.ready.push_back(LogItem::Gone { text });
                 return false;
             }
-            if !reading.ready.is_empty() {
+            if !reader.ready.is_empty() {
                 return true;
             }
         }
@@ -207,10 +207,10 @@ impl Follow {
                 None => std::future::pending().await,
             }
         };
-        let Reading { containers, objects, .. } = &mut *reading;
+        let Reader { containers, objects, .. } = &mut *reader;
         tokio::select! {
             Some((id, event)) = self.streams.next(), if !self.streams.is_empty() => {
-                self.happened(reading, &id, event);
+                self.happened(reader, &id, event);
                 true
             }
             changed = containers.changed() => {
@@ -228,35 +228,35 @@ impl Follow {
         }
     }
 
-    fn happened(&mut self, reading: &mut Reading, id: &ContainerId, event: Event) {
+    fn happened(&mut self, reader: &mut Reader, id: &ContainerId, event: LogEvent) {
         let Some(known) = self.known.get_mut(id) else { return };
         match event {
-            Event::Line(line) => {
+            LogEvent::Line(line) => {
                 if known.before.covers(line.at) {
                     return;
                 }
                 known.seen.note(line.at);
                 (known.pause, known.complaint) = (PAUSE, None);
-                reading.ready.push_back(Told::Line { container: known.name.clone(), line });
+                reader.ready.push_back(LogItem::Line { container: known.name.clone(), line });
             }
-            Event::Failed(error) => {
+            LogEvent::Failed(error) => {
                 if let Some(text) = known.failed(&error) {
                     let name = known.name.clone();
-                    reading.note(Some(name), text);
+                    reader.note(Some(name), text);
                 }
                 self.look = true;
             }
-            Event::Ended => {
-                known.state = State::Ended;
+            LogEvent::Ended => {
+                known.state = FollowState::Ended;
                 self.look = true;
             }
         }
     }
 
     /// Asks for the logs of containers that have joined, or are to be asked again.
-    fn look_around(&mut self, reading: &mut Reading) {
-        let there = reading.logs.containers(&reading.asked);
-        let here = reading.logs.sources.cache.containers(&reading.asked.object).borrow().clone();
+    fn look_around(&mut self, reader: &mut Reader) {
+        let there = reader.logs.containers(&reader.asked);
+        let here = reader.logs.sources.cache.containers(&reader.asked.object).borrow().clone();
         self.known.retain(|id, known| known.is_streaming() || here.contains_key(id));
         let mut streaming = self.known.values().filter(|known| known.is_streaming()).count();
         for container in &there {
@@ -264,7 +264,7 @@ impl Follow {
                 continue;
             }
             // One that has come since is told from its beginning.
-            let first = (None, reading.asked.since);
+            let first = (None, reader.asked.since);
             let known =
                 self.known.entry(container.id.clone()).or_insert_with(|| Known::new(container, first));
             if !known.is_due(container) {
@@ -273,21 +273,21 @@ impl Follow {
             if container.visibility == Visibility::HostDown {
                 if let Some(text) = known.away(container) {
                     let name = known.name.clone();
-                    reading.note(Some(name), text);
+                    reader.note(Some(name), text);
                 }
                 continue;
             }
             if streaming >= MAX_CONTAINERS {
-                known.state = State::LeftOut;
+                known.state = FollowState::LeftOut;
                 if !std::mem::replace(&mut self.told_limit, true) {
-                    reading.note(None, too_many(there.len()));
+                    reader.note(None, too_many(there.len()));
                 }
                 continue;
             }
-            let Some(place) = (reading.places)() else {
-                known.state = State::Due(clock::monotonic() + NO_PLACE);
+            let Some(place) = (reader.places)() else {
+                known.state = FollowState::Due(clock::monotonic() + NO_PLACE);
                 if !std::mem::replace(&mut self.told_places, true) {
-                    reading.note(
+                    reader.note(
                         None,
                         format!("{NO_PLACE_LEFT}; those that are left out join when others are done"),
                     );
@@ -295,26 +295,27 @@ impl Follow {
                 continue;
             };
             let request = known.request(self.begun);
-            known.state = State::Streaming { _place: place };
+            known.state = FollowState::Streaming { _place: place };
             streaming += 1;
-            self.streams.push(open(reading.logs.engine.clone(), container.id.clone(), request));
+            self.streams.push(open(reader.logs.engine.clone(), container.id.clone(), request));
         }
         let due = |known: &Known| match known.state {
-            State::Due(at) => Some(at),
+            FollowState::Due(at) => Some(at),
             _ => None,
         };
         self.wake = self.known.values().filter_map(due).min();
     }
 
     /// Whether nothing will come any more, in a sentence.
-    fn gone(&mut self, reading: &Reading) -> Option<String> {
-        let Asked { object, container, .. } = &reading.asked;
+    fn gone(&mut self, reader: &Reader) -> Option<String> {
+        let LogQuery { object, container, .. } = &reader.asked;
         let text = match container {
-            _ if !reading.logs.is_there(object) => format!("the object {object} is gone"),
+            _ if !reader.logs.is_there(object) => format!("the object {object} is gone"),
             Some(name) => {
-                let mut there = reading.logs.containers(&reading.asked).into_iter();
+                let mut there = reader.logs.containers(&reader.asked).into_iter();
                 let over = |c: Arc<Container>| {
-                    let ended = |known: &Known| matches!(known.state, State::Ended | State::Unreadable);
+                    let ended =
+                        |known: &Known| matches!(known.state, FollowState::Ended | FollowState::Unreadable);
                     c.dead() && self.known.get(&c.id).is_none_or(ended)
                 };
                 if !there.all(over) {
@@ -349,16 +350,16 @@ fn open(
     engine: Arc<dyn Engine>,
     id: ContainerId,
     request: LogRequest,
-) -> BoxStream<'static, (ContainerId, Event)> {
+) -> BoxStream<'static, (ContainerId, LogEvent)> {
     let of = id.clone();
     let opened = stream::once(async move { engine.logs(&of, request).await });
     let events = opened.flat_map(|opened| match opened {
-        Ok(lines) => lines.map(|line| line.map_or_else(Event::Failed, Event::Line)).boxed(),
-        Err(error) => stream::once(std::future::ready(Event::Failed(error))).boxed(),
+        Ok(lines) => lines.map(|line| line.map_or_else(LogEvent::Failed, LogEvent::Line)).boxed(),
+        Err(error) => stream::once(std::future::ready(LogEvent::Failed(error))).boxed(),
     });
-    let ended = stream::once(std::future::ready(Event::Ended));
-    let until_last = |over: &mut bool, event: Event| {
-        let before = std::mem::replace(over, !matches!(event, Event::Line(_)));
+    let ended = stream::once(std::future::ready(LogEvent::Ended));
+    let until_last = |over: &mut bool, event: LogEvent| {
+        let before = std::mem::replace(over, !matches!(event, LogEvent::Line(_)));
         std::future::ready((!before).then_some(event))
     };
     events.chain(ended).scan(false, until_last).map(move |event| (id.clone(), event)).boxed()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 
-use super::Place;
+use super::query::LogPermit;
 use crate::core::container::{Container, ContainerId};
 use crate::engine::Engine;
 use crate::engine::logs::{LogLine, LogLines, LogRequest, LogTime, LogsError};
@@ -30,7 +30,7 @@ pub(super) struct Merge {
 struct Log {
     id: ContainerId,
     name: Arc<str>,
-    progress: Progress,
+    state: ReadState,
     /// Its next line, and the time by which that is put in order.
     next: Option<(LogTime, LogLine)>,
     /// The time of the line before.
@@ -38,10 +38,10 @@ struct Log {
     /// As many lines may still come, whatever the engine sends.
     left: u32,
     failed: Option<LogsError>,
-    place: Option<Place>,
+    place: Option<LogPermit>,
 }
 
-enum Progress {
+enum ReadState {
     Unasked,
     Reading(LogLines),
     Ended,
@@ -52,12 +52,12 @@ impl Merge {
     pub(super) fn new(
         engine: Arc<dyn Engine>,
         request: LogRequest,
-        of: Vec<(Arc<Container>, Place)>,
+        of: Vec<(Arc<Container>, LogPermit)>,
     ) -> Merge {
-        let log = |(container, place): (Arc<Container>, Place)| Log {
+        let log = |(container, place): (Arc<Container>, LogPermit)| Log {
             id: container.id.clone(),
             name: container.name.as_str().into(),
-            progress: Progress::Unasked,
+            state: ReadState::Unasked,
             next: None,
             last: LogTime(0),
             left: request.tail.unwrap_or(u32::MAX),
@@ -87,13 +87,13 @@ impl Log {
         if self.next.is_some() {
             return;
         }
-        if matches!(self.progress, Progress::Unasked) {
+        if matches!(self.state, ReadState::Unasked) {
             match engine.logs(&self.id, request).await {
-                Ok(lines) => self.progress = Progress::Reading(lines),
+                Ok(lines) => self.state = ReadState::Reading(lines),
                 Err(error) => self.end(Some(error)),
             }
         }
-        let Progress::Reading(lines) = &mut self.progress else { return };
+        let ReadState::Reading(lines) = &mut self.state else { return };
         if self.left == 0 {
             return self.end(None);
         }
@@ -112,7 +112,7 @@ impl Log {
     fn end(&mut self, failed: Option<LogsError>) {
         // A container that was removed meanwhile has nothing to tell, and nothing is wrong with that.
         self.failed = failed.filter(|error| *error != LogsError::Gone);
-        self.progress = Progress::Ended;
+        self.state = ReadState::Ended;
         self.place = None;
     }
 }

@@ -1,10 +1,10 @@
-//! The sentence: how an object is doing and why.
+//! The condition of an object: its phase, and the reason in one sentence.
 //!
-//! Written for somebody on call: it names the container, keeps the engine's words, and says what is waited for.
+//! Written for the engineer on call: the reason names the container, keeps the engine's message, and says what the object
+//! waits for.
 
 use std::sync::Arc;
 
-use super::rules::Planning;
 use crate::core::availability::{Availability, Tracked};
 use crate::core::condition::{Condition, Phase};
 use crate::core::container::{Container, ContainerState, Health, Visibility};
@@ -13,8 +13,9 @@ use crate::core::plan::Action;
 use crate::core::spec::OnNodeLost;
 use crate::core::time::Time;
 use crate::planner::input::Input;
+use crate::planner::planning::Planning;
 
-/// The verdict where nothing may be decided.
+/// The condition while nothing may be decided.
 pub(super) fn waiting(input: &Input<'_>, reason: &str, until: Option<Time>) -> Condition {
     let ready = |c: &Container| {
         c.ready() && c.visibility == Visibility::Clear && input.nodes.availability(c).reachable()
@@ -50,7 +51,7 @@ impl Counts {
     }
 }
 
-/// The verdict of a finished plan.
+/// The condition that goes with a finished plan.
 pub(super) fn condition(planning: &Planning<'_>) -> Condition {
     let input = &planning.input;
     let counts = Counts::of(input, &|c| planning.ready(c));
@@ -67,7 +68,7 @@ pub(super) fn condition(planning: &Planning<'_>) -> Condition {
     }
 }
 
-/// The first thing, in the order of how much it matters, that there is to say.
+/// The most important thing to report.
 struct Finding {
     phase: Phase,
     reason: String,
@@ -152,13 +153,11 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         );
         return Finding::new(Phase::Progressing, reason).retried(Some(until));
     }
-    // One whose slot is filled all the same is of no concern until it lands.
+    // A doubt about a slot that is filled anyway does not matter yet.
     let needed = |slot: u32| planning.slots.get(&slot).is_none_or(|slot| slot.current.is_empty());
     if let Some((_, doubt)) = memory.doubts().find(|((slot, _), _)| needed(*slot)) {
-        let reason = format!(
-            "{so_far}; whether the last create happened is not known, its name is kept: {}",
-            doubt.why
-        );
+        let reason =
+            format!("{so_far}; outcome of the last create unknown; its name stays reserved: {}", doubt.why);
         return Finding::new(Phase::Degraded, reason).retried(Some(doubt.retry_at));
     }
     if let Some((reason, until)) = away(planning) {
@@ -168,17 +167,17 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         return Finding::new(Phase::Progressing, format!("{so_far}; {work}"));
     }
     let staying = || planning.slots.values().filter_map(|s| s.current.first().or(s.stale.first()).copied());
-    if let Some(unwell) = staying().find(|c| !planning.ready(c)) {
-        let (phase, what) = match (unwell.state, unwell.health) {
-            _ if unwell.visibility == Visibility::Disputed => (
+    if let Some(unready) = staying().find(|c| !planning.ready(c)) {
+        let (phase, what) = match (unready.state, unready.health) {
+            _ if unready.visibility == Visibility::Disputed => (
                 Phase::Degraded,
-                "is in two states at once, or in an unknown one: waiting until an inspect tells which",
+                "is reported in two states, or in an unknown one: waiting for an inspect to settle it",
             ),
             (ContainerState::Running, Health::Unhealthy) => {
-                (Phase::Degraded, "is unhealthy; it is replaced if that lasts")
+                (Phase::Degraded, "is unhealthy; it is replaced if it stays so")
             }
             (ContainerState::Running, _) => {
-                (Phase::Progressing, "runs, and its health check has not passed yet")
+                (Phase::Progressing, "is running, but its health check has not passed yet")
             }
             (ContainerState::Paused, _) => {
                 (Phase::Degraded, "is paused: `docker unpause` it, or remove it to have it replaced")
@@ -186,12 +185,12 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
             (ContainerState::Restarting, _) => {
                 (Phase::Degraded, "is being restarted by its own restart policy")
             }
-            _ => (Phase::Progressing, "is made and does not run yet"),
+            _ => (Phase::Progressing, "is created but not running yet"),
         };
-        return Finding::new(phase, format!("{so_far}; {} {what}", unwell.name));
+        return Finding::new(phase, format!("{so_far}; {} {what}", unready.name));
     }
     if unfinished {
-        let reason = format!("{so_far}; {} of them of the present spec", counts.updated);
+        let reason = format!("{so_far}; {} of the present spec", counts.updated);
         return Finding::new(Phase::Progressing, reason).retried(planning.wake_at);
     }
     if let Some(removing) = containers.iter().find(|c| c.state == ContainerState::Removing) {
@@ -203,9 +202,9 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
     if let Some((number, (ends, steady_at))) = unsteady {
         let last = memory.ends().last_of(number).map(|last| format!(" ({last})")).unwrap_or_default();
         let reason = format!(
-            "{so_far}; the containers of slot {number} ended {ends} times of late{last}: it counts as steady if the present \
-             one still runs at {}",
-            steady_at.shown()
+            "{so_far}; the containers of slot {number} ended {ends} times recently{last}: it counts as steady if the present \
+             one is still running at {}",
+            steady_at.shown(planning.input.offset)
         );
         return Finding::new(Phase::Degraded, reason);
     }
@@ -218,14 +217,14 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
     Finding::new(Phase::Converged, format!("{so_far}, as wanted{mixed}{}", left_over.unwrap_or_default()))
 }
 
-/// Says that containers of one spec run different images: the tag was moved between their creates.
+/// Reports that containers of one spec run different images: the tag was moved between their creates.
 fn mixed_images(planning: &Planning<'_>) -> Option<String> {
     let current = || planning.slots.values().filter_map(|slot| slot.current.first().copied());
     let (first, its) = current().find_map(|c| Some((c, c.image_id.as_ref()?)))?;
     let (other, another) = current().find_map(|c| Some((c, c.image_id.as_ref().filter(|id| *id != its)?)))?;
     let short = |id: &str| -> String { id.trim_start_matches("sha256:").chars().take(12).collect() };
     Some(format!(
-        "; {} is not one image for all of them, as its tag was moved: {} has {}, {} has {}; a changed spec replaces all",
+        "; they run different images of {}, as its tag was moved: {} has {}, {} has {}; a changed spec replaces all",
         planning.input.object.spec.template.image,
         first.name,
         short(its),
@@ -234,8 +233,8 @@ fn mixed_images(planning: &Planning<'_>) -> Option<String> {
     ))
 }
 
-/// The failures of a slot that are of concern: those of the present template, or of the one that worked last where
-/// the slot is empty. A slot whose container is ready is of no concern, once that is steady.
+/// The failures of a slot that matter: those of the present template, or those of the one that worked last if the slot is
+/// empty. They do not matter once its container is ready and steady.
 fn failures_of<'a>(planning: &Planning<'a>, number: u32) -> Option<&'a Failures> {
     let memory = planning.input.memory;
     let slot = planning.slots.get(&number);
@@ -246,14 +245,14 @@ fn failures_of<'a>(planning: &Planning<'a>, number: u32) -> Option<&'a Failures>
     of_present.or_else(|| memory.fallback()?.slot(number).filter(|_| empty))
 }
 
-/// "node n2 is back, which is down since …"
+/// "node n2 is back, which has been away since …"
 fn node_back(planning: &Planning<'_>, container: &Container) -> String {
     match planning.input.nodes.of(container) {
         Some(node) => {
             format!(
-                "node {} is back, which is away since {} ({})",
+                "node {} is back, which has been away since {} ({})",
                 node.name(),
-                node.since.shown(),
+                node.since.shown(planning.input.offset),
                 node.trouble()
             )
         }
@@ -261,7 +260,7 @@ fn node_back(planning: &Planning<'_>, container: &Container) -> String {
     }
 }
 
-/// What holds slots on nodes that do not answer, and until when.
+/// Containers on nodes that do not answer, and until when they hold their slots.
 fn away(planning: &Planning<'_>) -> Option<(String, Option<Time>)> {
     let held = planning.staying.iter().filter_map(|number| {
         let slot = planning.slots.get(number)?;
@@ -271,25 +270,27 @@ fn away(planning: &Planning<'_>) -> Option<(String, Option<Time>)> {
     let first = *away.first()?;
     let node = planning.input.nodes.of(first);
     let name = node.map_or("its node", |node| node.name());
-    let since = node.map(|n| format!(" since {} ({})", n.since.shown(), n.trouble())).unwrap_or_default();
+    let since = node
+        .map(|n| format!(" since {} ({})", n.since.shown(planning.input.offset), n.trouble()))
+        .unwrap_or_default();
     let lost_at = node.and_then(|node| node.lost_at);
     let on_it = away.iter().filter(|c| c.node == first.node).count();
     let what = match (lost_at, planning.availability(first)) {
         (Some(at), _) if planning.input.object.on_node_lost() == OnNodeLost::Replace => {
             format!(
                 "its {on_it} containers count as running until {}, then they are replaced elsewhere",
-                at.shown()
+                at.shown(planning.input.offset)
             )
         }
         (_, Availability::Lost) | (Some(_), _) => {
             format!("its {on_it} containers wait for it, as OnNodeLost is \"hold\"")
         }
-        _ if node.is_some_and(Tracked::sulks) => {
+        _ if node.is_some_and(Tracked::engine_answers) => {
             format!("its {on_it} containers count as running, as its own engine still answers")
         }
-        _ => format!("its {on_it} containers count as running until more is known of it"),
+        _ => format!("its {on_it} containers count as running until more is known about it"),
     };
-    Some((format!("node {name} does not answer{since}: {what}"), lost_at))
+    Some((format!("node {name} has not answered{since}: {what}"), lost_at))
 }
 
 fn counted(containers: usize) -> String {
@@ -306,7 +307,7 @@ fn tries(failures: &Failures) -> String {
     }
 }
 
-/// What is under way or begins now: "2 being created, 1 being removed".
+/// The steps under way or about to begin: "2 being created, 1 being removed".
 fn describe_work(planning: &Planning<'_>, under_way: &[Action]) -> Option<String> {
     let (mut pulls, mut creates, mut starts, mut removes) = (Vec::new(), 0, 0, 0);
     for action in under_way.iter().chain(planning.steps.iter().map(|step| &step.action)) {
@@ -319,7 +320,7 @@ fn describe_work(planning: &Planning<'_>, under_way: &[Action]) -> Option<String
     }
     let mut parts = Vec::new();
     if let Some(image) = pulls.first() {
-        parts.push(format!("the image {image} is being fetched"));
+        parts.push(format!("the image {image} is being pulled"));
     }
     for (n, what) in [(creates, "being created"), (starts, "being started"), (removes, "being removed")] {
         if n > 0 {

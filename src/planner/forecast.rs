@@ -7,9 +7,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use crate::core::availability::Nodes;
@@ -24,7 +24,7 @@ use crate::core::outcome::Outcome;
 use crate::core::plan::{Action, Step};
 use crate::core::prospects::Prospects;
 use crate::core::spec::{Pull, Template};
-use crate::core::time::Time;
+use crate::core::time::{Time, WallOffset};
 use crate::planner::input::Input;
 use crate::planner::{hold, plan};
 
@@ -59,13 +59,13 @@ pub struct Budget {
     /// Containers looked at, each time one is looked at: some seconds of one thread. An update of a thousand, one
     /// after the other, takes three million.
     pub looks: usize,
-    /// Cancelled when there is no more time, or no one to answer.
-    pub cancelled: CancellationToken,
+    /// Set when the time is up, or when the client has left.
+    pub cancelled: Arc<AtomicBool>,
 }
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { lines: 20_000, looks: 4_000_000, cancelled: CancellationToken::new() }
+        Budget { lines: 20_000, looks: 4_000_000, cancelled: Arc::default() }
     }
 }
 
@@ -160,7 +160,7 @@ impl<'a> World<'a> {
     fn run(&mut self, budget: &mut Budget) -> bool {
         loop {
             let cost = 1 + self.containers.len();
-            if budget.looks < cost || budget.cancelled.is_cancelled() {
+            if budget.looks < cost || budget.cancelled.load(Ordering::Relaxed) {
                 return false;
             }
             budget.looks -= cost;
@@ -174,6 +174,7 @@ impl<'a> World<'a> {
                 in_the_way: &InTheWay::new(),
                 memory: &self.memory,
                 now: self.now,
+                offset: WallOffset::default(),
             });
             if !plan.steps.is_empty() {
                 let room = budget.lines.min(MAX_LINES - self.lines.len());
@@ -346,7 +347,7 @@ mod tests {
 
         // Nor does it go on when it is told to stop.
         let mut budget = Budget::default();
-        budget.cancelled.cancel();
+        budget.cancelled.store(true, Ordering::Relaxed);
         let stopped = forecast(&thousand, Vec::new(), Prospects::default(), present, &mut budget);
         assert_eq!((stopped.plan.len(), stopped.truncated), (0, true));
     }

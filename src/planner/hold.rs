@@ -55,6 +55,7 @@ mod tests {
     use crate::core::exclusive::InTheWay;
     use crate::core::memory::Memory;
     use crate::core::plan::Plan;
+    use crate::core::time::WallOffset;
     use crate::engine::simulated::SimulatedEngine;
     use crate::planner::input::Input;
     use crate::planner::plan;
@@ -78,13 +79,14 @@ mod tests {
             in_the_way: &InTheWay::new(),
             memory: &Memory::of_success(),
             now: NOW,
+            offset: WallOffset::default(),
         })
     }
 
     #[test]
     fn an_object_with_a_container_of_another_manager_is_held_as_a_whole() {
         let object = Object::new(spec("web", 5, ""));
-        let rival = ManagerId::random();
+        let rival = ManagerId::of_bits(7);
         let containers = [container(1, None), container(2, Some(&rival)), container(9, None)];
         let plan = planned(&object, &containers);
         assert_eq!((plan.steps, plan.wake_at, plan.condition.phase), (Vec::new(), None, Phase::Blocked));
@@ -101,7 +103,7 @@ mod tests {
     #[test]
     fn of_a_deleted_object_ours_go_and_another_managers_stay() {
         let object = Object { deleted: Some(NOW), ..Object::new(spec("web", 5, "")) };
-        let rival = ManagerId::random();
+        let rival = ManagerId::of_bits(7);
         let ours = container(1, None);
         let plan = planned(&object, &[ours.clone(), container(2, Some(&rival))]);
         let lines: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();

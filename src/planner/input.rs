@@ -9,7 +9,7 @@ use crate::core::exclusive::InTheWay;
 use crate::core::memory::Memory;
 use crate::core::object::Object;
 use crate::core::plan::Action;
-use crate::core::time::Time;
+use crate::core::time::{Time, WallOffset};
 
 /// What the planner reads.
 #[derive(Debug, Clone, Copy)]
@@ -30,4 +30,6 @@ pub struct Input<'a> {
     pub memory: &'a Memory,
     /// The present.
     pub now: Time,
+    /// How far the wall clock is ahead of `now`, for times in messages.
+    pub offset: WallOffset,
 }

@@ -11,7 +11,7 @@ use crate::core::labels::ContainerIdentity;
 use crate::core::memory::Memory;
 use crate::core::object::Object;
 use crate::core::plan::Action;
-use crate::core::time::Time;
+use crate::core::time::{Time, WallOffset};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -118,6 +118,7 @@ impl World {
             in_the_way: &InTheWay::new(),
             memory: &self.memory,
             now: self.now,
+            offset: WallOffset::default(),
         })
     }
 

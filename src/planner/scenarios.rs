@@ -26,7 +26,7 @@ use crate::core::memory::Memory;
 use crate::core::object::Object;
 use crate::core::plan::Action;
 use crate::core::spec::Pull;
-use crate::core::time::Time;
+use crate::core::time::{Time, WallOffset};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ use crate::core::container::{ContainerState, Health, Signalled, Visibility};
 use crate::core::exclusive::InTheWay;
 use crate::core::memory::report::Report;
 use crate::core::name::ObjectName;
-use crate::core::node::Node;
+use crate::core::node::{Node, NodeState};
 use crate::core::object::Converged;
 use crate::core::outcome::{Outcome, Refusal, RefusalKind};
 use crate::core::signal::Signal;
@@ -148,15 +148,15 @@ fn nodes<'a>(lines: impl Iterator<Item = &'a str>) -> Nodes {
             .iter()
             .map(|(name, availability)| {
                 let down = match *availability {
-                    "unknown" => "Pending",
-                    _ => "Unhealthy",
+                    "unknown" => NodeState::Pending,
+                    _ => NodeState::Other("Unhealthy".to_owned()),
                 };
                 let late = matches!(*availability, "down" | "unknown") && seconds < 95;
                 let sulks = *availability == "sulking";
                 Node {
                     name: (*name).to_owned(),
                     address: format!("{name}:2376"),
-                    status: if late || well(availability, seconds) { "Healthy" } else { down }.to_owned(),
+                    state: if late || well(availability, seconds) { NodeState::Healthy } else { down },
                     error: sulks.then(|| "Error response from daemon: no such host".to_owned()),
                 }
             })
@@ -271,6 +271,7 @@ fn run(world: &str) -> String {
         in_the_way: &InTheWay::new(),
         memory: &memory,
         now: NOW,
+        offset: WallOffset::default(),
     });
     let mut out: Vec<String> =
         plan.steps.iter().map(|step| step.to_string().replace(" id=id-", " id=")).collect();
@@ -282,7 +283,7 @@ fn run(world: &str) -> String {
     };
     out.push(format!("{}{mark}: {}", phase.as_str().unwrap(), plan.condition.reason));
     if let Some(at) = plan.wake_at {
-        out.push(format!("look again in {:.1}s", at.since(NOW).as_secs_f64()));
+        out.push(format!("plan again in {:.1}s", at.since(NOW).as_secs_f64()));
     }
     out.join("\n")
 }
@@ -305,7 +306,7 @@ fn a_new_object_asks_for_its_image_first_once() {
         "object web 3 t1
          no-image",
         r#"pull img cause="needed to create web.1"
-           progressing: 0 of 3 run; the image img is being fetched"#,
+           progressing: 0 of 3 run; the image img is being pulled"#,
     );
 }
 
@@ -397,9 +398,9 @@ fn scaling_down_takes_the_slots_above_count() {
          web.3.1 t1 running
          web.4.1 t1 running
          web.4.0 t1 exited",
-        r#"remove web.3.1 id=web.3.1 cause="surplus: 4 there, 2 wanted"
-           remove web.4.1 id=web.4.1 cause="surplus: 4 there, 2 wanted"
-           remove web.4.0 id=web.4.0 cause="dead, and its slot is not wanted"
+        r#"remove web.3.1 id=web.3.1 cause="surplus: 4 instead of 2"
+           remove web.4.1 id=web.4.1 cause="surplus: 4 instead of 2"
+           remove web.4.0 id=web.4.0 cause="exited; its slot is not wanted"
            progressing: 4 of 2 run; 3 being removed"#,
     );
 }
@@ -412,8 +413,8 @@ fn a_broken_one_goes_before_a_healthy_one_whatever_its_slot() {
          web.2.1 t1 created
          web.3.1 t1 running healthy
          web.4.1 t1 running healthy",
-        r#"remove web.2.1 id=web.2.1 cause="surplus: 4 there, 2 wanted"
-           remove web.1.1 id=web.1.1 cause="surplus: 4 there, 2 wanted"
+        r#"remove web.2.1 id=web.2.1 cause="surplus: 4 instead of 2"
+           remove web.1.1 id=web.1.1 cause="surplus: 4 instead of 2"
            progressing: 2 of 2 run; 2 being removed"#,
     );
 }
@@ -426,7 +427,7 @@ fn among_equals_the_most_crowded_node_loses_the_newest() {
          web.2.1 t1 running node=b created=40
          web.3.1 t1 running node=b created=30
          web.3.2 t1 running node=a created=20",
-        r#"remove web.3.1 id=web.3.1 cause="web.3.2 holds the slot already"
+        r#"remove web.3.1 id=web.3.1 cause="web.3.2 already holds the slot"
            progressing: 4 of 3 run; 1 being removed"#,
     );
 }
@@ -449,14 +450,14 @@ fn zero_takes_all_the_dead_too() {
         "object web 0 t1
          web.1.2 t1 running
          web.1.1 t1 exited",
-        r#"remove web.1.2 id=web.1.2 cause="surplus: 1 there, 0 wanted"
-           remove web.1.1 id=web.1.1 cause="dead, and its slot is not wanted"
+        r#"remove web.1.2 id=web.1.2 cause="surplus: 1 instead of 0"
+           remove web.1.1 id=web.1.1 cause="exited; its slot is not wanted"
            progressing: 1 of 0 run; 2 being removed"#,
     );
     scenario(
         "object web 5 t1 deleted
          web.1.2 t1 running",
-        r#"remove web.1.2 id=web.1.2 cause="surplus: 1 there, 0 wanted"
+        r#"remove web.1.2 id=web.1.2 cause="surplus: 1 instead of 0"
            deleting: deleted; 1 container is still to go"#,
     );
 }
@@ -475,8 +476,8 @@ fn an_update_creates_one_new_before_it_removes_the_old() {
          web.1.1 t1 running
          web.1.2 t2 running up=2
          web.2.1 t1 running",
-        r#"progressing: 3 of 2 run; 1 of them of the present spec
-           look again in 3.0s"#,
+        r#"progressing: 3 of 2 run; 1 of the present spec
+           plan again in 3.0s"#,
     );
     scenario(
         "object web 2 t2
@@ -524,7 +525,7 @@ fn a_stop_first_update_removes_the_old_and_waits_until_it_is_gone() {
          web.1.1 t1 running
          web.2.1 t1 running",
         r#"pull img cause="needed to create web.1"
-           progressing: 2 of 2 run; the image img is being fetched"#,
+           progressing: 2 of 2 run; the image img is being pulled"#,
     );
 }
 
@@ -548,7 +549,7 @@ fn a_refused_create_holds_back_the_whole_object() {
         "object web 500 t1
          failed create 1.1 refused",
         "blocked: 0 of 500 run; the engine's words; failed once
-         look again in 1.1s",
+         plan again in 1.1s",
     );
 }
 
@@ -558,7 +559,7 @@ fn steps_that_fail_together_are_one_failure() {
     scenario(
         &format!("object web 20 t1\n{}", world.join("\n")),
         "blocked: 0 of 20 run; the engine's words; failed once
-         look again in 1.1s",
+         plan again in 1.1s",
     );
 }
 
@@ -570,14 +571,14 @@ fn three_refusals_in_a_row_are_called_a_failure() {
          failed create 1.1 refused ago=20
          failed create 1.1 image",
         "blocked, failing: 0 of 2 run; the engine's words; failed 3 times in a row
-         look again in 4.2s",
+         plan again in 4.2s",
     );
     scenario(
         "object web 2 t1
          failed create 1.1 refused ago=30
          failed create 1.1 refused",
         "blocked: 0 of 2 run; the engine's words; failed 2 times in a row
-         look again in 2.1s",
+         plan again in 2.1s",
     );
 }
 
@@ -589,7 +590,7 @@ fn three_refusals_within_seconds_are_a_hiccup_and_no_failure() {
          failed create 1.1 refused ago=3
          failed create 1.1 refused",
         "blocked: 0 of 2 run; the engine's words; failed 3 times in a row
-         look again in 4.2s",
+         plan again in 4.2s",
     );
 }
 
@@ -599,7 +600,7 @@ fn what_cannot_be_is_a_failure_at_once() {
         "object web 2 t1
          failed create 1.1 impossible",
         "blocked, failing: 0 of 2 run; the engine's words; failed once
-         look again in 1.1s",
+         plan again in 1.1s",
     );
 }
 
@@ -621,7 +622,7 @@ fn an_engine_out_of_reach_is_no_failure_of_the_object() {
             ),
             &format!(
                 "blocked: 0 of 2 run; {last}; failed 5 times in a row
-                 look again in 16.3s"
+                 plan again in 16.3s"
             ),
         );
     }
@@ -634,7 +635,7 @@ fn what_has_only_just_begun_to_run_has_converged_and_is_not_proven() {
          web.1.1 t1 running up=2
          web.2.1 t1 running up=4",
         "converged, unproven: 2 of 2 run, as wanted
-         look again in 3.0s",
+         plan again in 3.0s",
     );
     scenario(
         "object web 1 t1
@@ -710,14 +711,14 @@ fn a_create_in_doubt_keeps_its_name_and_its_slot() {
         "object web 2 t1
          web.1.1 t1 running
          failed create 2.1 unknown",
-        "degraded: 1 of 2 run; whether the last create happened is not known, its name is kept: connection reset
-         look again in 1.1s",
+        "degraded: 1 of 2 run; outcome of the last create unknown; its name stays reserved: connection reset
+         plan again in 1.1s",
     );
     scenario(
         "object web 1 t1
          web.1.1 t1 running
          failed create 2.1 unknown",
-        "degraded: 1 of 1 run; whether the last create happened is not known, its name is kept: connection reset",
+        "degraded: 1 of 1 run; outcome of the last create unknown; its name stays reserved: connection reset",
     );
 }
 
@@ -726,7 +727,7 @@ fn what_was_made_and_not_started_is_started() {
     scenario(
         "object web 1 t1
          web.1.1 t1 created",
-        r#"start web.1.1 id=web.1.1 cause="made and not started"
+        r#"start web.1.1 id=web.1.1 cause="created but not started"
            progressing: 0 of 1 run; 1 being started"#,
     );
 }
@@ -738,7 +739,7 @@ fn what_is_stale_and_never_ran_goes_at_once() {
          web.1.1 t1 created
          web.2.2 t2 running",
         r#"create web.1.2 image=img cause="missing replica"
-           remove web.1.1 id=web.1.1 cause="stale, and it never ran"
+           remove web.1.1 id=web.1.1 cause="stale; it never ran"
            progressing: 1 of 2 run; 1 being created, 1 being removed"#,
     );
 }
@@ -750,15 +751,15 @@ fn an_unhealthy_container_is_replaced_after_a_check_cycle_one_at_a_time() {
          web.1.1 t1 running unhealthy up=40
          web.2.1 t1 running unhealthy up=35
          web.3.1 t1 running healthy",
-        r#"remove web.1.1 id=web.1.1 cause="unhealthy for longer than a check cycle of 30s"
+        r#"remove web.1.1 id=web.1.1 cause="unhealthy for longer than its health check interval of 30s"
            progressing: 1 of 3 run; 1 being removed"#,
     );
     scenario(
         "object web 2 t1
          web.1.1 t1 running unhealthy up=10
          web.2.1 t1 running",
-        "degraded: 1 of 2 run; web.1.1 is unhealthy; it is replaced if that lasts
-         look again in 20.0s",
+        "degraded: 1 of 2 run; web.1.1 is unhealthy; it is replaced if it stays so
+         plan again in 20.0s",
     );
 }
 
@@ -770,7 +771,7 @@ fn the_last_dead_of_a_slot_are_kept() {
          web.1.4 t1 exited
          web.1.3 t1 exited
          web.1.2 t1 exited",
-        r#"remove web.1.2 id=web.1.2 cause="dead, and 2 kept a slot"
+        r#"remove web.1.2 id=web.1.2 cause="exited; History keeps 2 per slot"
            progressing: 1 of 1 run; 1 being removed"#,
     );
 }
@@ -784,7 +785,7 @@ fn what_is_on_a_node_that_is_down_counts_as_running_for_a_while() {
          web.1.1 t1 running node=n1
          web.2.1 t1 running hostdown node=n2
          web.3.1 t1 running hostdown node=n2",
-        "degraded: 1 of 3 run; node n2 does not answer since 1970-01-12T13:46:40.000Z (Unhealthy): its 2 containers count as running until 1970-01-12T13:47:10.000Z, then they are replaced elsewhere",
+        "degraded: 1 of 3 run; node n2 has not answered since 1970-01-12T13:46:40.000Z (Unhealthy): its 2 containers count as running until 1970-01-12T13:47:10.000Z, then they are replaced elsewhere",
     );
 }
 
@@ -796,7 +797,7 @@ fn what_is_on_a_lost_node_is_replaced_under_the_next_name_and_held_where_the_obj
          node n2 lost
          web.1.1 t1 running node=n1
          web.2.1 t1 running hostdown node=n2",
-        r#"create web.2.2 image=img cause="web.2.1 is lost with node n2"
+        r#"create web.2.2 image=img cause="web.2.1 was lost with node n2"
            progressing: 1 of 2 run; 1 being created"#,
     );
     scenario(
@@ -805,7 +806,7 @@ fn what_is_on_a_lost_node_is_replaced_under_the_next_name_and_held_where_the_obj
          node n2 lost
          web.1.1 t1 running node=n1
          web.2.1 t1 running hostdown node=n2",
-        r#"degraded: 1 of 2 run; node n2 does not answer since 1970-01-12T13:45:55.000Z (Unhealthy): its 1 containers wait for it, as OnNodeLost is "hold""#,
+        r#"degraded: 1 of 2 run; node n2 has not answered since 1970-01-12T13:45:55.000Z (Unhealthy): its 1 containers wait for it, as OnNodeLost is "hold""#,
     );
 }
 
@@ -816,7 +817,7 @@ fn a_node_that_only_sulks_after_a_failed_pull_is_never_given_up() {
          node n1 up
          node n2 sulking
          web.1.1 t1 running hostdown node=n2",
-        "degraded: 0 of 1 run; node n2 does not answer since 1970-01-12T13:45:55.000Z (Unhealthy: Error response from daemon: no such host): its 1 containers count as running, as its own engine still answers",
+        "degraded: 0 of 1 run; node n2 has not answered since 1970-01-12T13:45:55.000Z (Unhealthy: Error response from daemon: no such host): its 1 containers count as running, as its own engine still answers",
     );
 }
 
@@ -828,7 +829,7 @@ fn of_two_in_a_slot_the_one_on_the_node_that_came_back_goes() {
          node n2 settling
          web.1.1 t1 running node=n2
          web.1.2 t1 running node=n1",
-        r#"remove web.1.1 id=web.1.1 cause="web.1.2 holds the slot already"
+        r#"remove web.1.1 id=web.1.1 cause="web.1.2 already holds the slot"
            progressing: 2 of 1 run; 1 being removed"#,
     );
 }
@@ -847,7 +848,7 @@ fn of_two_in_a_slot_the_ready_one_stays_and_nothing_goes_for_a_node_that_is_not_
     scenario(&world("settling"), "converged: 1 of 1 run, as wanted");
     scenario(
         &world("up"),
-        r#"remove web.1.2 id=web.1.2 cause="web.1.1 holds the slot already"
+        r#"remove web.1.2 id=web.1.2 cause="web.1.1 already holds the slot"
            progressing: 1 of 1 run; 1 being removed"#,
     );
 }
@@ -860,7 +861,7 @@ fn when_there_are_too_many_those_out_of_reach_are_given_up_first_and_not_touched
          node n2 down
          web.1.1 t1 running hostdown node=n2
          web.2.1 t1 running node=n1",
-        "converged: 1 of 1 run, as wanted; 1 more, such as web.1.1, go when node n2 is back, which is away since 1970-01-12T13:46:40.000Z (Unhealthy)",
+        "converged: 1 of 1 run, as wanted; 1 more, such as web.1.1, go when node n2 is back, which has been away since 1970-01-12T13:46:40.000Z (Unhealthy)",
     );
 }
 
@@ -872,8 +873,8 @@ fn what_is_deleted_waits_for_its_node() {
          node n2 lost
          web.1.1 t1 running hostdown node=n2
          web.2.1 t1 running node=n1",
-        r#"remove web.2.1 id=web.2.1 cause="surplus: 1 there, 0 wanted"
-           deleting: deleted; 2 containers are still to go; web.1.1 goes when node n2 is back, which is away since 1970-01-12T13:45:55.000Z (Unhealthy)"#,
+        r#"remove web.2.1 id=web.2.1 cause="surplus: 1 instead of 0"
+           deleting: deleted; 2 containers are still to go; web.1.1 goes when node n2 is back, which has been away since 1970-01-12T13:45:55.000Z (Unhealthy)"#,
     );
 }
 
@@ -882,7 +883,7 @@ fn what_the_manager_tells_two_states_of_holds_its_slot() {
     scenario(
         "object web 1 t1
          web.1.1 t1 exited disputed",
-        "degraded: 0 of 1 run; web.1.1 is in two states at once, or in an unknown one: waiting until an inspect tells which",
+        "degraded: 0 of 1 run; web.1.1 is reported in two states, or in an unknown one: waiting for an inspect to settle it",
     );
 }
 
@@ -893,16 +894,16 @@ fn what_the_engine_failed_to_remove_is_removed_and_what_it_is_removing_is_waited
          web.1.1 t1 dead
          web.1.2 t1 removing
          web.1.3 t1 running",
-        r#"remove web.1.1 id=web.1.1 cause="dead, as the engine could not remove it"
+        r#"remove web.1.1 id=web.1.1 cause="the engine could not remove it"
            progressing: 1 of 1 run; 1 being removed
-           look again in 30.0s"#,
+           plan again in 30.0s"#,
     );
     scenario(
         "object web 1 t1
          web.1.2 t1 removing
          web.1.3 t1 running",
         "progressing: 1 of 1 run; the engine is removing web.1.2
-         look again in 30.0s",
+         plan again in 30.0s",
     );
 }
 
@@ -913,7 +914,7 @@ fn a_create_in_doubt_is_tried_again_under_its_own_name_before_any_other() {
          web.3.1 t1 running
          failed create 2.1 unknown",
         "degraded: 1 of 3 run; connection reset; failed once
-         look again in 1.1s",
+         plan again in 1.1s",
     );
 }
 
@@ -964,6 +965,6 @@ fn what_is_held_on_a_lost_node_does_not_hold_up_the_update_of_the_others() {
          web.1.2 t2 running hostdown node=n2
          web.2.1 t1 running node=n1",
         r#"create web.2.2 image=img cause="replaces web.2.1, which is stale"
-           degraded: 1 of 2 run; node n2 does not answer since 1970-01-12T13:45:55.000Z (Unhealthy): its 1 containers wait for it, as OnNodeLost is "hold""#,
+           degraded: 1 of 2 run; node n2 has not answered since 1970-01-12T13:45:55.000Z (Unhealthy): its 1 containers wait for it, as OnNodeLost is "hold""#,
     );
 }

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
+use strum::IntoStaticStr;
 use tokio::sync::watch;
 use tokio::sync::watch::error::RecvError;
 use tokio::time::sleep;
@@ -40,7 +41,7 @@ pub use reader::{Feed, Watching};
 pub const PAUSE: Duration = Duration::from_millis(100);
 /// The most lines kept that say of an object that it is gone: as many as objects, so that all may be deleted at
 /// once. A reader that was away for longer begins anew.
-pub const MAX_GONE: usize = crate::core::transaction::MAX_OBJECTS;
+pub const MAX_GONE: usize = crate::core::object::MAX_OBJECTS;
 
 /// The name of a line: `EPOCH-NUMBER`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +74,8 @@ impl std::str::FromStr for LineId {
 }
 
 /// What a line says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum LineKind {
     /// How an object is.
     Object,
@@ -86,11 +88,7 @@ pub enum LineKind {
 impl LineKind {
     /// The word for it.
     pub fn word(self) -> &'static str {
-        match self {
-            LineKind::Object => "object",
-            LineKind::Gone => "gone",
-            LineKind::Engine => "engine",
-        }
+        self.into()
     }
 }
 
@@ -230,7 +228,7 @@ impl Reporter {
         self.line(None, None, &without_times(self.sources.engine()));
 
         let present = self.sources.cache.present().borrow().clone();
-        let left = |name: &ObjectName, object: &Object| object.deleted.is_none() || present.contains(name);
+        let left = |name: &ObjectName, object: &Object| object.is_shown(present.contains(name));
         for (name, object) in objects.iter().filter(|(name, object)| left(name, object)) {
             let parts = Parts {
                 object: Arc::clone(object),
@@ -243,7 +241,8 @@ impl Reporter {
                 continue;
             }
             let containers: Vec<_> = parts.containers.values().cloned().collect();
-            let status = object_status(object, parts.progress.as_deref(), &containers);
+            let status =
+                object_status(object, parts.progress.as_deref(), &containers, self.sources.clock.offset());
             self.line(subject, Some(parts), &status);
         }
         let known = self.known.iter().filter(|(_, known)| known.digest.is_some());

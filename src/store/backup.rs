@@ -109,7 +109,7 @@ fn push(text: &mut String, line: &impl Serialize) -> Result<(), serde_json::Erro
 }
 
 fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(text))
 }
 
 /// Reads a backup.

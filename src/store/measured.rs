@@ -9,8 +9,9 @@ use tokio::sync::watch;
 use crate::core::desired::Quarantined;
 use crate::core::name::ObjectName;
 use crate::core::object::Objects;
-use crate::core::transaction::{Committed, StoreError, Transaction};
+use crate::core::transaction::{Committed, Transaction};
 use crate::store::Store;
+use crate::store::StoreError;
 use crate::store::event_log::EventLog;
 use crate::store::ownership::Ownership;
 use crate::telemetry::Metrics;
@@ -36,7 +37,7 @@ impl Store for Measured {
         ongoing.ended(match &result {
             Ok(_) => "done",
             Err(StoreError::NoSpace(_) | StoreError::Unsettled(_) | StoreError::Stopping) => "failed",
-            Err(_) => "refused",
+            Err(StoreError::Rejected(_)) => "refused",
         });
         result
     }

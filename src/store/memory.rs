@@ -10,8 +10,9 @@ use crate::clock::Clock;
 use crate::core::desired::{Desired, Quarantined};
 use crate::core::name::ObjectName;
 use crate::core::object::Objects;
-use crate::core::transaction::{Committed, StoreError, Transaction, apply};
+use crate::core::transaction::{Committed, Transaction, apply};
 use crate::store::Store;
+use crate::store::StoreError;
 use crate::store::event_log::EventLog;
 use crate::store::ownership::Ownership;
 
@@ -50,8 +51,8 @@ impl Store for MemoryStore {
                     result = Ok(committed);
                     true
                 }
-                Err(error) => {
-                    result = Err(error);
+                Err(rejected) => {
+                    result = Err(rejected.into());
                     false
                 }
             }

@@ -14,11 +14,11 @@ use tracing::{info, warn};
 
 use crate::core::claim::{self, Claim, Known, Maker};
 use crate::core::container::{Container, ContainerId};
-use crate::core::engine_kind::EngineKind;
 use crate::core::identity::{EngineIdentity, Identity, MAX_TAKEN_OVER};
 use crate::core::labels::ContainerIdentity;
 use crate::core::manager_id::ManagerId;
 use crate::core::time::Time;
+use crate::store::manager_id;
 
 /// The most containers whose ids are recorded: ten objects of the greatest `Count`. About 10 MB of memory and of
 /// disk. Containers beyond it are known by their names.
@@ -76,7 +76,7 @@ impl Ownership {
 
     /// The ownership of a manager that lives as long as its process.
     pub fn ephemeral(cluster: &str) -> Ownership {
-        let manager = ManagerId::random();
+        let manager = manager_id::random();
         let identity =
             Identity { manager, taken_over: BTreeSet::new(), cluster: cluster.to_owned(), engine: None };
         Ownership::new(identity, BTreeSet::new(), false)
@@ -206,7 +206,7 @@ impl Ownership {
     /// Checks the engine that answers against the one that the state is for; the first one that is met is stored.
     /// The error is the one that the state is for.
     pub fn meet(&self, found: EngineIdentity) -> Result<(), EngineIdentity> {
-        if found.kind == EngineKind::Simulated {
+        if found.kind.is_simulated() {
             // It has a state of its own, and a new world in each process.
             return Ok(());
         }

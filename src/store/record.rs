@@ -37,7 +37,7 @@ struct RevisionRecord {
     by: Arc<str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rolled_back_to: Option<u64>,
-    submitted: Value,
+    submitted: Arc<Value>,
 }
 
 /// An object in its stored form.
@@ -85,7 +85,10 @@ fn read(name: &ObjectName, stored: &str) -> Result<Object, String> {
         })
         .collect();
     let present = revisions.last().ok_or("it has no spec")?;
-    let spec = submission::object(&present.submitted).map_err(|e| e.to_string())?;
+    let mut spec = submission::object(&present.submitted).map_err(|e| e.to_string())?;
+    if spec.submitted == present.submitted {
+        spec.submitted = present.submitted.clone();
+    }
     if spec.name != *name {
         return Err(format!("it says that its name is '{}'", spec.name));
     }
@@ -106,5 +109,27 @@ fn converged(generation: u64, present: u64, revisions: &[Revision]) -> Option<Co
             tracing::warn!(generation, %error, "the spec that converged last cannot be read any more");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::policy;
+
+    #[test]
+    fn an_object_that_the_policy_refuses_by_now_stays_readable() {
+        let submitted = serde_json::json!({
+            "Name": "web", "Image": "a", "Count": 1, "HostConfig": {"Privileged": true, "Binds": ["/:/host"]}
+        });
+        let spec = submission::object(&submitted).unwrap();
+        assert!(policy::authorize_spec(&spec).is_err());
+        let (name, submitted) = (spec.name.clone(), spec.submitted.clone());
+        let mut object = Object::new(spec);
+        let by = "O=someone".into();
+        object.remember(Revision { generation: 1, at: Time(1), by, rolled_back_to: None, submitted });
+        let decoded = decode(&name, &encode(&object).unwrap()).unwrap();
+        assert_eq!(decoded, object);
+        assert!(Arc::ptr_eq(&decoded.spec.submitted, &decoded.revisions[0].submitted), "one copy in memory");
     }
 }

@@ -19,13 +19,15 @@ use crate::core::identity::{self, Claims, Identity, Settled};
 use crate::core::name::ObjectName;
 use crate::core::object::{Objects, Revision};
 use crate::core::time::Time;
-use crate::core::transaction::{Committed, StoreError, Transaction};
+use crate::core::transaction::{Committed, Transaction};
 use crate::store::Store;
 use crate::store::event_log::EventLog;
 use crate::store::ownership::Ownership;
+use crate::store::{StoreError, manager_id};
 
 mod file;
 mod guard;
+mod inode;
 mod lock;
 mod mark;
 mod place;
@@ -83,7 +85,12 @@ impl RedbStore {
     ) -> Result<(RedbStore, Writer), OpenError> {
         let path = dir.join(file::FILE);
         let (mut file, mut content) = StateFile::open(dir)?;
-        let settled = identity::settle(content.identity.clone(), claims, &dir.display().to_string())?;
+        let settled = identity::settle(
+            content.identity.clone(),
+            manager_id::random,
+            claims,
+            &dir.display().to_string(),
+        )?;
         let identity = take_identity(&mut file, &mut content, settled).map_err(|error| match error {
             redb::Error::Io(error) => OpenError::Io { path: path.clone(), what: "written", error },
             other => OpenError::damaged(&path, other),

@@ -1,7 +1,7 @@
-//! Whose the containers in the cache are.
+//! Decides who owns the containers that enter the cache.
 //!
-//! Everything that enters the cache comes through here: a copy that only carries our labels is put aside and never
-//! reaches a worker, another manager's container is marked as a rival's, and what is ours is recorded.
+//! Every container of a list passes through here: a copy that merely carries our labels is set aside and never reaches a
+//! worker, another manager's container is marked as a rival's, and our own are recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,33 +9,21 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::info;
 
+use crate::control::cache::others::{CopySeen, Rivals};
 use crate::control::cache::{Cache, Inner};
 use crate::core::availability::Availability;
 use crate::core::claim::{Claim, NotOurs};
 use crate::core::container::{Container, ContainerId};
 use crate::core::identity::EngineIdentity;
 use crate::core::labels::ContainerIdentity;
-use crate::core::manager_id::ManagerId;
 use crate::core::name::ObjectName;
 use crate::engine::{EngineInfo, Lookup};
 use crate::store::ownership::Ownership;
 
-/// The most copies kept for the status: what more there is of them is ignored all the same.
+/// The most copies kept for the status; others are ignored as well.
 const MAX_COPIES: usize = 1_000;
 
-/// How many containers other managers have in this cluster.
-pub type Rivals = BTreeMap<ManagerId, usize>;
-
-/// A container that only carries our labels.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CopySeen {
-    /// The container.
-    pub container: Container,
-    /// Why it is not ours.
-    pub reason: NotOurs,
-}
-
-/// The present names of recorded containers that are called otherwise than their labels say, by their labels.
+/// The present names of recorded containers that were renamed, by their labels.
 struct Renamed(BTreeMap<ContainerIdentity, (ContainerId, String)>);
 
 impl Renamed {
@@ -51,8 +39,8 @@ impl Renamed {
     }
 }
 
-/// What took the name of a container of ours stays a copy when that container is gone, for as long as it is there.
-fn lasting(claim: Claim, known: Option<&CopySeen>) -> Claim {
+/// A copy that took the name of one of our containers stays a copy after that container is gone.
+fn sticky(claim: Claim, known: Option<&CopySeen>) -> Claim {
     match (claim, known.map(|copy| &copy.reason)) {
         (Claim::Ours, Some(reason @ NotOurs::OriginalRenamed { .. })) => Claim::Copy(reason.clone()),
         (claim, _) => claim,
@@ -60,7 +48,7 @@ fn lasting(claim: Claim, known: Option<&CopySeen>) -> Claim {
 }
 
 impl Cache {
-    /// Who we are and what is ours.
+    /// This manager's identity and its recorded containers.
     pub fn ownership(&self) -> &Ownership {
         &self.ownership
     }
@@ -70,20 +58,20 @@ impl Cache {
         self.rivals.subscribe()
     }
 
-    /// Containers that only carry our labels.
+    /// Containers that merely carry our labels.
     pub fn copies(&self) -> Vec<Arc<CopySeen>> {
         self.lock().copies.values().cloned().collect()
     }
 
-    /// Sorts out whose a container is that a name or an id stands for. A copy is foreign.
-    pub fn sort_out(&self, holder: Lookup) -> Lookup {
+    /// Decides who owns the container that a name or an id stands for. A copy is foreign.
+    pub fn resolve_owner(&self, holder: Lookup) -> Lookup {
         let Lookup::Ours(mut found) = holder else { return holder };
         let (renamed, known) = {
             let inner = self.lock();
             let cached = inner.entries.values().map(|entry| &*entry.container);
             (Renamed::among(&self.ownership, cached), inner.copies.get(&found.id).cloned())
         };
-        match lasting(self.ownership.claim(&found, |identity| renamed.name(identity)), known.as_deref()) {
+        match sticky(self.ownership.claim(&found, |identity| renamed.name(identity)), known.as_deref()) {
             Claim::Copy(_) => Lookup::Foreign,
             claim => {
                 found.rival = claim == Claim::Rival;
@@ -92,7 +80,7 @@ impl Cache {
         }
     }
 
-    /// Sorts out whose the containers of a list are: of one object, or of all. Returns those that count.
+    /// Decides who owns the containers of a list, of one object or of all. Returns those that count.
     pub(super) fn take_claims(
         &self,
         inner: &mut Inner,
@@ -100,7 +88,7 @@ impl Cache {
         list: Vec<Container>,
     ) -> Vec<Container> {
         let ownership = &self.ownership;
-        // What the list shows is newer than what the cache knows.
+        // The list is newer than the cache.
         let listed: BTreeSet<&ContainerId> = list.iter().map(|c| &c.id).collect();
         let cached =
             inner.entries.values().map(|entry| &*entry.container).filter(|c| !listed.contains(&c.id));
@@ -113,7 +101,7 @@ impl Cache {
         let mut counted = Vec::with_capacity(list.len());
         for mut container in list {
             let known = concerned.get(&container.id).map(|copy| &**copy);
-            match lasting(ownership.claim(&container, |identity| renamed.name(identity)), known) {
+            match sticky(ownership.claim(&container, |identity| renamed.name(identity)), known) {
                 Claim::Copy(reason) => {
                     if known.is_none() {
                         info!(container = %container.name, id = container.id.short(), "{reason}");
@@ -152,8 +140,7 @@ impl Cache {
         });
     }
 
-    /// Drops the records of containers that are gone: to be called after a complete list of an engine whose nodes
-    /// are all up.
+    /// Drops the records of containers that are gone, after a complete list of an engine whose nodes are all up.
     pub(crate) fn forget_vanished(&self) {
         let engine = self.engine.borrow().clone();
         let complete = engine.other_engine.is_none()
@@ -165,7 +152,8 @@ impl Cache {
     }
 
     /// Checks the engine that answers against the one that the state is for.
-    pub(crate) fn meet_engine(&self, info: &EngineInfo, endpoint: &str) {
+    pub(crate) fn meet_engine(&self, info: &EngineInfo) {
+        let endpoint = self.endpoint();
         let found = EngineIdentity::new(info.kind, &info.id);
         let other_engine = self.ownership.meet(found.clone()).err().map(|stored| {
             format!(

@@ -1,8 +1,8 @@
-//! How the containers of an object ended without this manager's doing: what is told of it, how often it happened, and
-//! whether a slot is steady since.
+//! Ends of an object's containers that this manager did not cause: what is reported, how often they happened, and whether a
+//! slot has been steady since.
 //!
-//! A container that ends after a minute, again and again, is ready most of the time and each time replaced at once.
-//! Here it is remembered, so that it does not count as converged in between.
+//! A container that ends after a minute, repeatedly, is ready most of the time and is replaced at once each time. Its ends are
+//! remembered here, so that the object does not count as converged in between.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,27 +12,29 @@ use crate::core::container::{Container, Detail};
 use crate::core::signal::Signal;
 use crate::core::time::Time;
 
-/// Ends of a slot that are further apart than this do not belong together.
+/// Ends of a slot further apart than this are unrelated.
 const WINDOW: Duration = Duration::from_secs(600);
-/// The longest run that is asked of a slot before it counts as steady again.
+/// The longest run required of a slot before it counts as steady again.
 const LONGEST_ASKED: Duration = Duration::from_secs(300);
-/// The most ends of one slot that are remembered.
+/// The most ends remembered per slot.
 const MAX_RECENT: usize = 8;
-/// The most texts that wait to be told. A worker takes them after each look.
-const MAX_UNTOLD: usize = 1_000;
+/// The most ends that wait to be reported. A worker takes them in each pass.
+const MAX_UNREPORTED: usize = 1_000;
 
 /// The last end of a container of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastExit {
     /// The container's name.
     pub container: String,
-    /// When it ended, RFC 3339: by the engine's clock where that is known, else when it was seen.
-    pub at: String,
-    /// How, in a sentence that begins with the container's name.
+    /// When it ended, RFC 3339, by the engine's clock, if known.
+    pub finished: Option<String>,
+    /// When its end was observed.
+    pub seen: Time,
+    /// How it ended, in a sentence that begins with the container's name.
     pub reason: String,
 }
 
-/// What kind of end it is.
+/// The kind of an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndKind {
     /// The process ended.
@@ -41,11 +43,11 @@ pub enum EndKind {
     Restarted,
     /// The process runs, and its health check fails.
     Unhealthy,
-    /// The container was removed by somebody else.
+    /// The container was removed, not by this manager.
     Vanished,
 }
 
-/// An end that has been seen and not been told of yet, since an inspect has to say how.
+/// An observed end that is not reported yet, since an inspect has to explain it.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) kind: EndKind,
@@ -54,9 +56,9 @@ pub(super) struct Seen {
     /// A user asked for it through the engine.
     pub(super) asked: bool,
     pub(super) ran: Option<Duration>,
-    /// The last exit code that was seen of it, for one that runs again meanwhile.
+    /// Its last observed exit code, for a container that is running again.
     pub(super) exit_code: Option<i64>,
-    /// It had ended already when we came: it is news only if it ended later than we last told anything.
+    /// It had ended before this process started: news only if that was after the last report of an earlier process.
     pub(super) found: bool,
     pub(super) at: Time,
 }
@@ -64,11 +66,11 @@ pub(super) struct Seen {
 /// What is remembered of a slot.
 #[derive(Debug, Clone, Default)]
 struct Slot {
-    /// The last end, in words.
+    /// The last end, as a message.
     last: Option<String>,
     /// No container has run since.
     empty: bool,
-    /// Ends that nobody asked for, and how long each container had run; oldest first, within [`WINDOW`].
+    /// Unrequested ends and how long each container had run; oldest first, within [`WINDOW`].
     recent: Vec<(Time, Duration)>,
 }
 
@@ -78,23 +80,23 @@ pub struct Ends {
     restarts: u64,
     last: Option<LastExit>,
     slots: BTreeMap<u32, Slot>,
-    untold: Vec<(EndKind, String)>,
-    /// Until when an earlier process has told what happened.
-    told_until: Option<Time>,
+    unreported: Vec<(EndKind, String)>,
+    /// Until when an earlier process reported what happened.
+    reported_until: Option<Time>,
 }
 
 impl Ends {
-    pub(super) fn told_until(told_until: Option<Time>) -> Ends {
-        Ends { told_until, ..Ends::default() }
+    pub(super) fn reported_until(reported_until: Option<Time>) -> Ends {
+        Ends { reported_until, ..Ends::default() }
     }
 
-    /// What ended before does not count against a new spec.
+    /// Ends of an earlier spec do not count against a new one.
     pub(super) fn forgive(&mut self) {
         self.restarts = 0;
         self.slots.clear();
     }
 
-    /// Counts an end that nobody asked for; `ran` is how long the container had run.
+    /// Counts an unrequested end; `ran` is how long the container had run.
     pub(super) fn count(&mut self, slot: u32, times: u64, ran: Duration, now: Time) {
         self.restarts += times;
         let recent = &mut self.slots.entry(slot).or_default().recent;
@@ -105,42 +107,42 @@ impl Ends {
         }
     }
 
-    /// Takes note of an end that can be told of now.
-    pub(super) fn tell(&mut self, seen: Seen, container: Option<&Container>) {
+    /// Records an end that can be reported now.
+    pub(super) fn report(&mut self, seen: Seen, container: Option<&Container>) {
         let Seen { kind, container: name, slot, .. } = &seen;
         let finished = container.and_then(|c| c.detail.as_ref()?.finished_at.clone());
         if seen.found && !self.is_news(finished.as_deref()) {
             return;
         }
-        let words = words(&seen, container);
-        let at = finished.unwrap_or_else(|| seen.at.shown());
+        let message = message(&seen, container);
         let of_slot = self.slots.entry(*slot).or_default();
-        (of_slot.last, of_slot.empty) = (Some(words.clone()), true);
-        self.last = Some(LastExit { container: name.clone(), at, reason: words.clone() });
-        if self.untold.len() < MAX_UNTOLD {
-            self.untold.push((*kind, words));
+        (of_slot.last, of_slot.empty) = (Some(message.clone()), true);
+        self.last =
+            Some(LastExit { container: name.clone(), finished, seen: seen.at, reason: message.clone() });
+        if self.unreported.len() < MAX_UNREPORTED {
+            self.unreported.push((*kind, message));
         }
     }
 
-    /// Whether a container that had ended when we came ended after all that an earlier process has told.
+    /// Whether a container that ended before this process started did so after the last report of an earlier process.
     fn is_news(&self, finished: Option<&str>) -> bool {
         let finished = finished.and_then(|at| humantime::parse_rfc3339(at).ok());
-        self.told_until.zip(finished).is_some_and(|(told, finished)| finished > told.system())
+        self.reported_until.zip(finished).is_some_and(|(reported, finished)| finished > reported.system())
     }
 
-    /// A new container runs in the slot, or we remove the one that did: the last end is not why the next one is made.
+    /// A new container runs in the slot, or this manager removes it: the last end is not the cause of the next create.
     pub(super) fn replaced(&mut self, slot: u32) {
         if let Some(slot) = self.slots.get_mut(&slot) {
             slot.empty = false;
         }
     }
 
-    /// What is to be told, once.
-    pub fn take_untold(&mut self) -> Vec<(EndKind, String)> {
-        std::mem::take(&mut self.untold)
+    /// Ends to report, each once.
+    pub fn take_unreported(&mut self) -> Vec<(EndKind, String)> {
+        std::mem::take(&mut self.unreported)
     }
 
-    /// How often containers of the present spec ended or turned unhealthy without being asked to.
+    /// How often containers of the present spec ended or turned unhealthy unrequested.
     pub fn restarts(&self) -> u64 {
         self.restarts
     }
@@ -150,19 +152,19 @@ impl Ends {
         self.last.as_ref()
     }
 
-    /// Why a slot is empty, in words, where its last container ended by itself.
+    /// Why a slot is empty, as a message, if its last container ended by itself.
     pub fn cause_of(&self, slot: u32) -> Option<&str> {
         self.slots.get(&slot).filter(|slot| slot.empty)?.last.as_deref()
     }
 
-    /// The last end of a container of a slot, in words.
+    /// The last end in a slot, as a message.
     pub fn last_of(&self, slot: u32) -> Option<&str> {
         self.slots.get(&slot)?.last.as_deref()
     }
 
-    /// How often a slot's containers ended of late, and how long a run is asked of the next one before the slot counts as
-    /// steady: twice the longest of theirs, at least [`STABLE_RUN`], at most five minutes. `None` where that was once or
-    /// never: once is bad luck.
+    /// How often a slot's containers ended recently, and how long the next one must run before the slot counts as steady:
+    /// twice the longest run, at least [`STABLE_RUN`], at most five minutes. `None` for fewer than two ends: a single one may
+    /// be bad luck.
     pub fn unsteady(&self, slot: u32) -> Option<(usize, Duration)> {
         let recent = &self.slots.get(&slot)?.recent;
         let longest = recent.iter().map(|(_, ran)| *ran).max().filter(|_| recent.len() > 1)?;
@@ -170,11 +172,11 @@ impl Ends {
     }
 }
 
-/// An end in words, beginning with the container's name.
-pub(super) fn words(seen: &Seen, container: Option<&Container>) -> String {
+/// The message for an end, which begins with the container's name.
+pub(super) fn message(seen: &Seen, container: Option<&Container>) -> String {
     let Seen { kind, container: name, asked, ran, exit_code, .. } = seen;
     let detail = container.and_then(|container| container.detail.as_deref());
-    // The engine knows better than one who only looks now and then.
+    // The engine knows better than an observer that only sees samples.
     let ran = detail.and_then(run_of).or(*ran);
     let after = ran.map(|ran| format!(" after {}", rounded(ran))).unwrap_or_default();
     if *kind == EndKind::Vanished {
@@ -217,13 +219,13 @@ pub(super) fn words(seen: &Seen, container: Option<&Container>) -> String {
     format!("{name} {how}{error}{after}{again}")
 }
 
-/// How long the process of a container that has ended ran.
+/// How long the process of an ended container ran.
 fn run_of(detail: &Detail) -> Option<Duration> {
     let moment = |text: &Option<String>| humantime::parse_rfc3339(text.as_deref()?).ok();
     moment(&detail.finished_at)?.duration_since(moment(&detail.started_at)?).ok()
 }
 
-/// The signal that a process died of, by the shells' and Docker's convention of 128 and its number.
+/// The signal that ended a process, by the convention of shells and Docker: 128 plus its number.
 fn killed_by(code: i64) -> Option<Signal> {
     u8::try_from(code.checked_sub(128)?).ok().filter(|number| (1..=31).contains(number)).map(Signal)
 }
@@ -251,7 +253,7 @@ mod tests {
         ends.count(1, 1, SECOND * 61, Time(122_000));
         assert_eq!(ends.unsteady(1), Some((2, SECOND * 122)));
         assert_eq!((ends.unsteady(2), ends.restarts()), (None, 2));
-        // Half an hour later that is past.
+        // Half an hour later the earlier ends no longer count.
         ends.count(1, 1, SECOND * 1_800, Time(1_922_000));
         assert_eq!(ends.unsteady(1), None);
         ends.forgive();

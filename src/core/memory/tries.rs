@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::core::backoff;
-use crate::core::memory::MAX_WINDOW;
 use crate::core::memory::failures::{Failures, Says};
 use crate::core::spec::{Template, TemplateHash};
 use crate::core::time::Time;
+
+/// The most creates of one object under way at once; engine calls have a common limit besides. Small enough that
+/// an object with thousands of containers to make queues only these few before everybody else's.
+pub const MAX_WINDOW: u32 = 16;
 
 /// What is remembered of the tries at one template.
 #[derive(Debug, Clone)]

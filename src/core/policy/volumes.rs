@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bollard_stubs::models::{ContainerCreateBody, MountType};
+use crate::core::docker_models::{ContainerCreateBody, MountType};
 
 /// Whether a text is a volume's name by Docker's own rule: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`. One letter is none: on a
 /// Windows node that is a drive.

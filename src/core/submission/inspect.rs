@@ -175,11 +175,8 @@ mod tests {
             let mut inspected = inspected();
             let (path, field) = pointer.rsplit_once('/').unwrap();
             inspected.pointer_mut(path).unwrap()[field] = value;
-            let refused = crate::core::submission::submitted(&inspected);
-            assert!(
-                matches!(refused, Err(crate::core::submission::SubmissionError::Refused(_))),
-                "{pointer}"
-            );
+            let spec = crate::core::submission::submitted(&inspected).unwrap();
+            assert!(crate::core::policy::authorize_spec(&spec).is_err(), "{pointer}");
         }
     }
 }

@@ -29,6 +29,28 @@ impl FieldError {
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> FieldError {
         FieldError { field: field.into(), message: message.into() }
     }
+
+    /// The same error, in the object at this index of an array.
+    pub fn at_index(self, index: usize) -> FieldError {
+        FieldError { field: path_in_array(index, &self.field), ..self }
+    }
+
+    /// The message after the path of its field, for output that has no place of its own for the path.
+    pub fn with_field(&self) -> String {
+        match self.field.as_str() {
+            "" => self.message.clone(),
+            field => format!("{field}: {}", self.message),
+        }
+    }
+}
+
+/// The path of a field of the object at this index of an array.
+pub(crate) fn path_in_array(index: usize, field: &str) -> String {
+    match field {
+        "" => format!("[{index}]"),
+        field if field.starts_with('[') => format!("[{index}]{field}"),
+        field => format!("[{index}].{field}"),
+    }
 }
 
 /// The text without the byte order mark of UTF-8, which some editors write; `None` for UTF-16.
@@ -476,7 +498,7 @@ impl de::Error for FieldError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bollard_stubs::models::ContainerCreateBody;
+    use crate::core::docker_models::ContainerCreateBody;
 
     fn body(text: &str) -> Result<ContainerCreateBody, FieldError> {
         read(&parse(text.as_bytes()).unwrap(), &["Name", "Count"])

@@ -28,7 +28,7 @@ fn back(text: &str, to: Option<u64>) -> Change {
     Change::Rollback { name: name(text), to }
 }
 
-fn try_step(before: &Desired, change: Change) -> Result<(Desired, Vec<Committed>), StoreError> {
+fn try_step(before: &Desired, change: Change) -> Result<(Desired, Vec<Committed>), Rejected> {
     apply(before, &Transaction::of([change]), Time(1))
 }
 
@@ -57,7 +57,7 @@ fn generations_grow_with_changes_and_over_deletions() {
     assert_eq!((e, g), (Effect::Updated, 2));
     let (s, e, g) = step(&s, delete("web"));
     assert_eq!((e, g), (Effect::Deleted, 3));
-    assert_eq!(try_step(&s, delete("web")).unwrap_err(), StoreError::NotFound(name("web")));
+    assert_eq!(try_step(&s, delete("web")).unwrap_err(), Rejected::NotFound(name("web")));
     let (_, e, g) = step(&s, put("web", 2));
     assert_eq!((e, g), (Effect::Created, 4));
 }
@@ -101,7 +101,7 @@ fn one_object_too_many_is_refused() {
     let mut s = world([put("web", 1)]);
     let object = s.objects[&name("web")].clone();
     Arc::make_mut(&mut s.objects).extend((1..MAX_OBJECTS).map(|i| (name(&format!("o{i}")), object.clone())));
-    assert_eq!(try_step(&s, put("more", 1)).unwrap_err(), StoreError::Full);
+    assert_eq!(try_step(&s, put("more", 1)).unwrap_err(), Rejected::Full);
     assert!(try_step(&s, put("web", 9)).is_ok());
 }
 
@@ -132,7 +132,7 @@ fn a_rollback_takes_an_earlier_spec_as_a_new_generation() {
         error,
         "'web' cannot go back to an earlier spec: it never had another one; delete it to take it back"
     );
-    assert_eq!(try_step(&s, back("none", None)).unwrap_err(), StoreError::NotFound(name("none")));
+    assert_eq!(try_step(&s, back("none", None)).unwrap_err(), Rejected::NotFound(name("none")));
 }
 
 #[test]
@@ -155,8 +155,8 @@ fn ten_specs_are_remembered() {
 fn what_cannot_be_read_is_replaced_by_a_submit_and_by_nothing_else() {
     let unreadable = Quarantined { why: "?".to_owned(), generation: 7, stored: "?".into() };
     let s = Desired { quarantined: Arc::new([(name("web"), unreadable)].into()), ..Desired::default() };
-    assert!(matches!(try_step(&s, delete("web")), Err(StoreError::Quarantined { .. })));
-    assert!(matches!(try_step(&s, back("web", None)), Err(StoreError::Quarantined { .. })));
+    assert!(matches!(try_step(&s, delete("web")), Err(Rejected::Quarantined { .. })));
+    assert!(matches!(try_step(&s, back("web", None)), Err(Rejected::Quarantined { .. })));
     let (s, effect, generation) = step(&s, put("web", 1));
     assert_eq!((effect, generation, s.quarantined.len()), (Effect::Created, 8, 0));
 }
@@ -229,7 +229,7 @@ fn the_whole_state_is_bounded_in_bytes_and_can_always_get_smaller() {
     assert_eq!((effect, after.objects.contains_key(&name("old"))), (Effect::Created, false));
     claim(&mut before, "db", 2000);
     let refused = try_step(&before, put("new", 1)).unwrap_err();
-    assert_eq!(refused, StoreError::TooLarge);
+    assert_eq!(refused, Rejected::TooLarge);
     assert!(refused.to_string().contains("more than 128 MiB; delete objects"), "{refused}");
     // Also where it is too large already, a deletion is taken, and the same again is no change.
     assert_eq!(step(&before, delete("web")).1, Effect::Deleted);

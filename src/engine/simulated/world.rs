@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::core::container::{Container, ContainerId, ContainerState, Detail, Health, Visibility};
 use crate::core::name::ObjectName;
-use crate::core::node::Node;
+use crate::core::node::{Node, NodeState};
 use crate::core::outcome::{Outcome, Refusal, RefusalKind};
 use crate::core::time::Time;
 use crate::engine::error::EngineError;
@@ -92,7 +92,7 @@ impl World {
             Node {
                 name: shown.to_owned(),
                 address: name.clone(),
-                status: status.to_owned(),
+                state: NodeState::of_word(status.to_owned()),
                 error: error.map(str::to_owned),
             }
         };
@@ -217,7 +217,7 @@ impl World {
     pub(super) fn next_id(&mut self, name: &str) -> ContainerId {
         self.made += 1;
         let digest = Sha256::digest(format!("{name} {}", self.made));
-        digest.iter().map(|b| format!("{b:02x}")).collect::<String>().as_str().into()
+        hex::encode(digest).as_str().into()
     }
 
     /// A container whose log can be read.

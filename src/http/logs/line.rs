@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::core::sanitize;
 use crate::engine::logs::{LogLine, LogStream, LogTime};
 use crate::http::stream::Item;
-use crate::logs::Told;
+use crate::logs::LogItem;
 
 /// A line that a container wrote.
 #[derive(Serialize, ToSchema)]
@@ -45,32 +45,32 @@ pub(in crate::http) struct Note<'a> {
 }
 
 /// As JSON.
-pub(super) fn json(told: &Told) -> Item {
+pub(super) fn json(told: &LogItem) -> Item {
     let item = match told {
-        Told::Line { container, line: LogLine { stream, at, text } } => {
+        LogItem::Line { container, line: LogLine { stream, at, text } } => {
             let line = Line { container, stream: *stream, at: *at, line: text };
             Item::new(at.map(|at| at.to_string()), "line", &line)
         }
-        Told::Note { container, text } => {
+        LogItem::Note { container, text } => {
             Item::new(None, "note", &Note { kind: "note", container: container.as_deref(), text })
         }
-        Told::Gone { text } => Item::new(None, "gone", &Note { kind: "gone", container: None, text }),
+        LogItem::Gone { text } => Item::new(None, "gone", &Note { kind: "gone", container: None, text }),
     };
     Item { json: harmless(item.json), ..item }
 }
 
 /// As `web.1.1 | line`. What is about the stream itself has another mark, which no container can write.
-pub(super) fn text(told: &Told, timestamps: bool) -> Item {
+pub(super) fn text(told: &LogItem, timestamps: bool) -> Item {
     let (kind, text) = match told {
-        Told::Line { container, line: LogLine { at, text, .. } } => {
+        LogItem::Line { container, line: LogLine { at, text, .. } } => {
             let at = at.filter(|_| timestamps).map(|at| format!("{at} ")).unwrap_or_default();
             ("line", format!("{container} | {at}{}\n", sanitize::escape_line(text)))
         }
-        Told::Note { container: Some(container), text } => {
+        LogItem::Note { container: Some(container), text } => {
             ("note", format!("{container} # {}\n", sanitize::escape(text)))
         }
-        Told::Note { container: None, text } => ("note", format!("# {}\n", sanitize::escape(text))),
-        Told::Gone { text } => ("gone", format!("# {}\n", sanitize::escape(text))),
+        LogItem::Note { container: None, text } => ("note", format!("# {}\n", sanitize::escape(text))),
+        LogItem::Gone { text } => ("gone", format!("# {}\n", sanitize::escape(text))),
     };
     Item { id: None, kind, json: text.into() }
 }
@@ -107,9 +107,9 @@ fn escaped(json: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    fn told(text: &str) -> Told {
+    fn told(text: &str) -> LogItem {
         let line = LogLine { stream: LogStream::Stderr, at: Some(LogTime(1)), text: text.to_owned() };
-        Told::Line { container: "web.1.1".into(), line }
+        LogItem::Line { container: "web.1.1".into(), line }
     }
 
     fn written(item: &Item) -> &str {
@@ -137,13 +137,13 @@ mod tests {
         let line = |text: &str| written(&super::text(&told(text), false)).to_owned();
         assert_eq!(line("\ta\u{1b}[2J\rb"), "web.1.1 | \ta\\u{1b}[2J\\rb\n");
         assert_eq!(written(&text(&told("a"), true)), "web.1.1 | 1970-01-01T00:00:00.000000001Z a\n");
-        let note = |container: Option<&str>| Told::Note {
+        let note = |container: Option<&str>| LogItem::Note {
             container: container.map(Into::into),
             text: "a\nb".to_owned(),
         };
         assert_eq!(written(&text(&note(Some("web.1.1")), true)), "web.1.1 # a\\nb\n");
         assert_eq!(written(&text(&note(None), true)), "# a\\nb\n");
-        let gone = Told::Gone { text: "it is gone".to_owned() };
+        let gone = LogItem::Gone { text: "it is gone".to_owned() };
         assert_eq!(written(&text(&gone, true)), "# it is gone\n");
         assert_eq!(written(&json(&gone)), "{\"Kind\":\"gone\",\"Text\":\"it is gone\"}\n");
     }

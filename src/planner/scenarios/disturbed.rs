@@ -8,12 +8,12 @@ use crate::core::container::Detail;
 use crate::core::exclusive::InTheWay;
 use crate::core::labels::ContainerIdentity;
 use crate::core::memory::Memory;
-use crate::core::memory::RESTART_GRACE;
+use crate::core::memory::observe::RESTART_GRACE;
 use crate::core::object::Object;
 use crate::core::plan::Action;
 use crate::core::plan::Step;
 use crate::core::spec::Pull;
-use crate::core::time::Time;
+use crate::core::time::{Time, WallOffset};
 
 const STUCK: &str = "failed create 1.2 image ago=0";
 
@@ -54,7 +54,7 @@ fn a_slot_whose_new_container_ended_before_it_was_proven_gets_the_spec_that_work
          web.1.2 t1 exited
          web.2.1 t0 running",
         r#"create web.1.3 image=old cause="missing replica, while the rollout has not converged"
-           remove web.1.1 id=web.1.1 cause="dead, and 1 kept a slot"
+           remove web.1.1 id=web.1.1 cause="exited; History keeps 1 per slot"
            progressing: 1 of 2 run; 1 being created, 1 being removed"#,
     );
 }
@@ -120,7 +120,7 @@ fn a_slot_that_was_emptied_for_a_spec_that_fails_gets_the_one_that_worked_back()
          failed create 1.2 refused ago=9
          failed create 1.3 refused ago=0",
         r#"degraded: 1 of 1 run; the engine's words; failed 2 times in a row
-           look again in 2.1s"#,
+           plan again in 2.1s"#,
     );
 }
 
@@ -217,14 +217,14 @@ fn what_the_engine_restarts_by_itself_has_failed_and_is_not_converged_in_between
 }
 
 #[test]
-fn the_check_cycle_is_the_containers_own_which_its_image_may_define() {
+fn the_health_check_interval_is_the_containers_own_which_its_image_may_define() {
     let object = object("t1", "t1");
     let mut memory = Memory::new(1);
     let detail = Some(Arc::new(Detail { check_interval: Some(Duration::from_secs(2)), ..Detail::default() }));
     let world = [Arc::new(Container { detail, ..container("web.1.1 t1 running unhealthy") })];
     memory.observe(&object, &world, NOW);
     let removed =
-        |at| look(&object, &world, &memory, at).steps.iter().any(|s| s.cause.ends_with("cycle of 2s"));
+        |at| look(&object, &world, &memory, at).steps.iter().any(|s| s.cause.ends_with("interval of 2s"));
     assert!(!removed(NOW + Duration::from_secs(1)));
     assert!(removed(NOW + Duration::from_secs(2)));
 }
@@ -290,7 +290,7 @@ fn a_removal_by_the_engine_that_does_not_end_is_asked_for_again() {
     let step = look(&object, &world, &memory, later).steps.remove(0);
     assert_eq!(
         step.to_string(),
-        r#"remove web.1.1 id=id-web.1.1 cause="its removal by the engine does not end""#
+        r#"remove web.1.1 id=id-web.1.1 cause="the engine has not finished removing it""#
     );
     memory.ended(&step.action, Report::Removed(Outcome::InDoubt("500: busy".to_owned())), later);
     let plan = look(&object, &world, &memory, later);
@@ -320,6 +320,7 @@ pub(super) fn look(object: &Object, containers: &[Arc<Container>], memory: &Memo
         in_the_way: &InTheWay::new(),
         memory,
         now,
+        offset: WallOffset::default(),
     })
 }
 
@@ -335,7 +336,7 @@ fn what_its_restart_policy_may_start_again_is_not_kept() {
     let lines: Vec<String> = steps.iter().map(Step::to_string).collect();
     assert_eq!(
         lines,
-        [r#"remove web.1.1 id=id-web.1.1 cause="dead, and its restart policy may start it again""#]
+        [r#"remove web.1.1 id=id-web.1.1 cause="exited; its restart policy may start it again""#]
     );
 }
 
@@ -400,7 +401,7 @@ fn a_tag_that_was_moved_between_two_creates_is_said() {
     assert_eq!(reason([one, one]), "2 of 2 run, as wanted");
     assert_eq!(
         reason([one, other]),
-        "2 of 2 run, as wanted; img is not one image for all of them, as its tag was moved: web.1.1 has 0123456789ab, \
+        "2 of 2 run, as wanted; they run different images of img, as its tag was moved: web.1.1 has 0123456789ab, \
          web.2.1 has fedcba987654; a changed spec replaces all"
     );
 }

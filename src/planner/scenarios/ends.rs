@@ -28,7 +28,7 @@ fn told(before: &str, after: Arc<Container>) -> (Vec<String>, Memory) {
     let mut memory = Memory::new(1);
     memory.observe(&object("t1", "t1"), &[Arc::new(container(before))], NOW);
     memory.observe(&object("t1", "t1"), &[after], at(5));
-    let told = memory.take_untold().into_iter().map(|(_, text)| text).collect();
+    let told = memory.take_unreported().into_iter().map(|(_, text)| text).collect();
     (told, memory)
 }
 
@@ -42,7 +42,7 @@ fn an_end_is_told_once_and_is_why_the_next_container_is_made() {
     let (told, mut memory) = told("web.1.1 t1 running", ended.clone());
     assert_eq!(told, ["web.1.1 ended with exit code 3 after 5s"]);
     memory.observe(&object("t1", "t1"), std::slice::from_ref(&ended), at(6));
-    assert_eq!(memory.take_untold(), []);
+    assert_eq!(memory.take_unreported(), []);
     assert_eq!(memory.ends().restarts(), 1);
     let pull = Action::Pull { image: "img".to_owned(), pull: crate::core::spec::Pull::Missing };
     memory.ended(&pull, Report::Image(crate::core::outcome::Outcome::Done(())), at(6));
@@ -72,7 +72,10 @@ fn how_long_it_ran_is_the_engines_word_where_it_has_one() {
     );
     let (told, memory) = told("web.1.1 t1 running", detail(oom, "web.1.1 t1 exited"));
     assert_eq!(told, ["web.1.1 ran out of memory and ended with exit code 137 after 1m 3s"]);
-    assert_eq!(memory.ends().last().map(|last| last.at.as_str()), Some("2026-01-01T00:01:03.6Z"));
+    assert_eq!(
+        memory.ends().last().map(|last| last.finished.as_deref()),
+        Some(Some("2026-01-01T00:01:03.6Z"))
+    );
 }
 
 #[test]
@@ -83,11 +86,11 @@ fn an_end_that_only_a_list_shows_waits_for_the_inspect_or_for_its_removal() {
     let mut never_inspected = memory.clone();
     memory.observe(&object("t1", "t1"), &[detail(exited(0), "web.1.1 t1 exited")], at(6));
     assert_eq!(
-        memory.take_untold(),
+        memory.take_unreported(),
         [(EndKind::Ended, "web.1.1 ended with exit code 0 after 5s".to_owned())]
     );
     never_inspected.observe(&object("t1", "t1"), &[], at(6));
-    assert_eq!(never_inspected.take_untold(), [(EndKind::Ended, "web.1.1 ended after 5s".to_owned())]);
+    assert_eq!(never_inspected.take_unreported(), [(EndKind::Ended, "web.1.1 ended after 5s".to_owned())]);
 }
 
 #[test]
@@ -109,11 +112,11 @@ fn what_is_removed_by_others_is_told_and_what_we_remove_is_not() {
     let mut ours = memory.clone();
     memory.observe(&object, &[], at(5));
     let said = "web.1.1 was removed after 5s, and not by this manager";
-    assert_eq!(memory.take_untold(), [(EndKind::Vanished, said.to_owned())]);
+    assert_eq!(memory.take_unreported(), [(EndKind::Vanished, said.to_owned())]);
     ours.begun(&Action::Remove { id: running.id.clone(), name: running.name.clone(), force: false });
     ours.observe(&object, &[detail(exited(143), "web.1.1 t1 exited")], at(5));
     ours.observe(&object, &[], at(6));
-    assert_eq!(ours.take_untold(), []);
+    assert_eq!(ours.take_unreported(), []);
     assert_eq!((ours.ends().restarts(), ours.ends().cause_of(1)), (0, None));
 }
 
@@ -127,7 +130,7 @@ fn a_failing_health_check_is_told_with_its_output() {
     assert_eq!((told, memory.ends().restarts()), (vec![], 1));
     memory.observe(&object("t1", "t1"), &[output(Some("connection refused"))], at(6));
     let said = "web.1.1 is unhealthy: its health check says: connection refused";
-    assert_eq!(memory.take_untold(), [(EndKind::Unhealthy, said.to_owned())]);
+    assert_eq!(memory.take_unreported(), [(EndKind::Unhealthy, said.to_owned())]);
 }
 
 #[test]
@@ -149,7 +152,7 @@ fn what_an_engine_calls_unhealthy_while_a_user_removes_it_is_removed_and_not_unh
     memory.observe(&object, &[going], at(5));
     memory.observe(&object, &[], at(6));
     let said = "web.1.1 was removed after 6s, and not by this manager";
-    assert_eq!(memory.take_untold(), [(EndKind::Vanished, said.to_owned())]);
+    assert_eq!(memory.take_unreported(), [(EndKind::Vanished, said.to_owned())]);
     assert_eq!(memory.ends().restarts(), 0);
 }
 
@@ -175,7 +178,7 @@ fn what_ended_while_no_manager_ran_is_told_and_what_an_earlier_one_told_is_not()
         let world =
             detail(Detail { finished_at: Some(finished.to_owned()), ..exited(1) }, "web.1.1 t1 exited");
         memory.observe(&object("t1", "t1"), &[world], NOW);
-        (memory.take_untold().len(), memory.ends().restarts())
+        (memory.take_unreported().len(), memory.ends().restarts())
     };
     assert_eq!(ended("2025-12-31T23:59:59Z"), (0, 0));
     assert_eq!(ended("2026-01-01T00:00:01Z"), (1, 0));

@@ -17,6 +17,7 @@ use crate::core::time::Time;
 use crate::core::transaction::{Change, Transaction};
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
+use crate::store::ownership::Ownership;
 
 /// Long enough for whatever is to come.
 const SOON: Duration = Duration::from_secs(5);
@@ -31,13 +32,12 @@ struct World {
 fn world() -> World {
     let clock = Clock::starting_at(Time(1_000));
     let store = Arc::new(MemoryStore::new(clock));
-    let cache = Arc::new(Cache::new());
+    let cache = Arc::new(Cache::of(Ownership::ephemeral(""), "simulated://3".into()));
     let progresses = watch::Sender::new(Arc::default());
     let sources = StatusReader {
         objects: store.objects(),
         progresses: progresses.subscribe(),
         cache: cache.clone(),
-        endpoint: "simulated://3".into(),
         cluster: "test".into(),
         store: store.clone(),
         heartbeat: Heartbeat::new(clock.now()),

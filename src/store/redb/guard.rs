@@ -5,25 +5,12 @@
 //! with what their paths lead to, before and after each commit and from time to time. Size and modification time of the
 //! file are those of the last commit, unless another program has truncated or overwritten it in place.
 
-use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::inode::Inode;
 use super::lock::Lock;
-
-/// A file, whatever it is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Inode {
-    device: u64,
-    number: u64,
-}
-
-impl From<Metadata> for Inode {
-    fn from(metadata: Metadata) -> Inode {
-        Inode { device: metadata.dev(), number: metadata.ino() }
-    }
-}
 
 /// A file and where it belongs.
 #[derive(Debug, Clone)]

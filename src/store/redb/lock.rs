@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::file::OpenError;
-use super::guard::Inode;
+use super::inode::Inode;
 
 const FILE: &str = "lock";
 

@@ -14,7 +14,7 @@ use crate::core::engine_kind::EngineKind;
 use crate::core::identity::EngineIdentity;
 use crate::core::submission;
 use crate::core::time::Time;
-use crate::core::transaction::{Change, Effect, Precondition};
+use crate::core::transaction::{Change, Effect, Precondition, Rejected};
 use crate::store::backup;
 
 fn put(name: &str, count: u32) -> Change {
@@ -116,7 +116,9 @@ async fn writers_take_turns_and_a_stale_one_is_always_refused() {
                         };
                         match store.store.commit(next).await {
                             Ok(_) => break,
-                            Err(StoreError::Precondition { .. }) => stale.fetch_add(1, Ordering::Relaxed),
+                            Err(StoreError::Rejected(Rejected::Precondition { .. })) => {
+                                stale.fetch_add(1, Ordering::Relaxed)
+                            }
                             Err(other) => panic!("{other}"),
                         };
                         tokio::task::yield_now().await;
@@ -475,7 +477,7 @@ async fn who_we_are_and_what_is_ours_is_there_again_after_a_restart() {
     assert_eq!(again.meet(EngineIdentity::new(EngineKind::Docker, "ANOTHER")), Err(engine));
     store.close().await;
     let mut taking = claims("default");
-    taking.take_over.insert(crate::core::manager_id::ManagerId::random());
+    taking.take_over.insert(crate::store::manager_id::random());
     let open = |claims: &Claims| RedbStore::open(dir.path(), None, claims, Clock::starting_at(Time(1)));
     drop(open(&taking).unwrap());
     let (store, _writer) = open(&claims("default")).unwrap();

@@ -31,8 +31,9 @@ use super::{Answer, EVENTS_AHEAD, Request, Shared};
 use crate::api::event::EventKind;
 use crate::clock::{self, Clock};
 use crate::core::desired::Desired;
-use crate::core::transaction::{Committed, Effect, StoreError, apply};
+use crate::core::transaction::{Committed, Effect, apply};
 use crate::crash_points;
+use crate::store::StoreError;
 use crate::store::event_log::MAX_EVENTS;
 
 /// The most transactions in one commit: what 1 MiB bodies may need of memory at once.
@@ -160,11 +161,11 @@ impl Writer {
         let mut after = before.clone();
         let now = self.clock.wall();
         let decide = |request: Request| {
-            let answer = apply(&after, &request.transaction, now).map(|(next, committed)| {
+            let applied = apply(&after, &request.transaction, now).map(|(next, committed)| {
                 after = next;
                 committed
             });
-            Decided { request, answer }
+            Decided { request, answer: applied.map_err(StoreError::from) }
         };
         let decided: Vec<Decided> = requests.into_iter().map(decide).collect();
         let changed: BTreeSet<_> = decided

@@ -7,12 +7,7 @@ use std::time::Duration;
 
 use swarm_cluster_state_manager::api::status::{ClusterStatus, ObjectStatus};
 use swarm_cluster_state_manager::clock::Clock;
-use swarm_cluster_state_manager::control::actuator::Actuator;
-use swarm_cluster_state_manager::control::cache::Cache;
-use swarm_cluster_state_manager::control::context::WorkerContext;
-use swarm_cluster_state_manager::control::dispatcher::dispatch;
-use swarm_cluster_state_manager::control::heartbeat::Heartbeat;
-use swarm_cluster_state_manager::control::observer::Observer;
+use swarm_cluster_state_manager::control::{self, Control, Parts};
 use swarm_cluster_state_manager::core::condition::Phase;
 use swarm_cluster_state_manager::core::name::ObjectName;
 use swarm_cluster_state_manager::core::submission;
@@ -26,7 +21,6 @@ use swarm_cluster_state_manager::status::StatusReader;
 use swarm_cluster_state_manager::store::Store;
 use swarm_cluster_state_manager::store::memory::MemoryStore;
 use swarm_cluster_state_manager::store::ownership::Ownership;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -71,44 +65,29 @@ impl Manager {
         let clock = Clock::starting_at(fake.look(|world| world.time(Instant::now())));
         let docker = DockerEngine::new(Transport::new(fake.address()));
         let engine: Arc<dyn Engine> = Arc::new(Named(docker));
-        let cache = Arc::new(Cache::of(store.ownership().clone()));
-        let actuator = Actuator::new(engine.clone(), cache.clone(), CLUSTER.to_owned(), PARALLEL, clock);
-        let heartbeat = Heartbeat::new(clock.now());
-        let progresses = watch::Sender::new(Arc::default());
-        let sources = StatusReader {
-            objects: store.objects(),
-            progresses: progresses.subscribe(),
-            cache: cache.clone(),
-            endpoint: "tcp://fake:3376".into(),
-            cluster: CLUSTER.into(),
-            store: store.clone(),
-            heartbeat: heartbeat.clone(),
-            clock,
-        };
-        let context = WorkerContext {
-            store: store.clone(),
-            cache: cache.clone(),
-            actuator: Arc::new(actuator),
-            event_log: store.event_log().clone(),
-            metrics: Arc::default(),
-            progresses,
-            endpoint: sources.endpoint.clone(),
-            heartbeat,
-            stop: CancellationToken::new(),
-            clock,
-        };
-        let observer = Observer {
+        let Control { cache, progresses, heartbeat, mut tasks } = control::start(Parts {
             engine: engine.clone(),
-            endpoint: sources.endpoint.to_string(),
+            store: store.clone(),
+            endpoint: "tcp://fake:3376".into(),
             cluster: CLUSTER.to_owned(),
-            cache,
             resync: RESYNC,
             lost_after: LOST_AFTER,
+            parallel: PARALLEL,
+            metrics: Arc::default(),
+            clock,
+            stop: CancellationToken::new(),
+        });
+        let sources = StatusReader {
+            objects: store.objects(),
+            progresses,
+            cache,
+            cluster: CLUSTER.into(),
+            store: store.clone(),
+            heartbeat,
             clock,
         };
         let mut loops = JoinSet::new();
-        loops.spawn(observer.run());
-        loops.spawn(async { dispatch(context).await.unwrap() });
+        loops.spawn(async move { panic!("{}", tasks.watch().await) });
         Manager { fake: fake.clone(), store, sources, engine, loops }
     }
 

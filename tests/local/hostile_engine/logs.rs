@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use swarm_cluster_state_manager::core::engine_kind::EngineKind;
 use swarm_cluster_state_manager::core::name::ObjectName;
 use swarm_cluster_state_manager::engine::logs::{LINE_MAX_BYTES, LogTime};
-use swarm_cluster_state_manager::logs::{Asked, Places, Told};
+use swarm_cluster_state_manager::logs::{LogItem, LogPermits, LogQuery};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{SOON, WHILE, object};
@@ -46,8 +46,8 @@ fn pieces(pieces: Vec<Vec<u8>>, ends: bool) -> Reply {
     Reply { status: 200, content_type: "application/vnd.docker.raw-stream", body }
 }
 
-fn asked() -> Asked {
-    Asked {
+fn asked() -> LogQuery {
+    LogQuery {
         object: ObjectName::parse("web").unwrap(),
         container: None,
         tail: 100,
@@ -57,24 +57,24 @@ fn asked() -> Asked {
     }
 }
 
-fn follow() -> Asked {
-    Asked { follow: true, ..asked() }
+fn follow() -> LogQuery {
+    LogQuery { follow: true, ..asked() }
 }
 
-fn shown(told: &Told) -> String {
+fn shown(told: &LogItem) -> String {
     match told {
-        Told::Line { container, line } => format!("{container} | {}", line.text),
-        Told::Note { container, text } => format!("{} # {text}", container.as_deref().unwrap_or_default()),
-        Told::Gone { text } => format!("gone: {text}"),
+        LogItem::Line { container, line } => format!("{container} | {}", line.text),
+        LogItem::Note { container, text } => format!("{} # {text}", container.as_deref().unwrap_or_default()),
+        LogItem::Gone { text } => format!("gone: {text}"),
     }
 }
 
-fn read(manager: &Manager, asked: Asked) -> stream::BoxStream<'static, String> {
+fn read(manager: &Manager, asked: LogQuery) -> stream::BoxStream<'static, String> {
     let places = Arc::new(|| Some(Box::new(()) as Box<dyn Send>));
     manager.logs().read(asked, places).map(|told| shown(&told)).boxed()
 }
 
-async fn all(manager: &Manager, asked: Asked) -> Vec<String> {
+async fn all(manager: &Manager, asked: LogQuery) -> Vec<String> {
     timeout(WHILE, read(manager, asked).collect()).await.expect("it ends")
 }
 
@@ -157,7 +157,7 @@ async fn an_engine_that_never_ends_is_taken_at_its_word_no_further_than_asked() 
         let body = Content::Stream(stream::repeat_with(|| line(1, "again").repeat(100)).boxed());
         Reply { status: 200, content_type: "", body }
     });
-    let told = all(&manager, Asked { tail: 150, ..asked() }).await;
+    let told = all(&manager, LogQuery { tail: 150, ..asked() }).await;
     assert_eq!(told.len(), 300);
     assert!(told.iter().all(|line| line.ends_with(" | again")), "{told:?}");
 }
@@ -310,7 +310,7 @@ async fn where_too_much_is_read_already_it_is_said_and_tried_again() {
         true => pieces(vec![line(1, "past"), line(2, "new")], false),
     });
     let free = Arc::new(AtomicUsize::new(1));
-    let places = || -> Places {
+    let places = || -> LogPermits {
         let free = free.clone();
         Arc::new(move || {
             let one_less = |free: usize| free.checked_sub(1);
@@ -344,7 +344,7 @@ async fn an_object_without_running_containers_says_so_and_is_followed_all_the_sa
     let (fake, manager) = docker(0).await;
     assert_eq!(all(&manager, asked()).await, [" # no container of web runs"]);
     fake.answer_logs(|_, _| pieces(vec![line(1, "first"), line(2, "second")], false));
-    let mut lines = read(&manager, Asked { tail: 1, ..follow() });
+    let mut lines = read(&manager, LogQuery { tail: 1, ..follow() });
     assert_eq!(next(&mut lines).await, " # no container of web runs");
     manager.submit(object("web", 1)).await;
     for text in ["first", "second"] {

@@ -19,6 +19,7 @@ use swarm_cluster_state_manager::core::evidence::Evidence;
 use swarm_cluster_state_manager::core::name::ObjectName;
 use swarm_cluster_state_manager::core::outcome::Outcome;
 use swarm_cluster_state_manager::core::spec::{Pull, Template};
+use swarm_cluster_state_manager::core::time::WallOffset;
 use swarm_cluster_state_manager::engine::error::EngineError;
 use swarm_cluster_state_manager::engine::simulated::SimulatedEngine;
 use swarm_cluster_state_manager::engine::{Engine, EngineEvent, EngineInfo, Lookup, NewContainer};
@@ -103,7 +104,8 @@ impl Chaos {
 
     /// Whether the daemon is told of all that happens now: no call is tampered with, it has its list, and it trusts it.
     pub(crate) fn sees_everything(&self) -> bool {
-        let good = |cache: &Arc<Cache>| cache.engine().borrow().evidence("") == Evidence::Good;
+        let good =
+            |cache: &Arc<Cache>| cache.engine().borrow().evidence(WallOffset::default()) == Evidence::Good;
         self.rate == 0.0 && self.daemon.lock().unwrap().as_ref().is_some_and(good)
     }
 

@@ -4,17 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use swarm_cluster_state_manager::clock::Clock;
-use swarm_cluster_state_manager::control::actuator::Actuator;
-use swarm_cluster_state_manager::control::cache::Cache;
-use swarm_cluster_state_manager::control::context::WorkerContext;
-use swarm_cluster_state_manager::control::dispatcher;
-use swarm_cluster_state_manager::control::heartbeat::Heartbeat;
-use swarm_cluster_state_manager::control::observer::Observer;
 use swarm_cluster_state_manager::control::progress::Progresses;
+use swarm_cluster_state_manager::control::{self, Parts, Tasks};
 use swarm_cluster_state_manager::core::condition::Phase;
 use swarm_cluster_state_manager::core::container::ContainerId;
 use swarm_cluster_state_manager::core::name::ObjectName;
+use swarm_cluster_state_manager::core::node::NodeState;
 use swarm_cluster_state_manager::core::signal::Signal;
 use swarm_cluster_state_manager::core::submission;
 use swarm_cluster_state_manager::core::submission::Submission;
@@ -25,7 +22,6 @@ use swarm_cluster_state_manager::engine::simulated::{Fate, SimulatedEngine};
 use swarm_cluster_state_manager::store::Store;
 use swarm_cluster_state_manager::store::memory::MemoryStore;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -54,50 +50,34 @@ pub(crate) struct Ending {
     pub(crate) trace: Vec<String>,
 }
 
-/// The production parts, composed as the daemon composes them.
+/// The reconcile loop, composed as the daemon composes it.
 struct Daemon {
-    tasks: [JoinHandle<()>; 2],
+    tasks: Tasks,
     progresses: watch::Receiver<Arc<Progresses>>,
 }
 
 impl Daemon {
     fn start(chaos: &Arc<Chaos>, store: &Arc<MemoryStore>, clock: Clock) -> Daemon {
-        let engine: Arc<dyn Engine> = chaos.clone();
-        let cache = Arc::new(Cache::of(store.ownership().clone()));
-        chaos.reborn(cache.clone());
-        let actuator = Actuator::new(engine.clone(), cache.clone(), CLUSTER.to_owned(), 8, clock);
-        let progresses = watch::Sender::new(Arc::default());
-        let context = WorkerContext {
+        let control = control::start(Parts {
+            engine: chaos.clone(),
             store: store.clone(),
-            cache: cache.clone(),
-            actuator: Arc::new(actuator),
-            event_log: store.event_log().clone(),
-            metrics: Arc::default(),
-            progresses: progresses.clone(),
             endpoint: "simulated".into(),
-            heartbeat: Heartbeat::new(clock.now()),
-            stop: CancellationToken::new(),
-            clock,
-        };
-        let observer = Observer {
-            engine,
-            endpoint: "simulated".to_owned(),
             cluster: CLUSTER.to_owned(),
-            cache,
             resync: Duration::from_secs(10),
             lost_after: Duration::from_secs(30),
+            parallel: 8,
+            metrics: Arc::default(),
             clock,
-        };
-        let dispatcher = tokio::spawn(async move { dispatcher::dispatch(context).await.unwrap() });
-        Daemon { tasks: [dispatcher, tokio::spawn(observer.run())], progresses: progresses.subscribe() }
+            stop: CancellationToken::new(),
+        });
+        chaos.reborn(control.cache);
+        Daemon { tasks: control.tasks, progresses: control.progresses }
     }
 
     /// Dies wherever it is.
-    async fn die(self) {
-        for task in self.tasks {
-            task.abort();
-            assert!(task.await.is_err_and(|e| e.is_cancelled()), "a loop ended by itself");
-        }
+    async fn die(mut self) {
+        assert!(self.tasks.watch().now_or_never().is_none(), "a task ended by itself");
+        self.tasks.abort().await;
     }
 }
 
@@ -395,7 +375,7 @@ impl Story {
                 sleep(after).await;
                 chaos.world.reach(&node);
                 let info = chaos.world.info().await.unwrap();
-                if info.nodes.iter().any(|n| n.address == node && n.status == "Healthy") {
+                if info.nodes.iter().any(|n| n.address == node && n.state == NodeState::Healthy) {
                     chaos.judge.trouble(&node, false);
                 }
             });

@@ -376,7 +376,7 @@ mod tests {
                 with(labels(), "io.github.swarm-cluster-state-manager.manager", json!(manager)),
             )
         };
-        let id = ManagerId::random();
+        let id = ManagerId::of_bits(7);
         assert_eq!(ours(&entry(id.as_str())).manager, Some(id));
         assert_eq!(read(&entry("nobody")), Entry::Foreign);
     }

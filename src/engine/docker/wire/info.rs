@@ -2,7 +2,7 @@
 
 use super::lenient::Json;
 use crate::core::engine_kind::EngineKind;
-use crate::core::node::Node;
+use crate::core::node::{Node, NodeState};
 use crate::core::sanitize::{self, MESSAGE_MAX_BYTES, NAME_MAX_BYTES};
 use crate::engine::EngineInfo;
 
@@ -83,7 +83,7 @@ fn read_nodes(table: Json<'_>) -> Result<Vec<Node>, String> {
         if let Some(property) = name.trim_start().strip_prefix('└') {
             let Some(node) = nodes.last_mut() else { continue };
             match property.trim() {
-                "Status" => node.status = text(NAME_MAX_BYTES),
+                "Status" => node.state = NodeState::of_word(text(NAME_MAX_BYTES)),
                 "Error" => {
                     node.error = Some(text(MESSAGE_MAX_BYTES)).filter(|e| !e.is_empty() && e != "(none)");
                 }
@@ -95,7 +95,8 @@ fn read_nodes(table: Json<'_>) -> Result<Vec<Node>, String> {
             }
             // The manager calls a node that it has not reached yet "(unknown)".
             let name = Some(sanitize::name(&name)).filter(|name| name != "(unknown)").unwrap_or_default();
-            nodes.push(Node { name, address: text(NAME_MAX_BYTES), status: String::new(), error: None });
+            let state = NodeState::of_word(String::new());
+            nodes.push(Node { name, address: text(NAME_MAX_BYTES), state, error: None });
         }
     }
     Ok(nodes)
@@ -118,7 +119,7 @@ mod tests {
         let info = read(body).unwrap();
         assert_eq!(info.kind, EngineKind::ClassicSwarm);
         let nodes: Vec<_> =
-            info.nodes.iter().map(|n| (n.name.as_str(), n.status.as_str(), n.error.as_deref())).collect();
+            info.nodes.iter().map(|n| (n.name.as_str(), n.state.word(), n.error.as_deref())).collect();
         assert_eq!(nodes, [("node-1", "Unhealthy", Some("refused")), ("node-2", "Healthy", None)]);
     }
 
@@ -129,7 +130,7 @@ mod tests {
             ["  └ Error", null], [" node-2", null], ["  └ Status", ["Healthy"]], ["a", "b", "c"]]}"#;
         let info = read(body).unwrap();
         assert_eq!(info.id, "7");
-        let nodes: Vec<_> = info.nodes.iter().map(|n| (n.name.as_str(), n.status.as_str())).collect();
+        let nodes: Vec<_> = info.nodes.iter().map(|n| (n.name.as_str(), n.state.word())).collect();
         assert_eq!(nodes, [("node-1", "Hibernating\\u{1b}[2J\\n"), ("node-2", "")]);
         for table in ["null", "7", "{}", "\"x\""] {
             let body = format!(r#"{{"ServerVersion": "swarm/1.2.9", "SystemStatus": {table}}}"#);

@@ -1,0 +1,17 @@
+//! What identifies a file, whatever its name.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+
+/// A file, whatever it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Inode {
+    device: u64,
+    number: u64,
+}
+
+impl From<Metadata> for Inode {
+    fn from(metadata: Metadata) -> Inode {
+        Inode { device: metadata.dev(), number: metadata.ino() }
+    }
+}
