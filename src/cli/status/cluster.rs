@@ -1,9 +1,9 @@
-//! How everything is doing: a line about the manager and the engine, and a table of the objects.
+//! The status of the cluster: the manager, the engine, and a table of the objects.
 
-use super::Ages;
+use super::ages::Ages;
 use crate::api::status::{ClusterStatus, EngineStatus, ManagerStatus, ObjectStatus};
 use crate::cli::output;
-use crate::cli::progress::beside_numbers;
+use crate::cli::reason::without_numbers;
 
 /// The lines before the table.
 pub(super) fn head(status: &ClusterStatus) -> Vec<String> {
@@ -43,25 +43,26 @@ pub(super) fn engine(engine: &EngineStatus) -> String {
     format!("engine {endpoint} {connected}{version}{nodes}{error}")
 }
 
-/// The table of the objects. Columns in which all would be the same, or as in another one, are left out.
+/// The table of the objects. Columns that add nothing are left out.
 pub(super) fn rows(objects: &[ObjectStatus], ages: Ages) -> Vec<String> {
     let updated = objects.iter().any(|one| one.updated != one.ready);
     let mut head = vec!["NAME", "PHASE", "READY"];
     head.extend(updated.then_some("UPDATED"));
-    head.extend(["RESTARTS", "IMAGE", "AGE", "REASON"]);
+    head.push("RESTARTS");
+    head.extend(["IMAGE", "AGE", "REASON"]);
     let row = |one: &ObjectStatus| {
         let mut cells = vec![one.name.clone(), one.phase.to_string(), format!("{}/{}", one.ready, one.count)];
         cells.extend(updated.then(|| one.updated.to_string()));
         cells.push(one.restarts.to_string());
-        // READY has the numbers already.
-        let reason = beside_numbers(&one.reason).to_owned();
+        // READY shows the numbers.
+        let reason = without_numbers(&one.reason).to_owned();
         cells.extend([one.image.clone(), age(one, ages), reason]);
         output::row(&output::cells(&cells))
     };
     std::iter::once(head.join("\t")).chain(objects.iter().map(row)).collect()
 }
 
-/// How long the newest of its containers runs: since then nothing has changed.
+/// How long its newest container has been running.
 fn age(object: &ObjectStatus, ages: Ages) -> String {
     let live = object.containers.iter().filter(|container| container.live());
     let newest = live.filter_map(|container| container.started_at.as_deref()).max();
@@ -72,7 +73,8 @@ fn age(object: &ObjectStatus, ages: Ages) -> String {
 pub(super) fn foot(status: &ClusterStatus) -> Vec<String> {
     let unread = status.quarantined.iter().map(|one| format!("{} cannot be read: {}", one.name, one.reason));
     let unclaimed = status.unclaimed.iter().map(|container| {
-        let reason = container.reason.as_deref().unwrap_or("nobody submitted its object; it is left alone");
+        let reason =
+            container.reason.as_deref().unwrap_or("no object with its name was submitted; it is left alone");
         format!("{} is unclaimed: {reason}", container.name)
     });
     unread.chain(unclaimed).collect()
@@ -96,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_column_for_updates_while_an_update_runs() {
+    fn the_table_has_a_column_for_updates_and_restarts_where_they_say_something() {
         let ages = Ages::at("2026-11-24T12:00:00Z");
         let plain = object(json!({}));
         assert_eq!(

@@ -1,0 +1,244 @@
+//! The daemon killed with SIGKILL, a thousand times, while it takes submits: nothing that it acknowledged is lost, and no
+//! array is there by half.
+//!
+//! A round starts the daemon on the directory of the rounds before, compares what it holds with what was
+//! acknowledged, sends submits over several connections at once, and has it die: at a named point of the
+//! program (`SCSM_DIE_AT`, see `src/death.rs`), at the moment an answer arrives, or at any moment. What was sent and not
+//! answered may have been taken or not, but whole. `SCSM_STATE_KILL_ROUNDS` sets the number of rounds, `SCSM_SEED` replays a
+//! run. (That containers end up as asked for, too, is shown on a real engine, in `abuse/deaths.rs`.)
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
+
+use http::Method;
+use serde_json::{Value, json};
+use support::daemon::Setup;
+use support::{Certificates, Daemon, alone, by_tier, chosen_seed};
+use swarm_cluster_state_manager::certificates::{Files, Identity};
+use swarm_cluster_state_manager::client::{self, Ask};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+/// Writers at once, each with objects of its own.
+const WRITERS: u64 = 4;
+/// Submits of each writer in a round, unless it dies before.
+const SUBMITS: u64 = 4;
+/// Objects of one writer's array.
+const TOGETHER: u64 = 3;
+/// A round that has not ended by itself is ended.
+const ROUND: Duration = Duration::from_secs(20);
+
+/// Where it may die, and how many times it may come past before that.
+const POINTS: [(&str, u64); 6] = [
+    ("before-commit", 8),
+    ("amid-commit", 8),
+    ("after-commit", 8),
+    ("before-answer", 8),
+    ("before-step", 12),
+    ("after-step", 12),
+];
+
+/// What a client knows of its objects.
+#[derive(Debug, Default, Clone)]
+struct Known {
+    /// The mark that was acknowledged last; none for "deleted".
+    acknowledged: Option<u64>,
+    /// What was sent after that and not answered, oldest first.
+    open: Vec<Option<u64>>,
+}
+
+impl Known {
+    fn may_be(&self, found: Option<u64>) -> bool {
+        self.acknowledged == found || self.open.contains(&found)
+    }
+}
+
+/// Groups of objects that are always submitted together, by their names' prefix.
+type World = BTreeMap<String, Known>;
+
+fn group(writer: u64, kind: &str) -> String {
+    format!("{kind}-{writer}-")
+}
+
+fn names(group: &str) -> Vec<String> {
+    let many = if group.starts_with("array") { TOGETHER } else { 1 };
+    (0..many).map(|i| format!("{group}{i}")).collect()
+}
+
+/// A group with this mark on each of its objects.
+fn body(group: &str, mark: u64) -> Value {
+    let object = |name: &String| json!({"Name": name, "Image": "a", "Count": mark % 3, "Labels": {"mark": mark.to_string()}, "Update": {"Monitor": "10ms"}});
+    match names(group).as_slice() {
+        [one] if !group.starts_with("array") => object(one),
+        many => many.iter().map(object).collect(),
+    }
+}
+
+/// The mark of a group, as the daemon has it. Half an array is what must never be.
+fn found(objects: &BTreeMap<String, u64>, group: &str) -> Option<u64> {
+    let identity: BTreeSet<Option<u64>> =
+        names(group).iter().map(|name| objects.get(name).copied()).collect();
+    assert!(identity.len() == 1, "half an array: {group} has the identity {identity:?}");
+    identity.into_iter().next().unwrap()
+}
+
+/// The marks of all objects; none if it is gone before it could be asked.
+async fn objects(daemon: &client::Daemon) -> Option<BTreeMap<String, u64>> {
+    let all: Vec<Value> = daemon.ask(Ask::new(Method::GET, "/objects")).await.ok()?.json().unwrap();
+    let entry = |o: &Value| {
+        (o["Name"].as_str().unwrap().to_owned(), o["Labels"]["mark"].as_str().unwrap().parse().unwrap())
+    };
+    Some(all.iter().map(entry).collect())
+}
+
+/// One writer's round: submits of its single object and its array in turn, now and then a deletion. Returns what it knows
+/// then; ends early when the daemon is gone.
+async fn write(
+    daemon: client::Daemon,
+    writer: u64,
+    first_mark: u64,
+    mut world: World,
+    die_on_answer: Option<u32>,
+) -> World {
+    for i in 0..SUBMITS {
+        let mark = first_mark + i;
+        let kind = if mark.is_multiple_of(2) { "array" } else { "single" };
+        let group = group(writer, kind);
+        let known = world.entry(group.clone()).or_default();
+        let delete =
+            kind == "single" && mark % 7 == 1 && known.acknowledged.is_some() && known.open.is_empty();
+        let (ask, next) = match delete {
+            true => (Ask::new(Method::DELETE, format!("/objects/{group}0")), None),
+            false => (Ask::new(Method::POST, "/submit").body(body(&group, mark).to_string()), Some(mark)),
+        };
+        known.open.push(next);
+        if daemon.ask(ask).await.is_err() {
+            break;
+        }
+        *known = Known { acknowledged: next, open: Vec::new() };
+        if let Some(process) = die_on_answer {
+            kill(process);
+            break;
+        }
+    }
+    world
+}
+
+fn kill(process: u32) {
+    let _ = std::process::Command::new("kill").args(["-KILL", &process.to_string()]).output();
+}
+
+fn client_of(daemon: &Daemon, certificates: &Certificates) -> client::Daemon {
+    let files = Files { ca: certificates.ca(), cert: certificates.cert(), key: certificates.key() };
+    let identity = Identity::load(&files).unwrap();
+    client::Daemon::new(daemon.url.parse().unwrap(), &identity).unwrap()
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_and_no_array_is_there_by_half_wherever_it_dies() {
+    let _alone = alone();
+    let rounds = by_tier(100_u64, 1_000);
+    let seed = chosen_seed().unwrap_or_else(|| fastrand::u64(..));
+    println!("{rounds} rounds of SCSM_SEED={seed}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let begun = Instant::now();
+    let (mut world, mut acknowledged, mut unanswered, mut landed) = (World::new(), 0, 0, 0);
+    let mut deaths: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut last: Option<Daemon> = None;
+    for round in 0..=rounds {
+        let mut dice = fastrand::Rng::with_seed(seed ^ round.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut setup =
+            Setup::in_directory(data.path()).flag("--swarm-manager=simulated://3").env("SCSM_LOG", "warn");
+        let (where_, order) = match dice.u64(..10) {
+            0 | 1 => ("at any moment", None),
+            2 => ("as an answer arrives", None),
+            _ => {
+                let (point, most) = POINTS[dice.usize(..POINTS.len())];
+                (point, Some(format!("{point}:{}", dice.u64(1..=most))))
+            }
+        };
+        if let Some(order) = order.as_ref().filter(|_| round < rounds) {
+            setup = setup.env("SCSM_DIE_AT", order);
+        }
+        // A point may be passed while it starts: then it dies before anybody can ask.
+        let mut daemon = match setup.try_start() {
+            Ok(daemon) => daemon,
+            Err((status, said)) => {
+                assert_eq!(status.and_then(|s| s.signal()), Some(9), "round {round}: {said}");
+                *deaths.entry(where_).or_default() += 1;
+                continue;
+            }
+        };
+        let client = client_of(&daemon, &daemon.made());
+        let process = daemon.child().id();
+        let next = runtime.block_on(async {
+            let Some(there) = objects(&client).await else { return Some(world.clone()) };
+            for (group, known) in &mut world {
+                let found = found(&there, group);
+                assert!(
+                    known.may_be(found),
+                    "round {round}: {group} is at {found:?}, and should be {known:?}"
+                );
+                landed += u64::from(known.acknowledged != found);
+                *known = Known { acknowledged: found, open: Vec::new() };
+            }
+            if round == rounds {
+                return None;
+            }
+            let mut writers = JoinSet::new();
+            for writer in 0..WRITERS {
+                let own = world.iter().filter(|(g, _)| g.contains(&format!("-{writer}-")));
+                let own: World = own.map(|(g, k)| (g.clone(), k.clone())).collect();
+                let die_on_answer = (where_ == "as an answer arrives").then_some(process);
+                let first_mark = (round * WRITERS + writer) * SUBMITS + 1;
+                writers.spawn(write(client.clone(), writer, first_mark, own, die_on_answer));
+            }
+            if order.is_none() && where_ == "at any moment" {
+                let moment = Duration::from_micros(dice.u64(..80_000));
+                tokio::spawn(async move {
+                    sleep(moment).await;
+                    kill(process);
+                });
+            }
+            let mut next = World::new();
+            while let Some(own) = writers.join_next().await {
+                next.extend(own.unwrap());
+            }
+            Some(next)
+        });
+        let Some(next) = next else {
+            last = Some(daemon);
+            break;
+        };
+        acknowledged += next.values().filter(|known| known.open.is_empty()).count();
+        unanswered += next.values().map(|known| known.open.len()).sum::<usize>();
+        world = next;
+        // An order that was not reached: it dies all the same. Before a step has ended an image was pulled, which
+        // takes the simulated engine 300 ms.
+        let patience = if order.is_none() || where_.ends_with("step") { 1_000 } else { 150 };
+        let died = match daemon.ended(Duration::from_millis(patience)) {
+            Some(_) => where_,
+            None => {
+                kill(process);
+                "later than ordered"
+            }
+        };
+        *deaths.entry(died).or_default() += 1;
+        daemon.ended(ROUND).expect("it dies of SIGKILL");
+    }
+    let took = begun.elapsed();
+    let total: u64 = deaths.values().sum();
+    println!("{total} deaths in {took:.0?}: {deaths:?}");
+    println!(
+        "groups acknowledged last in their round: {acknowledged}, unanswered submits: {unanswered}, of which {landed} turned out to be taken; lost: 0, by half: 0"
+    );
+    assert_eq!(total, rounds);
+    let many = rounds / 50;
+    for (point, _) in POINTS {
+        assert!(deaths.get(point).copied().unwrap_or(0) >= many, "{point} was hardly met: {deaths:?}");
+    }
+    assert!(landed > 0 || rounds < 50, "some death came between a commit and its answer");
+    drop(last);
+}

@@ -1,0 +1,149 @@
+//! Many or slow readers of `/status?watch` and `/events`.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::daemon::Setup;
+use support::{Daemon, SOON, Stream, alone, holds_within};
+
+fn object(name: &str, count: u32) -> Value {
+    json!({"Name": name, "Image": "nginx:1.9.6", "Count": count, "Update": {"Monitor": "100ms"}})
+}
+
+fn simulated() -> Daemon {
+    // Often, so that a line that comes with each resync is seen.
+    let daemon = Setup::new().flag("--swarm-manager=simulated://3").flag("--resync=500ms").start();
+    daemon.connected();
+    daemon
+}
+
+/// As many as may wait or watch at a time.
+const PLACES: usize = 200;
+
+/// Resident memory, in KiB.
+fn resident(daemon: &Daemon) -> u64 {
+    let path = format!("/proc/{}/status", daemon.child().id());
+    let status = std::fs::read_to_string(path).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// The newest line of each object.
+fn newest(stream: &Stream) -> BTreeMap<String, Value> {
+    let objects = stream.lines().into_iter().filter(|line| line["Kind"] == "object");
+    objects.map(|line| (line["Object"]["Name"].to_string(), line)).collect()
+}
+
+#[test]
+fn those_who_take_nothing_cost_little_get_the_newest_when_they_do_and_are_cut_when_they_do_not() {
+    let _alone = alone();
+    const STOPPED: u64 = 40;
+    const OBJECTS: usize = 500;
+    let daemon = Setup::new().flag("--swarm-manager=simulated://3").start();
+    let round = |number: u32| {
+        let image = format!("{}:{number}", "long".repeat(50));
+        let object = |i| json!({"Name": format!("web-{i}"), "Image": image, "Count": 0});
+        daemon.client.submit(&(0..OBJECTS).map(object).collect());
+    };
+    let quick = daemon.client.stream("/status?watch", &[]);
+    // First as much as the store remembers of each object, so that no memory is counted that is not the readers'.
+    (0..10).for_each(round);
+    let mut stopped: Vec<Stream> = (0..STOPPED).map(|_| daemon.client.stream("/status?watch", &[])).collect();
+    for stream in &stopped {
+        assert_eq!(stream.answered(SOON), 200);
+        stream.signal("STOP");
+    }
+    let (before, told_before) = (resident(&daemon), quick.body().len());
+    let mut most = before;
+    let begun = Instant::now();
+    let mut rounds = 10;
+    // More than the kernel keeps for a reader, so that those who do not read hold somebody up.
+    const ENOUGH: usize = 10 << 20;
+    let told = || quick.body().len() - told_before;
+    while told() < ENOUGH && begun.elapsed() < Duration::from_secs(60) {
+        round(rounds);
+        rounds += 1;
+        most = most.max(resident(&daemon));
+    }
+    let heard = || newest(&quick).values().filter(|line| line["Object"]["Phase"] == "converged").count();
+    assert!(holds_within(SOON, || heard() == OBJECTS).is_some(), "{}", daemon.account());
+    let made = (quick.body().len() - told_before) as u64 / 1024;
+    let grown = most.max(resident(&daemon)) - before;
+    eprintln!(
+        "{made} KiB were made for each reader; with {STOPPED} that do not read memory grew by {grown} KiB"
+    );
+    assert!(grown < STOPPED * made / 8, "{grown} KiB for {STOPPED} readers of {made} KiB each");
+
+    let mut back = stopped.pop().unwrap();
+    back.signal("CONT");
+    assert!(
+        holds_within(SOON, || newest(&back) == newest(&quick)).is_some(),
+        "it gets to the newest of each"
+    );
+    let (told, all) = (back.lines().len(), quick.lines().len());
+    eprintln!("one that came back got {told} of {all} lines");
+    assert!(told < all * 3 / 4, "what is out of date was passed over");
+    back.kill();
+
+    // The others have 30 s.
+    let shown_out = || daemon.log().contains("it took nothing of its answer for 30s");
+    assert!(holds_within(Duration::from_secs(40), shown_out).is_some(), "{}", daemon.log());
+    // All of them: what is left open is the quick reader's, and that of this question.
+    let open = || {
+        let metrics = daemon.client.get("/metrics").body;
+        let line =
+            metrics.lines().find_map(|line| line.strip_prefix("scsm_connections_open ").map(str::to_owned));
+        line.and_then(|count| count.parse::<f64>().ok())
+    };
+    let all_cut = holds_within(Duration::from_secs(60), || open().is_some_and(|count| count <= 2.0));
+    assert!(all_cut.is_some(), "{:?} connections are open", open());
+    for stream in &mut stopped {
+        stream.signal("CONT");
+        let end = stream.ended(SOON).expect("the connection was cut");
+        assert!(!end.success(), "and curl says so");
+    }
+}
+
+#[test]
+fn two_hundred_hear_of_a_submit_promptly_and_the_stop_waits_for_none_of_them() {
+    let _alone = alone();
+    let mut daemon = simulated();
+    let mut open: Vec<Stream> = Vec::new();
+    for i in 0..PLACES {
+        open.push(daemon.client.stream(if i % 2 == 0 { "/status?watch" } else { "/events" }, &[]));
+        if i % 20 == 19 {
+            open.iter().for_each(|stream| assert_eq!(stream.answered(SOON), 200));
+        }
+    }
+    let begun = Instant::now();
+    daemon.client.submit(&object("web", 2));
+    for stream in &open {
+        stream.until(SOON, "the submit", |lines| {
+            lines.iter().any(|line| line["Object"]["Name"] == "web" || line["Object"] == "web")
+        });
+    }
+    eprintln!("{PLACES} had heard of the submit after {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+
+    for path in ["/status?watch", "/events", "/events?follow=false"] {
+        let refused = daemon.client.get(path);
+        assert_eq!(refused.status, 503, "{path}: {refused:?}");
+        assert!(refused.headers.iter().any(|line| line.starts_with("retry-after:")), "{refused:?}");
+        assert!(refused.problem().0.contains("200"), "{refused:?}");
+    }
+    assert_eq!(daemon.client.get("/status/web").status, 200, "all else is answered");
+    open.pop().unwrap().kill();
+    let freed = || daemon.client.get("/events?follow=false&tail=1").status == 200;
+    assert!(holds_within(Duration::from_secs(2), freed).is_some(), "who leaves frees a place");
+
+    daemon.signal("TERM");
+    let begun = Instant::now();
+    let status = daemon.ended(SOON).expect("it ends");
+    eprintln!("SIGTERM with {} who watch: ended after {:?}", open.len(), begun.elapsed());
+    assert!(status.success() && begun.elapsed() < Duration::from_secs(2), "{status} {:?}", begun.elapsed());
+    for stream in &mut open {
+        let end = stream.ended(SOON).expect("the stream ends");
+        assert!(end.success(), "as if complete: {end}");
+    }
+}

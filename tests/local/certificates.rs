@@ -1,0 +1,25 @@
+//! The certificates of the tests themselves.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use support::process::succeed;
+use support::{Certificates, holds_within};
+
+/// A check of the tests' own ground: the certificates have docker-machine's shape.
+#[test]
+fn the_certificates_have_docker_machines_shape() {
+    let certificates = Certificates::docker_machine();
+    let shown =
+        |file: &Path| succeed(Command::new("openssl").args(["x509", "-noout", "-text", "-in"]).arg(file));
+    for file in [certificates.ca(), certificates.server(), certificates.cert()] {
+        let text = shown(&file);
+        let subject = text.lines().find(|line| line.contains("Subject:")).unwrap();
+        assert!(subject.contains("O = ") && !subject.contains("CN"), "{subject}");
+        assert!(text.contains("(2048 bit)"), "{text}");
+    }
+    assert!(shown(&certificates.server()).contains("IP Address:127.0.0.1"));
+    assert!(shown(&certificates.cert()).contains("TLS Web Client Authentication"));
+    assert!(holds_within(Duration::ZERO, || certificates.pfx().exists()).is_some());
+}

@@ -1,0 +1,479 @@
+//! A classic Swarm manager's dialect: plain text errors, many nodes, and two caches that disagree.
+//!
+//! The manager passes requests on to the engines it knows, and answers from what it remembers where it need not. What
+//! it does not know, because it was just started, it does not speak of: lists are short, names are free.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use futures_util::stream;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use super::answers::{self, SWARM};
+use super::request::{Filters, Request};
+use super::serve::{Content, Reply};
+use super::world::{Container, Event, Life, Node, View, World};
+use super::{FakeDocker, PLATFORMS, docker};
+
+/// How long a list takes to be made, and then to be sent.
+const LIST: Duration = Duration::from_millis(2);
+/// How long a node stays unhealthy for a connection that a registry refused to it.
+const UNWELL: Duration = Duration::from_secs(6);
+/// What every engine calls itself here, but for the address.
+const ENGINE_ID: &str = "SI65:2QDP:H2ZB:EAOW:PXX5:EWMW:YQAG:SKKP:JMN7:OLZN:325C:KSCO";
+/// The label by which the manager is told where a container may go.
+const CONSTRAINTS: &str = "com.docker.swarm.constraints";
+
+pub(crate) fn error(status: u16, words: &str) -> Reply {
+    Reply::new(status, "text/plain; charset=utf-8", format!("{words}\n"))
+}
+
+/// What an engine's words become.
+fn repeated(words: &str) -> String {
+    format!("Error response from daemon: {words}")
+}
+
+fn no_connection(node: &Node) -> String {
+    format!("Cannot connect to the Docker daemon at tcp://{}. Is the docker daemon running?", node.address)
+}
+
+pub(crate) async fn answer(fake: &FakeDocker, request: Request, longer: Duration) -> Reply {
+    if !matches!(request, Request::Create { .. } | Request::Start { .. } | Request::Stop { .. }) {
+        sleep(longer).await;
+    }
+    match request {
+        Request::Ping => Reply::new(200, "text/plain; charset=utf-8", "OK"),
+        Request::Version => Reply::json(
+            200,
+            &json!({
+                "Version": "swarm/1.2.9", "ApiVersion": "1.40", "GitCommit": "527a849", "GoVersion": "go1.9.4",
+                "Os": "linux", "Arch": "amd64", "BuildTime": "",
+            }),
+        ),
+        Request::Info => fake.look(info),
+        Request::Events { .. } => fake.change(events),
+        Request::List { all, filters } => {
+            sleep(LIST).await;
+            let list = fake.look(|world| list(world, all, &filters));
+            sleep(LIST).await;
+            list
+        }
+        Request::Inspect { key } => inspect(fake, &key).await,
+        Request::InspectImage { image } => {
+            let known = |world: &World| {
+                world.nodes.iter().any(|node| node.view != View::Pending && node.images.contains(&image))
+            };
+            match fake.look(known) {
+                true => Reply::new(200, "application/json", answers::DOCKER_IMAGE),
+                false => error(404, &format!("No such image: {image}")),
+            }
+        }
+        Request::Networks { filters } => {
+            fake.look(|world| Reply::json(200, &world.list_networks(&filters, true)))
+        }
+        Request::Network { key } => match fake.look(|world| world.show_network_by(&key)) {
+            Some(network) => Reply::json(200, &network),
+            None => error(404, &format!("No such network: {key}")),
+        },
+        Request::Volumes { filters } => {
+            fake.look(|world| Reply::json(200, &world.list_volumes(&filters, true)))
+        }
+        Request::Pull { image } => pull_everywhere(fake, &image).await,
+        Request::Create { name, body } => create(fake, &name, body, longer).await,
+        Request::Start { key } => start(fake, &key, longer).await,
+        Request::Stop { key } => stop(fake, &key, longer).await,
+        Request::Remove { key, force } => remove(fake, &key, force).await,
+        Request::Logs(asked) => {
+            let found = fake.look(|world| {
+                find(world, &asked.key)
+                    .map(|(n, c)| (c.name, world.nodes[n].view, world.nodes[n].name.clone()))
+            });
+            match found {
+                None => error(404, &format!("No such container: {}", asked.key)),
+                Some((_, View::Unhealthy, node)) => {
+                    error(404, &format!("Container {} running on unhealthy node {node}", asked.key))
+                }
+                Some((name, ..)) => fake.logs(&name, &asked),
+            }
+        }
+        Request::Unknown => error(404, "404 page not found"),
+    }
+}
+
+/// What the manager knows of: the containers of nodes that it has reached, lost ones included.
+fn known(world: &World) -> impl Iterator<Item = (usize, &Container)> {
+    world.containers().filter(|(n, c)| world.nodes[*n].view != View::Pending && !c.unheard_of)
+}
+
+/// The container that an id or a name stands for. A name that two have stands for none.
+fn find(world: &World, key: &str) -> Option<(usize, Container)> {
+    let called = |(n, c): &(usize, &Container)| {
+        c.name == key || key.split_once('/') == Some((&world.nodes[*n].name, &c.name))
+    };
+    let by_id = known(world).find(|(_, c)| c.id == key);
+    by_id
+        .or_else(|| {
+            let mut named = known(world).filter(called);
+            named.next().filter(|_| named.next().is_none())
+        })
+        .map(|(n, c)| (n, c.clone()))
+}
+
+// ---- Questions
+
+fn info(world: &World) -> Reply {
+    let mut rows: Vec<Value> = SWARM.info["SystemStatus"].as_array().unwrap()[..3].to_vec();
+    rows.push(json!(["Nodes", world.nodes.len().to_string()]));
+    let mut nodes: Vec<&Node> = world.nodes.iter().collect();
+    nodes.sort_by_key(|node| (node.view != View::Pending, &node.name));
+    for node in nodes {
+        let mut row = |name: &str, value: String| rows.push(json!([name, value]));
+        let is = |life: Life| node.containers.values().filter(|c| c.life == life).count();
+        let (all, running) = (node.containers.len(), is(Life::Running));
+        let updated = humantime::format_rfc3339_seconds(world.time(Instant::now()).system()).to_string();
+        if node.view == View::Pending {
+            row(" (unknown)", node.address.clone());
+            row("  └ ID", String::new());
+            row("  └ Status", "Pending".to_owned());
+            row("  └ Containers", "0".to_owned());
+            row("  └ Reserved CPUs", "0 / 0".to_owned());
+            row("  └ Reserved Memory", "0 B / 0 B".to_owned());
+            row("  └ Labels", String::new());
+            row("  └ Error", no_connection(node));
+            row("  └ UpdatedAt", updated);
+            row("  └ ServerVersion", String::new());
+            continue;
+        }
+        row(&format!(" {}", node.name), node.address.clone());
+        row("  └ ID", engine_id(&node.address));
+        row("  └ Status", format!("{:?}", node.view));
+        row("  └ Containers", format!("{all} ({running} Running, 0 Paused, {} Stopped)", all - running));
+        row("  └ Reserved CPUs", "0 / 2".to_owned());
+        row("  └ Reserved Memory", "0 B / 24.72 GiB".to_owned());
+        let labels = "operatingsystem=Debian GNU/Linux 12 (bookworm), ostype=linux, storagedriver=overlay2";
+        row("  └ Labels", format!("kernelversion=6.18.44, name={}, {labels}", short(node)));
+        if !node.error.is_empty() {
+            row("  └ Error", node.error.clone());
+        }
+        row("  └ UpdatedAt", updated);
+        row("  └ ServerVersion", "20.10.24+dfsg1".to_owned());
+    }
+    let mut info = SWARM.info.clone();
+    info["Containers"] = json!(known(world).count());
+    info["SystemStatus"] = Value::Array(rows);
+    Reply::json(200, &info)
+}
+
+fn engine_id(address: &str) -> String {
+    format!("{ENGINE_ID}|{address}")
+}
+
+/// The label `name` of a node: `n1` for `node-1`.
+fn short(node: &Node) -> String {
+    node.name.replace("node-", "n")
+}
+
+/// A list. Filters that the manager does not know are ignored; with a `status` one, or without `all`, the containers of
+/// lost nodes are left out.
+fn list(world: &World, all: bool, filters: &Filters) -> Reply {
+    let now = Instant::now();
+    let mut there: Vec<_> = known(world).collect();
+    there.sort_by_key(|(_, c)| (std::cmp::Reverse(c.created), c.id.clone()));
+    let stopped_too = all || filters.get("status").is_some_and(|wanted| wanted.iter().any(|s| s == "exited"));
+    let healthy = |n: usize| world.nodes[n].view == View::Healthy;
+    let entries: Vec<Value> = there
+        .into_iter()
+        .filter(|(n, c)| stopped_too || (c.listed_state(now) == Life::Running && healthy(*n)))
+        .filter(|(n, _)| !filters.contains_key("status") || healthy(*n))
+        .filter(|(_, c)| answers::has_labels(c, filters) && answers::has_status(c, filters, now))
+        .map(|(n, c)| {
+            let status = if healthy(n) { answers::status(c, now) } else { "Host Down".to_owned() };
+            let name = format!("/{}/{}", world.nodes[n].name, c.name);
+            answers::entry(&SWARM, world, c, &name, status)
+        })
+        .collect();
+    Reply::json(200, &Value::Array(entries))
+}
+
+async fn inspect(fake: &FakeDocker, key: &str) -> Reply {
+    let found = fake.look(|world| {
+        find(world, key).map(|(n, c)| (n, c, world.nodes[n].view, world.nodes[n].name.clone()))
+    });
+    match found {
+        None => error(404, &format!("No such container {key}")),
+        Some((_, _, View::Unhealthy, node)) => {
+            error(500, &format!("Container {key} running on unhealthy node {node}"))
+        }
+        Some((n, container, ..)) => match fake.inspect(n, &container.id).await {
+            Err((status, words)) => error(status, &words),
+            Ok(container) => fake.look(|world| {
+                let mut found = answers::inspect(&SWARM, world, n, &container);
+                let Node { name, address, .. } = &world.nodes[n];
+                found["Node"]["ID"] = json!(engine_id(address));
+                found["Node"]["IP"] = json!(ip(address));
+                found["Node"]["Addr"] = json!(address);
+                found["Node"]["Name"] = json!(name);
+                found["Node"]["Labels"]["name"] = json!(short(&world.nodes[n]));
+                Reply::json(200, &found)
+            }),
+        },
+    }
+}
+
+fn ip(address: &str) -> &str {
+    address.split(':').next().unwrap_or_default()
+}
+
+/// Events of all nodes' containers and of the nodes, whatever filters were asked for, with nothing between them.
+fn events(world: &mut World) -> Reply {
+    let (sender, mut receiver) = mpsc::unbounded_channel::<Event>();
+    world.listen(sender);
+    let next = move |cx: &mut std::task::Context<'_>| {
+        receiver.poll_recv(cx).map(|event| event.map(|event| tell(&event).to_string().into_bytes()))
+    };
+    Reply {
+        status: 200,
+        content_type: "application/json",
+        body: Content::Stream(Box::pin(stream::poll_fn(next))),
+    }
+}
+
+fn tell(event: &Event) -> Value {
+    let (name, address) = &event.node;
+    let (id, ip) = (engine_id(address), ip(address));
+    let mut told = match &event.container {
+        Some(container) => answers::event(event, container),
+        None => json!({
+            "status": event.action, "Type": "swarm", "Action": event.action,
+            "Actor": {"ID": "", "Attributes": {}}, "time": event.at.0 / 1000, "timeNano": event.at.0 * 1_000_000,
+        }),
+    };
+    let from = event.container.as_ref().map_or("swarm", |c| &c.image);
+    told["from"] = json!(format!("{from} node:{name}"));
+    let attributes = &mut told["Actor"]["Attributes"];
+    attributes["node.addr"] = json!(address);
+    attributes["node.id"] = json!(id);
+    attributes["node.ip"] = json!(ip);
+    attributes["node.name"] = json!(name);
+    told["node"] = json!({"Name": name, "Id": id, "Addr": address, "Ip": ip});
+    told
+}
+
+// ---- Changes
+
+async fn create(fake: &FakeDocker, name: &str, mut body: Value, longer: Duration) -> Reply {
+    let mut constraints = take_constraints(&mut body);
+    // What it takes for a network's name it passes on as that network's own name, to that network's node.
+    let mode = body["HostConfig"]["NetworkMode"].as_str().unwrap_or_default().to_owned();
+    let network = fake.look(|world| {
+        let network = world.network_of_swarm(&mode)?;
+        Some((network.name.clone(), world.nodes[network.node].name.clone()))
+    });
+    if let Some((name, node)) = network {
+        body["HostConfig"]["NetworkMode"] = json!(name);
+        constraints.push(format!("node=={node}"));
+    }
+    if !constraints.iter().any(|c| c.starts_with("ostype")) {
+        sleep(PLATFORMS).await;
+    }
+    let chosen = fake.change(|world| {
+        if known(world).any(|(_, c)| c.name == name) || world.pending.contains_key(name) {
+            let words = format!(
+                "Conflict: The name {name} is already assigned. You have to delete (or rename) that container to be able to \
+                 assign {name} to a container again."
+            );
+            return Err((409, words));
+        }
+        let node = schedule(world, &constraints)?;
+        body["Labels"]["com.docker.swarm.id"] = json!(world.unique_id());
+        world.pending.insert(name.to_owned(), node);
+        Ok(node)
+    });
+    let node = match chosen {
+        Ok(node) => node,
+        Err((status, words)) => return error(status, &words),
+    };
+    let image = body["Image"].as_str().unwrap_or_default().to_owned();
+    let made = match provide(fake, node, &image).await {
+        Ok(()) => fake.create(node, name, &body, longer).await,
+        Err(words) => Err((500, words)),
+    };
+    fake.change(|world| world.pending.remove(name));
+    match made {
+        Ok(id) => Reply::json(201, &json!({ "Id": id })),
+        Err((_, words)) => error(500, &repeated(&words)),
+    }
+}
+
+/// Takes the constraints out of a create body, from where either form has them. Those in `Env` become labels.
+fn take_constraints(body: &mut Value) -> Vec<String> {
+    let label = body["Labels"][CONSTRAINTS].as_str().unwrap_or("[]");
+    let mut constraints: Vec<String> = serde_json::from_str(label).unwrap_or_default();
+    if let Some(env) = body["Env"].as_array_mut() {
+        env.retain(|entry| {
+            let constraint = entry.as_str().and_then(|text| text.strip_prefix("constraint:"));
+            constraints.extend(constraint.map(str::to_owned));
+            constraint.is_none()
+        });
+    }
+    if !constraints.is_empty() {
+        body["Labels"][CONSTRAINTS] = json!(json!(constraints).to_string());
+    }
+    constraints
+}
+
+/// The healthy node with the fewest containers that fits.
+fn schedule(world: &World, constraints: &[String]) -> Result<usize, (u16, String)> {
+    let healthy = |node: &Node| node.view == View::Healthy;
+    if !world.nodes.iter().any(healthy) {
+        return Err((500, "No healthy node available in the cluster".to_owned()));
+    }
+    let fits = |node: &Node| {
+        constraints.iter().all(|constraint| {
+            let value = |key: &str| match key {
+                "node" => node.name.clone(),
+                "name" => short(node),
+                "ostype" => "linux".to_owned(),
+                _ => String::new(),
+            };
+            match (constraint.split_once("=="), constraint.split_once("!=")) {
+                (Some((key, wanted)), _) => value(key) == wanted,
+                (None, Some((key, shunned))) => value(key) != shunned,
+                (None, None) => false,
+            }
+        })
+    };
+    let pending = |n: usize| world.pending.values().filter(|node| **node == n).count();
+    let candidates = world.nodes.iter().enumerate().filter(|(_, node)| healthy(node) && fits(node));
+    let best = candidates.min_by_key(|(n, node)| node.containers.len() + pending(*n));
+    best.map(|(n, _)| n).ok_or_else(|| {
+        let wishes: String = constraints.iter().map(|c| format!("\n[{c}]")).collect();
+        let words = "Unable to find a node that satisfies the following conditions";
+        (500, format!("{words} \n[available container slots]{wishes}"))
+    })
+}
+
+/// Pulls an image that is missing on the node, silently, for as long as it takes.
+async fn provide(fake: &FakeDocker, node: usize, image: &str) -> Result<(), String> {
+    if fake.look(|world| world.nodes[node].images.contains(image)) {
+        return Ok(());
+    }
+    pull(fake, node, image).await
+}
+
+/// A connection that a registry refuses to an engine is taken for one that the engine refuses.
+async fn pull(fake: &FakeDocker, node: usize, image: &str) -> Result<(), String> {
+    let Err((_, words)) = fake.pull(node, image).await else { return Ok(()) };
+    if words.contains("connection refused") {
+        fake.change(|world| lose_sight(world, node, &repeated(&words)));
+        let fake = fake.clone();
+        tokio::spawn(async move {
+            sleep(UNWELL).await;
+            fake.change(|world| regain_sight(world, node));
+        });
+    }
+    Err(words)
+}
+
+async fn pull_everywhere(fake: &FakeDocker, image: &str) -> Reply {
+    let line = |node: &str, words: &str| json!({"status": format!("Pulling {image}...{words}"), "id": node});
+    let nodes: Vec<(usize, String)> = fake.look(|world| {
+        let reached = world.nodes.iter().enumerate().filter(|(_, node)| node.view != View::Pending);
+        reached.map(|(n, node)| (n, node.name.clone())).collect()
+    });
+    let mut lines: Vec<Value> = nodes.iter().map(|(_, name)| line(name, "")).collect();
+    let results = join_all(nodes.iter().map(|(n, _)| pull(fake, *n, image))).await;
+    let mut last = None;
+    for ((_, name), result) in nodes.iter().zip(results) {
+        match result {
+            Ok(()) => lines.push(line(name, " : downloaded")),
+            Err(words) => {
+                let words = repeated(&words);
+                lines.push(line(name, &format!(" : {words}")));
+                last = Some(words);
+            }
+        }
+    }
+    lines.extend(last.map(|words| json!({"error": words, "errorDetail": {"code": 1, "message": words}})));
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    Reply::new(200, "application/json", text)
+}
+
+async fn start(fake: &FakeDocker, key: &str, longer: Duration) -> Reply {
+    match fake.look(|world| find(world, key).map(|(n, c)| (n, c.id, down(world, n)))) {
+        None => error(404, &format!("No such container {key}")),
+        Some((_, _, Some(words))) => error(500, &words),
+        Some((n, id, None)) => match fake.start(n, &id, longer).await {
+            // Also where it runs already.
+            Ok(_) => Reply::empty(204),
+            Err((_, words)) => error(500, &repeated(&words)),
+        },
+    }
+}
+
+/// What a call says that the manager makes itself on a node that is down.
+fn down(world: &World, node: usize) -> Option<String> {
+    let node = &world.nodes[node];
+    (node.view == View::Unhealthy).then(|| no_connection(node))
+}
+
+/// A stop is passed on as it is, and the engine's answer passed back.
+async fn stop(fake: &FakeDocker, key: &str, longer: Duration) -> Reply {
+    let found = fake.look(|world| {
+        find(world, key).map(|(n, c)| (n, c.id, world.nodes[n].view, world.nodes[n].name.clone()))
+    });
+    match found {
+        None => error(404, &format!("No such container: {key}")),
+        Some((_, _, View::Unhealthy, node)) => {
+            error(500, &format!("Container {key} running on unhealthy node {node}"))
+        }
+        Some((n, id, ..)) => match fake.stop(n, &id, longer).await {
+            Ok(stopped) => Reply::empty(if stopped { 204 } else { 304 }),
+            Err((status, words)) => docker::error(status, &words),
+        },
+    }
+}
+
+async fn remove(fake: &FakeDocker, key: &str, force: bool) -> Reply {
+    match fake.look(|world| find(world, key).map(|(n, c)| (n, c.id, down(world, n)))) {
+        None => error(404, &format!("Container {key} not found")),
+        Some((_, _, Some(words))) => error(500, &words),
+        Some((n, id, None)) => match fake.remove(n, &id, force, Duration::ZERO).await {
+            Ok(()) => Reply::empty(204),
+            Err((_, words)) => error(500, &repeated(&words)),
+        },
+    }
+}
+
+// ---- Nodes
+
+/// The manager takes a node for unhealthy.
+pub(super) fn lose_sight(world: &mut World, node: usize, error: &str) {
+    let there = &mut world.nodes[node];
+    there.error = error.to_owned();
+    if there.view == View::Healthy {
+        there.view = View::Unhealthy;
+        world.emit_node("engine_disconnect", node);
+    }
+}
+
+/// The manager reaches a node: again, or for the first time since it was started.
+pub(super) fn regain_sight(world: &mut World, node: usize) {
+    let there = &mut world.nodes[node];
+    if there.lost.is_some() {
+        return;
+    }
+    there.error.clear();
+    match std::mem::replace(&mut there.view, View::Healthy) {
+        View::Healthy => {}
+        View::Unhealthy => world.emit_node("engine_reconnect", node),
+        View::Pending => world.emit_node("engine_connect", node),
+    }
+}
+
+/// The words by which the manager calls a node lost.
+pub(super) fn lost_words(world: &World, node: usize) -> String {
+    no_connection(&world.nodes[node])
+}

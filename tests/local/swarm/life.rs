@@ -1,0 +1,201 @@
+//! What a cluster goes through in its life.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::json;
+use swarm_cluster_state_manager::api::status::Phase;
+use swarm_cluster_state_manager::core::labels::LABEL_CLUSTER;
+use tokio::time::sleep;
+
+use super::*;
+use crate::fake_docker::FakeDocker;
+use crate::fake_docker::control::Processes;
+use crate::fake_docker::faults::{Call, Fault};
+use crate::fake_docker::manager::{CLUSTER, LOST_AFTER, Manager};
+use crate::fake_docker::world::{Container, Life, What, World};
+
+/// Containers that are none of our business, two a node.
+fn foreign(fake: &FakeDocker) -> BTreeSet<String> {
+    let mut placed = BTreeSet::new();
+    for node in 0..3 {
+        placed.insert(fake.place(node, &format!("db-{node}"), json!({"app": "db"})));
+        let other = json!({(LABEL_CLUSTER): "another", "io.github.swarm-cluster-state-manager.object": "web",
+            "io.github.swarm-cluster-state-manager.slot": "1", "io.github.swarm-cluster-state-manager.attempt": "1",
+            "io.github.swarm-cluster-state-manager.template": "t"});
+        placed.insert(fake.place(node, &format!("another-{node}"), other));
+    }
+    placed
+}
+
+fn still_run(fake: &FakeDocker, ids: &BTreeSet<String>) -> bool {
+    fake.look(|world| {
+        let run: BTreeSet<&String> =
+            world.containers().filter(|(_, c)| c.life == Life::Running).map(|(_, c)| &c.id).collect();
+        ids.iter().all(|id| run.contains(id))
+    })
+}
+
+/// How many of our containers run on nodes that can be reached. Another cluster's object has the same name.
+fn ours(world: &World) -> usize {
+    let ours =
+        |c: &&Container| c.life == Life::Running && c.labels.get(LABEL_CLUSTER) == Some(&json!(CLUSTER));
+    world.reachable("web").filter(ours).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn thirty_on_three_nodes_survive_a_lost_node_and_a_restarted_manager_without_one_too_many() {
+    for processes in [Processes::GoOn, Processes::End] {
+        for restarted_after in [5, 25, 60] {
+            let fake = FakeDocker::swarm(3);
+            fake.bring_image("app:1");
+            let others = foreign(&fake);
+            let manager = Manager::start(&fake);
+            manager.submit(web(30)).await;
+            let thirty = async |within: Duration| {
+                manager
+                    .until(within, "thirty of ours", |status, world| {
+                        ours(world) == 30
+                            && status.objects.iter().any(|o| o.phase == Phase::Converged && o.ready == 30)
+                    })
+                    .await
+            };
+            thirty(SOON).await;
+            let on_it = fake.look(|world| {
+                world.nodes[1]
+                    .containers
+                    .values()
+                    .filter(|c| c.labels.get(LABEL_CLUSTER) == Some(&json!(CLUSTER)))
+                    .count()
+            });
+
+            fake.lose(1, processes, seconds(3));
+            sleep(seconds(restarted_after)).await;
+            // The lost node cannot be reached by it: it stays Pending.
+            fake.restart_manager(seconds(2), &[seconds(4), seconds(1), seconds(9)]);
+            thirty(REPLACED + LOST_AFTER * 2).await;
+            let case = format!("{processes:?}, restarted after {restarted_after} s\n{}", fake.account());
+            assert_eq!(done(&fake, What::Create) - 6, 30 + on_it, "{case}");
+
+            fake.return_node(1, AT_ONCE);
+            thirty(SETTLED).await;
+            sleep(WHILE).await;
+            thirty(SOON).await;
+            // With the other cluster's three counted in.
+            never_one_too_many(&fake, 33);
+            assert!(processes == Processes::End || still_run(&fake, &others), "{case}");
+            assert_eq!(done(&fake, What::Create) - 6, 30 + on_it, "{case}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_hold_a_lost_nodes_containers_are_waited_for() {
+    let fake = FakeDocker::swarm(3);
+    fake.bring_image("app:1");
+    let manager = Manager::start(&fake);
+    manager.submit(web_with(6, &json!({"OnNodeLost": "hold"}))).await;
+    manager.converges("web", 6, SOON).await;
+    let before = running(&fake);
+    fake.lose(0, Processes::GoOn, seconds(1));
+    sleep(seconds(600)).await;
+    assert_eq!(done(&fake, What::Create), 6, "{}", fake.account());
+    assert!(manager.object("web").unwrap().reason.contains("hold"));
+    fake.return_node(0, AT_ONCE);
+    manager.converges("web", 6, SETTLED).await;
+    assert_eq!(running(&fake), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_flaps_moves_its_containers_once_at_the_most() {
+    let (fake, manager) = three_nodes(6).await;
+    for _ in 0..10 {
+        fake.lose(2, Processes::GoOn, seconds(1));
+        sleep(seconds(9)).await;
+        fake.return_node(2, AT_ONCE);
+        sleep(seconds(5)).await;
+    }
+    manager.converges("web", 6, SETTLED).await;
+    sleep(WHILE).await;
+    manager.converges("web", 6, SOON).await;
+    let made = done(&fake, What::Create);
+    assert!(made <= 8, "{made} were made for six\n{}", fake.account());
+}
+
+#[tokio::test(start_paused = true)]
+async fn containers_of_an_object_that_nobody_submitted_are_reported_and_left_alone() {
+    let (fake, manager) = three_nodes(4).await;
+    drop(manager);
+    let before = running(&fake);
+    let manager = Manager::start(&fake);
+    manager.until(SOON, "they are unclaimed", |status, _| status.unclaimed.len() == 4).await;
+    sleep(WHILE).await;
+    assert_eq!(manager.status().unclaimed.len(), 4);
+    assert_eq!(running(&fake), before);
+    // Submitted again they are held: another manager created them.
+    manager.submit(web(4)).await;
+    says(&manager, "--take-over=").await;
+    sleep(WHILE).await;
+    assert_eq!(running(&fake), before, "{}", fake.account());
+    drop(manager);
+    // A manager that takes them over takes them as they are.
+    let manager = Manager::start_taking_over(&fake);
+    manager.submit(web(4)).await;
+    manager.converges("web", 4, SOON).await;
+    sleep(WHILE).await;
+    manager.converges("web", 4, SOON).await;
+    assert_eq!(running(&fake), before, "{}", fake.account());
+    assert!(manager.status().unclaimed.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_deleted_objects_create_brings_late_is_removed() {
+    for fault in
+        [Fault::LandsLate(seconds(200)), Fault::ArrivesLate(seconds(200)), Fault::ArrivesLate(seconds(2_000))]
+    {
+        let fake = FakeDocker::swarm(3);
+        fake.bring_image("app:1");
+        fake.fault(Call::Create, 2, fault);
+        let manager = Manager::start(&fake);
+        manager.submit(web(2)).await;
+        manager.until(SOON, "the second is asked for", |_, _| fake.called(Call::Create) == 2).await;
+        manager.delete("web").await;
+        fake.until(seconds(2_100), "the other lands", |world| world.count(What::Create) == 2).await;
+        manager.vanishes("web", WHILE).await;
+        sleep(WHILE).await;
+        manager.vanishes("web", SOON).await;
+        assert_eq!(done(&fake, What::Create), 2, "{fault:?}\n{}", fake.account());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_in_doubt_that_nobody_needs_any_more_does_not_degrade_what_runs() {
+    let (fake, manager) = three_nodes(1).await;
+    let node = its_node(&fake);
+    fake.fault(Call::Create, 2, Fault::Hang);
+    fake.lose(node, Processes::GoOn, Duration::ZERO);
+    manager.until(REPLACED, "a replacement is asked for", |_, _| fake.called(Call::Create) == 2).await;
+    fake.return_node(node, AT_ONCE);
+    // The create is given up after two minutes.
+    manager.converges("web", 1, seconds(180)).await;
+    sleep(seconds(120)).await;
+    manager.converges("web", 1, SOON).await;
+    assert_eq!(names(&fake), ["web.1.1".to_owned()].into(), "{}", fake.account());
+}
+
+#[tokio::test(start_paused = true)]
+async fn our_own_death_at_any_moment_of_a_create_leaves_no_container_too_many() {
+    for after in (0..120).step_by(7).map(Duration::from_millis) {
+        let fake = FakeDocker::swarm(3);
+        fake.bring_image("app:1");
+        let manager = Manager::start(&fake);
+        manager.submit(web(4)).await;
+        sleep(after).await;
+        let manager = manager.killed_and_started_again();
+        manager.converges("web", 4, WHILE).await;
+        sleep(WHILE).await;
+        manager.converges("web", 4, SOON).await;
+        assert_eq!(done(&fake, What::Create), 4, "killed after {after:?}\n{}", fake.account());
+        never_one_too_many(&fake, 4);
+    }
+}
