@@ -33,9 +33,8 @@ use crate::cli::Settings;
 use crate::clock::Clock;
 use crate::control::{self, Control, Parts, Tasks};
 use crate::core::identity;
-use crate::engine::docker::DockerEngine;
-use crate::engine::docker::own::OwnData;
 use crate::engine::docker::transport::{Address, Transport};
+use crate::engine::docker::{DockerEngine, OwnData};
 use crate::engine::endpoint::Endpoint;
 use crate::engine::simulated::SimulatedEngine;
 use crate::engine::{self, Engine};
@@ -116,7 +115,7 @@ pub fn start(settings: Settings) -> anyhow::Result<App> {
     let mut expiries = vec![("server", identity.not_after()), ("ca", identity.authorities_not_after())];
     let engine = engine(&settings, &identity, own_data(&settings, &files), &mut expiries, clock)?;
     let metrics = Arc::new(Metrics::new());
-    let engine = Arc::new(engine::Measured::new(engine, metrics.clone()));
+    let engine = Arc::new(engine::MeasuredEngine::new(engine, metrics.clone()));
     let lock = early.map_or_else(lock, Ok)?;
     let state = state(&settings, lock, clock)?;
     Ok(App { settings, tls, engine, metrics, expiries, listeners, clock, control, serving, client, state })

@@ -1,12 +1,11 @@
-//! A client of the daemon, for the subcommands that ask a running one.
+//! A client of the daemon, for the subcommands.
 //!
-//! [`Daemon`] sends one request and returns its answer, over a small pool of HTTPS connections; [`Lines`] reads an
-//! answer that goes on and on. The daemon's certificate must be signed by the CA file and name the host that was
-//! asked for; the system's trust store has no say. Every wait has a deadline: the connect, the head of an answer,
-//! its body, and the silence of a stream.
+//! [`Daemon`] sends one request and returns its answer over a small pool of HTTPS connections; [`Lines`] reads an endless
+//! answer. The daemon's certificate must be signed by the CA file and name the requested host; the system's trust store is
+//! not used. Every wait has a deadline: the connect, the head of an answer, its body, and the silence of a stream.
 //!
-//! Nothing is tried again here, as only the caller knows whether that is harmless. An error says what the caller
-//! needs for that: whether the request cannot have reached the daemon, may have, or was answered with a no.
+//! Nothing is retried here, as only the caller knows whether that is harmless. An error says whether the request cannot have
+//! reached the daemon, may have reached it, or was refused.
 
 use std::time::{Duration, SystemTime};
 
@@ -33,23 +32,23 @@ pub use lines::{Lines, SILENCE};
 
 use connect::Connector;
 
-/// From a request to the head of its answer, beside what the daemon was asked to wait: its own deadline is as long.
+/// From a request to the head of its answer, in addition to a requested wait; the daemon has the same deadline.
 const HEAD: Duration = Duration::from_secs(35);
-/// From the head of a whole answer to its end.
+/// From the head of an answer to its end.
 const BODY: Duration = Duration::from_secs(60);
-/// The largest whole answer, in bytes: a status of 100,000 containers fits.
+/// The largest answer, in bytes: enough for the status of 100,000 containers.
 const ANSWER_MAX_BYTES: usize = 256 << 20;
-/// Unused connections are closed after this, before the daemon does it.
+/// Idle connections are closed after this, before the daemon closes them.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// A daemon that can be asked.
+/// A connection to a daemon.
 #[derive(Debug, Clone)]
 pub struct Daemon {
     http: Client<Connector, Full<Bytes>>,
     address: Address,
 }
 
-/// What is asked.
+/// A request.
 #[derive(Debug, Clone)]
 pub struct Ask {
     method: Method,
@@ -65,7 +64,7 @@ impl Ask {
         Ask { method, path: path.into(), headers: Vec::new(), body: Bytes::new(), waiting: Duration::ZERO }
     }
 
-    /// With a query parameter.
+    /// Adds a query parameter.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Ask {
         let join = if self.path.contains('?') { '&' } else { '?' };
@@ -74,21 +73,21 @@ impl Ask {
         self
     }
 
-    /// With a header.
+    /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: header::HeaderName, value: impl Into<String>) -> Ask {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// With a body in JSON.
+    /// Sets a JSON body.
     #[must_use]
     pub fn body(mut self, json: impl Into<Bytes>) -> Ask {
         self.body = json.into();
         self
     }
 
-    /// Has the daemon wait up to `wait` for the outcome before it answers.
+    /// Has the daemon wait up to `wait` for the outcome.
     #[must_use]
     pub fn wait(self, wait: Duration) -> Ask {
         let mut ask = self.with("wait", &humantime::format_duration(wait).to_string().replace(' ', ""));
@@ -97,20 +96,20 @@ impl Ask {
     }
 }
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
     address: Address,
-    /// A status of success, or one that the caller asked for.
+    /// The status.
     pub status: StatusCode,
-    /// The text, as it was sent.
+    /// The body.
     pub body: Bytes,
-    /// What time it is for the daemon, in whole seconds.
+    /// The daemon's time, in whole seconds.
     pub date: Option<SystemTime>,
 }
 
 impl Answer {
-    /// The answer, if it is a success; else it is [`ClientError::Refused`].
+    /// The answer if it is a success, else [`ClientError::Refused`].
     pub fn succeeded(self) -> Result<Answer, ClientError> {
         match self.status.is_success() {
             true => Ok(self),
@@ -118,16 +117,16 @@ impl Answer {
         }
     }
 
-    /// Reads the text as JSON of the kind that is expected.
+    /// Parses the body as JSON.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
         serde_json::from_slice(&self.body).map_err(|e| {
-            ClientError::unexpected(&self.address, self.status, format!("its text cannot be read: {e}"))
+            ClientError::unexpected(&self.address, self.status, format!("cannot parse its body: {e}"))
         })
     }
 }
 
 impl Daemon {
-    /// A daemon at `address`; nothing is sent yet.
+    /// A client for the daemon at `address`. Sends nothing yet.
     pub fn new(address: Address, identity: &Identity) -> Result<Daemon, CertificateError> {
         let connector = Connector::new(address.clone(), identity)?;
         let http = Client::builder(TokioExecutor::new())
@@ -137,17 +136,17 @@ impl Daemon {
         Ok(Daemon { http, address })
     }
 
-    /// Where it is.
+    /// The daemon's address.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// Asks for a whole answer. One that is no success is [`ClientError::Refused`].
+    /// Sends a request and reads the whole answer; an unsuccessful one is [`ClientError::Refused`].
     pub async fn ask(&self, ask: Ask) -> Result<Answer, ClientError> {
         self.ask_for_any(ask).await?.succeeded()
     }
 
-    /// Asks for a whole answer, also for one that is no success.
+    /// Sends a request and reads the whole answer, whatever its status.
     pub async fn ask_for_any(&self, ask: Ask) -> Result<Answer, ClientError> {
         let response = self.head(ask).await?;
         let status = response.status();
@@ -157,7 +156,7 @@ impl Daemon {
         Ok(Answer { address: self.address.clone(), status, body, date })
     }
 
-    /// Asks for an answer that is a JSON value a line and has no end.
+    /// Sends a request whose answer is an endless stream with one JSON value per line.
     pub async fn stream(&self, ask: Ask) -> Result<Lines, ClientError> {
         let response = self.head(ask).await?;
         if response.status().is_success() {
@@ -168,10 +167,10 @@ impl Daemon {
         Err(refused(&self.address, status, &body))
     }
 
-    /// Sends a request, and waits for the head of its answer.
+    /// Sends a request and waits for the head of the answer.
     async fn head(&self, ask: Ask) -> Result<Response<Incoming>, ClientError> {
         let within = HEAD + ask.waiting;
-        let impossible = |e: String| ClientError::NotSent { address: self.address.clone(), words: e };
+        let impossible = |e: String| ClientError::NotSent { address: self.address.clone(), message: e };
         let uri: Uri = format!("https://{}{}", self.address, ask.path)
             .parse()
             .map_err(|e: http::uri::InvalidUri| impossible(e.to_string()))?;
@@ -188,18 +187,18 @@ impl Daemon {
             Ok(Err(error)) => Err(ClientError::of(&self.address, error.is_connect(), &error)),
             Err(_) => Err(ClientError::Broken {
                 address: self.address.clone(),
-                words: format!("no answer within {}", humantime::format_duration(within)),
+                message: format!("no answer within {}", humantime::format_duration(within)),
             }),
         }
     }
 
     async fn rest(&self, body: Incoming) -> Result<Bytes, ClientError> {
-        let broken = |words| ClientError::Broken { address: self.address.clone(), words };
+        let broken = |message| ClientError::Broken { address: self.address.clone(), message };
         match timeout(BODY, Limited::new(body, ANSWER_MAX_BYTES).collect()).await {
             Ok(Ok(whole)) => Ok(whole.to_bytes()),
             Ok(Err(error)) => Err(broken(error.to_string())),
             Err(_) => {
-                Err(broken(format!("its answer did not end within {}", humantime::format_duration(BODY))))
+                Err(broken(format!("its answer was incomplete after {}", humantime::format_duration(BODY))))
             }
         }
     }

@@ -1,8 +1,8 @@
-//! The Docker API endpoint, as the rest of the program sees it.
+//! The Docker API endpoint.
 //!
-//! One trait, two implementations: [`docker`] speaks to a plain Docker Engine or a classic Swarm manager,
-//! [`simulated`] is a small world of its own. A call that changes something ends in one of four
-//! `Outcome`s, and what may be done next depends on which: the table that decides is in [`reply`].
+//! One trait, two implementations: [`docker`] talks to a plain Docker Engine or a classic Swarm manager, [`simulated`] is a
+//! simulation. A call that changes something has one of four `Outcome`s, which determine what may be done next; the table is
+//! in [`reply`].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,49 +32,49 @@ mod measured;
 pub mod reply;
 pub mod simulated;
 
-pub use measured::Measured;
+pub use measured::MeasuredEngine;
 
-/// Who answers at the endpoint.
+/// The identity of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineInfo {
-    /// What kind of endpoint it is.
+    /// The kind of endpoint.
     pub kind: EngineKind,
-    /// What tells this engine from another at the same address; empty where nothing does.
+    /// The id that distinguishes this engine from another one at the same address; empty if there is none.
     pub id: String,
     /// Its version.
     pub version: String,
-    /// The API version spoken with it, such as `1.41`; empty where there is none.
+    /// The API version spoken, such as `1.41`; empty if there is none.
     pub api: String,
     /// The hosts behind it; empty for a plain engine.
     pub nodes: Vec<Node>,
-    /// The volumes there that hold this daemon's own data, which no submitted object may mount.
+    /// The volumes with this daemon's data, which no submitted object may mount.
     pub own_volumes: Arc<BTreeSet<String>>,
 }
 
-/// A container to be made.
+/// A container to create.
 #[derive(Debug, Clone)]
 pub struct NewContainer<'a> {
-    /// Which one it is; name and labels follow from this.
+    /// Its identity, from which name and labels follow.
     pub identity: &'a ContainerIdentity,
-    /// The cluster label's value.
+    /// The value of the cluster label.
     pub cluster: &'a str,
-    /// The manager label's value.
+    /// The value of the manager label.
     pub manager: &'a ManagerId,
-    /// What it is.
+    /// Its spec.
     pub template: &'a Template,
 }
 
 impl NewContainer<'_> {
-    /// Where it may be placed.
+    /// The constraints on its placement.
     pub fn constraints(&self) -> &[Constraint] {
         &self.template.constraints
     }
 }
 
-/// What a name or an id stands for at the endpoint.
+/// What a name or an id refers to at the endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Lookup {
-    /// Nothing: there is no such container.
+    /// There is no such container.
     NotFound,
     /// A container of ours.
     Ours(Box<Container>),
@@ -82,71 +82,71 @@ pub enum Lookup {
     Foreign,
 }
 
-/// Something happened to a container of ours: a hint to look, nothing more.
+/// Something happened to one of our containers: a hint to reconcile, nothing more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EngineEvent {
-    /// Look at this object.
+    /// This object may have changed.
     Object(ObjectName),
-    /// Look at this container of the object, whose process ended.
+    /// The process of this container of the object ended.
     Ended(ObjectName, ContainerId),
     /// This container of the object was removed.
     Destroyed(ObjectName, ContainerId),
     /// A user sent this container a signal: `docker stop`, `docker kill` or `docker restart`.
     Signalled(ContainerId, Signal),
-    /// Look at everything, nodes included.
+    /// Anything may have changed, including nodes.
     Everything,
 }
 
-/// A Docker API endpoint. Every call has a deadline of its own and may be repeated.
+/// A Docker API endpoint. Every call has a deadline and may be repeated.
 #[async_trait]
 pub trait Engine: Send + Sync {
-    /// Who answers, and the nodes behind it. Settles the API version anew.
+    /// Identifies the endpoint and its nodes, and negotiates the API version.
     async fn info(&self) -> Result<EngineInfo, EngineError>;
 
-    /// All containers of the cluster, or those of one object; stopped ones and those on lost nodes included.
+    /// All containers of the cluster, or of one object, including stopped ones and those on lost nodes.
     async fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Result<Vec<Container>, EngineError>;
 
-    /// What a name or a full id stands for. It waits where a list would not: right after a process ended, a list
-    /// may still call it running.
+    /// What a name or a full id refers to. Unlike a list, which may be stale right after a process ended, an inspect is up
+    /// to date.
     async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Lookup, EngineError>;
 
-    /// Sees to it that the image is there: asks first unless `always`, then pulls unless `never`.
+    /// Makes sure that the image is present: checks first unless `always`, then pulls unless `never`.
     async fn ensure_image(&self, image: &str, pull: crate::core::spec::Pull) -> Outcome<()>;
 
-    /// What a create of this template would meet now: only questions, for a dry run.
+    /// Checks whether a create of this template could succeed, without side effects, for a dry run.
     async fn prospects(&self, template: &Template) -> Prospects {
         let _ = template;
         Prospects::default()
     }
 
-    /// Makes a container; it does not run yet.
+    /// Creates a container without starting it.
     async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId>;
 
-    /// Compares a container that was created, and not started yet, with the template that it was created from. Refused
-    /// where they differ: it must not be started then.
+    /// Compares a created container with its template before the start. `Refused` if they differ; then it must not be
+    /// started.
     async fn verify(&self, id: &ContainerId, template: &Template) -> Outcome<()>;
 
-    /// Starts a container. Done also where it runs already.
+    /// Starts a container. `Done` also if it is running already.
     async fn start(&self, id: &ContainerId) -> Outcome<()>;
 
-    /// Asks a container to stop with its own signal, and ends it after its own grace period. `grace` is the
-    /// longest of these that is expected, for the call's deadline. Done also where it does not run, or is gone.
+    /// Stops a container with its own signal and grace period. `grace` is the longest expected grace period, for the deadline
+    /// of the call. `Done` also if it is not running or gone.
     async fn stop(&self, id: &ContainerId, grace: Duration) -> Outcome<()>;
 
-    /// Removes a container with its anonymous volumes. Done also where it is gone.
+    /// Removes a container with its anonymous volumes. `Done` also if it is gone.
     async fn remove(&self, id: &ContainerId) -> Outcome<()>;
 
-    /// Hints of what happens to the cluster's containers, until the connection ends.
+    /// The events of the cluster's containers, until the connection ends.
     async fn events(
         &self,
         cluster: &str,
     ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError>;
 
-    /// What a container wrote, and with `follow` what it writes until its process ends. It is read no faster than the
-    /// stream is. An engine that falls silent ends it with [`LogsError::Silent`], one that follows only after minutes.
+    /// The log of a container, with `follow` until its process ends. It is read no faster than the stream is consumed. A
+    /// silent engine ends it with [`LogsError::Silent`]; with `follow` only after minutes.
     async fn logs(&self, id: &ContainerId, request: LogRequest) -> Result<LogLines, LogsError> {
         let _ = (id, request);
-        Err(LogsError::Failed("this engine keeps none".to_owned()))
+        Err(LogsError::Failed("this engine has no logs".to_owned()))
     }
 }
 
@@ -155,7 +155,7 @@ mod tests {
     use crate::engine::endpoint::Endpoint;
 
     #[test]
-    fn endpoints_are_read_and_written_alike() {
+    fn endpoints_are_parsed_and_formatted() {
         for text in
             ["unix:///var/run/docker.sock", "tcp://203.0.113.13:3376", "tcp://[::1]:2376", "simulated://3"]
         {
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_endpoints_say_what_is_expected() {
+    fn errors_of_bad_endpoints_say_what_is_expected() {
         for text in [
             "",
             "tcp://",

@@ -1,8 +1,7 @@
-//! What the status says, made from snapshots whenever somebody asks.
+//! The status, built from snapshots on request.
 //!
-//! Nothing is kept here. The workers' board says how each object is doing and why; the cache says which
-//! containers there are; the store says what is wanted. An object that no worker has looked at yet is
-//! progressing, for the reason that nobody has looked yet.
+//! Nothing is kept here. The published progress has the condition of each object, the cache the containers, the store the desired
+//! state. An object that no worker has reconciled yet is progressing, and its reason says so.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,18 +33,18 @@ use crate::store::Store;
 
 pub mod watch;
 
-/// What the status is made from.
+/// Reads the status from its sources.
 #[derive(Clone)]
 pub struct StatusReader {
-    /// What is wanted.
+    /// The desired state.
     pub objects: Receiver<Arc<Objects>>,
-    /// How the objects are doing.
+    /// The progress of the objects.
     pub progresses: Receiver<Arc<Progresses>>,
-    /// What is there.
+    /// The observed containers.
     pub cache: Arc<Cache>,
     /// The cluster label.
     pub cluster: Arc<str>,
-    /// Where what is wanted is kept.
+    /// The store of the desired state.
     pub store: Arc<dyn Store>,
     /// Whether the loop turns.
     pub heartbeat: Heartbeat,
@@ -53,7 +52,7 @@ pub struct StatusReader {
     pub clock: Clock,
 }
 
-/// An object in numbers: its status without its containers.
+/// An object in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figures {
     /// Its name.
@@ -62,11 +61,11 @@ pub struct Figures {
     pub wanted: usize,
     /// Containers whose process runs.
     pub running: usize,
-    /// Containers that run and are not known to be unwell.
+    /// Containers that are running and not known to be unhealthy.
     pub ready: usize,
-    /// How often its containers ended or turned unhealthy without being asked to.
+    /// How often its containers ended or turned unhealthy unrequested.
     pub restarts: u64,
-    /// How it is doing.
+    /// Its phase.
     pub phase: Phase,
 }
 
@@ -84,7 +83,7 @@ impl StatusReader {
         for (name, object) in objects.iter() {
             let mut containers = by_object.remove(name).unwrap_or_default();
             if object.deleted.is_some() {
-                // Another manager's are not going.
+                // Another manager's containers are not being removed.
                 let (rivals, own) = containers.into_iter().partition(|c| c.rival);
                 by_object.extend(Some((name.clone(), rivals)));
                 containers = own;
@@ -120,7 +119,7 @@ impl StatusReader {
         }
     }
 
-    /// One object; `None` where there is none of this name, or nothing is left of a deleted one.
+    /// One object; `None` if there is none of this name, or nothing is left of a deleted one.
     pub fn object(&self, name: &ObjectName) -> Option<ObjectStatus> {
         let object = self.objects.borrow().get(name).cloned()?;
         let mut containers: Vec<_> = self.cache.containers(name).borrow().values().cloned().collect();
@@ -134,7 +133,7 @@ impl StatusReader {
         Some(object_status(&object, progress.as_deref(), &containers, self.clock.offset()))
     }
 
-    /// The numbers of every object that the whole status shows.
+    /// The numbers of every object in the status.
     pub fn figures(&self) -> Vec<Figures> {
         let objects = self.objects.borrow().clone();
         let progresses = self.progresses.borrow().clone();
@@ -155,12 +154,12 @@ impl StatusReader {
         figures.collect()
     }
 
-    /// How many containers are left alone: as many as the status shows as unclaimed.
+    /// How many containers the status shows as unclaimed.
     pub fn unclaimed(&self) -> usize {
         let objects = self.objects.borrow().clone();
         let copies = self.cache.copies().len();
         let unclaimed = |name: &ObjectName| !objects.contains_key(name);
-        // Mostly there is none, and the names are fewer than the containers.
+        // Usually there are none, and there are fewer names than containers.
         let present = self.cache.present().borrow().clone();
         if !present.iter().any(unclaimed) && self.cache.rivals().borrow().is_empty() {
             return copies;
@@ -172,7 +171,7 @@ impl StatusReader {
         copies + self.cache.all().iter().filter(left_alone).count()
     }
 
-    /// Why what is observed may not be acted upon, where it may not.
+    /// Why the observation may not be acted on, if so.
     pub fn distrust(&self) -> Option<String> {
         match self.cache.engine().borrow().evidence(self.clock.offset()) {
             Evidence::Good => None,
@@ -180,7 +179,7 @@ impl StatusReader {
         }
     }
 
-    /// The endpoint.
+    /// The status of the endpoint.
     pub(crate) fn engine(&self) -> EngineStatus {
         let engine: Arc<EngineState> = self.cache.engine().borrow().clone();
         let info = engine.info.as_ref();
@@ -200,7 +199,7 @@ impl StatusReader {
     }
 }
 
-/// How an object is doing, from its parts.
+/// The status of an object, from its parts.
 pub(crate) fn object_status(
     object: &Object,
     progress: Option<&Progress>,
@@ -219,7 +218,7 @@ pub(crate) fn object_status(
         ready: 0,
         updated: 0,
         phase: phase(object, progress),
-        reason: "it was just submitted and has not been looked at yet".to_owned(),
+        reason: "it was just submitted and has not been reconciled yet".to_owned(),
         next_retry: None,
         restarts: 0,
         last_exit: None,
@@ -249,7 +248,7 @@ fn last_exit_status(exit: &LastExit, offset: WallOffset) -> LastExitStatus {
     LastExitStatus { container: container.clone(), at, reason: reason.clone() }
 }
 
-/// How an object is doing. What was found for an older generation does not speak for this one.
+/// The phase of an object. The condition of an older generation does not apply.
 fn phase(object: &Object, progress: Option<&Progress>) -> Phase {
     match progress.filter(|progress| progress.observed_generation == object.generation) {
         Some(progress) => progress.condition.phase,
@@ -259,11 +258,11 @@ fn phase(object: &Object, progress: Option<&Progress>) -> Phase {
 }
 
 fn quarantined_status((name, found): (&ObjectName, &Quarantined)) -> QuarantinedStatus {
-    let reason = format!("what is stored of it cannot be read ({}); submit it anew", found.why);
+    let reason = format!("its stored form cannot be read ({}); submit it again", found.why);
     QuarantinedStatus { name: name.to_string(), reason }
 }
 
-/// A plain engine is no node to be shown.
+/// A plain engine is not shown as a node.
 fn node_status(tracked: &Tracked, offset: WallOffset) -> Option<NodeStatus> {
     (!tracked.node.name.is_empty() || tracked.node.state == NodeState::Pending).then(|| NodeStatus {
         name: tracked.name().to_owned(),
@@ -310,12 +309,12 @@ fn container_status(container: &Container) -> ContainerStatus {
     }
 }
 
-/// A container that is left alone since nothing is wanted of its object, or since it is another manager's.
+/// A container that is left alone because its object is unknown, or because it belongs to another manager.
 fn unclaimed_status(container: &Container) -> ContainerStatus {
     let status = container_status(container);
     let reason = match &status.manager {
         Some(manager) => format!("manager {manager} created it; it is left alone"),
-        None => "nobody submitted its object; it is left alone".to_owned(),
+        None => "its object was never submitted; it is left alone".to_owned(),
     };
     ContainerStatus { reason: Some(reason), ..status }
 }

@@ -1,11 +1,10 @@
-//! What was submitted, and how it changes.
+//! The desired state and its changes.
 //!
-//! A [`Store`] keeps the desired state: it takes one transaction at a time, makes it as durable as it can,
-//! then publishes the new snapshot, then answers. Whoever reads holds a snapshot; nobody ever waits for a
-//! writer. What a transaction does to a snapshot is the pure function [`apply`](crate::core::transaction::apply), the same for every store.
+//! A [`Store`] keeps the desired state: it accepts one transaction at a time, makes it durable, publishes the new snapshot, then
+//! answers. Readers hold a snapshot and never wait for a writer. The pure function
+//! [`apply`](crate::core::transaction::apply) computes what a transaction does to a snapshot, for every store.
 //!
-//! Beside the objects a store keeps the [`EventLog`], the log of what happened: a change stands in it before
-//! anything that the change causes.
+//! Beside the objects a store keeps the [`EventLog`]: a change is in it before anything that the change causes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,26 +35,26 @@ pub use measured::Measured;
 /// Keeps the desired state.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Takes all of a transaction or nothing. When it returns, the changes are as durable as this store makes
-    /// them, visible in [`Store::objects`], in the journal, and announced to the subscribers.
+    /// Commits all of a transaction or nothing. When it returns, the changes are durable as far as this store makes them so,
+    /// visible in [`Store::objects`] and in the event log, and announced to subscribers.
     async fn commit(&self, transaction: Transaction) -> Result<Vec<Committed>, StoreError>;
 
-    /// The present snapshot, and word of each new one.
+    /// The present snapshot, and each new one.
     fn objects(&self) -> watch::Receiver<Arc<Objects>>;
 
-    /// Objects that are stored and cannot be read.
+    /// Stored objects that cannot be read.
     fn quarantined(&self) -> Arc<BTreeMap<ObjectName, Quarantined>>;
 
-    /// What happened.
+    /// The event log.
     fn event_log(&self) -> &EventLog;
 
-    /// Who we are and which containers are ours.
+    /// The identity of this manager, and which containers are ours.
     fn ownership(&self) -> &Ownership;
 
-    /// How lasting this store is at present, for the status page and the log: one clause.
+    /// How durable this store is at present, in one clause for the status and the log.
     fn durability(&self) -> String;
 
-    /// Why nothing can be written at present, where that is so.
+    /// Why nothing can be written at present, if so.
     fn trouble(&self) -> Option<String> {
         None
     }

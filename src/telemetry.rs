@@ -1,14 +1,13 @@
-//! What is counted and timed, for `/metrics`.
+//! Counters and timers for `/metrics`.
 //!
-//! Nothing runs here and nobody is woken. Whoever does something holds the [`Metrics`] and counts it as it ends:
-//! the engine and the store through decorators ([`engine::Measured`](crate::engine::Measured),
-//! [`store::Measured`](crate::store::Measured)), the workers their looks and actions, the server its connections
-//! and requests. What the sources of the status know already is not kept a second time: an [`Exposition`] makes
-//! it from their snapshots when somebody asks.
+//! Nothing runs here. Each component holds the [`Metrics`] and counts operations as they end: the engine and the store through
+//! decorators ([`engine::Measured`](crate::engine::Measured), [`store::Measured`](crate::store::Measured)), the workers their
+//! passes and actions, the server its connections and requests. Data that the status has is not kept twice: an [`Exposition`]
+//! reads it from snapshots on request.
 //!
-//! Counting never waits: a counter is an atomic, a histogram a lock that is held for one addition and never
-//! across an await. The labels are words of the source, routes, and the names of the objects there are; so there
-//! are never more series than there were objects submitted, and nothing that is secret is among them.
+//! Counting never waits: a counter is an atomic, a histogram a lock held for one addition and never across an await. Labels are
+//! words of the source code, routes, and names of objects; so the number of series is bounded by the number of submitted objects,
+//! and no label is secret.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -26,42 +25,42 @@ pub use call_metrics::{CallMetrics, Ongoing};
 pub use exposition::{Expiry, Exposition, Format};
 pub use requests::{Asked, Requests, Route};
 
-/// Bounds of histograms, in seconds. Calls over a network, whose ends are a local socket and a pull of minutes.
+/// Histogram buckets in seconds for network calls, from a local socket to a pull of minutes.
 const CALLS: [f64; 16] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
-/// What happens within this process and its disk.
+/// Histogram buckets in seconds for work within this process and on its disk.
 const WITHIN: [f64; 16] =
     [1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 
-/// How a call that changes something ends; see [`Outcome`](crate::core::outcome::Outcome).
+/// Outcomes of calls that change something; see [`Outcome`](crate::core::outcome::Outcome).
 const CHANGE: [&str; 5] = ["done", "refused", "not_sent", "in_doubt", ABANDONED];
-/// How a question ends.
+/// Outcomes of read-only calls.
 const QUESTION: [&str; 3] = ["done", "failed", ABANDONED];
-/// How a transaction ends.
+/// Outcomes of transactions.
 const COMMIT: [&str; 4] = ["done", "refused", "failed", ABANDONED];
-/// The end of what nobody waited for any longer.
+/// The outcome of an operation that was cancelled.
 const ABANDONED: &str = "abandoned";
 
-/// All that is counted. Shared by everybody who counts.
+/// All counters and timers.
 #[derive(Debug)]
 pub struct Metrics {
     /// Calls to the engine.
     pub engine_calls: CallMetrics,
-    /// Events that the engine sent.
+    /// Events received from the engine.
     pub engine_events: Counter,
     /// Steps of plans.
     pub actions: CallMetrics,
-    /// How long a worker's look took: reading the snapshots, planning, beginning the steps, publishing.
+    /// Duration of a worker's pass: reading snapshots, planning, beginning steps, publishing.
     pub reconciles: Histogram,
     /// Calls to the store.
     pub store_calls: CallMetrics,
-    /// Connections that are open, those in their handshake included.
+    /// Open connections, including those in their handshake.
     pub connections_open: Gauge,
-    /// The most connections at once.
+    /// The limit on concurrent connections.
     pub connections_limit: Gauge,
-    /// Connections that did not come to be, by reason.
+    /// Refused connections, by reason.
     pub connections_refused: Family<[(&'static str, &'static str); 1], Counter>,
-    /// Requests and their answers.
+    /// Requests and their responses.
     pub requests: Requests,
 }
 
@@ -72,8 +71,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All counters at zero. Each series whose labels are known is there from the start, so that its first
-    /// increase is seen as one.
+    /// All counters at zero. Each series whose labels are known exists from the start, so that its first increase is visible.
     pub fn new() -> Metrics {
         let engine_calls = [
             ("info", &QUESTION[..]),
@@ -103,22 +101,22 @@ impl Metrics {
         }
     }
 
-    /// Counts a connection that did not come to be.
+    /// Counts a refused connection.
     pub fn connection_refused(&self, reason: &'static str) {
         self.connections_refused.get_or_create(&[("reason", reason)]).inc();
     }
 
-    /// Counts a connection as open until what is returned is dropped.
+    /// Counts a connection as open until the returned guard is dropped.
     pub fn connection(&self) -> Open {
         self.connections_open.inc();
         Open(self.connections_open.clone())
     }
 
-    /// Shows all of it to a registry.
+    /// Registers all metrics.
     fn register(&self, registry: &mut Registry) {
         let Metrics { engine_calls, actions, store_calls, requests, .. } = self;
         engine_calls.register(registry, "engine_calls", "engine_call_duration", "calls to the engine");
-        registry.register("engine_events", "Events that the engine sent", self.engine_events.clone());
+        registry.register("engine_events", "Events received from the engine", self.engine_events.clone());
         actions.register(registry, "actions", "action_duration", "steps of plans");
         registry.register_with_unit(
             "reconcile_duration",
@@ -129,17 +127,17 @@ impl Metrics {
         store_calls.register(registry, "store_calls", "store_call_duration", "calls to the store");
         registry.register(
             "connections_open",
-            "Open connections, those in their handshake included",
+            "Open connections, including those in their handshake",
             self.connections_open.clone(),
         );
         registry.register(
             "connections_limit",
-            "The most connections at once",
+            "Limit on concurrent connections",
             self.connections_limit.clone(),
         );
         registry.register(
             "connections_refused",
-            "Connections that did not come to be, by reason",
+            "Refused connections, by reason",
             self.connections_refused.clone(),
         );
         requests.register(registry);

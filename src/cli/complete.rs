@@ -1,67 +1,46 @@
-//! What a shell offers when the tab key is pressed: commands, flags, files, and the names of objects and contexts.
+//! Shell completion: commands, flags, files, and the names of objects and contexts.
 //!
-//! The script of `completions SHELL` has the program complete each line, so that names are those of now. Whatever fails
-//! meanwhile, and what takes too long, offers nothing and says nothing: a line is being typed.
+//! The script of `completions SHELL` calls this program for each completion, so names are current. An error or a timeout
+//! offers nothing and prints nothing: a line is being typed.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::{Command, CommandFactory, FromArgMatches};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
-use clap_complete::env::{CompleteEnv, Shells};
+use clap_complete::env::CompleteEnv;
 use http::Method;
 
+use super::command_line::CommandLine;
+use super::completions::VARIABLE;
 use super::connection::Connection;
 use super::context::file::{self, Contexts};
-use super::environment::variable;
-use super::{CommandLine, environment, fail};
+use super::environment::{self, variable};
+use super::exit::fail;
 use crate::client::Ask;
 use crate::client::answers::Stored;
 
-/// The variable by which a shell's script asks.
-const VARIABLE: &str = "SCSM_COMPLETE";
 /// The longest that a shell waits for names.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Commands that have names of objects as arguments, and what these arguments are called.
+/// Commands whose arguments are names of objects, and the ids of these arguments.
 const WITH_OBJECTS: [&str; 9] =
     ["status", "get", "scale", "delete", "history", "rollback", "events", "logs", "restart"];
 const OBJECTS: [&str; 3] = ["name", "names", "object"];
 
-/// Completes a line, if a shell asks for that: with an exit code there is nothing else to do.
-pub(super) fn asked() -> Option<ExitCode> {
-    let asked = CompleteEnv::with_factory(command).var(VARIABLE);
-    match asked.try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref()) {
+/// Completes a line if a shell asks for it; then returns the exit code.
+pub(super) fn requested() -> Option<ExitCode> {
+    let requested = CompleteEnv::with_factory(command).var(VARIABLE);
+    match requested.try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref()) {
         Ok(false) => None,
         Ok(true) => Some(ExitCode::SUCCESS),
         Err(error) => Some(fail(1, &error.to_string())),
     }
 }
 
-/// The script by which a shell asks.
-pub(super) fn script(shell: &str) -> anyhow::Result<Vec<u8>> {
-    let command = CommandLine::command();
-    let name = command.get_name();
-    let shells = Shells::builtins();
-    let shell = shells.completer(shell).with_context(|| format!("no completions for {shell}"))?;
-    // The program as it was called now, by a path that is good elsewhere, too.
-    let called = std::env::args_os().next().unwrap_or_default();
-    let completer = match called.to_string_lossy().contains('/') {
-        true => {
-            std::env::current_exe().context("where this program is cannot be told")?.display().to_string()
-        }
-        false => name.to_owned(),
-    };
-    let mut script = Vec::new();
-    shell.write_registration(VARIABLE, name, name, &completer, &mut script)?;
-    Ok(script)
-}
-
-/// The command line, with the completions for names. Flags are offered only after a dash, and aliases only once their first
-/// letters are typed.
+/// The command line with completions for names. Flags are offered only after a dash, aliases only after their first letters.
 fn command() -> Command {
     let flags = words().last().is_some_and(|word| word.to_string_lossy().starts_with('-'));
     let mut command = hide_flags(CommandLine::command(), !flags);
@@ -89,7 +68,7 @@ fn hide_flags(command: Command, hide: bool) -> Command {
     command.mut_args(|arg| if hide && !arg.is_positional() { arg.hide(true) } else { arg })
 }
 
-/// With these candidates for the arguments of these names.
+/// Adds candidates for the arguments with these ids.
 fn offering(command: Command, arguments: &[&str], candidates: fn() -> Vec<CompletionCandidate>) -> Command {
     command.mut_args(|arg| match arguments.contains(&arg.get_id().as_str()) {
         true => arg.add(ArgValueCandidates::new(candidates)),
@@ -97,7 +76,7 @@ fn offering(command: Command, arguments: &[&str], candidates: fn() -> Vec<Comple
     })
 }
 
-/// The words of the line, up to the one that is being typed.
+/// The words of the line, up to the one being typed.
 fn words() -> Vec<OsString> {
     let mut words: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").skip(1).collect();
     let at = variable("_CLAP_COMPLETE_INDEX").and_then(|index| index.parse::<usize>().ok());
@@ -110,12 +89,12 @@ fn contexts() -> Vec<CompletionCandidate> {
     contexts.contexts.into_keys().map(CompletionCandidate::new).collect()
 }
 
-/// The objects of the daemon that the line leads to.
+/// The objects of the daemon that the line addresses.
 fn objects() -> Vec<CompletionCandidate> {
     let (give, given) = mpsc::channel();
-    // Nobody waits for a lookup that hangs: the program ends without it.
+    // The program ends without waiting for a lookup that hangs.
     std::thread::spawn(move || give.send(connection().and_then(|connection| stored(&connection))));
-    let objects = given.recv_timeout(PATIENCE).ok().flatten().unwrap_or_default();
+    let objects = given.recv_timeout(TIMEOUT).ok().flatten().unwrap_or_default();
     let candidate = |Stored { name, image, count, .. }| {
         CompletionCandidate::new(name).help(Some(format!("{count} of {image}").into()))
     };
@@ -129,10 +108,10 @@ fn stored(connection: &Connection) -> Option<Vec<Stored>> {
     asked.ok()
 }
 
-/// Where the daemon is, by what stands on the line so far, and by variables and contexts.
+/// How to reach the daemon, from the line so far, the environment and contexts.
 fn connection() -> Option<Connection> {
     let mut words = words();
-    // The one that is being typed.
+    // The word being typed.
     words.pop();
     let command = CommandLine::command().mut_args(|arg| arg.env(None::<&str>)).ignore_errors(true);
     let mut matches = environment::without_empty(command).try_get_matches_from(words).ok()?;

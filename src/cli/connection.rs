@@ -1,6 +1,6 @@
-//! Where a client's command finds the daemon, and the certificates that it shows it.
+//! How a command finds the daemon, and the certificates for it.
 //!
-//! The one place that knows the order in which flags, variables and defaults are looked at.
+//! The only place that defines the precedence of flags, environment variables, contexts and defaults.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,45 +11,48 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use super::context::file::{self, Contexts, Place};
 use super::environment::variable;
-use super::fail;
+use super::exit::fail;
 use super::flags::default_data_dir;
-use super::output::OutputError;
+use super::output;
 use crate::certificates::{Files, Identity};
 use crate::client::{Address, ClientError, Daemon};
 
-/// Where the daemon is where nothing says so.
+/// The default address.
 const DEFAULT: &str = "127.0.0.1:3476";
+
+/// The heading of these flags in the help.
+pub(super) const HEADING: &str = "Connection";
 
 /// How to reach the daemon.
 #[derive(Debug)]
 pub(super) struct Connection {
     flags: ConnectionFlags,
-    /// What stands on the command line itself; the rest is from variables.
+    /// The flags on the command line itself; others are from the environment.
     given: Given,
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Finding the daemon")]
+#[command(next_help_heading = HEADING)]
 struct ConnectionFlags {
-    /// Where the daemon is: HOST:PORT or https://HOST:PORT. Its certificate has to name that host. Of several, as the
-    /// daemon's own flag may have them, the first is asked; 0.0.0.0 is this machine. [default: the context's, else
+    /// The daemon's address: HOST:PORT or https://HOST:PORT. Its certificate must name that host. If there are several, as
+    /// for the daemon's own flag, the first is used; 0.0.0.0 means this machine. [default: that of the context, else
     /// 127.0.0.1:3476]
     #[arg(long, env = "SCSM_ADDR", value_name = "HOST:PORT", value_delimiter = ',')]
     addr: Vec<Address>,
-    /// The directory with ca.pem, cert.pem and key.pem. [default: the context's, else $DOCKER_CERT_PATH, else `certs` in
-    /// the data directory, where a daemon of this machine has made a set]
+    /// The directory with ca.pem, cert.pem and key.pem. [default: that of the context, else $DOCKER_CERT_PATH, else `certs`
+    /// in the data directory, where a daemon on this machine generates them]
     #[arg(long, env = "SCSM_CERT_PATH", value_name = "DIR")]
     cert_path: Option<PathBuf>,
-    /// The data directory of a daemon of this machine, for the certificates that it made. [default: as the daemon's]
+    /// The data directory of a daemon on this machine, for its generated certificates. [default: that of the daemon]
     #[arg(long, env = "SCSM_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// The context to take the address and the certificates from; `default` for none. [default: the one that `context
-    /// use` has chosen]
+    /// The context with the address and the certificates; `default` means none. [default: the one selected with `context
+    /// use`]
     #[arg(long, env = "SCSM_CONTEXT", value_name = "NAME")]
     context: Option<String>,
 }
 
-/// Which flags stand on the command line.
+/// Which flags are on the command line.
 #[derive(Debug, Clone, Copy, Default)]
 struct Given {
     addr: bool,
@@ -97,15 +100,15 @@ impl FromArgMatches for Connection {
     }
 }
 
-/// Where a daemon is and which certificates to show it.
+/// The address of a daemon, and the certificates for it.
 struct Found {
     address: Address,
     certificates: PathBuf,
-    /// Who says where the certificates are.
+    /// Where the path of the certificates comes from.
     source: String,
 }
 
-/// A context, and where it is written.
+/// A context and its file.
 struct Chosen {
     context: file::Context,
     /// For messages.
@@ -113,8 +116,8 @@ struct Chosen {
 }
 
 impl Connection {
-    /// Runs a command that speaks with the daemon, to its exit code. `refused` is the code for whatever the user has
-    /// to change first, the daemon's refusal among it.
+    /// Runs a command that talks to the daemon and returns its exit code. `refused` is the code for errors, including a
+    /// refusal by the daemon.
     pub(super) fn run(
         &self,
         refused: u8,
@@ -123,12 +126,12 @@ impl Connection {
         let done = self.ask(command);
         match done {
             Ok(code) => ExitCode::from(code),
-            Err(error) if matches!(error.downcast_ref(), Some(OutputError::Closed)) => ExitCode::SUCCESS,
+            Err(error) if output::is_closed(&error) => ExitCode::SUCCESS,
             Err(error) => fail(refused, &format!("{error:#}")),
         }
     }
 
-    /// Runs a command that speaks with the daemon, and says nothing by itself.
+    /// Runs a command that talks to the daemon, without printing anything.
     pub(super) fn ask<T>(
         &self,
         command: impl AsyncFnOnce(&Daemon) -> anyhow::Result<T>,
@@ -136,31 +139,31 @@ impl Connection {
         let Found { address, certificates: directory, source } = self.find()?;
         let file = |name| directory.join(name);
         let files = Files { ca: file("ca.pem"), cert: file("cert.pem"), key: file("key.pem") };
-        let looked = format!("the client's certificates are looked for in {}, {source}", directory.display());
+        let looked = format!("the client's certificates are expected in {}, {source}", directory.display());
         let identity = Identity::load(&files).with_context(|| {
-            format!("{looked}; say with --cert-path or SCSM_CERT_PATH where ca.pem, cert.pem and key.pem are")
+            format!("{looked}; set the directory with ca.pem, cert.pem and key.pem with --cert-path or SCSM_CERT_PATH")
         })?;
         let daemon = Daemon::new(address, &identity)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let done = runtime.block_on(command(&daemon));
-        // A name lookup that hangs is nobody's any more.
+        // Do not wait for a name lookup that hangs.
         runtime.shutdown_background();
         done.map_err(|error| match error.downcast_ref() {
             Some(ClientError::Certificate { .. }) => error.context(looked),
-            Some(ClientError::NotSent { .. }) => anyhow::anyhow!(
-                "{error}; is it running? Its address is given with --addr, SCSM_ADDR or a context"
-            ),
+            Some(ClientError::NotSent { .. }) => {
+                anyhow::anyhow!("{error}; is it running? Set its address with --addr, SCSM_ADDR or a context")
+            }
             _ => error,
         })
     }
 
-    /// What the command line says, before variables, before contexts, before what is there by default.
+    /// Flags take precedence over variables, these over contexts, and these over defaults.
     fn find(&self) -> anyhow::Result<Found> {
         let ConnectionFlags { addr, cert_path, .. } = &self.flags;
         let given = self.given;
         let context = self.context()?;
         let context = context.as_ref();
-        // One that is named on the command line stands before variables.
+        // A context on the command line takes precedence over variables.
         let named = context.filter(|_| given.context);
         let of = |chosen: &Chosen| chosen.context.addr.as_ref().map(|Place(address)| address.clone());
         let own = addr.first();
@@ -193,7 +196,7 @@ impl Connection {
         Ok(Found { address, certificates, source })
     }
 
-    /// The context that is named, or the current one. Where all is said without it, its file is not looked at.
+    /// The given context, or the current one. Its file is not read if the flags are sufficient.
     fn context(&self) -> anyhow::Result<Option<Chosen>> {
         let ConnectionFlags { addr, cert_path, context, .. } = &self.flags;
         let name = match context.as_deref() {
@@ -211,12 +214,12 @@ impl Connection {
         Ok(Some(Chosen { context, name: format!("{name} in {}", path.display()) }))
     }
 
-    /// The data directory of a daemon of this machine.
+    /// The data directory of a daemon on this machine.
     pub(super) fn state_dir(&self) -> anyhow::Result<PathBuf> {
         match &self.flags.data_dir {
             Some(none) if none.as_os_str() == "none" => {
                 anyhow::bail!(
-                    "a daemon with the data directory `none` keeps no state and makes no certificates"
+                    "a daemon with the data directory `none` stores no state and generates no certificates"
                 )
             }
             Some(directory) => Ok(directory.clone()),

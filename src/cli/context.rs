@@ -1,4 +1,4 @@
-//! `context`: names for the daemons that one works with.
+//! `context`: named daemons.
 
 use std::path::{PathBuf, absolute};
 use std::process::ExitCode;
@@ -8,15 +8,16 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use self::file::{Contexts, NONE, Place};
-use super::json::Format;
-use super::output::{self, OutputError};
-use super::{REFUSED, fail, object_name};
+use super::arguments::object_name;
+use super::exit::{REFUSED, finish};
+use super::format::TextFormat;
+use super::output;
 use crate::client::Address;
 use crate::core::name::ObjectName;
 
 pub(super) mod file;
 
-/// What is to be done with contexts.
+/// Flags of `context`.
 #[derive(Debug, Args)]
 pub(super) struct ContextFlags {
     #[command(subcommand)]
@@ -25,21 +26,21 @@ pub(super) struct ContextFlags {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Lists the contexts; the current one has an asterisk.
+    /// List the contexts; the current one has an asterisk.
     Ls {
-        /// How to write them.
+        /// The output format.
         #[arg(long, short, value_name = "FORMAT", default_value = "text")]
-        output: Format,
+        output: TextFormat,
     },
-    /// Makes a context the current one; `default` for none of them.
+    /// Select the current context; `default` selects none.
     Use {
         /// The context.
         #[arg(value_name = "NAME", value_parser = object_name)]
         name: ObjectName,
     },
-    /// Makes or changes a context.
+    /// Create or change a context.
     Set(SetFlags),
-    /// Removes contexts.
+    /// Remove contexts.
     Rm {
         /// The contexts.
         #[arg(required = true, value_name = "NAME", value_parser = object_name)]
@@ -52,7 +53,7 @@ struct SetFlags {
     /// The context.
     #[arg(value_name = "NAME", value_parser = object_name)]
     name: ObjectName,
-    /// Where the daemon is: HOST:PORT or https://HOST:PORT.
+    /// The daemon's address: HOST:PORT or https://HOST:PORT.
     #[arg(long, value_name = "HOST:PORT", required_unless_present = "cert_path")]
     addr: Option<Address>,
     /// The directory with ca.pem, cert.pem and key.pem.
@@ -67,16 +68,12 @@ pub(super) fn run(flags: &ContextFlags) -> ExitCode {
         Command::Set(flags) => set(flags),
         Command::Rm { names } => remove(names),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if matches!(error.downcast_ref(), Some(OutputError::Closed)) => ExitCode::SUCCESS,
-        Err(error) => fail(REFUSED, &format!("{error:#}")),
-    }
+    finish(done, REFUSED)
 }
 
-fn list(format: Format) -> anyhow::Result<()> {
+fn list(format: TextFormat) -> anyhow::Result<()> {
     let Contexts { current, contexts } = Contexts::read(&file::path()?)?;
-    if format == Format::Json {
+    if format == TextFormat::Json {
         let one = |(name, context): (&String, &file::Context)| {
             let current = current.as_ref() == Some(name);
             json!({"Name": name, "Addr": context.addr, "CertPath": context.cert_path, "Current": current})
@@ -85,7 +82,7 @@ fn list(format: Format) -> anyhow::Result<()> {
     }
     if contexts.is_empty() {
         return Ok(output::line(
-            "no contexts: `context set NAME --addr HOST:PORT --cert-path DIR` makes one",
+            "no contexts: `context set NAME --addr HOST:PORT --cert-path DIR` creates one",
         )?);
     }
     let mut rows = vec!["NAME\tADDR\tCERT PATH".to_owned()];
@@ -104,7 +101,7 @@ fn choose(name: &ObjectName) -> anyhow::Result<()> {
     if name.as_str() == NONE {
         contexts.current = None;
         contexts.write(&path)?;
-        return Ok(output::line("no context is the current one")?);
+        return Ok(output::line("there is no current context")?);
     }
     contexts.named(name.as_str(), &path)?;
     contexts.current = Some(name.to_string());
@@ -115,7 +112,7 @@ fn choose(name: &ObjectName) -> anyhow::Result<()> {
 fn set(flags: &SetFlags) -> anyhow::Result<()> {
     let SetFlags { name, addr, cert_path } = flags;
     if name.as_str() == NONE {
-        bail!("'{NONE}' stands for no context: choose another name");
+        bail!("'{NONE}' means no context: choose another name");
     }
     let path = file::path()?;
     let mut contexts = Contexts::read(&path)?;
@@ -125,15 +122,15 @@ fn set(flags: &SetFlags) -> anyhow::Result<()> {
     }
     if let Some(directory) = cert_path {
         let whole = absolute(directory).with_context(|| directory.display().to_string())?;
-        ensure!(whole.is_dir(), "{} is no directory", whole.display());
+        ensure!(whole.is_dir(), "{} is not a directory", whole.display());
         context.cert_path = Some(whole);
     }
     contexts.write(&path)?;
     let hint = match contexts.current.as_deref() == Some(name.as_str()) {
         true => String::new(),
-        false => format!("; `context use {name}` makes it the current one"),
+        false => format!("; `context use {name}` selects it"),
     };
-    Ok(output::line(format_args!("the context {name} is set in {}{hint}", path.display()))?)
+    Ok(output::line(format_args!("context {name} set in {}{hint}", path.display()))?)
 }
 
 fn remove(names: &[ObjectName]) -> anyhow::Result<()> {
@@ -148,7 +145,7 @@ fn remove(names: &[ObjectName]) -> anyhow::Result<()> {
     }
     contexts.write(&path)?;
     for name in names {
-        output::line(format_args!("the context {name} is removed"))?;
+        output::line(format_args!("context {name} removed"))?;
     }
     Ok(())
 }

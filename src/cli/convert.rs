@@ -1,8 +1,8 @@
-//! `convert`: what a `docker run` command line asks for, as an object to submit. It asks no daemon and no engine.
+//! `convert`: turns a `docker run` command line into an object to submit. Contacts no daemon and no engine.
 //!
-//! The command line is read as docker reads it (`convert/command_line.rs`, with the flags in `convert/flags.rs`), and each
-//! flag puts its part into a draft of the object (`convert/draft.rs`). Nothing is dropped without a word: a flag is
-//! converted, or left out with its reason on standard error, or an error.
+//! The command line is parsed as docker does (`convert/command_line.rs`, with the flags in `convert/flags.rs`), and each flag
+//! puts its part into a draft of the object (`convert/draft.rs`). No flag is dropped silently: it is converted, left out with
+//! a note on standard error, or an error.
 
 use std::process::ExitCode;
 
@@ -11,9 +11,11 @@ use serde_json::Value;
 
 use self::command_line::CommandLine;
 use self::draft::Draft;
-use self::surroundings::{Process, Surroundings};
-use super::output::{self, OutputError};
-use super::{REFUSED, fail, object_name, yaml};
+use self::finish::finish as finish_draft;
+use self::local_input::{LocalInput, Process};
+use super::arguments::object_name;
+use super::exit::{REFUSED, fail, finish};
+use super::{output, yaml};
 use crate::core::name::ObjectName;
 use crate::core::spec::MAX_COUNT;
 use crate::core::{policy, submission};
@@ -22,39 +24,41 @@ mod command_line;
 mod csv;
 mod devices;
 mod draft;
+mod finish;
+mod flag;
 mod flags;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
+mod local_input;
 mod mounts;
 mod networks;
 mod pairs;
 mod ports;
 mod security;
 mod settings;
-mod surroundings;
 mod tree;
 mod values;
 
 /// Flags of `convert`.
 #[derive(Debug, Args)]
 pub(super) struct ConvertFlags {
-    /// What to call the object. [default: the command's own --name, else the last part of the image's name]
+    /// The name of the object. [default: the --name of the command line, else the last part of the image's name]
     #[arg(long, value_name = "NAME", value_parser = object_name)]
     name: Option<ObjectName>,
-    /// How many containers to run.
+    /// The number of containers.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_COUNT)))]
     count: u32,
-    /// How to write the object.
+    /// The output format.
     #[arg(long, short, value_name = "FORMAT", default_value = "yaml")]
-    output: Format,
-    /// The command, after `--`: `docker run ...`, `docker create ...`, or the same of podman.
+    output: DocumentFormat,
+    /// The command line after `--`: `docker run ...` or `docker create ...`; podman works, too.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
 
-/// A way to write an object.
+/// The values of `--output`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum DocumentFormat {
     Yaml,
     Json,
 }
@@ -66,15 +70,11 @@ pub(super) fn run(flags: &ConvertFlags) -> ExitCode {
         Err(error) => return fail(REFUSED, &format!("{error:#}")),
     };
     converted.notes.iter().for_each(output::note);
-    let written = converted.written(flags.output).and_then(|text| Ok(output::raw(text.as_bytes())?));
-    match written {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if matches!(error.downcast_ref(), Some(OutputError::Closed)) => ExitCode::SUCCESS,
-        Err(error) => fail(REFUSED, &format!("{error:#}")),
-    }
+    let text = converted.written(flags.output);
+    finish(text.and_then(|text| Ok(output::raw(text.as_bytes())?)), REFUSED)
 }
 
-/// An object, and what to say about how it came to be.
+/// An object, and notes about its conversion.
 #[derive(Debug)]
 struct Converted {
     object: Value,
@@ -86,39 +86,37 @@ fn convert(
     words: &[String],
     name: Option<&str>,
     count: u32,
-    around: &dyn Surroundings,
+    input: &dyn LocalInput,
 ) -> anyhow::Result<Converted> {
     let CommandLine { options, image, arguments, notes } = CommandLine::read(words)?;
-    let mut draft = Draft::new(around, notes);
-    for option in &options {
-        draft.take(option)?;
+    let mut draft = Draft::new(input, notes);
+    for given in &options {
+        given.flag.apply(&mut draft, &given.value)?;
     }
-    let (object, mut notes) = draft.finish(name, count, &image, arguments)?;
-    notes.extend(judged(&object)?);
+    let (object, mut notes) = finish_draft(draft, name, count, &image, arguments)?;
+    notes.extend(warnings(&object)?);
     Ok(Converted { object, notes })
 }
 
-/// What the daemon would say of the object: an error where it cannot read it, and a warning for each field that its
-/// policy refuses.
-fn judged(object: &Value) -> anyhow::Result<Vec<String>> {
+/// Checks the object as the daemon would: an error if it is invalid, and a warning for each field that the policy refuses.
+fn warnings(object: &Value) -> anyhow::Result<Vec<String>> {
     let mut notes = Vec::new();
     let mut rest = object.clone();
     let spec = loop {
-        let spec = submission::submitted(&rest).map_err(|error| {
-            anyhow::anyhow!("the daemon would not take the object: {}", error.with_field())
-        })?;
+        let spec = submission::submitted(&rest)
+            .map_err(|error| anyhow::anyhow!("the daemon would reject the object: {}", error.with_field()))?;
         let Err(violation) = policy::authorize_spec(&spec) else { break spec };
-        // The next one shows when this one is gone.
+        // Remove the field to find the next one.
         anyhow::ensure!(remove(&mut rest, &violation.field), "{violation}");
         notes.push(format!("warning: the daemon will refuse this: {violation}"));
     };
     if let Err(error) = submission::fits_one_host(&spec) {
-        notes.push(format!("warning: on a single host this cannot be: {}: {error}", error.field));
+        notes.push(format!("warning: this does not work on a single host: {}: {error}", error.field));
     }
     Ok(notes)
 }
 
-/// Removes the field that a path such as `HostConfig.Mounts[0].Type` begins with; false where there is none.
+/// Removes the field at the start of a path such as `HostConfig.Mounts[0].Type`; false if there is none.
 fn remove(object: &mut Value, path: &str) -> bool {
     let mut steps = path.split(['.', '[']);
     let first = steps.next().unwrap_or_default();
@@ -134,10 +132,12 @@ fn remove(object: &mut Value, path: &str) -> bool {
 }
 
 impl Converted {
-    fn written(&self, format: Format) -> anyhow::Result<String> {
+    fn written(&self, format: DocumentFormat) -> anyhow::Result<String> {
         Ok(match format {
-            Format::Yaml => yaml::documents(std::slice::from_ref(&self.object))?,
-            Format::Json => format!("{}\n", serde_json::to_string_pretty(&yaml::Ordered(&self.object))?),
+            DocumentFormat::Yaml => yaml::documents(std::slice::from_ref(&self.object))?,
+            DocumentFormat::Json => {
+                format!("{}\n", serde_json::to_string_pretty(&yaml::Ordered(&self.object))?)
+            }
         })
     }
 }

@@ -7,11 +7,14 @@ use clap::Args;
 use http::{Method, StatusCode};
 use tokio::time::sleep;
 
+use super::arguments::{object_name, wait_duration};
+use super::change::{conclude, conclude_as_text, outcome_unknown};
 use super::connection::Connection;
-use super::json::{self, Format};
-use super::submit::{conclude, duration, unknown};
-use super::wait::{self, Patience};
-use super::{REFUSED, object_name, output, plan};
+use super::dry_run::summary;
+use super::exit::{INTERRUPTED, REFUSED};
+use super::format::TextFormat;
+use super::output;
+use super::wait::{WaitLimits, question};
 use crate::client::answers::{OneOrMany, Receipt};
 use crate::client::{Ask, ClientError, Daemon};
 use crate::core::name::ObjectName;
@@ -19,41 +22,41 @@ use crate::core::name::ObjectName;
 /// Flags of `delete`.
 #[derive(Debug, Args)]
 pub(super) struct DeleteFlags {
-    /// The objects. They are deleted one after the other; one that cannot be deleted does not stop the others.
+    /// The objects. They are deleted one after the other; if one cannot be deleted, the others still are.
     #[arg(required = true, value_name = "NAME", value_parser = object_name)]
     names: Vec<ObjectName>,
     /// Wait up to this long, such as 2m, until nothing is left of them.
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = wait_duration)]
     wait: Option<Duration>,
-    /// An object that does not exist is no error.
+    /// Do not fail if an object does not exist.
     #[arg(long)]
     ignore_missing: bool,
-    /// Only show what would be done.
+    /// Only show the plan.
     #[arg(long, conflicts_with = "wait")]
     dry_run: bool,
-    /// How to write it: JSON is the daemon's answer, one for each object. With --wait for one object only.
+    /// The output format. JSON is one answer per object; with --wait, only for a single object.
     #[arg(long, short, value_name = "FORMAT", default_value = "text")]
-    output: Format,
+    output: TextFormat,
     #[command(flatten)]
     connection: Connection,
 }
 
-/// How often a deletion that came too fast is tried again.
+/// How often to retry a deletion that exceeded the rate limit.
 const BUSY_TRIES: u32 = 30;
 
-/// What has become of one name.
-enum Done {
-    /// It is deleted, by this or by an earlier request.
+/// The result for one name.
+enum Deletion {
+    /// Deleted, by this or by an earlier request.
     Deleted(Receipt),
-    /// There is nothing to delete, and that is fine.
+    /// There is nothing to delete, which is no error.
     Missing,
 }
 
 pub(super) fn run(flags: &DeleteFlags) -> ExitCode {
     flags.connection.run(REFUSED, async |daemon| match flags.output {
         _ if flags.dry_run => flags.dry_run(daemon).await,
-        Format::Text => flags.delete(daemon).await,
-        Format::Json => flags.delete_as_json(daemon).await,
+        TextFormat::Text => flags.delete(daemon).await,
+        TextFormat::Json => flags.delete_as_json(daemon).await,
     })
 }
 
@@ -68,24 +71,24 @@ impl DeleteFlags {
         let (mut receipts, mut refused) = (Vec::new(), Vec::new());
         for (i, name) in names.iter().enumerate() {
             match self.one(daemon, name).await {
-                Ok(Done::Deleted(receipt)) => receipts.push(receipt),
-                // It is done, even if nobody reads of it.
-                Ok(Done::Missing) => drop(output::line(format_args!("{name} does not exist"))),
+                Ok(Deletion::Deleted(receipt)) => receipts.push(receipt),
+                // A closed standard output does not stop the others.
+                Ok(Deletion::Missing) => drop(output::line(format_args!("{name} does not exist"))),
                 Err(error) => {
                     if let [_] = names.as_slice() {
-                        return Err(unknown(error));
+                        return Err(outcome_unknown(error));
                     }
                     let unreachable =
                         matches!(error, ClientError::NotSent { .. } | ClientError::Certificate { .. });
                     if let ClientError::Broken { .. } = error {
-                        refused.push(format!("{name} (not known)"));
-                        output::note(format_args!("{name}: {:#}", unknown(error)));
+                        refused.push(format!("{name} (unknown)"));
+                        output::note(format_args!("{name}: {:#}", outcome_unknown(error)));
                     } else {
                         refused.push(name.to_string());
                         output::note(format_args!("{name} not deleted: {error}"));
                     }
                     if unreachable {
-                        // The others would only take their time to end in the same way.
+                        // The others would fail in the same way.
                         refused.extend(names.iter().skip(i + 1).map(ToString::to_string));
                         break;
                     }
@@ -94,12 +97,12 @@ impl DeleteFlags {
         }
         let code = match receipts.is_empty() {
             true => 0,
-            false => conclude(daemon, &receipts, Patience::of(self.wait, false)).await?,
+            false => conclude_as_text(daemon, &receipts, self.limits()).await?,
         };
         match (refused.as_slice(), code) {
             ([], code) => Ok(code),
-            // The user has stopped it.
-            (_, code) if code >= wait::INTERRUPTED => Ok(code),
+            // The user stopped it.
+            (_, code) if code >= INTERRUPTED => Ok(code),
             (refused, _) => anyhow::bail!(
                 "{} of {} objects not deleted: {}",
                 refused.len(),
@@ -109,20 +112,24 @@ impl DeleteFlags {
         }
     }
 
+    fn limits(&self) -> Option<WaitLimits> {
+        self.wait.map(|wait| WaitLimits { wait, fail_fast: false })
+    }
+
     /// Shows what deleting them would do.
     async fn dry_run(&self, daemon: &Daemon) -> anyhow::Result<u8> {
         for name in &self.names {
             let ask = Ask::new(Method::DELETE, format!("/objects/{name}")).with("dry_run", "true");
             match (daemon.ask(ask).await, self.output) {
                 (Err(error), _) if self.ignore_missing && error.is(StatusCode::NOT_FOUND) => {}
-                (answer, Format::Text) => plan::show(&answer?.json()?),
-                (answer, Format::Json) => output::raw(&answer?.body)?,
+                (answer, TextFormat::Text) => summary::show(&answer?.json()?),
+                (answer, TextFormat::Json) => output::raw(&answer?.body)?,
             }
         }
         Ok(0)
     }
 
-    /// Writes the daemon's answers as they come; what is refused is told on standard error.
+    /// Prints the daemon's answers, and refusals on standard error.
     async fn delete_as_json(&self, daemon: &Daemon) -> anyhow::Result<u8> {
         let several = self.names.len() > 1;
         anyhow::ensure!(!several || self.wait.is_none(), "with --output json, --wait is for one object");
@@ -130,9 +137,13 @@ impl DeleteFlags {
         let mut code = 0;
         for name in &self.names {
             let ask = Ask::new(Method::DELETE, format!("/objects/{name}"));
-            match json::change(daemon, ask, self.wait).await {
+            let concluded = match daemon.ask(ask).await {
+                Err(error) if self.ignore_missing && error.is(StatusCode::NOT_FOUND) => continue,
+                Ok(answer) => conclude(daemon, &answer, self.output, self.limits()).await,
+                Err(error) => Err(outcome_unknown(error)),
+            };
+            match concluded {
                 Ok(outcome) => code = outcome,
-                Err(error) if self.ignore_missing && is_missing(&error) => {}
                 Err(error) if !several => return Err(error),
                 Err(error) => {
                     output::note(format_args!("{name} not deleted: {error:#}"));
@@ -145,12 +156,12 @@ impl DeleteFlags {
         Ok(code)
     }
 
-    async fn one(&self, daemon: &Daemon, name: &ObjectName) -> Result<Done, ClientError> {
+    async fn one(&self, daemon: &Daemon, name: &ObjectName) -> Result<Deletion, ClientError> {
         let mut tries = 0;
         let answer = loop {
             let answer = daemon.ask(Ask::new(Method::DELETE, format!("/objects/{name}"))).await;
             match answer {
-                // Many at once are more than one client may ask in a second: nothing was done.
+                // Over the rate limit: nothing was done.
                 Err(error) if error.is(StatusCode::TOO_MANY_REQUESTS) && tries < BUSY_TRIES => {
                     tries += 1;
                     sleep(ClientError::SOON).await;
@@ -162,20 +173,16 @@ impl DeleteFlags {
             Err(error) if error.is(StatusCode::NOT_FOUND) => error,
             answer => {
                 let receipts = Vec::from(answer?.json::<OneOrMany<Receipt>>()?);
-                return Ok(receipts.into_iter().next().map_or(Done::Missing, Done::Deleted));
+                return Ok(receipts.into_iter().next().map_or(Deletion::Missing, Deletion::Deleted));
             }
         };
-        // What was deleted before has a status until nothing of it is left; nothing is wanted of it.
-        match wait::status(daemon, name.as_str()).await? {
+        // An object that was deleted before has a status, with Count 0, until nothing is left of it.
+        match question::status(daemon, name.as_str()).await? {
             Some(going) if going.count == 0 => {
-                Ok(Done::Deleted(Receipt::going(going.name, going.generation)))
+                Ok(Deletion::Deleted(Receipt::going(going.name, going.generation)))
             }
-            _ if self.ignore_missing => Ok(Done::Missing),
+            _ if self.ignore_missing => Ok(Deletion::Missing),
             _ => Err(missing),
         }
     }
-}
-
-fn is_missing(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<ClientError>().is_some_and(|error| error.is(StatusCode::NOT_FOUND))
 }

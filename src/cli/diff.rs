@@ -1,6 +1,6 @@
-//! `diff`: what differs between the objects that are stored and those that would be submitted, field by field.
+//! `diff`: the differences between the stored objects and the files, field by field.
 //!
-//! Whether something differs at all, and whether it would be taken, the daemon says: it is asked for a dry run first. What
+//! The daemon decides whether anything differs and whether it would accept the submit: a dry run comes first. A field that
 //! only states a default is no difference.
 
 use std::process::ExitCode;
@@ -10,54 +10,39 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use self::compare::Line;
-use super::connection::Connection;
-use super::files::Files;
-use super::json::Format;
+use super::dry_run::DryRunFlags;
+use super::exit::USAGE;
+use super::format::TextFormat;
 use super::output::{self, OutputError};
-use super::{USAGE, submit};
 use crate::client::answers::Plans;
 use crate::client::{Ask, Daemon};
 use crate::core::submission;
 
 mod compare;
 
-/// Something differs: exit codes as those of `diff`.
+/// The exit code if something differs, as for diff(1).
 const DIFFERENCES: u8 = 1;
 
 /// Flags of `diff`.
 #[derive(Debug, Args)]
 pub(super) struct DiffFlags {
     #[command(flatten)]
-    files: Files,
-    /// Also show the objects that `submit --prune` would delete.
-    #[arg(long, value_name = "PREFIX")]
-    prune: Option<String>,
-    /// How to write it.
-    #[arg(long, short, value_name = "FORMAT", default_value = "text")]
-    output: Format,
-    #[command(flatten)]
-    connection: Connection,
+    dry_run: DryRunFlags,
 }
 
-/// What differs in one object.
+/// The differences of one object.
 struct Difference {
     name: String,
-    /// The generation that is stored; none of a new object.
+    /// The stored generation; none for a new object.
     generation: Option<Value>,
     /// It would be deleted.
-    goes: bool,
+    deleted: bool,
     lines: Vec<Line>,
 }
 
-pub(super) fn run(flags: &DiffFlags) -> ExitCode {
-    flags.connection.run(USAGE, async |daemon| {
-        let objects = flags.files.read()?;
-        let mut ask = Ask::new(Method::POST, "/submit").with("dry_run", "true");
-        ask = ask.body(objects.body(flags.prune.is_some()));
-        if let Some(prefix) = &flags.prune {
-            ask = ask.with("prune", prefix);
-        }
-        let answer = daemon.ask(ask).await.map_err(|error| submit::placed(error.into(), &objects))?;
+pub(super) fn run(DiffFlags { dry_run }: &DiffFlags) -> ExitCode {
+    dry_run.connection.run(USAGE, async |daemon| {
+        let (objects, answer) = dry_run.plan(daemon).await?;
         let plans: Plans = answer.json()?;
         let mut differences = Vec::new();
         for plan in plans.objects.iter().filter(|plan| plan.result != "unchanged") {
@@ -66,20 +51,20 @@ pub(super) fn run(flags: &DiffFlags) -> ExitCode {
             differences.push(Difference {
                 name: plan.name.clone(),
                 generation: stored.as_ref().and_then(|stored| stored.get("Generation").cloned()),
-                goes: given.is_none(),
+                deleted: given.is_none(),
                 lines: between(stored.as_ref(), given),
             });
         }
-        // The exit code is the answer, also for somebody who reads none of this.
-        let _ = match flags.output {
-            Format::Text => differences.iter().try_for_each(show),
-            Format::Json => output::json(&Value::from_iter(differences.iter().map(as_json)).to_string()),
+        // A closed standard output does not change the exit code.
+        let _ = match dry_run.output {
+            TextFormat::Text => differences.iter().try_for_each(show),
+            TextFormat::Json => output::json(&Value::from_iter(differences.iter().map(as_json)).to_string()),
         };
         Ok(if differences.is_empty() { 0 } else { DIFFERENCES })
     })
 }
 
-/// What is stored, if it still is.
+/// The stored object, if it still exists.
 async fn stored(daemon: &Daemon, name: &str) -> anyhow::Result<Option<Value>> {
     match daemon.ask(Ask::new(Method::GET, format!("/objects/{name}"))).await {
         Err(error) if error.is(StatusCode::NOT_FOUND) => Ok(None),
@@ -95,23 +80,23 @@ fn between(stored: Option<&Value>, given: Option<&Value>) -> Vec<Line> {
             return lines;
         }
     }
-    // All of one that is new or goes, and what is no default to the daemon, if it says that something differs.
+    // All of a new or deleted object; and if the daemon reports a difference, fields that it does not count as defaults.
     differ(submission::as_stored)
 }
 
 fn show(difference: &Difference) -> Result<(), OutputError> {
-    let Difference { name, generation, goes, lines } = difference;
-    let goes = if *goes { ", would be deleted" } else { "" };
+    let Difference { name, generation, deleted, lines } = difference;
+    let deleted = if *deleted { ", would be deleted" } else { "" };
     match generation {
-        Some(generation) => output::line(format_args!("{name} (generation {generation}{goes})"))?,
+        Some(generation) => output::line(format_args!("{name} (generation {generation}{deleted})"))?,
         None => output::line(format_args!("{name} (new)"))?,
     }
     lines.iter().try_for_each(output::line)
 }
 
 fn as_json(difference: &Difference) -> Value {
-    let Difference { name, generation, goes, lines } = difference;
-    let result = match (generation, goes) {
+    let Difference { name, generation, deleted, lines } = difference;
+    let result = match (generation, deleted) {
         (_, true) => "deleted",
         (None, false) => "created",
         (Some(_), false) => "updated",

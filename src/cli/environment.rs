@@ -1,4 +1,4 @@
-//! Environment variables. One that is set to nothing counts as unset: CI systems and compose files set them so.
+//! Environment variables. An empty one counts as unset, as CI systems and compose files set them.
 
 use clap::Command;
 
@@ -7,7 +7,7 @@ pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The command and its subcommands, whose arguments do not read the variables that are set to nothing.
+/// Makes the arguments of a command and its subcommands ignore empty variables.
 pub(super) fn without_empty(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());

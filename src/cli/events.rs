@@ -2,12 +2,15 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use http::Method;
 
+use super::arguments::object_name;
 use super::connection::Connection;
+use super::exit::REFUSED;
 use super::follow::follow;
-use super::{REFUSED, object_name, output};
+use super::format::TextFormat;
+use super::output;
 use crate::client::Ask;
 use crate::client::answers::Event;
 use crate::core::name::ObjectName;
@@ -15,29 +18,20 @@ use crate::core::name::ObjectName;
 /// Flags of `events`.
 #[derive(Debug, Args)]
 pub(super) struct EventsFlags {
-    /// Go on with what happens from now, until it is interrupted; also over a restart of the daemon.
+    /// Follow new events until interrupted, also across a restart of the daemon.
     #[arg(long, short)]
     follow: bool,
-    /// How many of the last events to begin with, up to 10000.
+    /// Begin with the last N events, up to 10000.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=10_000))]
     tail: u16,
-    /// Only those of this object.
+    /// Only events of this object.
     #[arg(long, value_name = "NAME", value_parser = object_name)]
     object: Option<ObjectName>,
-    /// How to write them.
+    /// The output format.
     #[arg(long, short, value_name = "FORMAT", default_value = "text")]
-    output: Format,
+    output: TextFormat,
     #[command(flatten)]
     connection: Connection,
-}
-
-/// How to write lines of a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// Lines for people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 pub(super) fn run(flags: &EventsFlags) -> ExitCode {
@@ -53,10 +47,10 @@ pub(super) fn run(flags: &EventsFlags) -> ExitCode {
         };
         follow(daemon, first, again, |line| {
             match (flags.output, serde_json::from_str(line)) {
-                (Format::Text, Ok(event)) => output::line(text(&event))?,
-                (Format::Json, _) => output::json(line)?,
-                // Better as it came than not at all.
-                (Format::Text, Err(_)) => output::line(line)?,
+                (TextFormat::Text, Ok(event)) => output::line(text(&event))?,
+                (TextFormat::Json, _) => output::json(line)?,
+                // An unknown event is printed unchanged.
+                (TextFormat::Text, Err(_)) => output::line(line)?,
             }
             Ok(())
         })

@@ -1,4 +1,4 @@
-//! The files that a command reads objects from.
+//! The files with objects.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,15 @@ use clap::Args;
 
 use super::input::Objects;
 
-/// Where objects are read from.
+/// Arguments with files.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 pub(super) struct Files {
-    /// JSON or YAML with one object or many (an array, or several documents of YAML). `-` is standard input; a directory
-    /// stands for its *.json, *.yaml and *.yml. All files together are one transaction.
+    /// JSON or YAML with one or more objects (an array, or several YAML documents). `-` is standard input; a directory means
+    /// its *.json, *.yaml and *.yml files. All files together are one transaction.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The same as FILE; may be given several times.
+    /// Same as FILE. Repeatable.
     #[arg(long, short = 'f', value_name = "FILE")]
     filename: Vec<PathBuf>,
 }
@@ -32,14 +32,14 @@ impl Files {
             }
         }
         let standard = files.iter().filter(|path| path.as_os_str() == "-").count();
-        ensure!(standard < 2, "standard input is given {standard} times; it can be read once");
+        ensure!(standard < 2, "standard input is given {standard} times, but can be read only once");
         Objects::read(&files)
     }
 }
 
-/// The files in a directory that are meant by it, by name. What is in directories below is not.
+/// The files of a directory, by name, without subdirectories.
 fn inside(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let cannot = || format!("{} cannot be read", directory.display());
+    let cannot = || format!("cannot read {}", directory.display());
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).with_context(cannot)? {
         let path = entry.with_context(cannot)?.path();
@@ -48,7 +48,7 @@ fn inside(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
             files.push(path);
         }
     }
-    ensure!(!files.is_empty(), "{} holds no *.json, *.yaml or *.yml", directory.display());
+    ensure!(!files.is_empty(), "{} contains no *.json, *.yaml or *.yml file", directory.display());
     files.sort();
     Ok(files)
 }

@@ -1,4 +1,4 @@
-//! The daemon's flags, and how they settle with the environment into [`Settings`].
+//! The daemon's flags, and how they become [`Settings`].
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::arguments::object_name;
 use super::environment::variable;
 use crate::certificates::Files;
 use crate::core::identity::Claims;
@@ -13,76 +14,75 @@ use crate::core::manager_id::ManagerId;
 use crate::core::name::ObjectName;
 use crate::engine::endpoint::Endpoint;
 
-/// The port of the original prototype.
+/// The default port.
 const DEFAULT_PORT: u16 = 3476;
-/// Engine calls at once where `--parallel` does not say: see the README for the measurement.
+/// The default of `--parallel`.
 const DEFAULT_PARALLEL: u16 = 8;
 const DEFAULT_ENGINE: &str = "unix:///var/run/docker.sock";
 const PROGRAM: &str = "swarm-cluster-state-manager";
 
 /// Flags of the daemon.
 #[derive(Debug, Args)]
-pub struct DaemonFlags {
-    /// An address to listen on, always with mutual TLS; may be given several times.
+pub(super) struct DaemonFlags {
+    /// An address to listen on, always with mutual TLS. Repeatable.
     #[arg(long, env = "SCSM_ADDR", value_name = "IP:PORT", value_delimiter = ',', value_parser = address, default_value = "127.0.0.1:3476")]
     addr: Vec<SocketAddr>,
 
-    /// The Docker API endpoint: unix:///PATH, tcp://HOST:PORT (mutual TLS), or simulated://NODES to try things
-    /// without Docker. [default: $DOCKER_HOST, else unix:///var/run/docker.sock]
+    /// The Docker API endpoint: unix:///PATH, tcp://HOST:PORT (mutual TLS), or simulated://NODES for a simulation without
+    /// Docker. [default: $DOCKER_HOST, else unix:///var/run/docker.sock]
     #[arg(long, env = "SCSM_SWARM_MANAGER", value_name = "ENDPOINT")]
     swarm_manager: Option<String>,
 
     #[command(flatten)]
     tls: TlsFlags,
 
-    /// The CA that the endpoint's certificate must be signed by, where it is not --tlscacert.
+    /// The CA that must sign the endpoint's certificate. [default: --tlscacert]
     #[arg(long, env = "SCSM_ENGINE_TLSCACERT", value_name = "FILE")]
     engine_tlscacert: Option<PathBuf>,
-    /// The certificate to show to the endpoint, where it is not --tlscert.
+    /// The client certificate for the endpoint. [default: --tlscert]
     #[arg(long, env = "SCSM_ENGINE_TLSCERT", value_name = "FILE")]
     engine_tlscert: Option<PathBuf>,
     /// The key of --engine-tlscert.
     #[arg(long, env = "SCSM_ENGINE_TLSKEY", value_name = "FILE")]
     engine_tlskey: Option<PathBuf>,
-    /// Speak plain TCP with a tcp:// endpoint. Whoever can reach that port is root on its node.
+    /// Use plain TCP for a tcp:// endpoint. Everyone who can reach that port is root on its node.
     #[arg(long, env = "SCSM_ALLOW_PLAIN_ENGINE")]
     allow_plain_engine: bool,
 
-    /// Where state and generated certificates are kept, or `none` to keep nothing. [default: root:
+    /// The directory for state and generated certificates, or `none` to store nothing. [default: root:
     /// /var/lib/swarm-cluster-state-manager, others: $XDG_STATE_HOME/swarm-cluster-state-manager]
     #[arg(long, env = "SCSM_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// The name that marks containers as this manager's. Managers with different names share an endpoint in
-    /// peace.
-    #[arg(long, env = "SCSM_CLUSTER", value_name = "NAME", default_value = "default", value_parser = cluster)]
+    /// The cluster name in the labels of this manager's containers. Managers with different cluster names can share an
+    /// endpoint.
+    #[arg(long, env = "SCSM_CLUSTER", value_name = "NAME", default_value = "default", value_parser = object_name)]
     cluster: ObjectName,
 
-    /// Take over the containers of another manager of this cluster that is gone for good, by its id as /status shows
-    /// it; `any` takes over whatever other manager's containers are found during this run. Repeatable. What was
-    /// taken over once stays so.
+    /// Take over the containers of another manager of this cluster that is gone for good, by its id from /status. `any`
+    /// takes over those of every other manager found during this run. Repeatable. A takeover is permanent.
     #[arg(long, env = "SCSM_TAKE_OVER", value_name = "MANAGER_ID", value_delimiter = ',', value_parser = take_over)]
     take_over: Vec<TakeOver>,
 
-    /// Use the state in the data directory although it is for another cluster or another engine: the name or id of
-    /// that one, as the refusal shows it. Repeatable. Without effect where the state is not for that one.
+    /// Use the state in the data directory although it belongs to another cluster or engine: its name or id, as shown in
+    /// the error. Repeatable. Has no effect if the state belongs to none of them.
     #[arg(long, env = "SCSM_ADOPT_STATE", value_name = "CLUSTER|ENGINE_ID", value_delimiter = ',')]
     adopt_state: Vec<String>,
 
-    /// How often everything is listed, beside events.
+    /// The period of complete lists of all containers, in addition to events.
     #[arg(long, env = "SCSM_RESYNC", value_name = "DURATION", default_value = "10s", value_parser = period)]
     resync: Duration,
 
-    /// How long a node may be down before its containers are replaced on others.
+    /// How long a node may be down before its containers are replaced on other nodes.
     #[arg(long, env = "SCSM_LOST_AFTER", value_name = "DURATION", default_value = "30s", value_parser = period)]
     lost_after: Duration,
 
-    /// Engine calls at once.
+    /// The maximum number of concurrent engine calls.
     #[arg(long, env = "SCSM_PARALLEL", value_name = "N", default_value_t = DEFAULT_PARALLEL, value_parser = clap::value_parser!(u16).range(1..=256))]
     parallel: u16,
 
-    /// How to log to standard error. What is logged, SCSM_LOG says: error, warn, info, debug or a filter such
-    /// as info,hyper=debug. [default: text on a terminal, else json]
+    /// The log format on standard error. SCSM_LOG sets the level: error, warn, info, debug, or a filter such as
+    /// info,hyper=debug. [default: text on a terminal, else json]
     #[arg(long, env = "SCSM_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<LogFormat>,
 }
@@ -90,11 +90,11 @@ pub struct DaemonFlags {
 /// The three certificate files, as `docker` names them.
 #[derive(Debug, Args)]
 pub(super) struct TlsFlags {
-    /// The CA that signs clients, and the endpoint. [default: a set made on the first start, in the data
-    /// directory]
+    /// The CA that must sign the certificates of clients and of the endpoint. [default: a set generated on the first
+    /// start, in the data directory]
     #[arg(long, env = "SCSM_TLSCACERT", value_name = "FILE")]
     pub(super) tlscacert: Option<PathBuf>,
-    /// This daemon's certificate, which it also shows to the endpoint.
+    /// This daemon's certificate, also used as client certificate for the endpoint.
     #[arg(long, env = "SCSM_TLSCERT", value_name = "FILE")]
     pub(super) tlscert: Option<PathBuf>,
     /// The key of --tlscert.
@@ -102,44 +102,44 @@ pub(super) struct TlsFlags {
     pub(super) tlskey: Option<PathBuf>,
 }
 
-/// How to log.
+/// The log format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// Lines for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What the flags come to.
+/// The settings of the daemon.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Addresses to listen on.
     pub addresses: Vec<SocketAddr>,
     /// The endpoint.
     pub endpoint: Endpoint,
-    /// The certificate files, where they were given.
+    /// The certificate files, if given.
     pub files: Option<Files>,
-    /// The files for the endpoint, where they differ.
+    /// The files for the endpoint, if they differ.
     pub engine_files: Option<Files>,
-    /// Plain TCP is allowed towards the endpoint.
+    /// Plain TCP to the endpoint is allowed.
     pub allow_plain_engine: bool,
     /// The data directory, unless it is `none`.
     pub data_dir: Option<PathBuf>,
-    /// The cluster label's value, and what else is asked for as to whose containers and whose state these are.
+    /// The cluster name, and which containers and state to take over.
     pub claims: Claims,
     /// The period of complete lists.
     pub resync: Duration,
     /// How long a node may be down.
     pub lost_after: Duration,
-    /// Engine calls at once.
+    /// The maximum number of concurrent engine calls.
     pub parallel: usize,
-    /// How to log.
+    /// The log format.
     pub log_format: Option<LogFormat>,
 }
 
 impl DaemonFlags {
-    /// Settles flags and environment. The error is one message for the user.
+    /// Combines flags and environment. The error is one message for the user.
     pub(super) fn settle(self) -> Result<Settings, String> {
         let (name, text) = match self.swarm_manager {
             Some(text) => ("--swarm-manager", text),
@@ -155,7 +155,7 @@ impl DaemonFlags {
             ("--engine-tlscert", self.engine_tlscert),
             ("--engine-tlskey", self.engine_tlskey),
         ])?;
-        // As after `eval $(docker-machine env …)`: the client certificates of the user for the engine.
+        // As after `eval $(docker-machine env …)`: the user's client certificates for the engine.
         let docker_files = || {
             let dir = PathBuf::from(variable("DOCKER_CERT_PATH")?);
             Some(Files { ca: dir.join("ca.pem"), cert: dir.join("cert.pem"), key: dir.join("key.pem") })
@@ -170,12 +170,11 @@ impl DaemonFlags {
             None => Some(default_data_dir()?),
         };
         if data_dir.is_none() && files.is_none() {
-            return Err("--data-dir=none leaves no place for generated certificates: give --tlscacert, --tlscert and \
-                        --tlskey too"
+            return Err("with --data-dir=none, no certificates can be generated: set --tlscacert, --tlscert and --tlskey"
                 .to_owned());
         }
         if self.allow_plain_engine && !matches!(endpoint, Endpoint::Tcp { .. }) {
-            return Err(format!("--allow-plain-engine is for tcp:// endpoints; this one is {endpoint}"));
+            return Err(format!("--allow-plain-engine applies to tcp:// endpoints only, not to {endpoint}"));
         }
         let any = |taken: &TakeOver| matches!(taken, TakeOver::Any);
         let claims = Claims {
@@ -202,7 +201,7 @@ impl DaemonFlags {
 }
 
 impl TlsFlags {
-    /// The files, if they were given.
+    /// The files, if given.
     pub(super) fn files(&self) -> Result<Option<Files>, String> {
         all_or_none([
             ("--tlscacert", self.tlscacert.clone()),
@@ -218,13 +217,13 @@ fn all_or_none(given: [(&str, Option<PathBuf>); 3]) -> Result<Option<Files>, Str
         [Some(ca), Some(cert), Some(key)] => Ok(Some(Files { ca, cert, key })),
         [None, None, None] => Ok(None),
         _ => Err(format!(
-            "{} must be given too: the three certificate files come together or not at all",
+            "{} must be set, too: set all three certificate files or none",
             missing.join(" and ")
         )),
     }
 }
 
-/// Where state is kept where `--data-dir` does not say.
+/// The default of `--data-dir`.
 pub(super) fn default_data_dir() -> Result<PathBuf, String> {
     if rustix::process::geteuid().is_root() {
         return Ok(PathBuf::from("/var/lib").join(PROGRAM));
@@ -232,11 +231,11 @@ pub(super) fn default_data_dir() -> Result<PathBuf, String> {
     let state = variable("XDG_STATE_HOME").map(PathBuf::from);
     let state = state.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/state")));
     state.map(|dir| dir.join(PROGRAM)).ok_or_else(|| {
-        "neither XDG_STATE_HOME nor HOME is set: say with --data-dir where to keep the state".to_owned()
+        "neither XDG_STATE_HOME nor HOME is set: set the data directory with --data-dir".to_owned()
     })
 }
 
-/// `IP:PORT`, and as Go programs take it, `:PORT` for all addresses.
+/// Parses `IP:PORT`; as in Go programs, `:PORT` means all addresses.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     let wanted = format!("expected IP:PORT, such as 127.0.0.1:{DEFAULT_PORT} or 0.0.0.0:{DEFAULT_PORT}");
     if let Some(port) = text.strip_prefix(':') {
@@ -250,10 +249,10 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| wanted)
 }
 
-/// Whom to take over.
+/// Which managers to take over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum TakeOver {
-    /// Whatever other manager's containers are found.
+    /// Every other manager.
     Any,
     /// This one.
     One(ManagerId),
@@ -273,12 +272,8 @@ fn take_over(text: &str) -> Result<TakeOver, String> {
         "any" => Ok(TakeOver::Any),
         id => ManagerId::parse(id)
             .map(TakeOver::One)
-            .ok_or_else(|| format!("expected a manager's id ({}), or any", ManagerId::ALLOWED)),
+            .ok_or_else(|| format!("expected the id of a manager ({}), or any", ManagerId::ALLOWED)),
     }
-}
-
-fn cluster(text: &str) -> Result<ObjectName, String> {
-    ObjectName::parse(text).ok_or_else(|| format!("allowed are {}", ObjectName::ALLOWED))
 }
 
 /// The shortest and longest `--resync` and `--lost-after`.
@@ -297,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_taken_as_gos_listeners_take_them() {
+    fn addresses_are_parsed_like_those_of_go_listeners() {
         assert_eq!(address(":3476").unwrap().to_string(), "0.0.0.0:3476");
         assert_eq!(address("localhost:1").unwrap().to_string(), "127.0.0.1:1");
         assert_eq!(address("[::1]:3476").unwrap().to_string(), "[::1]:3476");
@@ -307,8 +302,8 @@ mod tests {
     }
 
     #[test]
-    fn files_come_together_or_not_at_all() {
+    fn all_three_files_or_none_must_be_set() {
         let error = all_or_none([("--a", Some("a".into())), ("--b", None), ("--c", None)]).unwrap_err();
-        assert!(error.starts_with("--b and --c must be given too"), "{error}");
+        assert!(error.starts_with("--b and --c must be set, too"), "{error}");
     }
 }

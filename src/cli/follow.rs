@@ -1,4 +1,4 @@
-//! Reading a stream to whoever wants its lines, over lost connections.
+//! Reads a stream line by line, across lost connections.
 
 use std::ops::ControlFlow;
 
@@ -8,20 +8,20 @@ use tokio::time::sleep;
 use super::output;
 use crate::client::{Ask, ClientError, Daemon};
 
-/// What is read, and from where on.
+/// A consumer of a stream.
 pub(super) trait Reader {
-    /// What to ask for: at first, and again after a lost connection.
+    /// The next request: the first one, and after each lost connection.
     fn ask(&mut self) -> Ask;
 
-    /// Whether to ask again when the stream has ended, or was cut.
+    /// Whether to reconnect when the stream ends or breaks.
     fn goes_on(&self) -> bool;
 
-    /// Takes a line. On a break that was the last one.
+    /// Processes a line; breaks after the last one.
     fn take(&mut self, line: &str) -> anyhow::Result<ControlFlow<()>>;
 }
 
-/// Hands every line of a stream to `each`, until nobody reads what that writes. After a lost connection it goes on
-/// behind the last line that had an `Id`, with `again`; without `again` the stream's end is the end.
+/// Calls `each` with every line of a stream, until standard output is closed. After a lost connection it continues after the
+/// last line with an `Id`, using `again`; without `again` it ends with the stream.
 pub(super) async fn follow(
     daemon: &Daemon,
     first: Ask,
@@ -31,7 +31,7 @@ pub(super) async fn follow(
     read(daemon, ById { first, again, last: None, each }).await
 }
 
-/// Reads a stream to its end, until nobody reads what that writes.
+/// Reads a stream to its end, or until standard output is closed.
 pub(super) async fn read(daemon: &Daemon, reader: impl Reader) -> anyhow::Result<()> {
     tokio::select! {
         ended = read_on(daemon, reader) => ended,
@@ -62,9 +62,8 @@ async fn read_on(daemon: &Daemon, mut reader: impl Reader) -> anyhow::Result<()>
         let pause = ended.as_ref().map_or(Some(ClientError::SOON), ClientError::passes_after);
         match (ended, pause.filter(|_| begun && reader.goes_on())) {
             (ended, Some(pause)) => {
-                let why =
-                    ended.map_or_else(|| "the daemon has ended the stream".to_owned(), |e| e.to_string());
-                output::note(format_args!("{why}; asking again"));
+                let why = ended.map_or_else(|| "the daemon ended the stream".to_owned(), |e| e.to_string());
+                output::note(format_args!("{why}; reconnecting"));
                 sleep(pause).await;
             }
             (Some(error), None) => return Err(error.into()),
@@ -73,7 +72,7 @@ async fn read_on(daemon: &Daemon, mut reader: impl Reader) -> anyhow::Result<()>
     }
 }
 
-/// A stream whose lines have an `Id`.
+/// A consumer of lines with an `Id`.
 struct ById<F> {
     first: Ask,
     again: Option<Ask>,
@@ -100,7 +99,7 @@ impl<F: FnMut(&str) -> anyhow::Result<()>> Reader for ById<F> {
     }
 }
 
-/// The `Id` of a line, by which a later stream knows where this one ended.
+/// The `Id` of a line, from which a later stream continues.
 fn id(line: &str) -> Option<String> {
     match serde_json::from_str::<Value>(line).ok()?.get("Id")? {
         Value::String(id) => Some(id.clone()),

@@ -1,13 +1,16 @@
-//! `get`: objects as they were submitted, ready to be changed and sent back.
+//! `get`: objects as submitted, ready to edit and submit again.
 
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use http::Method;
 use serde_json::Value;
 
+use super::arguments::object_name;
 use super::connection::Connection;
-use super::{REFUSED, object_name, output, yaml};
+use super::exit::REFUSED;
+use super::format::ObjectFormat;
+use super::{output, yaml};
 use crate::client::Ask;
 use crate::client::answers::Stored;
 use crate::core::name::ObjectName;
@@ -15,25 +18,14 @@ use crate::core::name::ObjectName;
 /// Flags of `get`.
 #[derive(Debug, Args)]
 pub(super) struct GetFlags {
-    /// The objects; all of them where none is named.
+    /// The objects. [default: all]
     #[arg(value_name = "NAME", value_parser = object_name)]
     names: Vec<ObjectName>,
-    /// How to write them.
+    /// The output format.
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
-    output: Format,
+    output: ObjectFormat,
     #[command(flatten)]
     connection: Connection,
-}
-
-/// How to write objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Columns for people.
-    Table,
-    /// A document for each object, for `submit`.
-    Yaml,
-    /// The object, or an array of several, for `submit`.
-    Json,
 }
 
 pub(super) fn run(flags: &GetFlags) -> ExitCode {
@@ -50,9 +42,9 @@ pub(super) fn run(flags: &GetFlags) -> ExitCode {
             }
         };
         match flags.output {
-            Format::Table => table(&objects)?,
-            Format::Yaml => output::raw(yaml::documents(&objects)?.as_bytes())?,
-            Format::Json => {
+            ObjectFormat::Table => table(&objects)?,
+            ObjectFormat::Yaml => output::raw(yaml::documents(&objects)?.as_bytes())?,
+            ObjectFormat::Json => {
                 let text = match (objects.as_slice(), flags.names.len()) {
                     ([one], 1) => serde_json::to_string_pretty(one)?,
                     (many, _) => serde_json::to_string_pretty(many)?,

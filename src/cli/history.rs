@@ -1,13 +1,15 @@
-//! `history`: what an object has been, newest first.
+//! `history`: the revisions of an object, newest first.
 
 use std::process::ExitCode;
 
 use clap::Args;
 use http::Method;
 
+use super::arguments::object_name;
 use super::connection::Connection;
-use super::status::Format;
-use super::{REFUSED, object_name, output};
+use super::exit::REFUSED;
+use super::format::TableFormat;
+use super::output;
 use crate::client::Ask;
 use crate::client::answers::{History, Revision};
 use crate::core::name::ObjectName;
@@ -18,9 +20,9 @@ pub(super) struct HistoryFlags {
     /// The object; it may be deleted.
     #[arg(value_name = "NAME", value_parser = object_name)]
     name: ObjectName,
-    /// How to write it; JSON has the whole specs.
+    /// The output format. JSON includes the specs.
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
-    output: Format,
+    output: TableFormat,
     #[command(flatten)]
     connection: Connection,
 }
@@ -28,7 +30,7 @@ pub(super) struct HistoryFlags {
 pub(super) fn run(flags: &HistoryFlags) -> ExitCode {
     flags.connection.run(REFUSED, async |daemon| {
         let answer = daemon.ask(Ask::new(Method::GET, format!("/objects/{}/history", flags.name))).await?;
-        if flags.output == Format::Json {
+        if flags.output == TableFormat::Json {
             output::raw(&answer.body)?;
             return Ok(0);
         }

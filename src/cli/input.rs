@@ -1,8 +1,7 @@
-//! The objects to submit: files of JSON or YAML, with one object or many.
+//! The objects to submit: JSON or YAML files with one or more objects.
 //!
-//! YAML becomes JSON here and nothing else is decided: what an object may hold, the daemon says. Where YAML leaves a
-//! doubt, nothing is guessed: `05`, `1_000`, `on` and `yes` are texts, which the daemon refuses where a number or a
-//! truth value belongs, and a key that stands twice is an error.
+//! YAML becomes JSON here, and nothing else is checked: the daemon validates objects. Ambiguous YAML is not guessed: `05`,
+//! `1_000`, `on` and `yes` are strings, which the daemon rejects for numbers and booleans, and a duplicate key is an error.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,35 +12,36 @@ use bytes::Bytes;
 use serde_json::Value;
 use serde_saphyr::UserMessageFormatter;
 
+use crate::client::ClientError;
 use crate::core::submission::strict;
 
-/// The most that is read of one file, in bytes. The daemon takes 1 MiB of JSON; comments and layout are extra.
+/// The largest file, in bytes. The daemon accepts 1 MiB of JSON; comments and layout are extra.
 const FILE_MAX_BYTES: u64 = 16 << 20;
 
-/// The most values that aliases may stand for: thousands of objects that share a base, and no bomb.
+/// The most values that aliases may expand to: enough for thousands of objects with a shared base, but no bomb.
 const ALIASED_MAX: usize = 100_000;
 
-/// Objects, in the order in which they were given.
+/// Objects in the given order.
 #[derive(Debug)]
 pub(super) struct Objects(Vec<Item>);
 
 #[derive(Debug)]
 struct Item {
     value: Value,
-    /// The file's name.
+    /// The name of the file.
     file: String,
-    /// Which one of its file, from 1; 0 where it is the only one.
+    /// Its number in the file, from 1; 0 if it is the only one.
     ordinal: usize,
 }
 
 impl Objects {
-    /// Reads the files, of which one may be `-`, standard input. Refuses to be without any object.
+    /// Reads the files; one may be `-` for standard input. A file without objects is an error.
     pub(super) fn read(files: &[PathBuf]) -> anyhow::Result<Objects> {
         let mut all = Vec::new();
         for path in files {
             let (file, text) = text(path)?;
             let values = parse(path, &text).with_context(|| file.clone())?;
-            ensure!(!values.is_empty(), "{file} holds no object");
+            ensure!(!values.is_empty(), "{file} contains no object");
             let only = values.len() == 1;
             let numbered = values.into_iter().enumerate();
             all.extend(numbered.map(|(i, value)| Item {
@@ -53,7 +53,7 @@ impl Objects {
         Ok(Objects(all))
     }
 
-    /// The body of a submit: a single object as it is, several as an array; `array` makes it one in any case.
+    /// The body of a submit: a single object, or an array; `array` forces an array.
     pub(super) fn body(&self, array: bool) -> Bytes {
         let values: Vec<&Value> = self.0.iter().map(|item| &item.value).collect();
         let body = match values.as_slice() {
@@ -71,13 +71,29 @@ impl Objects {
             .find(|value| value.get("Name").is_some_and(|given| given == name))
     }
 
-    /// Whether one of them is only taken at some generation, and so not twice.
+    /// Whether one of them is conditional on a generation, so that it cannot be submitted twice.
     pub(super) fn are_conditional(&self) -> bool {
         self.0.iter().any(|item| item.value.get("Generation").is_some_and(|generation| !generation.is_null()))
     }
 
-    /// Where the object stands that a field such as `[3].Count` is of, in words.
-    pub(super) fn place(&self, field: &str) -> Option<String> {
+    /// Adds the file to an error that names a field.
+    pub(super) fn locate(&self, error: anyhow::Error) -> anyhow::Error {
+        let field = match error.downcast_ref() {
+            // With a single object, the file is known without a field.
+            Some(ClientError::Refused(problem)) if problem.status == 422 => {
+                Some(problem.field.as_deref().unwrap_or_default())
+            }
+            Some(ClientError::Refused(problem)) => problem.field.as_deref(),
+            _ => None,
+        };
+        match field.and_then(|field| self.place(field)) {
+            Some(place) => anyhow::anyhow!("{error} ({place})"),
+            None => error,
+        }
+    }
+
+    /// The location of the object with a field such as `[3].Count`.
+    fn place(&self, field: &str) -> Option<String> {
         let index = field.strip_prefix('[').and_then(|f| f.split_once(']')).and_then(|(i, _)| i.parse().ok());
         let item = self.0.get(index.unwrap_or(0)).filter(|_| index.is_some() || self.0.len() == 1)?;
         Some(match (item.ordinal, item.value.get("Name").and_then(Value::as_str)) {
@@ -88,7 +104,7 @@ impl Objects {
     }
 }
 
-/// A file's name for messages, and its text.
+/// The name of a file for messages, and its text.
 fn text(path: &Path) -> anyhow::Result<(String, String)> {
     let mut bytes = Vec::new();
     let (file, read) = if path == Path::new("-") {
@@ -97,15 +113,14 @@ fn text(path: &Path) -> anyhow::Result<(String, String)> {
         let opened = File::open(path);
         (path.display().to_string(), opened.and_then(|f| f.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes)))
     };
-    read.with_context(|| format!("{file} cannot be read"))?;
+    read.with_context(|| format!("cannot read {file}"))?;
     ensure!(bytes.len() as u64 <= FILE_MAX_BYTES, "{file} is larger than {FILE_MAX_BYTES} bytes");
-    let text = strict::unmarked(&bytes)
-        .with_context(|| format!("{file} is in UTF-16; allowed is UTF-8: save or convert it as that"))?;
-    let text = std::str::from_utf8(text).map_err(|_| anyhow::anyhow!("{file} is not text in UTF-8"))?;
+    let text = strict::unmarked(&bytes).with_context(|| format!("{file} is UTF-16: convert it to UTF-8"))?;
+    let text = std::str::from_utf8(text).map_err(|_| anyhow::anyhow!("{file} is not UTF-8 text"))?;
     Ok((file, text.to_owned()))
 }
 
-/// The objects in a text, which is JSON or YAML by its name or, where that says neither, by its first character.
+/// The objects in a text. The file extension decides between JSON and YAML, else the first character.
 pub(super) fn parse(path: &Path, text: &str) -> anyhow::Result<Vec<Value>> {
     let json = match path.extension().and_then(|e| e.to_str()) {
         Some("json") => true,
@@ -116,7 +131,7 @@ pub(super) fn parse(path: &Path, text: &str) -> anyhow::Result<Vec<Value>> {
         true => vec![strict::parse(text.as_bytes()).context("not valid JSON")?],
         false => yaml(text)?,
     };
-    // Documents that hold a list are as good as that many documents.
+    // A list counts as that many documents.
     Ok(documents
         .into_iter()
         .flat_map(|document| match document {
@@ -126,14 +141,14 @@ pub(super) fn parse(path: &Path, text: &str) -> anyhow::Result<Vec<Value>> {
         .collect())
 }
 
-/// The documents in a text of YAML.
+/// The documents in a YAML text.
 pub(super) fn yaml(text: &str) -> anyhow::Result<Vec<Value>> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: ALIASED_MAX },
-        // A message may end in a log that more people read than the file.
+        // Messages may end up in logs with more readers than the file.
         with_snippet: false,
     };
     match serde_saphyr::from_multiple_with_options(text, options) {
@@ -153,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn yaml_comes_out_as_the_json_that_is_meant() {
+    fn yaml_becomes_the_intended_json() {
         for (yaml, json) in [
             (
                 "Name: web\nCount: 5\nOpenStdin: true\nEnv: [A=1]",
@@ -170,12 +185,12 @@ mod tests {
                 json!([{"a": -1, "b": 0.5, "c": null, "d": null, "e": "5", "f": "2024-01-01"}]),
             ),
             ("Cmd: |\n  one\n  two\n", json!([{"Cmd": "one\ntwo\n"}])),
-            // Anchors and merges, for what several objects share.
+            // Anchors and merges, for shared fields.
             (
                 "- &base {Image: web:1, Count: 2}\n- {<<: *base, Count: 3}",
                 json!([{"Image": "web:1", "Count": 2}, {"Image": "web:1", "Count": 3}]),
             ),
-            // Where versions of YAML differ: a text, which the daemon refuses where it is none.
+            // Where versions of YAML differ, the value is a string.
             (
                 "a: 05\nb: 1_000\nc: on\nd: No\ne: y\nf: 12:30:45",
                 json!([{"a": "05", "b": "1_000", "c": "on", "d": "No", "e": "y", "f": "12:30:45"}]),
@@ -186,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_line_and_column() {
+    fn errors_have_a_line_and_a_column() {
         for (name, text, said) in [
             (
                 "x.yaml",
@@ -227,7 +242,7 @@ mod tests {
         let objects = Objects(vec![item(json!({"Name": "a"}), 1), item(json!({"Name": "b"}), 2)]);
         assert_eq!(objects.place("[1].Count").as_deref(), Some("web.yaml, object 2, \"b\""));
         assert_eq!(objects.place("[7].Count"), None);
-        assert_eq!(objects.place("Count"), None, "which of the two is not said");
+        assert_eq!(objects.place("Count"), None, "ambiguous with two objects");
         let objects = Objects(vec![item(json!({"Name": "a"}), 0)]);
         assert_eq!(objects.place("Count").as_deref(), Some("web.yaml"));
     }

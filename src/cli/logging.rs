@@ -1,8 +1,8 @@
 //! The daemon's log on standard error.
 //!
-//! One event is one line, whatever stands in it: values from outside are escaped, and quoted where they could pose as
-//! other fields. Other crates only warn, whatever `SCSM_LOG` says, as their details hold whole requests, with the
-//! variables and labels of containers in them.
+//! One event is always one line: values from outside are escaped, and quoted if they could pass for other fields. Other
+//! crates log only warnings and errors, whatever `SCSM_LOG` says: their details contain whole requests with the environment
+//! and labels of containers.
 
 use std::fmt::{self, Debug};
 use std::io::{self, IsTerminal};
@@ -21,12 +21,12 @@ use super::LogFormat;
 use super::environment::variable;
 use crate::core::sanitize;
 
-/// The variable that says what is logged.
+/// The variable with the log filter.
 const VARIABLE: &str = "SCSM_LOG";
-/// The most bytes of one value.
+/// The longest value, in bytes.
 const VALUE_MAX_BYTES: usize = 8 * 1024;
 
-/// Begins to log to standard error: as text on a terminal and as JSON elsewhere, unless a format is given.
+/// Starts logging to standard error: by default as text on a terminal and as JSON elsewhere.
 pub(super) fn to_stderr(format: Option<LogFormat>) {
     let terminal = io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
@@ -50,13 +50,13 @@ where
     registry().with(lines.with_filter(filter.and(filter_fn(is_harmless))))
 }
 
-/// False for the details of other crates.
+/// Whether an event is no detail of another crate.
 fn is_harmless(event: &Metadata<'_>) -> bool {
     let ours = event.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"));
     ours || *event.level() <= Level::WARN
 }
 
-/// The fields of an event as text.
+/// Formats the fields of an event as text.
 struct TextFields;
 
 impl<'w> FormatFields<'w> for TextFields {
@@ -67,7 +67,7 @@ impl<'w> FormatFields<'w> for TextFields {
     }
 }
 
-/// A line that is being written.
+/// An incomplete line.
 struct Line<'w> {
     writer: Writer<'w>,
     empty: bool,
@@ -76,7 +76,7 @@ struct Line<'w> {
 
 impl Line<'_> {
     fn put(&mut self, field: &Field, value: &str) {
-        // The bridge from the `log` crate repeats where an event comes from.
+        // The bridge from the `log` crate repeats the origin of an event.
         if self.result.is_ok() && !field.name().starts_with("log.") {
             self.result = self.try_put(field.name(), &sanitize::bounded(value, VALUE_MAX_BYTES));
         }
@@ -118,7 +118,7 @@ impl Visit for Line<'_> {
     }
 }
 
-/// Writes lines of JSON, in which JSON itself escapes what ends a line, and nothing else that a terminal obeys.
+/// Writes JSON lines with all control characters escaped; JSON itself escapes only some.
 struct JsonLines<W>(W);
 
 impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for JsonLines<W> {
@@ -129,7 +129,7 @@ impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for JsonLines<W> {
     }
 }
 
-/// One event: it is written whole, at once.
+/// One event, written with a single call.
 struct JsonLine<W>(W);
 
 impl<W: io::Write> io::Write for JsonLine<W> {
@@ -150,7 +150,7 @@ fn must_be_escaped(c: char) -> bool {
     c != '\n' && !sanitize::harmless(c)
 }
 
-/// The same JSON: such characters stand in strings only.
+/// Equivalent JSON: such characters occur in strings only.
 fn escaped(line: &str) -> String {
     let mut escaped = String::with_capacity(line.len() + 16);
     for c in line.chars() {
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn no_value_can_pose_as_another_field_or_line() {
+    fn a_value_cannot_pass_for_another_field_or_line() {
         let by = "x fingerprint=0 object=\"prod\"\\";
         let error = "no\n2026-01-01T00:00:00Z ERROR forged\u{1b}[2J\u{9b}1m\u{202e}";
         let events =
@@ -207,11 +207,11 @@ mod tests {
         let json = log(LogFormat::Json, "info", events);
         assert!(json.trim_end().chars().all(sanitize::harmless), "{json:?}");
         let read: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!((&read["by"], &read["error"]), (&by.into(), &error.into()), "JSON holds the very value");
+        assert_eq!((&read["by"], &read["error"]), (&by.into(), &error.into()), "JSON preserves the value");
     }
 
     #[test]
-    fn the_details_of_other_crates_are_never_logged() {
+    fn details_of_other_crates_are_never_logged() {
         for filter in ["debug", "trace", "debug,bollard=trace", "hyper=trace,trace", "bollard::docker=debug"]
         {
             for format in [LogFormat::Text, LogFormat::Json] {

@@ -1,4 +1,4 @@
-//! `logs`: what the containers of an object write.
+//! `logs`: the output of the containers of an object.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use http::Method;
 
+use super::arguments::object_name;
 use super::connection::Connection;
 use super::environment::variable;
-use super::events::Format;
+use super::exit::REFUSED;
 use super::follow::{Reader, read};
-use super::{REFUSED, object_name, output};
+use super::format::TextFormat;
+use super::output;
 use crate::client::Ask;
 use crate::client::answers::LogsLine;
 use crate::clock;
@@ -23,12 +25,12 @@ use crate::core::sanitize;
 use crate::engine::logs::LogTime;
 use crate::logs::Seen;
 
-/// After a lost connection lines are asked for from so long before the newest one: the clocks of nodes differ, and a line
-/// may come later than a newer one of another node. What was shown is not shown again.
+/// After a lost connection, lines are requested from this long before the newest one: the clocks of nodes differ, and lines
+/// of different nodes may arrive out of order. Lines that were shown are not repeated.
 const OVERLAP: Duration = Duration::from_secs(30);
-/// Containers that are remembered before those are forgotten that have not written for longer than [`OVERLAP`].
+/// With more containers than this, those that were silent for longer than [`OVERLAP`] are forgotten.
 const REMEMBERED: usize = 1_000;
-/// The colours of containers on a terminal, by their slots: cyan, yellow, green, magenta, blue, red.
+/// The colours of containers on a terminal, by slot: cyan, yellow, green, magenta, blue, red.
 const COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];
 
 /// Flags of `logs`.
@@ -37,28 +39,28 @@ pub(super) struct LogsFlags {
     /// The object.
     #[arg(value_name = "NAME", value_parser = object_name)]
     name: ObjectName,
-    /// Go on with the lines to come, of containers that come later, too, until the object is gone or it is interrupted;
-    /// also over a restart of the daemon.
+    /// Follow new lines, including those of new containers, until the object is gone or the command is interrupted; also
+    /// across a restart of the daemon.
     #[arg(long, short)]
     follow: bool,
-    /// How many of the past lines of each container to begin with, up to 10000. [default: 100, and 10000 with --since]
+    /// Begin with the last N lines of each container, up to 10000. [default: 100, and 10000 with --since]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=10_000))]
     tail: Option<u16>,
-    /// No lines from before this: a duration such as 10m, or a time such as 2026-11-26T16:00:00Z.
+    /// Omit lines before this: a duration such as 10m, or a time such as 2026-11-26T16:00:00Z.
     #[arg(long, value_name = "10m|TIME")]
     since: Option<String>,
-    /// The containers that have ended and are kept, in place of those that run; with --follow both.
+    /// Show ended containers that were kept instead of running ones; with --follow, both.
     #[arg(long, short)]
     previous: bool,
-    /// Show when each line was written.
+    /// Show the time of each line.
     #[arg(long, short)]
     timestamps: bool,
-    /// Only the container of this name, such as web.1.1, whether or not it runs.
+    /// Show only the container with this name, such as web.1.1, running or not.
     #[arg(long, short, value_name = "NAME")]
     container: Option<String>,
-    /// How to write them.
+    /// The output format.
     #[arg(long, short, value_name = "FORMAT", default_value = "text")]
-    output: Format,
+    output: TextFormat,
     #[command(flatten)]
     connection: Connection,
 }
@@ -70,15 +72,15 @@ pub(super) fn run(flags: &LogsFlags) -> ExitCode {
     })
 }
 
-/// What was shown, and how to show more.
+/// What was shown so far, and how to continue.
 struct Shown<'a> {
     flags: &'a LogsFlags,
     begun: Instant,
     /// The time of the newest line.
     newest: Option<LogTime>,
-    /// What was shown of each container.
+    /// The lines shown of each container.
     seen: BTreeMap<String, Seen>,
-    /// The same when it was asked last.
+    /// The same at the last request.
     before: BTreeMap<String, Seen>,
     prefix: Prefix,
     terminal: bool,
@@ -100,14 +102,14 @@ impl Shown<'_> {
         }
     }
 
-    /// Drops what no line can be held against that is asked for from now on.
+    /// Forgets lines that are too old to be repeated.
     fn forget(&mut self) {
         let oldest = self.newest.map(|newest| newest.earlier(OVERLAP));
         self.seen.retain(|_, seen| seen.last() >= oldest);
     }
 
-    /// Whether a line is shown now for the first time.
-    fn is_news(&mut self, container: &str, at: Option<LogTime>) -> bool {
+    /// Whether a line was not shown before.
+    fn is_new(&mut self, container: &str, at: Option<LogTime>) -> bool {
         if self.before.get_mut(container).is_some_and(|before| before.covers(at)) {
             return false;
         }
@@ -142,14 +144,14 @@ impl Reader for Shown<'_> {
             self.forget();
             self.before = self.seen.clone();
             let since = newest.earlier(OVERLAP.min(elapsed));
-            // Some may have ended meanwhile.
+            // Containers may have ended meanwhile.
             return ask.with("previous", "true").with("since", &since.to_string());
         }
         if *previous {
             ask = ask.with("previous", "true");
         }
         match (tail, since) {
-            // Of the past nothing was wanted; what comes meanwhile is.
+            // With --tail=0, lines since the start of the command are shown.
             (Some(0), _) if elapsed > Duration::from_secs(1) => {
                 ask.with("since", &format!("{}ms", elapsed.as_millis()))
             }
@@ -171,10 +173,10 @@ impl Reader for Shown<'_> {
 
     fn take(&mut self, line: &str) -> anyhow::Result<ControlFlow<()>> {
         let read = serde_json::from_str(line);
-        let json = self.flags.output == Format::Json;
+        let json = self.flags.output == TextFormat::Json;
         match read {
             Ok(LogsLine::Line { container, at, line: text }) => {
-                if !self.is_news(&container, at.as_deref().and_then(LogTime::parse)) {
+                if !self.is_new(&container, at.as_deref().and_then(LogTime::parse)) {
                     return Ok(ControlFlow::Continue(()));
                 }
                 if json {
@@ -196,7 +198,7 @@ impl Reader for Shown<'_> {
                     return Ok(ControlFlow::Break(()));
                 }
             }
-            // Better as it came than not at all.
+            // An unknown line is printed unchanged.
             Err(_) => output::line(line)?,
         }
         Ok(ControlFlow::Continue(()))
@@ -204,7 +206,7 @@ impl Reader for Shown<'_> {
 }
 
 impl Shown<'_> {
-    /// A line for people. What is not for a terminal gets what the container wrote, whatever that is.
+    /// A line for people. Only a terminal needs escaping.
     fn text(&mut self, container: &str, at: Option<&str>, text: &str) -> String {
         let mut line = self.prefix.of(container);
         if let Some(at) = at {
@@ -220,7 +222,7 @@ impl Shown<'_> {
     }
 }
 
-/// What stands before a line.
+/// The prefix of a line.
 struct Prefix {
     /// The longest name so far.
     width: usize,
@@ -239,7 +241,7 @@ impl Prefix {
     }
 }
 
-/// The containers of a slot have one colour, and neighbours have different ones.
+/// The colour of the slot; neighbouring slots differ.
 fn colour(container: &str) -> u8 {
     let slot: usize = container.rsplit('.').nth(1).and_then(|slot| slot.parse().ok()).unwrap_or_default();
     COLOURS.iter().copied().cycle().nth(slot % COLOURS.len()).unwrap_or_default()
@@ -279,14 +281,14 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_connection_is_taken_up_where_it_broke() {
+    fn a_lost_connection_continues_without_repeated_lines() {
         let flags = flags(&["web", "--follow", "--tail=5", "--since=10m"]);
         let mut shown = Shown::new(&flags);
         assert_eq!(path(&shown.ask()), "/objects/web/logs?follow=true&since=10m&tail=5");
         let at = |nanos: u64| Some(LogTime(1_764_000_000_000_000_000 + nanos));
-        assert!(shown.is_news("web.1.1", at(5)));
-        assert!(shown.is_news("web.2.1", at(3)));
-        assert!(shown.is_news("web.2.1", at(3)));
+        assert!(shown.is_new("web.1.1", at(5)));
+        assert!(shown.is_new("web.2.1", at(3)));
+        assert!(shown.is_new("web.2.1", at(3)));
         shown.begun = shown.begun.checked_sub(Duration::from_secs(1)).unwrap();
         let again = path(&shown.ask());
         assert!(
@@ -302,12 +304,12 @@ mod tests {
             ("web.2.1", 3, true),
             ("web.3.1", 1, true),
         ] {
-            assert_eq!(shown.is_news(container, at(nanos)), news, "{container} {nanos}");
+            assert_eq!(shown.is_new(container, at(nanos)), news, "{container} {nanos}");
         }
     }
 
     #[test]
-    fn who_wanted_nothing_of_the_past_gets_what_came_while_the_connection_was_lost() {
+    fn tail_zero_shows_lines_from_while_the_connection_was_lost() {
         let flags = flags(&["web", "-f", "--tail=0"]);
         let mut shown = Shown::new(&flags);
         assert_eq!(path(&shown.ask()), "/objects/web/logs?follow=true&tail=0");

@@ -1,4 +1,4 @@
-//! Standard output, line by line, for as long as somebody reads it.
+//! Standard output, line by line, as long as it is open.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -10,27 +10,31 @@ use tokio::time::sleep;
 
 use crate::core::sanitize;
 
-/// How often it is looked whether anybody still reads, where there may be nothing to write for hours.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often to check whether standard output is closed, while there is nothing to write.
+const POLL: Duration = Duration::from_millis(500);
 
-/// Nothing more can be written.
+/// Standard output cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OutputError {
-    /// Whoever read it has enough, as `head` does. That is no failure.
+    /// The reader has closed it, as `head` does. That is no failure.
     #[error("standard output is closed")]
     Closed,
-    /// It cannot be written to.
-    #[error("standard output cannot be written: {0}")]
+    /// Writing failed.
+    #[error("cannot write to standard output: {0}")]
     Failed(io::Error),
 }
 
-/// Writes a line to standard output. Whatever the daemon or somebody else put into it, it is one line, and nothing
-/// that a terminal obeys.
+/// Whether a command ended because no one reads its output any more, which is no failure.
+pub(super) fn is_closed(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(OutputError::Closed))
+}
+
+/// Writes a line to standard output, with all control characters escaped.
 pub(super) fn line(text: impl Display) -> Result<(), OutputError> {
     raw(format!("{}\n", sanitize::escape(&text.to_string())).as_bytes())
 }
 
-/// Writes a line of JSON as it came.
+/// Writes a line of JSON unchanged.
 pub(super) fn json(line: &str) -> Result<(), OutputError> {
     raw(format!("{line}\n").as_bytes())
 }
@@ -42,23 +46,23 @@ pub(super) fn row(cells: &[&dyn Display]) -> String {
     cells.join("\t")
 }
 
-/// Cells that are texts, for [`row`].
+/// Cells for [`row`].
 pub(super) fn cells(texts: &[String]) -> Vec<&dyn Display> {
     texts.iter().map(|text| text as &dyn Display).collect()
 }
 
-/// Puts rows made by [`row`] in columns.
+/// Aligns rows made by [`row`].
 pub(super) fn columns(rows: &[String]) -> Vec<String> {
     let mut table = tabwriter::TabWriter::new(Vec::new()).padding(2);
-    // Into memory: nothing can fail.
+    // Writing to memory cannot fail.
     let _ = rows.iter().try_for_each(|row| writeln!(table, "{row}"));
     let _ = table.flush();
     let columns = String::from_utf8(table.into_inner().unwrap_or_default()).unwrap_or_default();
-    // A last cell that is empty leaves no blanks behind.
+    // An empty last cell leaves no trailing blanks.
     columns.lines().map(|row| row.trim_end().to_owned()).collect()
 }
 
-/// Writes rows made by [`row`], in columns. A terminal gets no more of each than fits into its width.
+/// Writes rows made by [`row`] in columns, cut to the width of a terminal.
 pub(super) fn table(rows: &[String]) -> Result<(), OutputError> {
     let width = width();
     columns(rows).iter().try_for_each(|row| line(cut(row, width)))
@@ -71,7 +75,7 @@ pub(super) fn width() -> Option<usize> {
     Some(columns.into()).filter(|columns| *columns > 0)
 }
 
-/// A line that fits into the width, if there is one.
+/// A line cut to the width, if there is one.
 pub(super) fn cut(line: &str, width: Option<usize>) -> Cow<'_, str> {
     match width {
         Some(width) => console::truncate_str(line, width, "…"),
@@ -79,7 +83,7 @@ pub(super) fn cut(line: &str, width: Option<usize>) -> Cow<'_, str> {
     }
 }
 
-/// Writes bytes as they are.
+/// Writes bytes unchanged.
 pub(super) fn raw(bytes: &[u8]) -> Result<(), OutputError> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|e| match e.kind() {
@@ -88,30 +92,30 @@ pub(super) fn raw(bytes: &[u8]) -> Result<(), OutputError> {
     })
 }
 
-/// Writes a line to standard error, as [`line`] does. One that cannot be written to leaves nobody to tell.
+/// Writes a line to standard error, escaped; errors are ignored.
 pub(super) fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{}", sanitize::escape(&text.to_string()));
 }
 
-/// Writes lines of our own to standard error.
+/// Writes several lines to standard error, escaped; errors are ignored.
 pub(super) fn paragraph(text: impl Display) {
     let text = text.to_string();
     let lines: Vec<_> = text.split('\n').map(sanitize::escape).collect();
     let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
 }
 
-/// Ends when nobody reads standard output any more. A pipe tells that to whoever writes into it, and so not to one that
-/// waits for something to write.
+/// Resolves when standard output is closed. A pipe reports that only to writers, so this polls while there is nothing to
+/// write.
 pub(super) async fn closed() -> OutputError {
     loop {
         let stdout = io::stdout();
         let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
-        let told = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        let result = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
         let [stdout] = &polled;
-        if told.is_ok() && stdout.revents().contains(PollFlags::ERR) {
+        if result.is_ok() && stdout.revents().contains(PollFlags::ERR) {
             return OutputError::Closed;
         }
-        sleep(LOOK).await;
+        sleep(POLL).await;
     }
 }
 
@@ -127,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_is_one_cell_whatever_is_in_it() {
+    fn a_cell_cannot_break_the_table() {
         let row = row(&[&"a\tb", &7, &"c\nd\u{1b}[2J", &""]);
         assert_eq!(row, "a\\tb\t7\tc\\nd\\u{1b}[2J\t");
     }

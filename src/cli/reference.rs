@@ -5,13 +5,11 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use clap::{Arg, Args, Command, CommandFactory, ValueEnum};
+use clap::{Arg, Args, Command, ValueEnum};
 
-use super::output::{self, OutputError};
-use super::{CommandLine, fail, wrong_usage};
-
-/// The heading of the flags that all client commands share.
-const CONNECTION_HEADING: &str = "Finding the daemon";
+use super::connection::HEADING as CONNECTION_HEADING;
+use super::exit::{USAGE, finish, usage_code};
+use super::output;
 
 /// Flags of `reference`.
 #[derive(Debug, Args)]
@@ -33,8 +31,7 @@ enum Table {
 }
 
 /// Prints a table.
-pub(super) fn run(flags: &ReferenceFlags) -> ExitCode {
-    let mut program = CommandLine::command();
+pub(super) fn run(flags: &ReferenceFlags, mut program: Command) -> ExitCode {
     program.build();
     let text = match flags.table {
         Table::DaemonFlags => flag_table(program.get_arguments()),
@@ -42,10 +39,7 @@ pub(super) fn run(flags: &ReferenceFlags) -> ExitCode {
         Table::Commands => commands(&mut program),
         Table::ExitCodes => exit_codes(&program),
     };
-    match output::raw(text.as_bytes()) {
-        Ok(()) | Err(OutputError::Closed) => ExitCode::SUCCESS,
-        Err(error @ OutputError::Failed(_)) => fail(1, &error.to_string()),
-    }
+    finish(output::raw(text.as_bytes()).map_err(Into::into), USAGE)
 }
 
 fn flag_table<'a>(flags: impl Iterator<Item = &'a Arg>) -> String {
@@ -111,7 +105,7 @@ fn exit_codes(program: &Command) -> String {
             }
             None => "0 success<br>1 failed, refused, or no daemon".to_owned(),
         };
-        let _ = writeln!(table, "| `{name}` | {codes} | {} |", wrong_usage(name));
+        let _ = writeln!(table, "| `{name}` | {codes} | {} |", usage_code(name));
     }
     table
 }

@@ -1,14 +1,17 @@
-//! `status`: how everything, or one object, is doing.
+//! `status`: the state of all objects, or of one.
 
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use http::Method;
 
 use self::ages::Ages;
+use super::arguments::object_name;
 use super::connection::Connection;
+use super::exit::REFUSED;
 use super::follow::follow;
-use super::{REFUSED, object_name, output};
+use super::format::TableFormat;
+use super::output;
 use crate::client::answers::{Change, Cluster, Object};
 use crate::client::{Answer, Ask};
 use crate::core::name::ObjectName;
@@ -20,26 +23,17 @@ mod object;
 /// Flags of `status`.
 #[derive(Debug, Args)]
 pub(super) struct StatusFlags {
-    /// One object, with its containers.
+    /// Show one object, with its containers.
     #[arg(value_name = "NAME", value_parser = object_name)]
     name: Option<ObjectName>,
-    /// Show how it is, then a line for each change, until it is interrupted.
+    /// Show the present state, then one line per change, until interrupted.
     #[arg(long, short)]
     watch: bool,
-    /// How to write it.
+    /// The output format.
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
-    output: Format,
+    output: TableFormat,
     #[command(flatten)]
     connection: Connection,
-}
-
-/// How to write answers that are tables to people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// Columns for people.
-    Table,
-    /// The daemon's own JSON; of a stream, a line each.
-    Json,
 }
 
 pub(super) fn run(flags: &StatusFlags) -> ExitCode {
@@ -56,16 +50,16 @@ pub(super) fn run(flags: &StatusFlags) -> ExitCode {
         }
         let answer = daemon.ask(ask).await?;
         match (flags.output, &flags.name) {
-            (Format::Json, _) => output::raw(&answer.body)?,
-            (Format::Table, None) => cluster(&answer)?,
-            (Format::Table, Some(_)) => object(&answer)?,
+            (TableFormat::Json, _) => output::raw(&answer.body)?,
+            (TableFormat::Table, None) => cluster(&answer)?,
+            (TableFormat::Table, Some(_)) => object(&answer)?,
         }
         Ok(0)
     })
 }
 
-fn change(line: &str, format: Format) -> anyhow::Result<()> {
-    if format == Format::Json {
+fn change(line: &str, format: TableFormat) -> anyhow::Result<()> {
+    if format == TableFormat::Json {
         return Ok(output::json(line)?);
     }
     match serde_json::from_str(line) {
@@ -74,7 +68,7 @@ fn change(line: &str, format: Format) -> anyhow::Result<()> {
         }
         Ok(Change::Gone { name }) => output::line(format_args!("{name} gone"))?,
         Ok(Change::Engine { engine }) => output::line(cluster::engine(&engine))?,
-        // A newer daemon says more than this client knows.
+        // From a newer daemon.
         Ok(Change::Other) | Err(_) => {}
     }
     Ok(())

@@ -1,52 +1,51 @@
-//! `submit`: hands objects to the daemon, and waits for what becomes of them if asked to.
+//! `submit`: submits objects, and waits until they have converged if asked to.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use http::{Method, header};
+use http::header;
 use tokio::time::sleep;
 
+use super::arguments::wait_duration;
+use super::change::{conclude, outcome_unknown};
 use super::connection::Connection;
+use super::dry_run::{self, summary};
+use super::exit::REFUSED;
 use super::files::Files;
+use super::format::TextFormat;
 use super::input::Objects;
-use super::json::{self, Format};
-use super::wait::{self, Patience};
-use super::{REFUSED, output, plan};
-use crate::client::answers::{OneOrMany, Receipt};
+use super::output;
+use super::wait::WaitLimits;
 use crate::client::{Answer, Ask, ClientError, Daemon};
 use crate::clock;
-use crate::core::submission::seconds_or_duration;
-
-/// The longest `--wait`: what the daemon allows.
-const WAIT_MAX: Duration = Duration::from_secs(3600);
 
 /// Flags of `submit`.
 #[derive(Debug, Args)]
 pub(super) struct SubmitFlags {
     #[command(flatten)]
     files: Files,
-    /// Wait up to this long, such as 2m, until the objects have converged or failed.
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    /// Wait up to this long, such as 2m, until all objects have converged or failed.
+    #[arg(long, value_name = "DURATION", value_parser = wait_duration)]
     wait: Option<Duration>,
-    /// End the wait with the first object that has failed; the others are worked on further.
+    /// End the wait with the first object that fails. The daemon continues with the others.
     #[arg(long, requires = "wait")]
     fail_fast: bool,
-    /// Delete objects whose names begin with this and that are not among those given, in the same transaction.
+    /// Also delete the objects whose names begin with PREFIX and that are not in the files, in the same transaction.
     #[arg(long, value_name = "PREFIX")]
     prune: Option<String>,
-    /// Only if the object's generation still is this one. For a single object.
+    /// Submit only if the object still has this generation. For a single object.
     #[arg(long, value_name = "GENERATION", conflicts_with_all = ["create_only", "prune"])]
     if_match: Option<u64>,
-    /// Only if there is no object of this name. For a single object.
+    /// Submit only if no object has this name. For a single object.
     #[arg(long, conflicts_with = "prune")]
     create_only: bool,
-    /// Only show what would be done, as `plan` does. Exit codes: 0 it would be taken, 1 it would not.
+    /// Only show the plan, as `plan` does. Exit codes: 0 it would be accepted, 1 it would not.
     #[arg(long, conflicts_with = "wait")]
     dry_run: bool,
-    /// How to write it. With --wait, JSON is asked for and answered in one request, with the outcome.
+    /// The output format. With --wait, JSON is one answer that includes the outcome.
     #[arg(long, short, value_name = "FORMAT", default_value = "text")]
-    output: Format,
+    output: TextFormat,
     #[command(flatten)]
     connection: Connection,
 }
@@ -56,30 +55,22 @@ pub(super) fn run(flags: &SubmitFlags) -> ExitCode {
         let objects = flags.files.read()?;
         if flags.dry_run {
             let ask = flags.request(&objects).with("dry_run", "true");
-            let answer = daemon.ask(ask).await.map_err(|error| placed(error.into(), &objects))?;
+            let answer = daemon.ask(ask).await.map_err(|error| objects.locate(error.into()))?;
             match flags.output {
-                Format::Text => plan::show(&answer.json()?),
-                Format::Json => output::raw(&answer.body)?,
+                TextFormat::Text => summary::show(&answer.json()?),
+                TextFormat::Json => output::raw(&answer.body)?,
             }
             return Ok(0);
         }
-        if flags.output == Format::Json {
-            anyhow::ensure!(
-                !flags.fail_fast,
-                "--fail-fast is for --output text: JSON is one answer about all objects"
-            );
-            let done = json::change(daemon, flags.request(&objects), flags.wait).await;
-            return done.map_err(|error| placed(error, &objects));
-        }
-        let answer = flags.submit(daemon, &objects).await.map_err(|error| placed(error, &objects))?;
-        let receipts = Vec::from(answer.json::<OneOrMany<Receipt>>()?);
-        conclude(daemon, &receipts, Patience::of(flags.wait, flags.fail_fast)).await
+        let answer = flags.submit(daemon, &objects).await.map_err(|error| objects.locate(error))?;
+        let limits = flags.wait.map(|wait| WaitLimits { wait, fail_fast: flags.fail_fast });
+        conclude(daemon, &answer, flags.output, limits).await
     })
 }
 
 impl SubmitFlags {
-    /// Submits. Where it is not known whether the daemon took it, and it is to be waited for anyhow, the same is
-    /// submitted again: what was taken is unchanged then.
+    /// Submits. If a connection breaks before the answer and there is a wait, submits the same again: if the daemon
+    /// accepted the first submit, the second changes nothing.
     async fn submit(&self, daemon: &Daemon, objects: &Objects) -> anyhow::Result<Answer> {
         let until = clock::monotonic() + self.wait.unwrap_or_default();
         let conditional = self.if_match.is_some() || self.create_only || objects.are_conditional();
@@ -94,22 +85,19 @@ impl SubmitFlags {
             match pause {
                 Some(pause) => {
                     output::note(format_args!(
-                        "{error}; whether the submit was taken is not known: submitting the same again, which changes \
+                        "{error}; it is unknown whether the submit was accepted: submitting the same again, which changes \
                          nothing if it was"
                     ));
                     sleep(pause).await;
                 }
-                None if sent => return Err(unknown(error)),
+                None if sent => return Err(outcome_unknown(error)),
                 None => return Err(error.into()),
             }
         }
     }
 
     fn request(&self, objects: &Objects) -> Ask {
-        let mut ask = Ask::new(Method::POST, "/submit").body(objects.body(self.prune.is_some()));
-        if let Some(prefix) = &self.prune {
-            ask = ask.with("prune", prefix);
-        }
+        let mut ask = dry_run::submit(objects, self.prune.as_deref());
         if let Some(generation) = self.if_match {
             ask = ask.header(header::IF_MATCH, format!("\"{generation}\""));
         }
@@ -117,69 +105,5 @@ impl SubmitFlags {
             ask = ask.header(header::IF_NONE_MATCH, "*");
         }
         ask
-    }
-}
-
-/// Adds the file to an error that names a field.
-pub(super) fn placed(error: anyhow::Error, objects: &Objects) -> anyhow::Error {
-    let field = match error.downcast_ref() {
-        // Of the only object the file is known without a field, too.
-        Some(ClientError::Refused(problem)) if problem.status == 422 => {
-            Some(problem.field.as_deref().unwrap_or_default())
-        }
-        Some(ClientError::Refused(problem)) => problem.field.as_deref(),
-        _ => None,
-    };
-    match field.and_then(|field| objects.place(field)) {
-        Some(place) => anyhow::anyhow!("{error} ({place})"),
-        None => error,
-    }
-}
-
-/// An error of a request that changes something and was not answered.
-pub(super) fn unknown(error: ClientError) -> anyhow::Error {
-    match error {
-        ClientError::Broken { .. } => anyhow::Error::from(error)
-            .context("whether the daemon took it is not known; `status` and `history` tell"),
-        error => error.into(),
-    }
-}
-
-/// Says what was taken, then waits for it if asked to: the exit code.
-pub(super) async fn conclude(
-    daemon: &Daemon,
-    receipts: &[Receipt],
-    patience: Option<Patience>,
-) -> anyhow::Result<u8> {
-    for Receipt { name, generation, result, rolled_back_to, .. } in receipts {
-        let back = rolled_back_to.map(|to| format!(", with the spec of generation {to}")).unwrap_or_default();
-        // It is taken, whoever reads of it.
-        let _ = output::line(format_args!("{name} {result}: generation {generation}{back}"));
-    }
-    match patience {
-        Some(patience) => wait::wait(daemon, receipts, patience).await,
-        None => Ok(0),
-    }
-}
-
-/// A `--wait`; a plain number is one of seconds, as everywhere else.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    seconds_or_duration(text)
-        .filter(|d| !d.is_zero() && *d <= WAIT_MAX)
-        .ok_or_else(|| "expected a duration such as 60s or 2m, or a number of seconds, up to 1h".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wait_is_a_duration_or_a_number_of_seconds_up_to_an_hour() {
-        for (text, seconds) in [("90", 90), ("90s", 90), ("1m30s", 90), ("3600", 3600), ("1h", 3600)] {
-            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for bad in ["", "0", "0s", "-1", "1.5", "3601", "2h", "soon"] {
-            assert!(duration(bad).unwrap_err().contains("or a number of seconds"), "{bad}");
-        }
     }
 }

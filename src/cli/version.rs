@@ -7,41 +7,42 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::connection::Connection;
-use super::json::Format;
-use super::{REFUSED, output};
+use super::exit::REFUSED;
+use super::format::TextFormat;
+use super::output;
 use crate::client::Ask;
 use crate::client::answers::Versions;
 
 /// Flags of `version`.
 #[derive(Debug, Args)]
 pub(super) struct VersionFlags {
-    /// Only the client's; no daemon is asked.
+    /// Show only the client's version, without asking a daemon.
     #[arg(long)]
     client: bool,
-    /// How to write it.
+    /// The output format.
     #[arg(long, short, value_name = "FORMAT", default_value = "text")]
-    output: Format,
+    output: TextFormat,
     #[command(flatten)]
     connection: Connection,
 }
 
 pub(super) fn run(flags: &VersionFlags) -> ExitCode {
     let own = env!("CARGO_PKG_VERSION");
-    // Known whether or not there is a daemon.
+    // Shown even without a daemon.
     let mut all = Map::new();
     all.insert("Client".to_owned(), json!({"Version": own}));
-    if flags.output == Format::Text && output::line(format_args!("client {own}")).is_err() {
+    if flags.output == TextFormat::Text && output::line(format_args!("client {own}")).is_err() {
         return ExitCode::SUCCESS;
     }
     if flags.client {
-        if flags.output == Format::Json {
+        if flags.output == TextFormat::Json {
             let _ = output::json(&Value::from(all).to_string());
         }
         return ExitCode::SUCCESS;
     }
     flags.connection.run(REFUSED, async |daemon| {
         let answer = daemon.ask(Ask::new(Method::GET, "/status")).await;
-        if flags.output == Format::Json {
+        if flags.output == TextFormat::Json {
             let answer = answer.and_then(|answer| Ok((answer.json::<Versions>()?, answer.json::<Value>()?)));
             if let Ok((versions, status)) = &answer {
                 let place = daemon.address().to_string();

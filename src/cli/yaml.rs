@@ -1,19 +1,19 @@
-//! Objects as YAML, for people to edit and to send back.
+//! Objects as YAML, to edit and submit again.
 
 use anyhow::Context;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
-/// The fields that come first, as people write them; the others follow in alphabetical order.
+/// The fields that come first; the others follow in alphabetical order.
 const FIRST: [&str; 4] = ["Name", "Image", "Count", "Generation"];
 
-/// Objects as the documents of one text.
+/// Objects as YAML documents.
 pub(super) fn documents(objects: &[Value]) -> anyhow::Result<String> {
-    // A long text stays on its line: an image with its digest, a command.
+    // Long strings such as images with digests stay on one line.
     let options = || serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
     let written = |object| serde_saphyr::to_string_with_options(&Ordered(object), options());
     let documents: Result<Vec<String>, _> = objects.iter().map(written).collect();
-    Ok(documents.context("the object cannot be written as YAML")?.join("---\n"))
+    Ok(documents.context("cannot serialize the object as YAML")?.join("---\n"))
 }
 
 /// An object whose main fields come first.
@@ -43,7 +43,7 @@ mod tests {
     use crate::cli::input;
 
     #[test]
-    fn what_is_written_reads_back_as_the_same() {
+    fn yaml_reads_back_as_the_same_object() {
         let words = [
             "",
             " ",
@@ -109,7 +109,7 @@ mod tests {
             "Update": {"MaxFailureRatio": 0.25}, "ExposedPorts": {"80/tcp": {}},
         });
         let text = documents(&[object.clone(), json!({"Name": "api"})]).unwrap();
-        assert!(!text.contains(['\u{1b}', '\u{85}', '\u{2028}']), "nothing that a terminal obeys: {text:?}");
+        assert!(!text.contains(['\u{1b}', '\u{85}', '\u{2028}']), "no control characters: {text:?}");
         let read = input::yaml(&text).unwrap_or_else(|e| panic!("{e:#}\n{text}"));
         assert_eq!(read, [object, json!({"Name": "api"})], "{text}");
     }

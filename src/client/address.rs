@@ -1,4 +1,4 @@
-//! Where a daemon is: a host and a port.
+//! The address of a daemon: a host and a port.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,7 +7,7 @@ use std::str::FromStr;
 use http::uri::Authority;
 use rustls::pki_types::ServerName;
 
-/// The port where the daemon listens unless it is told otherwise.
+/// The default port of the daemon.
 const DEFAULT_PORT: u16 = 3476;
 
 /// A host by name or address, and a port.
@@ -20,7 +20,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// What the daemon's certificate has to name.
+    /// The name that the daemon's certificate must contain.
     pub(super) fn server_name(&self) -> Option<ServerName<'static>> {
         ServerName::try_from(self.host.clone()).ok()
     }
@@ -29,20 +29,20 @@ impl Address {
 impl FromStr for Address {
     type Err = String;
 
-    /// Reads `HOST`, `HOST:PORT` or `https://HOST:PORT`. An address that listens for all, as the daemon's own flag may
-    /// have it, is asked on this machine.
+    /// Parses `HOST`, `HOST:PORT` or `https://HOST:PORT`. An unspecified address, as in the daemon's own flag, means this
+    /// machine.
     fn from_str(text: &str) -> Result<Address, String> {
         let wanted = || {
             format!(
-                "expected HOST:PORT or https://HOST:PORT, such as localhost:{DEFAULT_PORT}; the port may be left out"
+                "expected HOST:PORT or https://HOST:PORT, such as localhost:{DEFAULT_PORT}; the port is optional"
             )
         };
         if text.starts_with("http://") {
-            return Err("the daemon speaks HTTPS only: write https:// or leave that out".to_owned());
+            return Err("the daemon speaks HTTPS only: use https:// or omit the scheme".to_owned());
         }
         let place = text.strip_prefix("https://").unwrap_or(text);
         let place = place.strip_suffix('/').unwrap_or(place);
-        // As Go programs write it: `:3476` is this machine.
+        // As in Go programs, `:3476` means this machine.
         let place = if place.starts_with(':') { format!("localhost{place}") } else { place.to_owned() };
         let authority: Authority =
             Some(place).filter(|p| !p.contains('@')).and_then(|p| p.parse().ok()).ok_or_else(wanted)?;
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_are_taken_as_people_write_them() {
+    fn addresses_are_parsed_in_all_usual_forms() {
         for (given, meant) in [
             ("127.0.0.1:3476", "127.0.0.1:3476"),
             ("manager.example:4000", "manager.example:4000"),

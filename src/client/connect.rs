@@ -1,4 +1,4 @@
-//! How connections to the daemon are made: look the name up, connect, shake hands, all within one deadline.
+//! Connections to the daemon: name lookup, TCP connect and TLS handshake within one deadline.
 
 use std::future::Future;
 use std::io;
@@ -19,10 +19,10 @@ use tokio_rustls::client::TlsStream;
 use super::Address;
 use crate::certificates::{CertificateError, Identity};
 
-/// Name lookup, TCP connect and TLS handshake together: as long as the daemon gives a handshake.
+/// The deadline for name lookup, TCP connect and TLS handshake; the daemon has the same for a handshake.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Makes connections to one daemon.
+/// Opens connections to one daemon.
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
     address: Address,
@@ -57,8 +57,8 @@ impl tower::Service<Uri> for Connector {
         Box::pin(async move {
             tokio::time::timeout(CONNECT, connect).await.map_or_else(
                 |_| {
-                    let words = format!("no connection within {}", humantime::format_duration(CONNECT));
-                    Err(io::Error::new(io::ErrorKind::TimedOut, words))
+                    let message = format!("no connection within {}", humantime::format_duration(CONNECT));
+                    Err(io::Error::new(io::ErrorKind::TimedOut, message))
                 },
                 |connected| connected.map(TokioIo::new),
             )
@@ -66,7 +66,7 @@ impl tower::Service<Uri> for Connector {
     }
 }
 
-/// A connection; the pool wants to be told that it is nothing special.
+/// A connection, with the trait that the pool requires.
 pub(super) struct Wire(TlsStream<TcpStream>);
 
 impl Connection for Wire {

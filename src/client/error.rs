@@ -1,4 +1,4 @@
-//! Why there is no answer, or not the one that was hoped for.
+//! Errors of requests.
 
 use std::error::Error;
 use std::time::Duration;
@@ -10,63 +10,63 @@ use serde::Deserialize;
 use super::Address;
 use crate::core::sanitize;
 
-/// A request that was not answered with a success.
+/// A request without a successful answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ClientError {
     /// There is no connection: the request cannot have reached the daemon.
-    #[error("the daemon at {address} cannot be reached: {words}")]
+    #[error("cannot reach the daemon at {address}: {message}")]
     NotSent {
-        /// Where it was looked for.
+        /// The address.
         address: Address,
         /// What happened.
-        words: String,
+        message: String,
     },
-    /// One side does not accept the other's certificate: nothing was read of the request.
-    #[error("{words}")]
+    /// One side does not accept the other's certificate: the request was not read.
+    #[error("{message}")]
     Certificate {
-        /// What is wrong, and the way out.
-        words: String,
+        /// What is wrong, and what to do.
+        message: String,
     },
     /// The connection ended before the answer did: the request may have been carried out.
-    #[error("the connection to the daemon at {address} broke: {words}")]
+    #[error("the connection to the daemon at {address} broke: {message}")]
     Broken {
-        /// The daemon.
+        /// The address.
         address: Address,
         /// What happened.
-        words: String,
+        message: String,
     },
-    /// The daemon said no.
+    /// The daemon refused the request.
     #[error("{0}")]
     Refused(Box<Problem>),
-    /// Whatever answers there is no daemon that this client knows.
-    #[error("{address} answers {status}, which is no answer of this daemon's: {words}")]
+    /// The answer is not from a compatible daemon.
+    #[error("unexpected answer {status} from {address}: {message}")]
     Unexpected {
-        /// Where it was looked for.
+        /// The address.
         address: Address,
         /// The status.
         status: StatusCode,
-        /// The beginning of the text, or what is wrong with it.
-        words: String,
+        /// The beginning of the body, or what is wrong with it.
+        message: String,
     },
 }
 
-/// The daemon's no, an RFC 9457 document.
+/// A refusal of the daemon, an RFC 9457 problem.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Problem {
-    /// The kind, in few words.
+    /// The kind of problem.
     pub title: String,
     /// The status code.
     pub status: u16,
-    /// What is wrong and what is allowed.
+    /// What is wrong, and what is allowed.
     #[serde(default)]
     pub detail: String,
-    /// The field or parameter that is wrong, where it is one.
+    /// The invalid field or parameter, if any.
     #[serde(default)]
     pub field: Option<String>,
-    /// What became of an object that was waited for.
+    /// The outcome of a wait.
     #[serde(default, rename = "Outcome")]
     pub outcome: Option<String>,
-    /// Why, in the words of its status.
+    /// Its reason.
     #[serde(default, rename = "Reason")]
     pub reason: Option<String>,
 }
@@ -84,58 +84,57 @@ impl fmt::Display for Problem {
 }
 
 impl ClientError {
-    /// When a request that did not get through is worth another try: no daemon is restarted in less.
+    /// The pause before a retry; a daemon takes at least that long to restart.
     pub const SOON: Duration = Duration::from_secs(1);
 
-    /// The error of a request that got no head. `connecting`: before it could be sent.
+    /// The error of a request without an answer. `connecting`: it was not sent.
     pub(super) fn of(address: &Address, connecting: bool, error: &(dyn Error + 'static)) -> ClientError {
-        if let Some(words) = tls(address, error) {
-            return ClientError::Certificate { words: sanitize::message(&words) };
+        if let Some(message) = tls(address, error) {
+            return ClientError::Certificate { message: sanitize::message(&message) };
         }
-        let (address, words) = (address.clone(), sanitize::message(&innermost(error)));
+        let (address, message) = (address.clone(), sanitize::message(&innermost(error)));
         match connecting {
-            true => ClientError::NotSent { address, words },
-            false => ClientError::Broken { address, words },
+            true => ClientError::NotSent { address, message },
+            false => ClientError::Broken { address, message },
         }
     }
 
-    pub(super) fn unexpected(address: &Address, status: StatusCode, words: String) -> ClientError {
-        ClientError::Unexpected { address: address.clone(), status, words: sanitize::message(&words) }
+    pub(super) fn unexpected(address: &Address, status: StatusCode, message: String) -> ClientError {
+        ClientError::Unexpected { address: address.clone(), status, message: sanitize::message(&message) }
     }
 
-    /// How long to wait before the same question may get another answer; `None` where it will get the same one. Says
-    /// nothing about whether it is harmless to ask again.
+    /// The pause before a retry may succeed; `None` for a permanent error. Does not say whether a retry is harmless.
     pub fn passes_after(&self) -> Option<Duration> {
         let passes = match self {
             ClientError::NotSent { .. } | ClientError::Broken { .. } => true,
             ClientError::Refused(problem) => matches!(problem.status, 429 | 502..=504),
-            // Something between here and the daemon that waits for it, too.
+            // A proxy in front of the daemon.
             ClientError::Unexpected { status, .. } => matches!(status.as_u16(), 429 | 502..=504),
             ClientError::Certificate { .. } => false,
         };
         passes.then_some(ClientError::SOON)
     }
 
-    /// The daemon's no, if it is one of this status.
+    /// Whether the daemon refused the request with this status.
     pub fn is(&self, status: StatusCode) -> bool {
         matches!(self, ClientError::Refused(problem) if problem.status == status.as_u16())
     }
 }
 
-/// The innermost error is the one that says what happened.
+/// The message of the innermost error, which is the cause.
 fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
     match innermost.downcast_ref::<io::Error>().map(io::Error::kind) {
-        // TLS says that with a lesson.
-        Some(io::ErrorKind::UnexpectedEof) => "the other side closed it".to_owned(),
+        // The message of TLS is a lecture.
+        Some(io::ErrorKind::UnexpectedEof) => "closed by the other side".to_owned(),
         _ => innermost.to_string(),
     }
 }
 
-/// What is wrong with the certificates, if that is it, and the way out.
+/// The problem with the certificates, if that is the cause, and what to do.
 fn tls(address: &Address, error: &(dyn Error + 'static)) -> Option<String> {
     use rustls::CertificateError::{BadSignature, NotValidForName, NotValidForNameContext, UnknownIssuer};
     let mut next = Some(error);
@@ -150,20 +149,20 @@ fn tls(address: &Address, error: &(dyn Error + 'static)) -> Option<String> {
     Some(match found {
         rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => format!(
             "the certificate of the daemon at {address} is not signed by the CA in ca.pem, which belongs to another \
-             daemon's set: give the certificates of this daemon with --cert-path"
+             daemon: set the directory with this daemon's certificates with --cert-path"
         ),
         rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
-            format!("{found}: write an address with --addr that the daemon's certificate names")
+            format!("{found}: use an address with --addr that the daemon's certificate names")
         }
         rustls::Error::InvalidCertificate(_) => {
-            format!("the certificate of the daemon at {address} cannot be accepted: {found}")
+            format!("the certificate of the daemon at {address} is invalid: {found}")
         }
         rustls::Error::AlertReceived(_) => format!(
-            "the daemon at {address} refuses this client's certificate ({found}): cert.pem has to be signed by the CA \
-             that the daemon has as --tlscacert, and must not have expired"
+            "the daemon at {address} refuses this client's certificate ({found}): cert.pem must be signed by the CA in \
+             the daemon's --tlscacert and must not have expired"
         ),
         rustls::Error::InvalidMessage(_) => {
-            format!("what listens at {address} does not speak HTTPS ({found})")
+            format!("the server at {address} does not speak HTTPS ({found})")
         }
         _ => return None,
     })

@@ -1,4 +1,4 @@
-//! An answer without an end: one JSON value a line, and an empty line where there has been nothing to say.
+//! An endless answer: one JSON value per line, and empty lines as keepalives.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use tokio_util::codec::{Decoder, LinesCodec, LinesCodecError};
 
 use super::{Address, ClientError};
 
-/// A stream that is silent for longer is broken, whatever the socket says: the daemon writes something each 15 s.
+/// A stream that is silent for longer is broken: the daemon writes something every 15 s.
 pub const SILENCE: Duration = Duration::from_secs(50);
-/// The longest line, in bytes: the status of an object with 10,000 containers takes a fourth of that.
+/// The longest line, in bytes: four times the status of an object with 10,000 containers.
 const LINE_MAX_BYTES: usize = 16 << 20;
 
 /// The lines of an answer.
@@ -20,7 +20,7 @@ const LINE_MAX_BYTES: usize = 16 << 20;
 pub struct Lines {
     body: Incoming,
     address: Address,
-    /// What has come of the next lines.
+    /// Received and not returned yet.
     ahead: BytesMut,
     codec: LinesCodec,
 }
@@ -35,7 +35,7 @@ impl Lines {
         }
     }
 
-    /// The next line that is not empty; `None` at an orderly end.
+    /// The next non-empty line; `None` at the regular end.
     pub async fn next(&mut self) -> Result<Option<String>, ClientError> {
         loop {
             while let Some(line) = self.whole_line()? {
@@ -47,10 +47,10 @@ impl Lines {
                 Ok(Some(Ok(frame))) => self.ahead.extend_from_slice(&frame.into_data().unwrap_or_default()),
                 Ok(Some(Err(error))) => return Err(ClientError::of(&self.address, false, &error)),
                 Ok(None) if self.ahead.is_empty() => return Ok(None),
-                Ok(None) => return Err(self.broken("it ended within a line".to_owned())),
+                Ok(None) => return Err(self.broken("it ended in the middle of a line".to_owned())),
                 Err(_) => {
-                    let words = format!("nothing came for {}", humantime::format_duration(SILENCE));
-                    return Err(self.broken(words));
+                    let message = format!("no data for {}", humantime::format_duration(SILENCE));
+                    return Err(self.broken(message));
                 }
             }
         }
@@ -62,12 +62,12 @@ impl Lines {
                 LinesCodecError::MaxLineLengthExceeded => {
                     format!("a line is longer than {LINE_MAX_BYTES} bytes")
                 }
-                LinesCodecError::Io(error) => format!("a line cannot be read: {error}"),
+                LinesCodecError::Io(error) => format!("cannot read a line: {error}"),
             })
         })
     }
 
-    fn broken(&self, words: String) -> ClientError {
-        ClientError::Broken { address: self.address.clone(), words }
+    fn broken(&self, message: String) -> ClientError {
+        ClientError::Broken { address: self.address.clone(), message }
     }
 }

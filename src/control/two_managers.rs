@@ -99,7 +99,7 @@ fn identity() -> Identity {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_managers_that_are_given_the_same_object_never_fight_over_it_and_who_holds_says_so() {
+async fn two_managers_with_the_same_object_never_fight_and_the_holding_one_reports_it() {
     let clock = clock();
     let engine = Arc::new(SimulatedEngine::new(3, clock));
     let one = Manager::start(&engine, Ownership::ephemeral("default"), clock);
@@ -132,7 +132,7 @@ async fn two_managers_that_are_given_the_same_object_never_fight_over_it_and_who
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_manager_that_comes_later_holds_and_the_one_that_was_there_goes_on_with_its_work() {
+async fn a_later_manager_holds_and_the_first_one_continues() {
     let clock = clock();
     let engine = Arc::new(SimulatedEngine::new(3, clock));
     let mut first = Manager::start(&engine, Ownership::ephemeral("default"), clock);
@@ -154,7 +154,7 @@ async fn a_manager_that_comes_later_holds_and_the_one_that_was_there_goes_on_wit
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_manager_that_lost_its_state_takes_its_containers_over_when_it_is_told_to_and_restarts_none() {
+async fn a_manager_without_its_state_takes_over_its_containers_on_request_and_restarts_none() {
     let clock = clock();
     let engine = Arc::new(SimulatedEngine::new(3, clock));
     let mut lost = Manager::start(&engine, Ownership::ephemeral("default"), clock);
@@ -214,7 +214,7 @@ fn a_copy_never_reaches_the_workers_and_a_renamed_container_of_ours_stays_ours()
 }
 
 #[test]
-fn records_outlive_a_restart_and_without_them_the_name_decides() {
+fn records_survive_a_restart_and_without_them_the_name_decides() {
     let cache = Cache::new();
     take(&cache, vec![listed("1", "web.1.1", 1)]);
     let recorded = cache.ownership().recorded();
@@ -256,7 +256,7 @@ fn records_are_bounded() {
 }
 
 #[test]
-fn what_changes_while_it_is_written_is_written_again() {
+fn a_record_that_changes_during_a_write_is_written_again() {
     let ownership = Ownership::ephemeral("default");
     ownership.record(&"a".into());
     let first = ownership.unwritten();
@@ -270,7 +270,7 @@ fn what_changes_while_it_is_written_is_written_again() {
 }
 
 #[test]
-fn another_engine_than_the_one_that_the_state_is_for_is_not_acted_upon_until_it_is_adopted() {
+fn another_engine_is_not_acted_on_until_it_is_adopted() {
     use crate::core::evidence::Evidence;
     use crate::core::time::WallOffset;
     use crate::engine::EngineInfo;
@@ -311,7 +311,7 @@ fn another_engine_than_the_one_that_the_state_is_for_is_not_acted_upon_until_it_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_manager_that_was_taken_over_and_goes_on_is_noticed_by_its_new_containers() {
+async fn a_manager_that_was_taken_over_but_continues_is_detected_by_its_new_containers() {
     let clock = clock();
     let engine = Arc::new(SimulatedEngine::new(3, clock));
     let old = identity();

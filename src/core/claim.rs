@@ -1,9 +1,9 @@
-//! The one decision: whether a container with our cluster's labels is ours.
+//! Decides whether a container with our cluster's labels is ours.
 //!
-//! Labels alone are no proof: `docker commit` passes them on to an image and from there to every container of it,
-//! and anyone can copy them. So a container is ours where we have recorded its id, or where its name is exactly the
-//! one that its labels stand for; an engine gives a name to one container at a time. Everything else with our
-//! labels is a copy, which is never counted and never touched.
+//! Labels alone are no proof: `docker commit` passes them on to an image and from there to each of its containers, and anyone
+//! can copy them. A container is ours if its id is recorded, or if its name is exactly the one that its labels stand for; an
+//! engine gives a name to one container at a time. Any other container with our labels is a copy, which is never counted and
+//! never touched.
 
 use std::fmt;
 
@@ -12,18 +12,18 @@ use crate::core::labels::ContainerIdentity;
 /// Who created a container, by its manager label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Maker {
-    /// A version that had no manager id: whoever manages the cluster adopts it.
+    /// A version without manager ids: the manager of the cluster adopts it.
     Unlabelled,
-    /// This manager, or one whose containers it has taken over.
+    /// This manager, or one whose containers it took over.
     Us,
     /// Another manager.
     Other,
 }
 
-/// What is known of a container that has our cluster's labels.
+/// A container with our cluster's labels, and what is known about it.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
-    /// Its name, without a node before it.
+    /// Its name, without a node prefix.
     pub name: &'a str,
     /// What its labels say.
     pub identity: &'a ContainerIdentity,
@@ -31,18 +31,18 @@ pub struct Known<'a> {
     pub maker: Maker,
     /// Whether its id is recorded as created or adopted by us.
     pub recorded: bool,
-    /// The present name of a recorded container with the very same labels that was renamed.
+    /// The present name of a recorded container with the same labels that was renamed.
     pub renamed_original: Option<&'a str>,
 }
 
-/// Whose a container is.
+/// The owner of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// Ours: counted, and ours to start, stop and remove.
+    /// This manager: the container is counted, and may be started, stopped and removed.
     Ours,
-    /// Another manager's: it holds its object, and is never touched.
+    /// Another manager: its object is held, and the container is never touched.
     Rival,
-    /// A container that only carries our labels: not counted, and never touched.
+    /// The container merely carries our labels: it is not counted and never touched.
     Copy(NotOurs),
 }
 
@@ -54,7 +54,7 @@ pub enum NotOurs {
         /// The name that its labels stand for.
         expected: String,
     },
-    /// The container that we created with these labels is still there, under another name.
+    /// The container that was created with these labels still exists under another name.
     OriginalRenamed {
         /// The present name of the original.
         original: String,
@@ -74,7 +74,7 @@ impl fmt::Display for NotOurs {
     }
 }
 
-/// Decides whose a container is.
+/// Decides who owns a container.
 pub fn claim(known: Known<'_>) -> Claim {
     let Known { name, identity, maker, recorded, renamed_original } = known;
     if recorded {

@@ -12,7 +12,7 @@ use crate::core::manager_id::ManagerId;
 use crate::core::signal::Signal;
 use crate::core::time::Time;
 
-/// An engine's full id of a container. Containers are addressed by nothing else once they exist.
+/// An engine's full id of a container. Existing containers are addressed by nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContainerId(pub Arc<str>);
 
@@ -29,18 +29,18 @@ impl From<&str> for ContainerId {
     }
 }
 
-/// Where in its life a container is.
+/// The lifecycle state of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 #[serde(rename_all = "lowercase")]
 pub enum ContainerState {
-    /// Made, not started.
+    /// Created, not started.
     Created,
     /// Its process runs.
     Running,
     /// Its process is frozen.
     Paused,
-    /// The engine's own restart policy is at work.
+    /// Its restart policy is about to start it again.
     Restarting,
     /// Its process has ended.
     Exited,
@@ -51,19 +51,19 @@ pub enum ContainerState {
 }
 
 impl ContainerState {
-    /// The word Docker uses for it.
+    /// Docker's word for it.
     pub fn word(self) -> &'static str {
         self.into()
     }
 }
 
-/// The verdict of a container's health check.
+/// The result of a container's health check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
     /// It has no health check.
     None,
-    /// No verdict yet.
+    /// No result yet.
     Starting,
     /// The last checks passed.
     Healthy,
@@ -71,10 +71,10 @@ pub enum Health {
     Unhealthy,
 }
 
-/// How clearly a container's state is seen.
+/// How reliably a container's state is observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Visibility {
-    /// As told.
+    /// As reported.
     #[default]
     Clear,
     /// The endpoint contradicts itself, and an inspect could not settle it.
@@ -88,31 +88,31 @@ pub enum Visibility {
 pub struct Container {
     /// The engine's full id.
     pub id: ContainerId,
-    /// Its name, without a node before it.
+    /// Its name, without a node prefix.
     pub name: String,
-    /// What our labels on it say.
+    /// What its labels say.
     pub identity: ContainerIdentity,
-    /// The manager that created it, by its label; `None` where a version without manager ids did.
+    /// The manager that created it, by its label; `None` for a version without manager ids.
     pub manager: Option<ManagerId>,
-    /// Created by another manager, whose containers were not taken over: it is never touched. The cache decides.
+    /// Created by another manager whose containers were not taken over: it is never touched. The cache decides this.
     pub rival: bool,
-    /// The node it is on, where the endpoint has nodes.
+    /// Its node, if the endpoint has nodes.
     pub node: Option<String>,
-    /// Where in its life it is.
+    /// Its lifecycle state.
     pub state: ContainerState,
-    /// What its health check says.
+    /// The result of its health check.
     pub health: Health,
-    /// How clearly this is seen.
+    /// How reliably this is observed.
     pub visibility: Visibility,
-    /// The image it was made from.
+    /// Its image.
     pub image: String,
-    /// The id of the image that it was made from; `None` where the engine does not say.
+    /// The id of its image; `None` if the engine does not report it.
     pub image_id: Option<Arc<str>>,
-    /// When it was made, by the engine's clock.
+    /// When it was created, by the engine's clock.
     pub created: Time,
-    /// What an inspect told, where one was made.
+    /// Details from an inspect, if there was one.
     pub detail: Option<Arc<Detail>>,
-    /// The last signal that a user was seen to send it.
+    /// The last signal that a user sent it, as observed.
     pub signalled: Option<Signalled>,
 }
 
@@ -121,19 +121,19 @@ pub struct Container {
 pub struct Signalled {
     /// Which one.
     pub signal: Signal,
-    /// When it was seen, by our clock.
+    /// When it was observed, by our clock.
     pub at: Time,
-    /// It is part of a stop: it is not KILL alone. A restart begins with a stop.
+    /// Whether it is part of a stop, rather than KILL alone. A restart begins with a stop.
     pub stop: bool,
 }
 
 impl Container {
-    /// True where it does what it is there for: runs and is not known to be unwell.
+    /// Whether it is running and not known to be unhealthy.
     pub fn ready(&self) -> bool {
         self.state == ContainerState::Running && matches!(self.health, Health::None | Health::Healthy)
     }
 
-    /// True where it holds its slot: its process exists or is about to.
+    /// Whether it holds its slot: its process exists or is about to.
     pub fn live(&self) -> bool {
         matches!(
             self.state,
@@ -144,19 +144,19 @@ impl Container {
         )
     }
 
-    /// True where its process has ended and it is only kept.
+    /// Whether its process has ended.
     pub fn dead(&self) -> bool {
         matches!(self.state, ContainerState::Exited | ContainerState::Dead)
     }
 }
 
-/// The most ports of a container that are shown.
+/// The most ports shown per container.
 pub const MAX_PORTS: usize = 32;
 
-/// The most of a health check's output that is kept, in bytes.
+/// The most bytes kept of a health check's output.
 pub const HEALTH_OUTPUT_MAX_BYTES: usize = 512;
 
-/// What only an inspect tells about a container.
+/// Details of a container that only an inspect reports.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Detail {
     /// When its process started, RFC 3339, by the engine's clock.
@@ -165,21 +165,21 @@ pub struct Detail {
     pub finished_at: Option<String>,
     /// The exit code of an ended process.
     pub exit_code: Option<i64>,
-    /// What the engine says went wrong.
+    /// The engine's error message.
     pub error: Option<String>,
-    /// The kernel ended a process of it for lack of memory.
+    /// The kernel killed one of its processes for lack of memory.
     pub oom_killed: bool,
-    /// The last output of its failing health check, up to [`HEALTH_OUTPUT_MAX_BYTES`], which may be empty; `None` as long
-    /// as it is not unhealthy, or was not asked for.
+    /// The last output of its failing health check, up to [`HEALTH_OUTPUT_MAX_BYTES`], which may be empty; `None` while it
+    /// is not unhealthy, or before it was requested.
     pub health_output: Option<String>,
     /// Its ports as `docker ps` shows them, such as `0.0.0.0:8080->80/tcp`; at most [`MAX_PORTS`].
     pub ports: Vec<String>,
-    /// How long it may take to stop, where its own spec says so.
+    /// Its own grace period for a stop, if set.
     pub stop_timeout: Option<Duration>,
-    /// The signal that asks it to stop, where its own spec or its image says so.
+    /// The signal that asks it to stop, if its spec or its image sets one.
     pub stop_signal: Option<Signal>,
-    /// The period of its health check, where its own spec or its image says so.
+    /// The interval of its health check, if its spec or its image sets one.
     pub check_interval: Option<Duration>,
-    /// How often the engine has restarted it by its own restart policy since a user or we started it.
+    /// How often its restart policy has restarted it since its last start by a user or by us.
     pub restarts: u64,
 }

@@ -6,22 +6,22 @@ use std::sync::Arc;
 use crate::core::name::ObjectName;
 use crate::core::object::Objects;
 
-/// An object that is stored and cannot be read. Its containers are left alone until it is submitted anew.
+/// A stored object that cannot be read. Its containers are left alone until it is submitted again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quarantined {
     /// Why it cannot be read.
     pub why: String,
-    /// Its generation, as far as that can be read; the next submit continues from there.
+    /// Its generation if that can be read, else 0; the next submit continues from there.
     pub generation: u64,
-    /// What is stored.
+    /// The stored form.
     pub stored: Arc<str>,
 }
 
-/// All that is wanted.
+/// The desired state.
 #[derive(Debug, Clone, Default)]
 pub struct Desired {
     /// The objects, and the tombstones of deleted ones.
     pub objects: Arc<Objects>,
-    /// What could not be read.
+    /// Objects that could not be read.
     pub quarantined: Arc<BTreeMap<ObjectName, Quarantined>>,
 }

@@ -1,7 +1,7 @@
-//! What cannot exist twice: a port of a host, an address in a network.
+//! Resources that only one container can have at a time: a host port, an address in a network.
 //!
-//! A container that has one of these can run only once the one before it is gone, so its object is updated stop-first;
-//! and while one of our own containers that is going still holds it, a new one waits instead of failing.
+//! A container with such a resource can run only once the container before it is gone, so its object is updated stop-first;
+//! and while a departing container of ours still holds it, a new one waits instead of failing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,10 +11,10 @@ use crate::core::container::{Container, ContainerState};
 use crate::core::object::Objects;
 use crate::core::spec::{Template, TemplateHash};
 
-/// One of these things.
+/// Such a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exclusive {
-    /// A port of the host, or one of a range of ports.
+    /// A host port, or one of a range.
     HostPort {
         /// The field of the create body that asks for it.
         field: String,
@@ -37,7 +37,7 @@ pub enum Exclusive {
 }
 
 impl Exclusive {
-    /// How many containers can have it at a time, each its own one of the range.
+    /// How many containers can have it at a time, each with its own port of the range.
     pub fn room(&self) -> u32 {
         match self {
             Exclusive::HostPort { ports: (first, last), .. } => u32::from(last.saturating_sub(*first)) + 1,
@@ -52,7 +52,7 @@ impl Exclusive {
         }
     }
 
-    /// Whether whoever has `other` keeps this one from being had. Of a range any other port may do.
+    /// Whether a container that has `other` prevents another from having this. In a range, any other port will do.
     pub fn is_held_by(&self, other: &Exclusive) -> bool {
         match (self, other) {
             (
@@ -92,7 +92,7 @@ impl fmt::Display for Exclusive {
 }
 
 impl Template {
-    /// What a container of it has that no other can have at the same time.
+    /// The exclusive resources of a container of this template.
     pub fn exclusives(&self) -> Vec<Exclusive> {
         let mut all = Vec::new();
         let host = self.body.host_config.as_ref();
@@ -127,13 +127,13 @@ impl Template {
                 }
             }
         }
-        // The maps have no order of their own.
+        // The maps are unordered.
         all.sort_by(|one, other| one.field().cmp(other.field()));
         all
     }
 }
 
-/// The ports of a `HostPort`: `8080` or `8080-8090`; `None` where the engine chooses.
+/// The ports of a `HostPort`: `8080` or `8080-8090`; `None` if the engine chooses.
 fn port_range(text: &str) -> Option<(u16, u16)> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
@@ -141,8 +141,8 @@ fn port_range(text: &str) -> Option<(u16, u16)> {
     (first <= last).then_some((first, last))
 }
 
-/// What keeps containers of an object from being made for the time being, by their template: another object's container
-/// that is going and still has what they need. In words.
+/// What prevents containers of an object from being created for now, by template: a message that names a departing container
+/// of another object that still has what they need.
 pub type InTheWay = BTreeMap<TemplateHash, String>;
 
 /// Finds what is in the way of `templates` among the containers of other objects on the same host.
@@ -168,7 +168,7 @@ pub fn in_the_way<'a>(
     found
 }
 
-/// Whether a container runs, and its object does not want it any more.
+/// Whether a container is running and its object no longer wants it.
 fn is_going(container: &Container, objects: &Objects) -> bool {
     let runs = matches!(
         container.state,
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_container_that_its_object_does_not_want_any_more_is_waited_for() {
+    fn only_a_container_that_its_object_no_longer_wants_is_waited_for() {
         let new = spec("new", port("8080"));
         let old = spec("old", port("8080"));
         let container = |state| {

@@ -1,4 +1,4 @@
-//! Who this manager is and what its state is for: stored with the state, checked at each start.
+//! The identity of this manager and what its state is for: stored with the state, checked at each start.
 
 use std::collections::BTreeSet;
 
@@ -8,23 +8,23 @@ use crate::core::engine_kind::EngineKind;
 use crate::core::manager_id::ManagerId;
 use crate::core::name::ObjectName;
 
-/// The most managers that may be taken over. Each costs one lost state; more than this is a mistake.
+/// The most managers that may be taken over. Each one means a lost state; more than this is a mistake.
 pub const MAX_TAKEN_OVER: usize = 64;
-/// The most that is kept of an engine's id, in bytes; Docker's have 59 or 36.
+/// The most bytes kept of an engine's id; Docker's ids have 59 or 36.
 const MAX_ENGINE_ID_BYTES: usize = 256;
 
-/// Who this manager is.
+/// The identity of this manager.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Identity {
     /// The id that its containers carry.
     pub manager: ManagerId,
-    /// Managers whose containers are this one's, too.
+    /// Managers whose containers belong to this one as well.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub taken_over: BTreeSet<ManagerId>,
     /// The cluster that the state is for.
     pub cluster: String,
-    /// The engine that the state is for, once it was met.
+    /// The engine that the state is for, once it has answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<EngineIdentity>,
 }
@@ -35,7 +35,7 @@ pub struct Identity {
 pub struct EngineIdentity {
     /// What kind of endpoint it is.
     pub kind: EngineKind,
-    /// The engine's own id; empty where it has none, as a classic Swarm manager.
+    /// The engine's own id; empty if it has none, like a classic Swarm manager.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub id: String,
 }
@@ -49,7 +49,7 @@ impl EngineIdentity {
         }
     }
 
-    /// The word to name it by on the command line: its id, or its kind where it has none.
+    /// Its name on the command line: its id, or its kind if it has none.
     pub fn word(&self) -> &str {
         match (self.id.as_str(), self.kind) {
             ("", EngineKind::Docker) => "docker",
@@ -59,14 +59,14 @@ impl EngineIdentity {
         }
     }
 
-    /// Whether this is certainly another engine than `other`. Where one of two of a kind has no id, nothing tells.
+    /// Whether this is certainly another engine than `other`. Two engines of a kind cannot be told apart if one has no id.
     pub fn differs_from(&self, other: &EngineIdentity) -> bool {
         let both_named = !self.id.is_empty() && !other.id.is_empty();
         self.kind != other.kind || (both_named && self.id != other.id)
     }
 }
 
-/// What the command line says of identity.
+/// What the command line says about the identity.
 #[derive(Debug, Clone)]
 pub struct Claims {
     /// The cluster to manage.
@@ -75,14 +75,14 @@ pub struct Claims {
     pub simulated: bool,
     /// Managers to take over.
     pub take_over: BTreeSet<ManagerId>,
-    /// Take over whatever other manager's containers are found in this run.
+    /// Take over the containers of all other managers found in this run.
     pub take_over_any: bool,
-    /// Clusters or engines that the state may have been for and is not for any longer.
+    /// Clusters or engines that the state may have been for and no longer is.
     pub adopt_state: Vec<String>,
 }
 
 impl Claims {
-    /// A manager of this cluster that asks for nothing else.
+    /// The claims of a manager of this cluster without further flags.
     pub fn of_cluster(cluster: ObjectName) -> Claims {
         Claims {
             cluster,
@@ -101,7 +101,7 @@ impl Claims {
 /// Why a start is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
-    /// The state is another cluster's.
+    /// The state is for another cluster.
     #[error(
         "the state in {place} is for the cluster '{stored}', and --cluster is '{given}': start with --cluster={stored}, or \
          give this one another --data-dir. If the state is to be used for '{given}' from now on, start once with \
@@ -115,17 +115,17 @@ pub enum IdentityError {
         /// The cluster that was asked for.
         given: String,
     },
-    /// More takeovers than are kept.
-    #[error("more than {MAX_TAKEN_OVER} managers were taken over: --take-over takes no more")]
+    /// Too many takeovers.
+    #[error("more than {MAX_TAKEN_OVER} managers were taken over: --take-over accepts no more")]
     TooManyTakenOver,
 }
 
-/// What a start makes of the stored identity.
+/// The outcome of settling the stored identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
     /// The identity from now on.
     pub identity: Identity,
-    /// The cluster has changed: what was deleted in the old one was not deleted in this one.
+    /// The cluster has changed: tombstones of the old one do not apply to this one.
     pub other_cluster: bool,
 }
 
@@ -157,7 +157,7 @@ pub fn settle(
     if claims.simulated {
         identity.engine = Some(simulated());
     } else if identity.engine.as_ref().is_some_and(|engine| claims.adopts(engine.word())) {
-        // The next one that answers is taken.
+        // The next engine that answers is accepted.
         identity.engine = None;
     }
     let own = identity.manager.clone();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn another_cluster_is_refused_with_the_ways_out_unless_it_is_adopted_by_its_name() {
+    fn another_cluster_is_refused_unless_it_is_adopted_by_name() {
         let before = stored("a", Some("E1"));
         let error = settle(Some(before.clone()), new, &claims("b"), "/x").unwrap_err().to_string();
         for words in ["/x", "'a'", "--cluster=a", "--data-dir", "--adopt-state=a"] {
@@ -208,13 +208,13 @@ mod tests {
         let settled = settle(Some(before.clone()), new, &adopting("a"), "/x").unwrap();
         assert_eq!((settled.identity.cluster.as_str(), settled.other_cluster), ("b", true));
         assert_eq!(settled.identity.manager, before.manager);
-        // A flag that stays in a unit file does nothing more.
+        // A flag left in a unit file has no further effect.
         let again = settle(Some(settled.identity.clone()), new, &adopting("a"), "/x").unwrap();
         assert_eq!((again.identity, again.other_cluster), (settled.identity, false));
     }
 
     #[test]
-    fn an_engine_is_forgotten_where_it_is_adopted_by_its_id() {
+    fn an_engine_is_forgotten_if_it_is_adopted_by_its_id() {
         let before = stored("a", Some("E1"));
         let adopting = |word: &str| Claims { adopt_state: vec![word.to_owned()], ..claims("a") };
         let engine =
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_identifies_an_engine_tells_it_from_another() {
+    fn only_kind_and_id_distinguish_engines() {
         let engine = EngineIdentity::new;
         assert!(engine(EngineKind::Docker, "a").differs_from(&engine(EngineKind::Docker, "b")));
         assert!(engine(EngineKind::Docker, "a").differs_from(&engine(EngineKind::ClassicSwarm, "")));

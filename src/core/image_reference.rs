@@ -1,7 +1,7 @@
 //! Image references, by the grammar of the distribution project that engines and registries share.
 //!
-//! An engine answers a malformed reference late, and a Swarm manager in a way that cannot be told from a failure; so a
-//! submit checks it first. An object that is stored already is not checked: what was taken stays readable.
+//! An engine rejects a malformed reference late, and a Swarm manager in a way that looks like a failure; so a submit is checked
+//! first. Stored objects are not checked: what was accepted once stays readable.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use regex::Regex;
 
 use crate::core::submission::strict::shown;
 
-/// The longest name of a repository, domain left out.
+/// The longest name of a repository, without the domain.
 const REPOSITORY_MAX_BYTES: usize = 255;
 
 /// The grammar: a name, then a tag, a digest or both. An upper-case name is matched here too, so that the message can say
@@ -25,7 +25,7 @@ static GRAMMAR: LazyLock<Option<Regex>> = LazyLock::new(|| {
         .ok()
 });
 
-/// Says what is wrong with a reference, and the way out; nothing where it is well formed.
+/// What is wrong with a reference, and how to fix it; `None` if it is well-formed.
 pub(crate) fn problem(text: &str) -> Option<String> {
     // As `docker run` takes it: the id of an image.
     if is_hex(text.strip_prefix("sha256:").unwrap_or(text), 64) {
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_grammar_takes_is_taken() {
+    fn references_of_the_grammar_are_accepted() {
         let hex = "0123456789abcdef".repeat(4);
         for good in [
             "a",
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn upper_case_in_the_path_is_met_with_the_lower_case_form() {
+    fn upper_case_in_the_path_is_answered_with_the_lower_case_form() {
         for (given, meant) in [
             ("hub.example.com/MyOrg/app:1", "hub.example.com/myorg/app:1"),
             ("Nginx", "nginx"),
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_engine_takes_is_refused() {
+    fn references_that_no_engine_accepts_are_refused() {
         let hex = "0123456789abcdef".repeat(4);
         for bad in [
             "",

@@ -12,7 +12,7 @@ pub struct ContainerIdentity {
     pub slot: u32,
     /// Ordinal within the slot, from 1.
     pub attempt: u32,
-    /// What it was made from.
+    /// Its template.
     pub template: TemplateHash,
 }
 
@@ -37,7 +37,7 @@ impl ContainerIdentity {
         format!("{}.{}.{}", self.object, self.slot, self.attempt)
     }
 
-    /// Whether `name` is [`container_name`](ContainerIdentity::container_name), without making that.
+    /// Whether `name` is the [`container_name`](ContainerIdentity::container_name), without building that.
     pub fn names(&self, name: &str) -> bool {
         let is = |text: &str, ordinal: u32| !text.starts_with(['0', '+']) && text.parse() == Ok(ordinal);
         let parts = name
@@ -48,7 +48,7 @@ impl ContainerIdentity {
         })
     }
 
-    /// The labels to put on a container, in order.
+    /// The labels of the container, in order.
     pub fn labels(&self, cluster: &str) -> [(&'static str, String); 5] {
         [
             (LABEL_CLUSTER, cluster.to_owned()),
@@ -59,8 +59,7 @@ impl ContainerIdentity {
         ]
     }
 
-    /// Reads the labels back. `None` unless all are there and well formed for this cluster: a container that
-    /// is not wholly ours is not ours.
+    /// Reads the labels back. `None` unless all are present and well-formed for this cluster.
     pub fn read<'a>(cluster: &str, label: impl Fn(&str) -> Option<&'a str>) -> Option<ContainerIdentity> {
         if label(LABEL_CLUSTER)? != cluster {
             return None;

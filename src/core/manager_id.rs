@@ -1,23 +1,22 @@
-//! Which manager a container was created by.
+//! The id of a manager.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The label that names the manager which created a container. Containers of versions that had no manager id
-/// lack it.
+/// The label that names the manager which created a container. Containers of versions without manager ids lack it.
 pub const LABEL_MANAGER: &str = "io.github.swarm-cluster-state-manager.manager";
 /// The length of a manager id, in characters: 128 bits in hexadecimal.
 const LENGTH: usize = 32;
 
-/// A manager's identity: 128 random bits, in lowercase hexadecimal. It lives as long as the manager's state.
+/// The id of a manager: 128 random bits in lowercase hexadecimal. It lasts as long as the manager's state.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ManagerId(Arc<str>);
 
 impl ManagerId {
-    /// What is allowed, for messages.
+    /// The allowed form, for messages.
     pub const ALLOWED: &'static str = "32 characters of 0-9 and a-f, as /status shows them";
 
     /// The id of these bits.
@@ -25,13 +24,13 @@ impl ManagerId {
         ManagerId(format!("{bits:032x}").into())
     }
 
-    /// The id, or `None` where `text` is not one.
+    /// Parses an id; `None` if `text` is not one.
     pub fn parse(text: &str) -> Option<ManagerId> {
         let hexadecimal = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
         (text.len() == LENGTH && hexadecimal).then(|| ManagerId(text.into()))
     }
 
-    /// Reads the label. `None` where it is there and is not an id: such a container was not created by any manager.
+    /// Reads the label. `None` if it is malformed: no manager created such a container.
     pub fn read_label<'a>(label: impl Fn(&str) -> Option<&'a str>) -> Option<Option<ManagerId>> {
         match label(LABEL_MANAGER) {
             None => Some(None),

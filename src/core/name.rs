@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// The longest name of an object, in bytes: it has to fit a host name's label.
+/// The longest name of an object, in bytes: it has to fit into a label of a host name.
 pub const MAX_NAME_BYTES: usize = 63;
 
 /// An object's name: `[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}`, Docker's own rule for names, bounded.
@@ -11,11 +11,11 @@ pub const MAX_NAME_BYTES: usize = 63;
 pub struct ObjectName(Arc<str>);
 
 impl ObjectName {
-    /// What is allowed, for messages.
+    /// The allowed form, for messages.
     pub const ALLOWED: &'static str =
         "1 to 63 characters of a-z, A-Z, 0-9, '_', '.' and '-', beginning with a letter or a digit";
 
-    /// The name, or `None` where `text` is not one.
+    /// Parses a name; `None` if `text` is not one.
     pub fn parse(text: &str) -> Option<ObjectName> {
         let mut bytes = text.bytes();
         let first = bytes.next()?;

@@ -44,6 +44,11 @@ pub enum RefusalKind {
 }
 
 impl<T> Outcome<T> {
+    /// A refusal with this message.
+    pub fn refused(kind: RefusalKind, message: impl Into<String>) -> Outcome<T> {
+        Outcome::Refused(Refusal { kind, words: message.into() })
+    }
+
     /// The word for it in metrics.
     pub fn word(&self) -> &'static str {
         self.into()

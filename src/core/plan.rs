@@ -14,57 +14,57 @@ use crate::core::time::Time;
 #[derive(Debug, Clone, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Action {
-    /// See to it that the image is there.
+    /// Ensure that the image exists.
     Pull {
         /// The image.
         image: String,
         /// When to pull it.
         pull: Pull,
     },
-    /// Make a container and start it.
+    /// Create a container and start it.
     Create {
         /// Which one.
         identity: ContainerIdentity,
-        /// Its image, for people.
+        /// Its image, for the plan's line.
         image: String,
     },
-    /// Start a container that was made and does not run.
+    /// Start a container that was created and does not run.
     Start {
         /// Its id.
         id: ContainerId,
-        /// Its name, for people.
+        /// Its name, for the plan's line.
         name: String,
-        /// The template that it was made from.
+        /// Its template.
         template: TemplateHash,
     },
     /// Stop a container gracefully and remove it.
     Remove {
         /// Its id.
         id: ContainerId,
-        /// Its name, for people.
+        /// Its name, for the plan's line.
         name: String,
-        /// End its process at once: asking it to stop got no answer, again and again.
+        /// Kill it: several stops got no answer.
         force: bool,
     },
 }
 
 impl Action {
-    /// The word that its line begins with.
+    /// The first word of its line.
     pub fn word(&self) -> &'static str {
         self.into()
     }
 }
 
-/// A step and why it is taken.
+/// A step and its cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What to do.
+    /// The action.
     pub action: Action,
-    /// Why.
+    /// Its cause.
     pub cause: String,
 }
 
-/// A plan prints as one line a step.
+/// A plan prints as one line per step.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.action {
@@ -82,13 +82,13 @@ impl fmt::Display for Step {
     }
 }
 
-/// What to do.
+/// The plan for one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The steps to begin now.
     pub steps: Vec<Step>,
-    /// When to look again even if nothing happens.
+    /// When to plan again even if nothing happens.
     pub wake_at: Option<Time>,
-    /// How the object is doing.
+    /// The condition of the object.
     pub condition: Condition,
 }

@@ -1,8 +1,8 @@
-//! What a submitter may not ask for: whatever would make it root on a node.
+//! What a submitter may not ask for: everything that would make it root on a node.
 //!
-//! Every struct of the create body is destructured without a rest pattern: a field that a newer version of Docker's
-//! model brings fails the build here until it has been decided. What follows from names that only the endpoint can
-//! resolve (networks, volumes) is checked before each create, in [`engine::docker`](crate::engine::docker).
+//! Every struct of the create body is destructured without a rest pattern: a new field in Docker's model fails the build here
+//! until it is decided. Names that only the endpoint can resolve (networks, volumes) are checked before each create, in
+//! [`engine::docker`](crate::engine::docker).
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ mod log_options;
 mod tmpfs;
 pub(crate) mod volumes;
 
-/// A field that is refused, and the rule that refuses it.
+/// A refused field and the rule that refuses it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is refused by the rule '{rule}': {why}")]
 pub struct Violation {
@@ -92,7 +92,7 @@ fn refuse(field: impl Into<String>, rule: &Rule) -> Result<(), Violation> {
     Err(Violation { field: field.into(), rule: rule.name, why: rule.why })
 }
 
-/// Refuses where `given` is there and holds anything.
+/// Refuses a list that is present and not empty.
 fn none_of<T>(field: &str, given: Option<&Vec<T>>, rule: &Rule) -> Result<(), Violation> {
     if given.is_some_and(|items| !items.is_empty()) { refuse(field, rule) } else { Ok(()) }
 }
@@ -105,8 +105,8 @@ fn blank(text: Option<&String>) -> bool {
     text.is_none_or(String::is_empty)
 }
 
-/// Words that a classic Swarm manager takes for orders to its scheduler when an `Env` entry begins with one of
-/// them and a colon. It compares exactly; here any case is refused, so that no manager's reading can differ.
+/// Words that a classic Swarm manager takes as commands to its scheduler if an `Env` entry begins with one of them and a
+/// colon. It compares exactly; here any case is refused, in case a manager reads it differently.
 const SCHEDULER_WORDS: [&str; 4] = ["constraint", "affinity", "reschedule", "whitelist"];
 
 impl Violation {
@@ -142,7 +142,7 @@ fn check(body: &ContainerCreateBody, constraints: &[Constraint]) -> Result<(), V
         healthcheck,
         networking_config,
         host_config,
-        // Text for the process and its streams; none of it is resolved on the node.
+        // Text for the process and its streams, not resolved on the node.
         hostname: _,
         domainname: _,
         user: _,
@@ -162,7 +162,7 @@ fn check(body: &ContainerCreateBody, constraints: &[Constraint]) -> Result<(), V
         stop_signal: _,
         stop_timeout: _,
         shell: _,
-        // A reference, checked where it is parsed.
+        // Checked by the parser.
         image: _,
     } = body;
     for (i, entry) in env.iter().flatten().enumerate() {
@@ -179,8 +179,8 @@ fn check(body: &ContainerCreateBody, constraints: &[Constraint]) -> Result<(), V
             return refuse(format!("Constraints[{i}]"), &RESCHEDULE);
         }
     }
-    // `Volumes` makes anonymous volumes, which is fine, unless a path of the node is smuggled in with a colon,
-    // as `docker run -v` writes it.
+    // `Volumes` creates anonymous volumes, which is allowed, unless a colon smuggles in a path of the node, as in
+    // `docker run -v`.
     for volume in volumes.iter().flatten() {
         unless(!volume.contains(':'), "Volumes", &HOST_PATHS)?;
     }
@@ -204,7 +204,7 @@ fn check(body: &ContainerCreateBody, constraints: &[Constraint]) -> Result<(), V
     host_config.as_ref().map_or(Ok(()), self::host_config)
 }
 
-/// Checks the volumes that a create body mounts against those that hold this daemon's own data.
+/// Refuses mounts of volumes that hold this daemon's own data.
 pub fn check_volumes(body: &ContainerCreateBody, own: &BTreeSet<String>) -> Result<(), Violation> {
     let Some(config) = &body.host_config else { return Ok(()) };
     for bind in config.binds.iter().flatten() {
@@ -221,12 +221,12 @@ pub fn check_volumes(body: &ContainerCreateBody, own: &BTreeSet<String>) -> Resu
     Ok(())
 }
 
-/// Refuses what would show a manager's own data.
+/// The violation of a field that would expose a manager's own data.
 pub(crate) fn manager_data(field: &str) -> Violation {
     Violation { field: field.to_owned(), rule: MANAGER_DATA.name, why: MANAGER_DATA.why }
 }
 
-/// Settings of a network. The engine prefers `NetworkID` over the network's name, so that it could name the host's.
+/// Checks the settings of a network. The engine prefers `NetworkID` to the network's name, so it could name the host's.
 fn endpoint(settings: &EndpointSettings) -> Result<(), Violation> {
     let EndpointSettings {
         network_id,
@@ -239,7 +239,7 @@ fn endpoint(settings: &EndpointSettings) -> Result<(), Violation> {
         aliases: _,
         gw_priority: _,
         dns_names: _,
-        // What an inspect reports; the engine overwrites it.
+        // Reported by an inspect; the engine overwrites it.
         gateway: _,
         ip_address: _,
         ip_prefix_len: _,
@@ -254,8 +254,8 @@ fn endpoint(settings: &EndpointSettings) -> Result<(), Violation> {
     unless(driver_opts.as_ref().is_none_or(|options| options.is_empty()), &field("DriverOpts"), &RUNTIME)
 }
 
-/// Whether a network is, or may be, that of the host. A Swarm manager also takes `node/host`, and every endpoint
-/// takes a network's id, which does not tell what it stands for.
+/// Whether a network is, or may be, that of the host. A Swarm manager also accepts `node/host`, and every endpoint accepts a
+/// network's id, which does not reveal the network.
 fn names_the_host(network: &str) -> bool {
     let name = network.rsplit('/').next().unwrap_or_default();
     let may_be_an_id = name.len() >= 12 && name.bytes().all(|b| b.is_ascii_hexdigit());
@@ -274,7 +274,7 @@ fn labels<'a>(field: &str, names: impl Iterator<Item = &'a String>) -> Result<()
 
 fn host_config(config: &HostConfig) -> Result<(), Violation> {
     let HostConfig {
-        // Root on the node, one way or another.
+        // Ways to become root on the node.
         privileged,
         cap_add,
         security_opt,
@@ -311,7 +311,7 @@ fn host_config(config: &HostConfig) -> Result<(), Violation> {
         // Names of limits, and groups of the container's own /etc/group.
         ulimits: _,
         group_add: _,
-        // Bounds on the container itself, and its own comfort.
+        // Limits and settings of the container itself.
         cpu_shares: _,
         memory: _,
         blkio_weight: _,
@@ -357,7 +357,7 @@ fn host_config(config: &HostConfig) -> Result<(), Violation> {
         );
         unless(strengthens, "HostConfig.SecurityOpt", &CONFINEMENT)?;
     }
-    // Any list given here replaces the engine's own, so that even an empty one weakens it.
+    // Any list replaces the engine's own, so even an empty one weakens it.
     unless(masked_paths.is_none(), "HostConfig.MaskedPaths", &CONFINEMENT)?;
     unless(readonly_paths.is_none(), "HostConfig.ReadonlyPaths", &CONFINEMENT)?;
 
@@ -392,8 +392,7 @@ fn host_config(config: &HostConfig) -> Result<(), Violation> {
         mode.is_some_and(|m| names_the_host(m) || m.starts_with("container:") || m.starts_with("ns:"))
     };
     unless(!joins(network_mode.as_ref()), "HostConfig.NetworkMode", &NAMESPACES)?;
-    // Engines read these loosely, by what they begin with: only whole words that stand for a namespace of the
-    // container's own pass.
+    // Engines match these by prefix: only whole words for a private namespace pass.
     let own = |mode: Option<&String>, words: &[&str]| mode.is_none_or(|mode| words.contains(&mode.as_str()));
     unless(own(pid_mode.as_ref(), &["", "private"]), "HostConfig.PidMode", &NAMESPACES)?;
     unless(own(ipc_mode.as_ref(), &["", "none", "private", "shareable"]), "HostConfig.IpcMode", &NAMESPACES)?;
@@ -483,7 +482,7 @@ fn mount(field: &str, mount: &Mount) -> Result<(), Violation> {
         unless(allowed, &format!("{field}.TmpfsOptions.Options"), &TMPFS_OPTIONS)?;
     }
     let source = source.as_deref().unwrap_or_default();
-    // An image holds nothing of the node, and whoever may submit may run it as well.
+    // An image holds nothing of the node, and a submitter may run it anyway.
     let harmless = match of_image {
         true => image_reference::problem(source).is_none(),
         false => source.is_empty() || volumes::is_a_name(source),
@@ -504,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_make_a_submitter_root_is_refused_by_name() {
+    fn settings_that_give_root_are_refused_by_name() {
         for (host_config, field, rule) in [
             (r#""Privileged": true"#, "Privileged", "no-privileged"),
             (r#""CapAdd": ["SYS_ADMIN"]"#, "CapAdd", "no-added-capabilities"),
@@ -675,7 +674,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_that_holds_the_managers_data_is_refused_wherever_it_is_named() {
+    fn a_volume_with_the_managers_data_is_refused_wherever_it_is_named() {
         let own = std::collections::BTreeSet::from(["scsm".to_owned()]);
         for (host_config, field) in [
             (r#""Binds": ["data:/x", "scsm:/y:ro"]"#, Some("HostConfig.Binds")),

@@ -1,9 +1,9 @@
 //! What a create would meet now, for a dry run.
 
-/// What a create would meet now, as far as questions tell that change nothing.
+/// What a create would meet now, as far as read-only requests show.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Prospects {
-    /// Whether the image is there; `None` where that is unknown.
+    /// Whether the image exists; `None` if unknown.
     pub image: Option<bool>,
     /// Why the create would be refused.
     pub refusal: Option<String>,

@@ -1,8 +1,8 @@
-//! Makes text from outside harmless: bounded in bytes, and without characters that control a terminal or a log.
+//! Makes external text harmless: bounded in bytes, and without characters that control a terminal or a log.
 //!
-//! Engines repeat what was submitted in their errors, and certificates hold whatever their owner asked for. Such text
-//! goes into the log, the event log, the status and onto terminals. It passes through here once where it enters; the
-//! client does it again, as the daemon that it talks to may be an older one.
+//! Engines repeat submitted text in their errors, and certificates contain arbitrary names. Such text goes into the log, the
+//! event log, the status and onto terminals. It is sanitized once where it enters; the client does it again, as its daemon
+//! may be an older version.
 //!
 //! All functions are idempotent.
 
@@ -69,7 +69,7 @@ fn push_escaped(text: &mut String, c: char) {
     }
 }
 
-/// False for characters that a terminal obeys, that end a line, or that show text in another order or not at all:
+/// False for characters that a terminal interprets, that end a line, or that reorder or hide text:
 /// control characters (C0, DEL, C1), line and paragraph separators, bidirectional controls, zero-width characters.
 pub fn harmless(c: char) -> bool {
     !c.is_control()

@@ -1,6 +1,6 @@
-//! What a transaction makes of a snapshot: a pure function.
+//! Applies a transaction to a snapshot: a pure function.
 //!
-//! Every store commits through [`apply`], so that they agree on generations, preconditions and bounds.
+//! Every store commits through [`apply`], so that all agree on generations, preconditions and bounds.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,29 +17,28 @@ use crate::core::spec::Spec;
 use crate::core::submission::{self, Generations};
 use crate::core::time::Time;
 
-/// The most tombstones kept; the oldest goes first. As many as objects, so that all may be deleted at once.
+/// The most tombstones kept; the oldest are dropped first. As many as objects, so that all may be deleted at once.
 pub const MAX_TOMBSTONES: usize = MAX_OBJECTS;
 
-/// The most bytes that the specs of all objects and tombstones take together: 10,000 objects with ten specs of 1.3 KiB.
-/// In memory they take some times as much.
+/// The most bytes of the specs of all objects and tombstones: 10,000 objects with ten specs of 1.3 KiB. They need several times
+/// as much memory.
 pub const MAX_STATE_BYTES: usize = 128 * 1024 * 1024;
 
 /// One change of a transaction.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// Take this spec for the object of its name.
+    /// Set the spec of the object with its name.
     Put(Box<Spec>),
     /// Delete the object.
     Delete(ObjectName),
-    /// Take an earlier spec of the object again, also of a deleted one.
+    /// Restore an earlier spec of the object, which may be deleted.
     Rollback {
         /// The object.
         name: ObjectName,
-        /// The generation whose spec it is to have; without one, the last spec that differs from the present.
+        /// The generation whose spec to restore; if `None`, the last spec that differs from the present one.
         to: Option<u64>,
     },
-    /// Record that this generation of the object has converged. Does nothing where a later one has, or where the
-    /// object is not there any more.
+    /// Record that this generation of the object has converged. Does nothing if a later one has, or if the object is gone.
     Converged {
         /// The object.
         name: ObjectName,
@@ -57,25 +56,26 @@ impl Change {
     }
 }
 
-/// Changes that are taken together or not at all.
+/// Changes that are committed together or not at all.
 #[derive(Debug, Clone)]
 pub struct Transaction {
-    /// What is to change.
+    /// The changes.
     pub changes: Vec<Change>,
-    /// What must hold for each of them.
+    /// What must hold for each changed object.
     pub precondition: Precondition,
-    /// The generations that objects must have beside that, as they were submitted with it; 0: there must be none.
+    /// The generations that objects must have as well, from their submitted `Generation`; 0 means that the object must not
+    /// exist.
     pub generations: Generations,
-    /// Objects whose names begin so and that `changes` does not name are deleted, too.
+    /// Objects whose names have this prefix and that `changes` does not name are deleted as well.
     pub prune: Option<String>,
-    /// Who asks for it: the subject of a certificate.
+    /// The author: the subject of a certificate.
     pub by: Arc<str>,
-    /// Specs that change nothing are only asked about: nothing is tried at once for them, and no failure is forgotten.
+    /// An unchanged spec triggers no immediate retry and resets no failures.
     pub quiet: bool,
 }
 
 impl Transaction {
-    /// Changes without a condition, by nobody in particular.
+    /// Changes without preconditions and without an author.
     pub fn of(changes: impl Into<Vec<Change>>) -> Transaction {
         Transaction {
             changes: changes.into(),
@@ -88,22 +88,22 @@ impl Transaction {
     }
 }
 
-/// What must hold for a transaction to be taken: `If-Match` and `If-None-Match`.
+/// The precondition of a transaction: `If-Match` and `If-None-Match`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precondition {
-    /// Nothing.
+    /// None.
     #[default]
     None,
     /// The object exists and has this generation.
     Generation(u64),
-    /// The object exists, in whatever generation.
+    /// The object exists, in any generation.
     Exists,
     /// The object does not exist.
     Absent,
 }
 
 impl Precondition {
-    /// What the `Generation` of a submitted object asks for.
+    /// The precondition of the `Generation` of a submitted object.
     pub fn submitted(generation: u64) -> Precondition {
         match generation {
             0 => Precondition::Absent,
@@ -122,7 +122,7 @@ impl Precondition {
     }
 }
 
-/// What a change did.
+/// The effect of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Effect {
@@ -130,32 +130,32 @@ pub enum Effect {
     Created,
     /// A new generation of an object.
     Updated,
-    /// The same spec again.
+    /// The spec is the same.
     Unchanged,
-    /// The object is deleted; its containers go.
+    /// The object is deleted; its containers are removed.
     Deleted,
-    /// A generation of it has converged; what is wanted is the same.
+    /// A generation is recorded as converged; the spec is the same.
     Converged,
 }
 
 impl Effect {
-    /// The word for it in answers and logs.
+    /// The word for it in responses and logs.
     pub fn word(self) -> &'static str {
         self.into()
     }
 }
 
-/// One change as it was committed.
+/// A committed change.
 #[derive(Debug, Clone)]
 pub struct Committed {
-    /// The object as it is now.
+    /// The object after the change.
     pub object: Arc<Object>,
-    /// What the change did.
+    /// The effect.
     pub effect: Effect,
 }
 
 impl Committed {
-    /// The generation whose spec the object has again, where this change was a rollback.
+    /// The generation whose spec was restored, if this change was a rollback.
     pub fn rolled_back_to(&self) -> Option<u64> {
         let last = self.object.revisions.last().filter(|r| r.generation == self.object.generation)?;
         last.rolled_back_to.filter(|_| matches!(self.effect, Effect::Created | Effect::Updated))
@@ -176,25 +176,25 @@ pub enum Rejected {
         /// What was found instead.
         found: String,
     },
-    /// The object never had that spec, or it is forgotten.
+    /// The object never had that spec, or it is no longer kept.
     #[error("'{name}' cannot go back to {wanted}: {known}")]
     NoRevision {
         /// The object.
         name: ObjectName,
-        /// What was asked for, in words.
+        /// The requested revision, for the message.
         wanted: String,
-        /// What there is instead, in words.
+        /// What exists instead, for the message.
         known: String,
     },
-    /// What is stored of the object cannot be read by this version, and was left as it is.
-    #[error("'{name}' is stored in a form that this version cannot read ({why}); submit it anew")]
+    /// This version cannot read the stored form of the object, and left it unchanged.
+    #[error("'{name}' is stored in a form that this version cannot read ({why}); submit it again")]
     Quarantined {
         /// The object.
         name: ObjectName,
         /// Why it cannot be read.
         why: String,
     },
-    /// One object more than [`MAX_OBJECTS`].
+    /// More than [`MAX_OBJECTS`].
     #[error("there are {MAX_OBJECTS} objects already; delete one first")]
     Full,
     /// More than [`MAX_STATE_BYTES`].
@@ -206,8 +206,8 @@ pub enum Rejected {
 }
 
 impl Rejected {
-    /// Adds what the object that was submitted said.
-    fn of_a_submitted(self, generation: u64) -> Rejected {
+    /// Adds the submitted `Generation` to the message.
+    fn with_submitted(self, generation: u64) -> Rejected {
         match self {
             Rejected::Precondition { name, found } => {
                 let wanted = match generation {
@@ -216,7 +216,7 @@ impl Rejected {
                 };
                 let found = format!(
                     "{found}; the Generation in the submitted object is {wanted}: read it again (GET /objects/{name}), or \
-                     leave Generation out to submit whatever there is"
+                     leave Generation out to submit unconditionally"
                 );
                 Rejected::Precondition { name, found }
             }
@@ -225,7 +225,7 @@ impl Rejected {
     }
 }
 
-/// What a transaction makes of a snapshot: the new one, and what happened to each object.
+/// Applies a transaction: returns the new snapshot and what happened to each object.
 pub fn apply(
     before: &Desired,
     transaction: &Transaction,
@@ -251,7 +251,7 @@ pub fn apply(
         check(&name, live, unreadable, transaction.precondition)?;
         if let Some(generation) = transaction.generations.get(&name) {
             check(&name, live, unreadable, Precondition::submitted(*generation))
-                .map_err(|error| error.of_a_submitted(*generation))?;
+                .map_err(|error| error.with_submitted(*generation))?;
         }
         let next =
             1 + known.as_ref().map(|o| o.generation).max(unreadable.map(|q| q.generation)).unwrap_or(0);
@@ -279,7 +279,7 @@ pub fn apply(
                 tombstone.forget(MAX_REVISIONS, MAX_TOMBSTONE_BYTES);
                 (Arc::new(tombstone), Effect::Deleted)
             }
-            // Taken above.
+            // Handled above.
             Change::Converged { .. } => continue,
         };
         if unreadable.is_some() {
@@ -292,7 +292,7 @@ pub fn apply(
         return Err(Rejected::Full);
     }
     drop_old_tombstones(&mut after);
-    // What takes no more than before is taken, so that a state that is too large already can get smaller.
+    // A transaction that does not grow the state is accepted, so that a state that is too large can shrink.
     let taken = |objects: &Objects| -> usize {
         let changed = committed.iter().filter_map(|one| objects.get(&one.object.spec.name));
         changed.map(|object| object.bytes).sum()
@@ -303,14 +303,14 @@ pub fn apply(
     Ok((Desired { objects: Arc::new(after), quarantined }, committed))
 }
 
-/// The object with a generation recorded as converged; `None` where there is nothing to record.
+/// The object with a generation recorded as converged; `None` if there is nothing to record.
 fn converged(object: &Object, generation: u64) -> Option<Arc<Object>> {
     if object.converged.as_ref().is_some_and(|known| known.generation >= generation) {
         return None;
     }
     let spec = match object.generation.checked_sub(generation)? {
         0 => None,
-        // It got another spec meanwhile. A generation of before a deletion is no concern of the present object.
+        // It got another spec meanwhile. A generation before a deletion does not count for the present object.
         newer => {
             let later = object.revisions.iter().filter(|revision| revision.generation > generation).count();
             let revision = object.revisions.iter().find(|revision| revision.generation == generation)?;
@@ -322,7 +322,7 @@ fn converged(object: &Object, generation: u64) -> Option<Arc<Object>> {
     Some(Arc::new(Object { converged, ..object.clone() }))
 }
 
-/// Takes a spec: a new generation, unless the object is there and has that very spec.
+/// Sets a spec: a new generation, unless the object exists with the same spec.
 fn put(
     known: Option<&Arc<Object>>,
     spec: Spec,
@@ -332,8 +332,8 @@ fn put(
     at: Time,
 ) -> (Arc<Object>, Effect) {
     let live = known.filter(|o| o.deleted.is_none());
-    let spec = known.and_then(|object| reworded(object, &spec)).unwrap_or(spec);
-    if let Some(object) = live.filter(|o| says_the_same(&o.spec, &spec)) {
+    let spec = known.and_then(|object| with_known_text(object, &spec)).unwrap_or(spec);
+    if let Some(object) = live.filter(|o| is_equivalent(&o.spec, &spec)) {
         return (object.clone(), Effect::Unchanged);
     }
     let revisions = known.map(|o| o.revisions.clone()).unwrap_or_default();
@@ -346,19 +346,19 @@ fn put(
     (Arc::new(object), effect)
 }
 
-/// A spec in the words of the newest known one that asks for the same containers: what only states a default keeps the
-/// containers that there are.
-fn reworded(object: &Object, spec: &Spec) -> Option<Spec> {
+/// The spec with the template text of the newest known one that asks for the same containers: a submit that only states a
+/// default keeps the existing containers.
+fn with_known_text(object: &Object, spec: &Spec) -> Option<Spec> {
     let present = [&object.spec.submitted].into_iter();
     let converged = object.converged.iter().filter_map(|c| c.spec.as_ref()).map(|spec| &spec.submitted);
     let past = object.revisions.iter().rev().map(|revision| &revision.submitted);
     let stored =
         present.chain(converged).chain(past).find(|s| submission::same_template(s, &spec.submitted))?;
-    submission::in_the_words_of(spec, stored)
+    submission::with_template_text_of(spec, stored)
 }
 
-/// Whether two specs ask for the same, also where one states a default that the other leaves out.
-fn says_the_same(one: &Spec, other: &Spec) -> bool {
+/// Whether two specs ask for the same, even if one states a default that the other leaves out.
+fn is_equivalent(one: &Spec, other: &Spec) -> bool {
     let Spec { name, count, template, update, on_node_lost, pull, history, submitted } = one;
     *submitted == other.submitted
         || (template.hash == other.template.hash
@@ -382,11 +382,11 @@ fn earlier(object: &Object, to: Option<u64>) -> Result<(u64, Spec), Rejected> {
     let Some(revision) = found else {
         let all: Vec<String> = object.revisions.iter().map(|r| r.generation.to_string()).collect();
         return Err(refusal(match to {
-            Some(_) => format!("remembered are {}", all.join(", ")),
-            None => "it never had another one; delete it to take it back".to_owned(),
+            Some(_) => format!("kept are {}", all.join(", ")),
+            None => "it never had another one; delete it to undo the submit".to_owned(),
         }));
     };
-    let refused = |why: String| refusal(format!("what was taken then is refused now: {why}"));
+    let refused = |why: String| refusal(format!("what was accepted then is refused now: {why}"));
     let spec = submission::submitted(&revision.submitted).map_err(|error| refused(error.with_field()))?;
     policy::authorize_spec(&spec).map_err(|violation| refused(violation.to_string()))?;
     Ok((revision.generation, spec))
@@ -414,7 +414,7 @@ fn bytes(objects: &Objects) -> usize {
     objects.values().map(|object| object.bytes).sum()
 }
 
-/// Drops the oldest tombstones, where there are too many or they leave no room for what is wanted.
+/// Drops the oldest tombstones if there are too many, or if they leave no room for objects.
 fn drop_old_tombstones(objects: &mut Objects) {
     let mut tombstones: Vec<_> =
         objects.iter().filter_map(|(name, o)| o.deleted.map(|at| (at, name.clone()))).collect();
@@ -449,7 +449,7 @@ fn check(
             format!("it exists already, at generation {}", object.generation)
         }
         Some(object) => format!("it is at generation {}", object.generation),
-        None if unreadable.is_some() => "what is stored of it cannot be read".to_owned(),
+        None if unreadable.is_some() => "its stored form cannot be read".to_owned(),
         None => "there is no such object".to_owned(),
     };
     Err(Rejected::Precondition { name: name.clone(), found })

@@ -1,14 +1,14 @@
-//! Where the engine is: the value of `--swarm-manager`.
+//! The address of the engine: the value of `--swarm-manager`.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Where the engine is.
+/// The address of the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
     /// A socket on this machine.
     Unix(std::path::PathBuf),
-    /// `HOST:PORT`, spoken to with TLS unless plain TCP was allowed.
+    /// `HOST:PORT`, with TLS unless plain TCP is allowed.
     Tcp {
         /// Host name or address.
         host: String,
@@ -36,7 +36,7 @@ impl FromStr for Endpoint {
             "tcp" => {
                 let rest = rest.strip_suffix('/').unwrap_or(rest);
                 let (host, port) = rest.rsplit_once(':').ok_or_else(|| {
-                    format!("no port in {text:?}: {wanted}; Docker with TLS usually is at 2376, a Swarm manager at 3376")
+                    format!("no port in {text:?}: {wanted}; Docker with TLS usually listens on 2376, a Swarm manager on 3376")
                 })?;
                 let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
                 let port = port.parse().ok().filter(|p| *p > 0);
@@ -52,9 +52,9 @@ impl FromStr for Endpoint {
                 .filter(|n| (1..=MAX_SIMULATED_NODES).contains(n))
                 .map(Endpoint::Simulated)
                 .ok_or_else(|| {
-                    format!("{text:?} does not say how many nodes, 1 to {MAX_SIMULATED_NODES}: {wanted}")
+                    format!("no number of nodes from 1 to {MAX_SIMULATED_NODES} in {text:?}: {wanted}")
                 }),
-            other => Err(format!("the scheme {other:?} is not known: {wanted}")),
+            other => Err(format!("unknown scheme {other:?}: {wanted}")),
         }
     }
 }

@@ -1,14 +1,14 @@
-//! A question to the engine that was not answered.
+//! The error of a question to the engine.
 
 use crate::core::sanitize;
 
-/// A question to the engine that was not answered. Its message is escaped and bounded.
+/// The error of a question to the engine. Its message is escaped and bounded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct EngineError(pub(super) String);
 
 impl EngineError {
-    /// An error with this message, escaped and bounded.
+    /// Escapes and bounds the message.
     pub fn new(message: impl AsRef<str>) -> EngineError {
         EngineError(sanitize::message(message.as_ref()))
     }

@@ -1,4 +1,4 @@
-//! What a container wrote to its standard output and standard error, as an [`Engine`](super::Engine) gives it.
+//! The standard output and standard error of a container, as returned by an [`Engine`](super::Engine).
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -10,12 +10,12 @@ use utoipa::ToSchema;
 use crate::core::sanitize;
 use crate::core::time::Time;
 
-/// The longest line, in bytes; of a longer one the beginning is kept. Docker cuts messages into pieces of this size.
+/// The longest line, in bytes; a longer one is cut. Docker splits messages at this size.
 pub const LINE_MAX_BYTES: usize = 16 * 1024;
-/// Room for the mark at the end of a line that was cut.
+/// Room for the mark at the end of a cut line.
 const MARK_MAX_BYTES: usize = 32;
 
-/// Which of its outputs a container wrote a line to. One with a terminal has only one.
+/// The output of a line. A container with a terminal has only standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogStream {
@@ -25,12 +25,12 @@ pub enum LogStream {
     Stderr,
 }
 
-/// When a line was written, in nanoseconds since the Unix epoch, by the clock of the container's node.
+/// The time of a line, in nanoseconds since the Unix epoch, by the clock of the container's node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogTime(pub u64);
 
 impl LogTime {
-    /// Reads RFC 3339, with `Z` or an offset, and up to nine digits of a second.
+    /// Parses RFC 3339, with `Z` or an offset, and up to nine decimals.
     pub fn parse(text: &str) -> Option<LogTime> {
         let (local, offset) = match text.strip_suffix(['Z', 'z']) {
             Some(local) => (local, 0),
@@ -62,7 +62,7 @@ impl LogTime {
         LogTime(self.0.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
     }
 
-    /// Seconds, and the nanoseconds beyond them.
+    /// Seconds and nanoseconds.
     pub fn parts(self) -> (u64, u64) {
         (self.0 / 1_000_000_000, self.0 % 1_000_000_000)
     }
@@ -87,64 +87,64 @@ impl Serialize for LogTime {
     }
 }
 
-/// Which lines of a container are wanted.
+/// Which lines of a container to return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogRequest {
-    /// The last so many; all of them where there is no number.
+    /// The last N lines; `None` for all.
     pub tail: Option<u32>,
-    /// None from before this time. One of exactly this time is wanted.
+    /// Only lines at or after this time.
     pub since: Option<LogTime>,
-    /// And then those to come, until the container's process ends.
+    /// Follow new lines until the container's process ends.
     pub follow: bool,
 }
 
 /// A line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// Where it was written to.
+    /// The output.
     pub stream: LogStream,
-    /// When; `None` where the engine does not say.
+    /// The time; `None` if the engine does not report it.
     pub at: Option<LogTime>,
-    /// The line without its end, at most [`LINE_MAX_BYTES`] long. It holds whatever the container wrote: it has to be
-    /// escaped before a terminal sees it.
+    /// The line without its newline, at most [`LINE_MAX_BYTES`] long. It is the container's raw output and must be escaped
+    /// for a terminal.
     pub text: String,
 }
 
 /// The lines of one container, oldest first. After an error there are no more.
 pub type LogLines = BoxStream<'static, Result<LogLine, LogsError>>;
 
-/// Why there are no lines, or no more. The engine's messages in it are escaped and bounded.
+/// The error of a log. The engine's messages are escaped and bounded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LogsError {
-    /// There is no such container any more.
+    /// The container no longer exists.
     #[error("the container is gone")]
     Gone,
-    /// Its logging driver sends the lines away and cannot read them back.
+    /// Its logging driver cannot read logs.
     #[error(
-        "its logging driver cannot be read ({0}): look where that driver sends the lines, or set HostConfig.LogConfig \
-         to json-file or local"
+        "its logging driver does not support reading ({0}): read the logs where the driver sends them, or set \
+         HostConfig.LogConfig to json-file or local"
     )]
     NotReadable(String),
     /// Its node does not answer.
-    #[error("its node does not answer, so its log cannot be read until the node is back ({0})")]
+    #[error("its node does not answer; its log is unavailable until the node is back ({0})")]
     NodeAway(String),
-    /// Nothing came for so long.
+    /// No data for this long.
     #[error("the engine sent nothing for {}", humantime::format_duration(*.0))]
     Silent(Duration),
     /// Anything else.
-    #[error("its log cannot be read: {0}")]
+    #[error("cannot read its log: {0}")]
     Failed(String),
 }
 
 impl LogsError {
-    /// An engine's message that says no more than that it failed.
+    /// Any other error message of the engine, escaped and bounded.
     pub fn failed(message: impl AsRef<str>) -> LogsError {
         LogsError::Failed(sanitize::message(message.as_ref()))
     }
 }
 
-/// The text of a line of `total` bytes, of which `kept` is the beginning. Bytes that are not UTF-8 are replaced; a line
-/// that is too long is cut, and its whole length stands at its end.
+/// The text of a line of `total` bytes that begins with `kept`. Invalid UTF-8 is replaced; a line that is too long is cut and
+/// ends with its full length.
 pub fn line_text(kept: &[u8], total: usize) -> String {
     let mut text = String::from_utf8_lossy(kept).into_owned();
     if total > kept.len() || text.len() > LINE_MAX_BYTES {
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_with_every_offset_and_written_in_utc() {
+    fn times_are_parsed_with_offsets_and_formatted_in_utc() {
         for (given, written) in [
             ("2026-11-26T16:14:12.123456789Z", "2026-11-26T16:14:12.123456789Z"),
             ("2026-11-26T16:14:12Z", "2026-11-26T16:14:12.000000000Z"),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_cut_on_a_character_boundary_and_says_how_long_it_was() {
+    fn a_line_is_cut_at_a_character_boundary_and_shows_its_length() {
         assert_eq!(line_text(b"plain", 5), "plain");
         assert_eq!(line_text(b"a\xff\xfeb", 4), "a\u{fffd}\u{fffd}b");
         for kept in ["x", "é", "日"] {
@@ -201,7 +201,7 @@ mod tests {
             assert!(text.ends_with("… (10000000 bytes)") && text.len() <= LINE_MAX_BYTES, "{}", text.len());
             assert!(text.len() > LINE_MAX_BYTES - 64 && !text.contains('\u{fffd}'), "{}", text.len());
         }
-        // What is no text takes three times as much room.
+        // Replacement characters take three bytes.
         let text = line_text(&[0xff; LINE_MAX_BYTES], LINE_MAX_BYTES);
         assert!(text.ends_with("… (16384 bytes)") && text.len() <= LINE_MAX_BYTES, "{}", text.len());
         let exact = "x".repeat(LINE_MAX_BYTES);

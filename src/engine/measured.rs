@@ -1,4 +1,4 @@
-//! Any engine, with its calls counted and timed for `/metrics`. It changes nothing about them.
+//! Counts and times the calls of any engine for `/metrics`.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use crate::engine::error::EngineError;
 use crate::engine::{Engine, EngineEvent, EngineInfo, Lookup, NewContainer};
 use crate::telemetry::Metrics;
 
-/// An engine whose calls are counted.
-pub struct Measured {
+/// An engine with metrics.
+pub struct MeasuredEngine {
     engine: Arc<dyn Engine>,
     metrics: Arc<Metrics>,
 }
 
-impl Measured {
+impl MeasuredEngine {
     /// Counts the calls of `engine` in `metrics`.
-    pub fn new(engine: Arc<dyn Engine>, metrics: Arc<Metrics>) -> Measured {
-        Measured { engine, metrics }
+    pub fn new(engine: Arc<dyn Engine>, metrics: Arc<Metrics>) -> MeasuredEngine {
+        MeasuredEngine { engine, metrics }
     }
 
     async fn question<T, E>(
@@ -50,12 +50,12 @@ impl Measured {
 }
 
 #[async_trait]
-impl Engine for Measured {
+impl Engine for MeasuredEngine {
     async fn info(&self) -> Result<EngineInfo, EngineError> {
         self.question("info", self.engine.info()).await
     }
 
-    /// The complete list and that of one object are two kinds: one takes as long as the cluster is large.
+    /// The complete list and the list of one object are separate: the time of the first depends on the cluster.
     async fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Result<Vec<Container>, EngineError> {
         let call = if object.is_none() { "list" } else { "list_object" };
         self.question(call, self.engine.list(cluster, object)).await
@@ -97,15 +97,16 @@ impl Engine for Measured {
         &self,
         cluster: &str,
     ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
-        let hints = self.question("events", self.engine.events(cluster)).await?;
+        let stream = self.question("events", self.engine.events(cluster)).await?;
         let events = self.metrics.engine_events.clone();
-        let count = move |hint: &Result<EngineEvent, EngineError>| {
-            if hint.is_ok() {
+        let count = move |event: &Result<EngineEvent, EngineError>| {
+            if event.is_ok() {
                 events.inc();
             }
         };
-        Ok(hints.inspect(count).boxed())
+        Ok(stream.inspect(count).boxed())
     }
+
     async fn logs(&self, id: &ContainerId, request: LogRequest) -> Result<LogLines, LogsError> {
         self.question("logs", self.engine.logs(id, request)).await
     }

@@ -1,11 +1,10 @@
-//! What a reply means.
+//! The meaning of replies.
 //!
-//! One table for every call that changes something, and for both kinds of endpoint. What matters is not
-//! success but knowledge: after [`Outcome::Refused`] and [`Outcome::NotSent`] it is certain that nothing
-//! happened; after [`Outcome::InDoubt`] anything may have happened, now or still to come, and only the same
-//! name may be tried again.
+//! One table for every call that changes something, for both kinds of endpoint. What matters is not success but certainty:
+//! after [`Outcome::Refused`] and [`Outcome::NotSent`] nothing has happened; after [`Outcome::InDoubt`] the call may have
+//! taken effect, or may still do so, and only the same name may be tried again.
 
-use crate::core::outcome::{Outcome, Refusal, RefusalKind};
+use crate::core::outcome::{Outcome, RefusalKind};
 use crate::core::sanitize;
 
 /// The calls of the table.
@@ -23,97 +22,96 @@ pub enum Call {
     Pull,
 }
 
-/// What came back from a call that did not simply succeed.
+/// The reply to a call without a plain success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// A status code that is no success, with the engine's words.
+    /// An unsuccessful status code, with the engine's message.
     Status(u16, String),
-    /// An error inside a stream that began with 200, in the engine's words.
+    /// The engine's error message inside a stream that began with 200.
     InStream(String),
-    /// Nothing: the endpoint was not reached.
+    /// The endpoint was not reached.
     NeverSent(String),
-    /// No whole answer: cut off, unreadable or too late. The text says which.
+    /// An incomplete answer: cut off, unreadable or too late. The text says which.
     Broken(String),
 }
 
-/// What a reply means.
+/// The meaning of a reply.
 ///
-/// The texts are those of a classic Swarm manager, which answers every failed create with 500: a scheduler that
-/// refused has made nothing; "refresh didn't report it back" says that it *has* made one, and is in doubt like
-/// any other 500.
+/// The texts are those of a classic Swarm manager, which answers every failed create with 500: if its scheduler refused,
+/// nothing was created; "refresh didn't report it back" means that a container *was* created, and is in doubt like any other
+/// 500.
 pub fn read(call: Call, reply: Reply) -> Outcome<()> {
-    let (status, words) = match reply {
-        Reply::Status(status, words) => (status, words),
-        Reply::InStream(words) => {
-            let words = sanitize::message(&words);
-            return Outcome::Refused(Refusal { kind: RefusalKind::NoImage, words });
+    let (status, message) = match reply {
+        Reply::Status(status, message) => (status, message),
+        Reply::InStream(message) => {
+            return Outcome::refused(RefusalKind::NoImage, sanitize::message(&message));
         }
         Reply::NeverSent(why) => return Outcome::NotSent(sanitize::message(&why)),
         Reply::Broken(why) => return Outcome::InDoubt(sanitize::message(&why)),
     };
-    let words = words.trim();
-    let refused = |kind| Outcome::Refused(Refusal { kind, words: sanitize::message(words) });
+    let message = message.trim();
+    let refused = |kind| Outcome::refused(kind, sanitize::message(message));
     match (call, status) {
         (Call::Start | Call::Stop, 304) => Outcome::Done(()),
         (Call::Stop | Call::Remove, 404) => Outcome::Done(()),
         (Call::Create, 404) => refused(RefusalKind::NoImage),
         (Call::Create, 409) => refused(RefusalKind::NameTaken),
-        (Call::Create, 500) if words.contains("Conflict. The container name") => {
+        (Call::Create, 500) if message.contains("Conflict. The container name") => {
             refused(RefusalKind::NameTaken)
         }
-        (Call::Create | Call::Pull, 500) if words.contains(NO_NODE) => refused(RefusalKind::NoNode),
-        (Call::Create, 500) if scheduler_refused(words) => refused(RefusalKind::NoPlace),
-        (Call::Create, 500) if nobody_has_the_image(words) => refused(RefusalKind::Other),
-        (Call::Create, 500) if engine_rejected(words) => refused(RefusalKind::Impossible),
+        (Call::Create | Call::Pull, 500) if message.contains(NO_NODE) => refused(RefusalKind::NoNode),
+        (Call::Create, 500) if scheduler_refused(message) => refused(RefusalKind::NoPlace),
+        (Call::Create, 500) if image_does_not_exist(message) => refused(RefusalKind::Other),
+        (Call::Create, 500) if engine_rejected(message) => refused(RefusalKind::Impossible),
         (Call::Pull, 404) => refused(RefusalKind::NoImage),
         (Call::Pull, 500) => refused(RefusalKind::NoImage),
         // "removal of container … is already in progress"
-        (Call::Remove, 409) => Outcome::InDoubt(sanitize::message(words)),
-        // A start that failed has failed: the container is there and does not run. The engine says 500 for a
-        // command that is not there, a port that is taken, a mount that fails.
-        (Call::Start, 400 | 500) if cannot_be_executed(words) => refused(RefusalKind::Impossible),
-        (Call::Start, 500) if !connection_failed(words) => refused(RefusalKind::Other),
+        (Call::Remove, 409) => Outcome::InDoubt(sanitize::message(message)),
+        // A failed start is certain: the container exists and is not running. The engine answers 500 for a missing command,
+        // a port in use, or a failed mount.
+        (Call::Start, 400 | 500) if cannot_be_executed(message) => refused(RefusalKind::Impossible),
+        (Call::Start, 500) if !connection_failed(message) => refused(RefusalKind::Other),
         (Call::Create | Call::Pull, 400) => refused(RefusalKind::Impossible),
         (_, 400..=499) => refused(RefusalKind::Other),
-        _ => Outcome::InDoubt(sanitize::message(&format!("{status}: {words}"))),
+        _ => Outcome::InDoubt(sanitize::message(&format!("{status}: {message}"))),
     }
 }
 
-/// Whether a create was answered, and the answer alone leaves in doubt whether a container was made. Behind a proxy a 502,
-/// 503 or 504 may come from that, with the create still under way; an engine itself says 500.
+/// Whether an answer to a create leaves open whether a container was created, although the create has ended. A 502, 503 or 504
+/// may come from a proxy while the create is in progress; an engine itself answers 500.
 pub(super) fn is_doubtful_answer(reply: &Reply) -> bool {
     matches!(reply, Reply::Status(500, _)) && matches!(read(Call::Create, reply.clone()), Outcome::InDoubt(_))
 }
 
-/// A Swarm manager's words where it could not reach a node, or lost it on the way.
-pub(super) fn connection_failed(words: &str) -> bool {
+/// Whether a Swarm manager could not reach a node, or lost the connection.
+pub(super) fn connection_failed(message: &str) -> bool {
     ["Cannot connect to the Docker daemon", "error during connect", "An error occurred trying to connect"]
         .iter()
-        .any(|text| words.contains(text))
+        .any(|text| message.contains(text))
 }
 
-/// An engine's words, passed on by a Swarm manager that pulls before it creates, where the registry answered and has
-/// no such image: nothing was made then. It is told like any other refusal, as there is no pull of ours to repeat.
-fn nobody_has_the_image(words: &str) -> bool {
+/// Whether the registry has no such image, in the message of an engine that a Swarm manager passes on: the manager pulls
+/// before it creates, so nothing was created. It is an ordinary refusal, as there is no pull of ours to repeat.
+fn image_does_not_exist(message: &str) -> bool {
     ["manifest unknown", "pull access denied", "repository does not exist"]
         .iter()
-        .any(|text| words.contains(text))
+        .any(|text| message.contains(text))
 }
 
-/// An engine's words where the image has no such command, or one that is not executable. A mount that fails says "no such
-/// file or directory", too, and may be there the next time.
-fn cannot_be_executed(words: &str) -> bool {
+/// Whether the image has no such command, or it is not executable. A failed mount is also "no such file or directory", but may
+/// succeed the next time.
+fn cannot_be_executed(message: &str) -> bool {
     let why =
         ["no such file or directory", "executable file not found", "permission denied", "is a directory"];
-    words.contains("exec: ") && why.iter().any(|text| words.contains(text))
+    message.contains("exec: ") && why.iter().any(|text| message.contains(text))
 }
 
-/// A message that a Swarm manager passes on, where the engine rejected the create body before it created anything.
+/// Whether an engine behind a Swarm manager rejected the create body before it created anything.
 fn engine_rejected(message: &str) -> bool {
     message.strip_prefix("Error response from daemon: ").is_some_and(is_rejection)
 }
 
-/// Whether an engine's message, without a Swarm manager's words before it, rejects the create body itself.
+/// Whether an engine's message, without the prefix of a Swarm manager, rejects the create body itself.
 pub(super) fn is_rejection(message: &str) -> bool {
     const REJECTIONS: &[&str] = &[
         "invalid volume specification",
@@ -170,18 +168,19 @@ pub(super) fn is_rejection(message: &str) -> bool {
     REJECTIONS.iter().any(|text| message.contains(text))
 }
 
-/// A Swarm manager's words where it calls all of its nodes unhealthy, as it does for seconds after a failed pull.
+/// The message of a Swarm manager that considers all nodes unhealthy, as it does for seconds after a failed pull.
 const NO_NODE: &str = "No healthy node available";
 
-fn scheduler_refused(words: &str) -> bool {
+fn scheduler_refused(message: &str) -> bool {
     ["Unable to find a node that satisfies", "no resources available to schedule container"]
         .iter()
-        .any(|text| words.contains(text))
+        .any(|text| message.contains(text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::outcome::Refusal;
 
     fn kind(call: Call, reply: Reply) -> &'static str {
         match read(call, reply) {
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_engine_says_is_escaped_and_cut_after_it_was_understood() {
+    fn messages_are_evaluated_before_they_are_escaped_and_cut() {
         let long = format!("x\n\u{1b}[2J{} manifest unknown", "y".repeat(1 << 20));
         for (call, status) in [
             (Call::Create, 400),
@@ -219,7 +218,7 @@ mod tests {
                 text.contains("x\\n\\u{1b}[2Jyyy") && text.len() <= sanitize::MESSAGE_MAX_BYTES,
                 "{text}"
             );
-            // What it means stands at its end.
+            // The meaning is at its end.
             assert_eq!(
                 matches!(outcome, Outcome::Refused(_)),
                 matches!(status, 400 | 500),

@@ -1,12 +1,12 @@
-//! A small world of its own: nodes, images and containers without Docker.
+//! A simulation of nodes, images and containers without Docker.
 //!
-//! `--swarm-manager simulated://3` gives a newcomer a whole system to try. It keeps Docker's promises that the
-//! rest relies on: names are unique, a create makes a container that does not run yet, a repeated start or
-//! removal is harmless, events tell what happened. Containers never end by themselves, and their logs are invented. An image whose name
-//! begins with `nosuch` is one that no registry has; a command `/nope` is one that cannot start.
+//! `--swarm-manager simulated://3` is a complete system for evaluation. It keeps the guarantees of Docker that the program
+//! relies on: names are unique, a created container is not running, a repeated start or removal is harmless, events report
+//! changes. Containers never end by themselves, and their logs are invented. No registry has an image whose name begins with
+//! `nosuch`; the command `/nope` cannot start.
 //!
-//! The same world carries the simulation tests: nodes can be lost and brought back, its manager restarted and
-//! its containers killed, and what really runs can be told from what is shown.
+//! The simulation tests use it, too: nodes can be lost and brought back, the manager restarted and containers killed, and the
+//! real state can be compared with the visible one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,45 +16,37 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::sync::broadcast;
 use tokio::time::sleep;
 
+use self::event::SimulatedEvent;
 use super::logs::{LogLines, LogRequest, LogsError};
 use crate::clock::Clock;
 use crate::core::container::{Container, ContainerId, ContainerState, Health, Visibility};
 use crate::core::engine_kind::EngineKind;
 use crate::core::labels::ContainerIdentity;
 use crate::core::name::ObjectName;
-use crate::core::outcome::{Outcome, Refusal, RefusalKind};
+use crate::core::outcome::{Outcome, RefusalKind};
 use crate::core::signal::Signal;
 use crate::core::spec::{Pull, Template, TemplateHash};
 use crate::engine::error::EngineError;
 use crate::engine::{Engine, EngineEvent, EngineInfo, Lookup, NewContainer};
 
+mod event;
 mod logs;
 mod world;
 
 pub use world::{Fate, Real};
 
-/// How long a pull takes here.
+/// The duration of a pull.
 const PULL: Duration = Duration::from_millis(300);
-/// How long any other change takes here; a real engine needs about this for a create on an idle machine.
+/// The duration of any other change; about that of a create on an idle machine.
 const CHANGE: Duration = Duration::from_millis(20);
-/// Events kept for a listener that lags; one that lags further looks at everything.
+/// Events buffered for a slow listener; beyond that, it is told that anything may have changed.
 const EVENTS: usize = 1_024;
 
 /// The engine.
 pub struct SimulatedEngine {
     world: Arc<Mutex<world::World>>,
-    events: broadcast::Sender<Event>,
+    events: broadcast::Sender<SimulatedEvent>,
     clock: Clock,
-}
-
-#[derive(Clone)]
-enum Event {
-    /// Of a cluster's container.
-    Of(String, EngineEvent),
-    /// Of the nodes.
-    Nodes,
-    /// The connection ends.
-    End,
 }
 
 impl SimulatedEngine {
@@ -68,16 +60,16 @@ impl SimulatedEngine {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn announce(&self, event: Event) {
-        // Nobody listening is no error.
+    fn announce(&self, event: SimulatedEvent) {
+        // Without a listener this is an error, and irrelevant.
         let _ = self.events.send(event);
     }
 
-    /// Changes a container and tells of it.
+    /// Changes a container and announces it.
     fn change<T>(
         &self,
         id: &ContainerId,
-        hint: impl FnOnce(ObjectName) -> EngineEvent,
+        event: impl FnOnce(ObjectName) -> EngineEvent,
         change: impl FnOnce(&mut world::World) -> T,
     ) -> T {
         let mut world = self.world();
@@ -85,24 +77,24 @@ impl SimulatedEngine {
         let done = change(&mut world);
         drop(world);
         if let Some((cluster, object)) = owner {
-            self.announce(Event::Of(cluster, hint(object)));
+            self.announce(SimulatedEvent::Container(cluster, event(object)));
         }
         done
     }
 
-    /// What really is there, whatever is shown.
+    /// The real state, whatever is visible.
     pub fn real(&self) -> Vec<Real> {
         self.world().real()
     }
 
-    /// Puts a running container there that nobody submitted: with the label of a cluster, or of none.
+    /// Adds a running container that was not submitted, with the label of a cluster or without.
     pub fn put(&self, cluster: &str, name: &str) -> Option<ContainerId> {
         let mut world = self.world();
         let identity = ContainerIdentity {
-            object: ObjectName::parse("nobodys")?,
+            object: ObjectName::parse("foreign")?,
             slot: 1,
             attempt: 1,
-            template: TemplateHash::from_label("nobodys"),
+            template: TemplateHash::from_label("foreign"),
         };
         let container = Container {
             id: world.next_id(name),
@@ -114,7 +106,7 @@ impl SimulatedEngine {
             state: ContainerState::Running,
             health: Health::None,
             visibility: Visibility::Clear,
-            image: "nobodys".to_owned(),
+            image: "foreign".to_owned(),
             image_id: None,
             created: self.clock.now(),
             detail: None,
@@ -123,7 +115,7 @@ impl SimulatedEngine {
         Some(world.put(cluster, container, true))
     }
 
-    /// A running container of an object, as this engine shows it.
+    /// A running container of an object, as this engine returns it.
     #[cfg(test)]
     pub(crate) fn sample(object: &crate::core::object::Object, slot: u32) -> Container {
         let template = object.spec.template.hash.clone();
@@ -151,12 +143,12 @@ impl SimulatedEngine {
         self.change(id, |object| EngineEvent::Ended(object, id.clone()), |world| world.end(id, 137));
     }
 
-    /// A user sends a container a signal, which it takes no notice of.
+    /// A user sends a signal to a container, which ignores it.
     pub fn signal(&self, id: &ContainerId, signal: Signal) {
         self.change(id, |_| EngineEvent::Signalled(id.clone(), signal), |_| ());
     }
 
-    /// A user starts an ended container again. Returns whether it runs now and did not before.
+    /// A user starts an ended container again. Returns whether it is running now and was not before.
     pub fn start_again(&self, id: &ContainerId) -> bool {
         let now = self.clock.now();
         self.change(id, EngineEvent::Object, |world| {
@@ -164,17 +156,17 @@ impl SimulatedEngine {
         })
     }
 
-    /// A user freezes a running container, or lets a frozen one run on.
+    /// A user pauses or unpauses a container.
     pub fn pause(&self, id: &ContainerId, pause: bool) {
         self.change(id, EngineEvent::Object, |world| world.pause(id, pause));
     }
 
-    /// A user gives a container another name.
+    /// A user renames a container.
     pub fn rename(&self, id: &ContainerId, name: &str) {
         self.change(id, EngineEvent::Object, |world| world.rename(id, name));
     }
 
-    /// A user makes a copy of a container that carries the same labels, as `docker commit` and `docker run` do.
+    /// A user creates a copy of a container with the same labels, as with `docker commit` and `docker run`.
     pub fn copy(&self, id: &ContainerId, name: &str) -> Option<ContainerId> {
         let mut world = self.world();
         let Real { cluster, container, .. } = world.real().into_iter().find(|r| r.container.id == *id)?;
@@ -185,43 +177,43 @@ impl SimulatedEngine {
             Container { id, name, image, node, state: ContainerState::Running, detail: None, ..container };
         let id = world.put(&cluster, copy, true);
         drop(world);
-        self.announce(Event::Of(cluster, EngineEvent::Object(object)));
+        self.announce(SimulatedEvent::Container(cluster, EngineEvent::Object(object)));
         Some(id)
     }
 
-    /// The removals of a container fail from now on, or work again. After one that failed the list calls it in removal
-    /// for good, and an inspect calls it dead.
+    /// Makes the removals of a container fail, or succeed again. After a failed removal, lists show it as being removed for
+    /// good, and an inspect as dead.
     pub fn fail_removals(&self, id: &ContainerId, fail: bool) {
         self.world().fail_removals(id, fail);
     }
 
-    /// From now on lists show the container's present state, whatever becomes of it, until they catch up.
+    /// Makes lists show the present state of the container until they catch up.
     pub fn lag(&self, id: &ContainerId, lag: bool) {
         self.world().lag(id, lag);
     }
 
-    /// Cuts a node off.
+    /// Disconnects a node.
     pub fn lose(&self, node: &str, fate: Fate) {
         self.world().lose(node, fate);
-        self.announce(Event::Nodes);
+        self.announce(SimulatedEvent::Nodes);
     }
 
-    /// Lets a node answer again.
+    /// Reconnects a node.
     pub fn bring_back(&self, node: &str) {
         self.world().bring_back(node);
-        self.announce(Event::Nodes);
+        self.announce(SimulatedEvent::Nodes);
     }
 
-    /// Restarts the manager: it knows no node until it [reaches](SimulatedEngine::reach) it, and all connections end.
+    /// Restarts the manager: it knows a node only after it [reaches](SimulatedEngine::reach) it, and all connections end.
     pub fn restart_manager(&self) {
         self.world().forget_nodes();
-        self.announce(Event::End);
+        self.announce(SimulatedEvent::End);
     }
 
-    /// Lets the manager reach a node, if that answers.
+    /// Lets the manager reach a node, if it answers.
     pub fn reach(&self, node: &str) {
         if self.world().reach_node(node) {
-            self.announce(Event::Nodes);
+            self.announce(SimulatedEvent::Nodes);
         }
     }
 }
@@ -251,14 +243,15 @@ impl Engine for SimulatedEngine {
         if pull != Pull::Always && self.world().images.contains(image) {
             return Outcome::Done(());
         }
-        let refused = |kind, words| Outcome::Refused(Refusal { kind, words });
         if pull == Pull::Never {
-            return refused(RefusalKind::Impossible, format!("No such image: {image}"));
+            return Outcome::refused(RefusalKind::Impossible, format!("No such image: {image}"));
         }
         sleep(PULL).await;
         if image.starts_with("nosuch") {
-            let words = format!("manifest for {image} not found: manifest unknown");
-            return refused(RefusalKind::NoImage, words);
+            return Outcome::refused(
+                RefusalKind::NoImage,
+                format!("manifest for {image} not found: manifest unknown"),
+            );
         }
         self.world().images.insert(image.to_owned());
         Outcome::Done(())
@@ -268,7 +261,7 @@ impl Engine for SimulatedEngine {
         sleep(CHANGE).await;
         let outcome = self.world().create(&new, self.clock.now());
         if matches!(outcome, Outcome::Done(_)) {
-            self.announce(Event::Of(
+            self.announce(SimulatedEvent::Container(
                 new.cluster.to_owned(),
                 EngineEvent::Object(new.identity.object.clone()),
             ));
@@ -276,7 +269,7 @@ impl Engine for SimulatedEngine {
         outcome
     }
 
-    /// What is created here is what was asked for.
+    /// Created containers always match their templates.
     async fn verify(&self, _id: &ContainerId, _template: &Template) -> Outcome<()> {
         Outcome::Done(())
     }
@@ -296,7 +289,7 @@ impl Engine for SimulatedEngine {
         let owner = self.world().owner(id);
         let outcome = self.world().remove(id);
         if let Some((cluster, object)) = owner.filter(|_| self.world().owner(id).is_none()) {
-            self.announce(Event::Of(cluster, EngineEvent::Destroyed(object, id.clone())));
+            self.announce(SimulatedEvent::Container(cluster, EngineEvent::Destroyed(object, id.clone())));
         }
         outcome
     }
@@ -308,23 +301,24 @@ impl Engine for SimulatedEngine {
         let cluster = cluster.to_owned();
         let events = stream::unfold(self.events.subscribe(), |mut events| async move {
             match events.recv().await {
-                Ok(Event::End) | Err(broadcast::error::RecvError::Closed) => None,
+                Ok(SimulatedEvent::End) | Err(broadcast::error::RecvError::Closed) => None,
                 Ok(event) => Some((event, events)),
-                Err(broadcast::error::RecvError::Lagged(_)) => Some((Event::Nodes, events)),
+                Err(broadcast::error::RecvError::Lagged(_)) => Some((SimulatedEvent::Nodes, events)),
             }
         });
         Ok(events
             .filter_map(move |event| {
-                let hint = match event {
-                    Event::Of(of, hint) if of == cluster => Some(Ok(hint)),
-                    Event::Of(..) | Event::End => None,
-                    Event::Nodes => Some(Ok(EngineEvent::Everything)),
+                let event = match event {
+                    SimulatedEvent::Container(of, event) if of == cluster => Some(Ok(event)),
+                    SimulatedEvent::Container(..) | SimulatedEvent::End => None,
+                    SimulatedEvent::Nodes => Some(Ok(EngineEvent::Everything)),
                 };
-                async move { hint }
+                async move { event }
             })
             .boxed())
     }
-    /// Lines that are invented, and say so.
+
+    /// Invented lines that say so.
     async fn logs(&self, id: &ContainerId, request: LogRequest) -> Result<LogLines, LogsError> {
         logs::lines(self.world.clone(), self.events.subscribe(), self.clock, id.clone(), request)
     }

@@ -1,7 +1,7 @@
-//! Lines as they come, of containers that come and go.
+//! Follows the logs of containers that come and go.
 //!
-//! What an object has is looked at again whenever that changes. A container whose log ends while it runs is asked for
-//! again, from its last line on: its engine may have been restarted, or the container by its restart policy.
+//! The object's containers are checked again whenever they change. If a log ends while its container runs, it is requested again
+//! from its last line on: the engine may have been restarted, or the container by its restart policy.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,28 +19,28 @@ use crate::core::container::{Container, ContainerId, Visibility};
 use crate::engine::Engine;
 use crate::engine::logs::{LogLine, LogRequest, LogTime, LogsError};
 
-/// Before a log is asked for again for the first time; doubled with each time that gave no line.
+/// The first pause before a log is requested again; it doubles with each request that gives no line.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Before it is looked again for a place to read a log.
-const NO_PLACE: Duration = Duration::from_secs(5);
-/// The last lines of containers that are gone have this long to arrive.
+/// The pause before another attempt to get a permit.
+const NO_PERMIT: Duration = Duration::from_secs(5);
+/// How long the last lines of ended containers may take to arrive.
 const LAST_LINES: Duration = Duration::from_secs(5);
 
-/// The logs that are followed.
+/// The followed logs.
 pub(super) struct Follow {
     streams: SelectAll<BoxStream<'static, (ContainerId, LogEvent)>>,
     known: BTreeMap<ContainerId, Known>,
     begun: LogTime,
     /// Something may have changed.
     look: bool,
-    /// When to look again anyhow.
+    /// When to check again in any case.
     wake: Option<Instant>,
-    /// What is followed is gone, and its last lines are waited for until then.
+    /// The followed containers are gone; until when their last lines are awaited.
     closing: Option<Instant>,
-    told_limit: bool,
-    told_places: bool,
+    noted_limit: bool,
+    noted_permits: bool,
 }
 
 enum LogEvent {
@@ -49,35 +49,35 @@ enum LogEvent {
     Ended,
 }
 
-/// A container that was seen with something to read.
+/// A container whose log may be read.
 pub(super) struct Known {
-    /// What of its log was told.
+    /// How far its log was read.
     pub(super) seen: Seen,
     name: Arc<str>,
     state: FollowState,
-    /// What is asked for as long as no line was told.
+    /// What to request as long as no line was read.
     first: (Option<u32>, Option<LogTime>),
-    /// It was asked for.
+    /// It was requested before.
     asked: bool,
-    /// What was told when its log was asked for last: lines that come again.
+    /// How far it was read at the last request: lines up to there are repeated.
     before: Seen,
     pause: Duration,
-    /// What was last said to be wrong with it.
-    complaint: Option<String>,
+    /// The last reported problem.
+    problem: Option<String>,
 }
 
 enum FollowState {
-    /// Its lines come.
-    Streaming { _place: LogPermit },
-    /// It has ended and all of it was told, or nothing of it is wanted.
+    /// Its lines are arriving.
+    Streaming { _permit: LogPermit },
+    /// It has ended and was read completely, or none of it is wanted.
     Ended,
-    /// It is asked for at this time.
+    /// To be requested at this time.
     Due(Instant),
-    /// As many as may be are followed already.
+    /// The limit of followed logs is reached.
     LeftOut,
     /// Its node does not answer.
     Away,
-    /// Its log cannot be read at all.
+    /// Its log is not readable.
     Unreadable,
 }
 
@@ -91,49 +91,49 @@ impl Known {
             asked: false,
             before: Seen::default(),
             pause: PAUSE,
-            complaint: None,
+            problem: None,
         }
     }
 
-    /// One that was there at the beginning, and of which nothing was told.
+    /// A container that existed at the beginning and whose past lines are not shown.
     pub(super) fn left_out(container: &Container, asked: &LogQuery) -> Known {
         let known = Known::new(container, (Some(asked.tail), asked.since));
         if runs(container) { known } else { Known { state: FollowState::Ended, ..known } }
     }
 
-    /// Its past lines are told: what comes after them is wanted, also where there are none.
-    pub(super) fn past_is_told(&mut self, asked: &LogQuery) {
+    /// Its past lines are shown: the lines after them are wanted, even if there were none.
+    pub(super) fn skip_past(&mut self, asked: &LogQuery) {
         self.first = (Some(if asked.tail == 0 { 0 } else { MAX_TAIL }), asked.since);
     }
 
-    /// Its log could not be read. Returns what to say about that, if it has not been said.
+    /// Records that its log could not be read. Returns the problem, unless it was reported before.
     pub(super) fn failed(&mut self, error: &LogsError) -> Option<String> {
         self.state = match error {
             LogsError::Gone => FollowState::Ended,
             LogsError::NotReadable(_) => FollowState::Unreadable,
             LogsError::Silent(_) => FollowState::Due(clock::monotonic()),
-            LogsError::NodeAway(_) | LogsError::Failed(_) => self.after_a_pause(),
+            LogsError::NodeAway(_) | LogsError::Failed(_) => self.due_after_pause(),
         };
         match error {
             LogsError::Gone | LogsError::Silent(_) => None,
-            error => self.complain(error.to_string()),
+            error => self.new_problem(error.to_string()),
         }
     }
 
-    /// Its node does not answer. Returns what to say about that, if it has not been said.
+    /// Records that its node does not answer. Returns the problem, unless it was reported before.
     pub(super) fn away(&mut self, container: &Container) -> Option<String> {
         self.state = FollowState::Away;
         let node = container.node.as_deref().unwrap_or("unknown");
-        self.complain(LogsError::NodeAway(format!("node {node}")).to_string())
+        self.new_problem(LogsError::NodeAway(format!("node {node}")).to_string())
     }
 
-    fn complain(&mut self, complaint: String) -> Option<String> {
-        let news = self.complaint.as_ref() != Some(&complaint);
-        self.complaint = Some(complaint);
-        self.complaint.clone().filter(|_| news)
+    fn new_problem(&mut self, problem: String) -> Option<String> {
+        let news = self.problem.as_ref() != Some(&problem);
+        self.problem = Some(problem);
+        self.problem.clone().filter(|_| news)
     }
 
-    fn after_a_pause(&mut self) -> FollowState {
+    fn due_after_pause(&mut self) -> FollowState {
         let at = clock::monotonic() + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         FollowState::Due(at)
@@ -143,13 +143,13 @@ impl Known {
         matches!(self.state, FollowState::Streaming { .. })
     }
 
-    /// Whether its log is to be asked for now. Takes note of what became of it.
+    /// Whether its log is to be requested now.
     fn is_due(&mut self, container: &Container) -> bool {
         match self.state {
             FollowState::Streaming { .. } | FollowState::Unreadable => false,
             FollowState::Ended => {
                 if runs(container) {
-                    self.state = self.after_a_pause();
+                    self.state = self.due_after_pause();
                 }
                 false
             }
@@ -159,13 +159,13 @@ impl Known {
         }
     }
 
-    /// What is asked for: what was not told yet.
+    /// The request for lines that were not read yet.
     fn request(&mut self, begun: LogTime) -> LogRequest {
         self.before = self.seen;
         let again = std::mem::replace(&mut self.asked, true);
         let (tail, since) = match self.seen.last() {
             Some(last) => (Some(MAX_TAIL), Some(last)),
-            // Nothing of the past was wanted, and some of what came since may be the past by now.
+            // No past lines were wanted, but lines since the beginning may be past by now.
             None if again && self.first.0 == Some(0) => (Some(MAX_TAIL), self.first.1.max(Some(begun))),
             None => self.first,
         };
@@ -174,7 +174,7 @@ impl Known {
 }
 
 impl Follow {
-    /// Goes on behind what was told of these.
+    /// Follows these containers from where their logs were read to.
     pub(super) fn new(known: BTreeMap<ContainerId, Known>, begun: LogTime) -> Follow {
         Follow {
             streams: SelectAll::new(),
@@ -183,15 +183,15 @@ impl Follow {
             look: true,
             wake: None,
             closing: None,
-            told_limit: false,
-            told_places: false,
+            noted_limit: false,
+            noted_permits: false,
         }
     }
 
-    /// Waits for the next event, and puts what there is to tell into `reader.ready`. False at the end.
+    /// Waits for the next event, and puts the resulting items into `reader.ready`. False at the end.
     pub(super) async fn step(&mut self, reader: &mut Reader) -> bool {
         if std::mem::take(&mut self.look) {
-            self.look_around(reader);
+            self.open_due(reader);
             if let Some(text) = self.gone(reader) {
                 reader.ready.push_back(LogItem::Gone { text });
                 return false;
@@ -210,7 +210,7 @@ impl Follow {
         let Reader { containers, objects, .. } = &mut *reader;
         tokio::select! {
             Some((id, event)) = self.streams.next(), if !self.streams.is_empty() => {
-                self.happened(reader, &id, event);
+                self.record(reader, &id, event);
                 true
             }
             changed = containers.changed() => {
@@ -228,7 +228,7 @@ impl Follow {
         }
     }
 
-    fn happened(&mut self, reader: &mut Reader, id: &ContainerId, event: LogEvent) {
+    fn record(&mut self, reader: &mut Reader, id: &ContainerId, event: LogEvent) {
         let Some(known) = self.known.get_mut(id) else { return };
         match event {
             LogEvent::Line(line) => {
@@ -236,7 +236,7 @@ impl Follow {
                     return;
                 }
                 known.seen.note(line.at);
-                (known.pause, known.complaint) = (PAUSE, None);
+                (known.pause, known.problem) = (PAUSE, None);
                 reader.ready.push_back(LogItem::Line { container: known.name.clone(), line });
             }
             LogEvent::Failed(error) => {
@@ -253,18 +253,18 @@ impl Follow {
         }
     }
 
-    /// Asks for the logs of containers that have joined, or are to be asked again.
-    fn look_around(&mut self, reader: &mut Reader) {
-        let there = reader.logs.containers(&reader.asked);
-        let here = reader.logs.sources.cache.containers(&reader.asked.object).borrow().clone();
+    /// Requests the logs of containers that have joined, or whose logs are due again.
+    fn open_due(&mut self, reader: &mut Reader) {
+        let there = reader.logs.containers(&reader.query);
+        let here = reader.logs.sources.cache.containers(&reader.query.object).borrow().clone();
         self.known.retain(|id, known| known.is_streaming() || here.contains_key(id));
         let mut streaming = self.known.values().filter(|known| known.is_streaming()).count();
         for container in &there {
             if !runs(container) && !container.dead() && !self.known.contains_key(&container.id) {
                 continue;
             }
-            // One that has come since is told from its beginning.
-            let first = (None, reader.asked.since);
+            // A new container is read from its beginning.
+            let first = (None, reader.query.since);
             let known =
                 self.known.entry(container.id.clone()).or_insert_with(|| Known::new(container, first));
             if !known.is_due(container) {
@@ -279,23 +279,23 @@ impl Follow {
             }
             if streaming >= MAX_CONTAINERS {
                 known.state = FollowState::LeftOut;
-                if !std::mem::replace(&mut self.told_limit, true) {
+                if !std::mem::replace(&mut self.noted_limit, true) {
                     reader.note(None, too_many(there.len()));
                 }
                 continue;
             }
-            let Some(place) = (reader.places)() else {
-                known.state = FollowState::Due(clock::monotonic() + NO_PLACE);
-                if !std::mem::replace(&mut self.told_places, true) {
+            let Some(permit) = (reader.permits)() else {
+                known.state = FollowState::Due(clock::monotonic() + NO_PERMIT);
+                if !std::mem::replace(&mut self.noted_permits, true) {
                     reader.note(
                         None,
-                        format!("{NO_PLACE_LEFT}; those that are left out join when others are done"),
+                        format!("{NO_PERMIT_LEFT}; those that are left out join when others are done"),
                     );
                 }
                 continue;
             };
             let request = known.request(self.begun);
-            known.state = FollowState::Streaming { _place: place };
+            known.state = FollowState::Streaming { _permit: permit };
             streaming += 1;
             self.streams.push(open(reader.logs.engine.clone(), container.id.clone(), request));
         }
@@ -306,13 +306,13 @@ impl Follow {
         self.wake = self.known.values().filter_map(due).min();
     }
 
-    /// Whether nothing will come any more, in a sentence.
+    /// Why no more lines will come, if so.
     fn gone(&mut self, reader: &Reader) -> Option<String> {
-        let LogQuery { object, container, .. } = &reader.asked;
+        let LogQuery { object, container, .. } = &reader.query;
         let text = match container {
             _ if !reader.logs.is_there(object) => format!("the object {object} is gone"),
             Some(name) => {
-                let mut there = reader.logs.containers(&reader.asked).into_iter();
+                let mut there = reader.logs.containers(&reader.query).into_iter();
                 let over = |c: Arc<Container>| {
                     let ended =
                         |known: &Known| matches!(known.state, FollowState::Ended | FollowState::Unreadable);
@@ -334,18 +334,18 @@ impl Follow {
     }
 }
 
-/// What is said where there are more containers than are read at once.
+/// The note that there are more containers than are read at once.
 pub(super) fn too_many(there: usize) -> String {
     format!(
         "the logs of {MAX_CONTAINERS} of {there} containers are read at once: name one of the others with container=NAME"
     )
 }
 
-/// What is said where no log may be read beside those that are.
-pub(super) const NO_PLACE_LEFT: &str =
+/// The note that no permit is left.
+pub(super) const NO_PERMIT_LEFT: &str =
     "too many logs are read at once, over all clients and by this one, to read those of all containers";
 
-/// The events of one container, of which the last is a failure or the end.
+/// The events of one log; the last one is a failure or the end.
 fn open(
     engine: Arc<dyn Engine>,
     id: ContainerId,

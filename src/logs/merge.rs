@@ -1,6 +1,6 @@
 //! The past lines of several containers in order of time.
 //!
-//! Each log is in order by itself: so one line of each is looked at, and the earliest of them is the next.
+//! Each log is ordered by itself: so the next line of each is kept, and the earliest of them comes first.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::core::container::{Container, ContainerId};
 use crate::engine::Engine;
 use crate::engine::logs::{LogLine, LogLines, LogRequest, LogTime, LogsError};
 
-/// What comes next.
+/// The next item.
 #[derive(Debug)]
 pub(super) enum Merged {
     Line(ContainerId, Arc<str>, LogLine),
@@ -20,7 +20,7 @@ pub(super) enum Merged {
     Failed(ContainerId, Arc<str>, LogsError),
 }
 
-/// Logs that are being merged.
+/// The merged logs.
 pub(super) struct Merge {
     engine: Arc<dyn Engine>,
     request: LogRequest,
@@ -31,11 +31,11 @@ struct Log {
     id: ContainerId,
     name: Arc<str>,
     state: ReadState,
-    /// Its next line, and the time by which that is put in order.
+    /// Its next line, and the time that orders it.
     next: Option<(LogTime, LogLine)>,
     /// The time of the line before.
     last: LogTime,
-    /// As many lines may still come, whatever the engine sends.
+    /// How many more lines are accepted.
     left: u32,
     failed: Option<LogsError>,
     place: Option<LogPermit>,
@@ -82,7 +82,7 @@ impl Merge {
 }
 
 impl Log {
-    /// Sees to it that the next line is known, if there is one.
+    /// Reads the next line, if there is one.
     async fn read_on(&mut self, engine: &dyn Engine, request: LogRequest) {
         if self.next.is_some() {
             return;
@@ -100,7 +100,7 @@ impl Log {
         match lines.next().await {
             Some(Ok(line)) => {
                 self.left -= 1;
-                // One without a time stays behind the one before it.
+                // A line without a time follows the one before it.
                 self.last = line.at.unwrap_or(self.last).max(self.last);
                 self.next = Some((self.last, line));
             }
@@ -110,7 +110,7 @@ impl Log {
     }
 
     fn end(&mut self, failed: Option<LogsError>) {
-        // A container that was removed meanwhile has nothing to tell, and nothing is wrong with that.
+        // A container that was removed meanwhile is no failure.
         self.failed = failed.filter(|error| *error != LogsError::Gone);
         self.state = ReadState::Ended;
         self.place = None;

@@ -13,8 +13,8 @@ use crate::logs::source::Logs;
 /// What all phases of a stream share.
 pub(super) struct Reader {
     pub(super) logs: Logs,
-    pub(super) asked: LogQuery,
-    pub(super) places: LogPermits,
+    pub(super) query: LogQuery,
+    pub(super) permits: LogPermits,
     pub(super) containers: watch::Receiver<Arc<Containers>>,
     pub(super) objects: watch::Receiver<Arc<Objects>>,
     /// Items that were not handed over yet.
@@ -22,13 +22,13 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(logs: Logs, asked: LogQuery, places: LogPermits) -> Reader {
+    pub(super) fn new(logs: Logs, query: LogQuery, permits: LogPermits) -> Reader {
         Reader {
-            containers: logs.sources.cache.containers(&asked.object),
+            containers: logs.sources.cache.containers(&query.object),
             objects: logs.sources.objects.clone(),
             logs,
-            asked,
-            places,
+            query,
+            permits,
             ready: VecDeque::new(),
         }
     }

@@ -1,4 +1,4 @@
-//! One stream of an object's lines, from its beginning to its end.
+//! One stream of an object's log lines, from its beginning to its end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::follow::{Follow, Known, NO_PLACE_LEFT, too_many};
+use super::follow::{Follow, Known, NO_PERMIT_LEFT, too_many};
 use super::merge::{Merge, Merged};
 use super::query::{LogItem, LogPermits, LogQuery, MAX_CONTAINERS, runs};
 use super::reader::Reader;
@@ -17,7 +17,7 @@ use crate::core::container::{Container, ContainerId, Visibility};
 use crate::core::evidence::Evidence;
 use crate::engine::logs::LogRequest;
 
-/// How long the engine is waited for, before it is said that it does not answer.
+/// How long to wait for the engine before reporting that it does not answer.
 const ENGINE: Duration = Duration::from_secs(5);
 
 /// A stream and where it is.
@@ -28,38 +28,38 @@ pub(super) struct Reading {
 }
 
 enum ReadPhase {
-    /// Which containers there are is not known yet; that the engine is waited for was told, or was not.
-    Begin { told: bool },
-    /// The past lines are told.
+    /// The containers are not known yet; `noted` if the wait for the engine was reported.
+    Begin { noted: bool },
+    /// Past lines are read.
     Past {
         merge: Merge,
         known: BTreeMap<ContainerId, Known>,
-        /// How many lines of each container, by its name, were told.
+        /// How many lines were read per container, by name.
         lines: BTreeMap<Arc<str>, u32>,
     },
-    /// Lines are told as they come.
+    /// New lines are followed.
     Follow(Box<Follow>),
-    /// There is nothing more.
+    /// The end.
     Over,
 }
 
 impl Reading {
-    pub(super) fn new(logs: Logs, asked: LogQuery, places: LogPermits) -> Reading {
+    pub(super) fn new(logs: Logs, query: LogQuery, permits: LogPermits) -> Reading {
         Reading {
             engine: logs.sources.cache.engine(),
-            reader: Reader::new(logs, asked, places),
-            phase: ReadPhase::Begin { told: false },
+            reader: Reader::new(logs, query, permits),
+            phase: ReadPhase::Begin { noted: false },
         }
     }
 
-    /// The next thing to tell, as soon as there is one; `None` at the end.
+    /// The next item, as soon as there is one; `None` at the end.
     pub(super) async fn next(&mut self) -> Option<LogItem> {
         loop {
-            if let Some(told) = self.reader.ready.pop_front() {
-                return Some(told);
+            if let Some(item) = self.reader.ready.pop_front() {
+                return Some(item);
             }
             self.phase = match std::mem::replace(&mut self.phase, ReadPhase::Over) {
-                ReadPhase::Begin { told } => self.begin(told).await,
+                ReadPhase::Begin { noted } => self.begin(noted).await,
                 ReadPhase::Past { merge, known, lines } => self.past(merge, known, lines).await,
                 ReadPhase::Follow(mut follow) => match follow.step(&mut self.reader).await {
                     true => ReadPhase::Follow(follow),
@@ -70,16 +70,16 @@ impl Reading {
         }
     }
 
-    async fn begin(&mut self, told: bool) -> ReadPhase {
+    async fn begin(&mut self, noted: bool) -> ReadPhase {
         let connected = self.engine.wait_for(|state| state.connected());
-        let answers = match told {
+        let answers = match noted {
             true => connected.await.is_ok(),
             false => matches!(timeout(ENGINE, connected).await, Ok(Ok(_))),
         };
         if answers {
             return self.choose();
         }
-        if told {
+        if noted {
             return ReadPhase::Over;
         }
         let state = self.engine.borrow().clone();
@@ -88,31 +88,31 @@ impl Reading {
             Evidence::Good => format!("waiting for the engine at {}", state.endpoint),
         };
         self.reader.note(None, text);
-        if self.reader.asked.follow { ReadPhase::Begin { told: true } } else { ReadPhase::Over }
+        if self.reader.query.follow { ReadPhase::Begin { noted: true } } else { ReadPhase::Over }
     }
 
-    /// Chooses the containers whose past lines are told.
+    /// Chooses the containers whose past lines are read.
     fn choose(&mut self) -> ReadPhase {
-        let there = self.reader.logs.containers(&self.reader.asked);
-        let wanted = |c: &&Arc<Container>| match (&self.reader.asked.container, self.reader.asked.previous) {
+        let there = self.reader.logs.containers(&self.reader.query);
+        let wanted = |c: &&Arc<Container>| match (&self.reader.query.container, self.reader.query.previous) {
             (Some(_), _) => c.dead() || runs(c),
             (None, false) => runs(c),
-            (None, true) => c.dead() || (self.reader.asked.follow && runs(c)),
+            (None, true) => c.dead() || (self.reader.query.follow && runs(c)),
         };
         let mut chosen: Vec<_> = there.iter().filter(wanted).cloned().collect();
-        // Where not all can be read, it is those that run.
+        // If not all can be read, running ones come first.
         chosen.sort_by_key(|c| !runs(c));
         if chosen.is_empty() {
             self.note_none(&there);
         }
-        // Those that run and are to be followed may find room later.
-        if chosen.iter().skip(MAX_CONTAINERS).any(|c| !self.reader.asked.follow || !runs(c)) {
+        // Running containers that are followed may join later.
+        if chosen.iter().skip(MAX_CONTAINERS).any(|c| !self.reader.query.follow || !runs(c)) {
             self.reader.note(None, too_many(chosen.len()));
         }
         let mut known: BTreeMap<ContainerId, Known> = there
             .iter()
             .filter(|c| c.dead() || runs(c))
-            .map(|c| (c.id.clone(), Known::left_out(c, &self.reader.asked)))
+            .map(|c| (c.id.clone(), Known::left_out(c, &self.reader.query)))
             .collect();
         let (mut read, mut refused) = (Vec::new(), false);
         for container in chosen.into_iter().take(MAX_CONTAINERS) {
@@ -123,31 +123,31 @@ impl Reading {
                 self.reader.ready.extend(text.map(|text| LogItem::Note { container: name, text }));
                 continue;
             }
-            match (self.reader.places)() {
-                Some(place) => {
-                    known.past_is_told(&self.reader.asked);
-                    read.push((container, place));
+            match (self.reader.permits)() {
+                Some(permit) => {
+                    known.skip_past(&self.reader.query);
+                    read.push((container, permit));
                 }
                 None => refused = true,
             }
         }
-        if refused && !self.reader.asked.follow {
-            self.reader.note(None, format!("{NO_PLACE_LEFT}: ask again, or name one with container=NAME"));
+        if refused && !self.reader.query.follow {
+            self.reader.note(None, format!("{NO_PERMIT_LEFT}: ask again, or name one with container=NAME"));
         }
-        if self.reader.asked.tail == 0 {
+        if self.reader.query.tail == 0 {
             read.clear();
         }
         let request =
-            LogRequest { tail: Some(self.reader.asked.tail), since: self.reader.asked.since, follow: false };
+            LogRequest { tail: Some(self.reader.query.tail), since: self.reader.query.since, follow: false };
         let merge = Merge::new(self.reader.logs.engine.clone(), request, read);
         ReadPhase::Past { merge, known, lines: BTreeMap::new() }
     }
 
     fn note_none(&mut self, there: &[Arc<Container>]) {
-        let object = &self.reader.asked.object;
+        let object = &self.reader.query.object;
         let ended = there.iter().filter(|c| c.dead()).count();
-        let text = match (self.reader.asked.previous, ended) {
-            _ if self.reader.asked.container.is_some() => "it has not been started".to_owned(),
+        let text = match (self.reader.query.previous, ended) {
+            _ if self.reader.query.container.is_some() => "it has not been started".to_owned(),
             (true, _) => format!(
                 "no ended container of {object} is kept: its field History says how many are, of those that end by themselves"
             ),
@@ -158,13 +158,13 @@ impl Reading {
                 )
             }
         };
-        self.reader.note(self.reader.asked.container.as_deref().map(Arc::from), text);
+        self.reader.note(self.reader.query.container.as_deref().map(Arc::from), text);
     }
 
-    /// Says of which containers there were more lines since the time that was asked for.
+    /// Notes which containers may have had more lines since the requested time.
     fn note_cut(&mut self, lines: &BTreeMap<Arc<str>, u32>) {
-        let tail = self.reader.asked.tail;
-        let cut = lines.iter().filter(|(_, told)| self.reader.asked.since.is_some() && **told >= tail);
+        let tail = self.reader.query.tail;
+        let cut = lines.iter().filter(|(_, told)| self.reader.query.since.is_some() && **told >= tail);
         for container in cut.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             self.reader.note(
                 Some(container),
@@ -189,14 +189,14 @@ impl Reading {
                 ReadPhase::Past { merge, known, lines }
             }
             Some(Merged::Failed(id, container, error)) => {
-                // One that is followed is asked again, and it is said once.
-                if let Some(known) = known.get_mut(&id).filter(|_| self.reader.asked.follow) {
+                // A followed log is requested again, and the problem is reported once.
+                if let Some(known) = known.get_mut(&id).filter(|_| self.reader.query.follow) {
                     known.failed(&error);
                 }
                 self.reader.note(Some(container), error.to_string());
                 ReadPhase::Past { merge, known, lines }
             }
-            None if self.reader.asked.follow => {
+            None if self.reader.query.follow => {
                 self.note_cut(&lines);
                 ReadPhase::Follow(Box::new(Follow::new(known, self.reader.logs.sources.clock.wall().into())))
             }

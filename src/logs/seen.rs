@@ -1,18 +1,18 @@
-//! How far the log of a container was told.
+//! How far the log of a container was read.
 
 use crate::engine::logs::LogTime;
 
-/// The time of the last line that was told, and how many were of exactly that time.
+/// The time of the last line that was read, and how many lines had exactly that time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Seen(Option<(LogTime, u32)>);
 
 impl Seen {
-    /// Where to read on; nothing where nothing was told.
+    /// Where to continue; `None` if nothing was read.
     pub fn last(self) -> Option<LogTime> {
         self.0.map(|(at, _)| at)
     }
 
-    /// Takes note of a line that is told.
+    /// Records a line.
     pub fn note(&mut self, at: Option<LogTime>) {
         let Some(at) = at else { return };
         self.0 = Some(match self.0 {
@@ -22,8 +22,8 @@ impl Seen {
         });
     }
 
-    /// Whether a line of a log that is read on was told before. To be asked of each of its lines, in order, of a copy
-    /// made when it was asked for.
+    /// Whether a line of a repeated request was read before. To be called for each line, in order, on a copy made at the time of
+    /// the request.
     pub fn covers(&mut self, at: Option<LogTime>) -> bool {
         let (Some(at), Some((last, count))) = (at, self.0) else { return false };
         if at == last && count > 0 {
@@ -39,13 +39,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_that_is_read_on_tells_no_line_twice_and_leaves_none_out() {
+    fn a_log_that_is_requested_again_repeats_no_line_and_skips_none() {
         let at = |nanos| Some(LogTime(nanos));
         let mut seen = Seen::default();
         assert_eq!(seen.last(), None);
         [at(5), at(7), None, at(7), at(6)].into_iter().for_each(|at| seen.note(at));
         assert_eq!(seen.last(), at(7));
-        // An engine that is asked for what came since then begins with that time.
+        // An engine that is asked for lines since that time includes lines of exactly that time.
         let mut before = seen;
         let told: Vec<bool> =
             [at(6), at(7), at(7), at(7), at(8), None].into_iter().map(|at| before.covers(at)).collect();

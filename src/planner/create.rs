@@ -13,7 +13,7 @@ pub(super) fn create(planning: &mut Planning<'_>, number: u32, cause: &str) {
     create_of(planning, &object.spec.template, number, cause);
 }
 
-/// Begins a create in a slot, unless nothing else may begin, the image has to be pulled first, or a failure asks to wait.
+/// Begins a create in a slot, unless no further create may begin, the image has to be pulled first, or a failure asks to wait.
 pub(super) fn create_of<'a>(planning: &mut Planning<'a>, template: &'a Template, number: u32, cause: &str) {
     let Input { object, memory, now, under_way, .. } = planning.input;
     let slot = planning.slots.entry(number).or_default();

@@ -1,9 +1,9 @@
-//! What will be done, if all goes well: for `?dry_run` and `GET /plan`.
+//! What will be done if all goes well: for `?dry_run` and `GET /plan`.
 //!
-//! The planner itself is asked again and again, in an imagined world that begins as the observed one and in which
-//! each step succeeds at once, what starts becomes well, and time jumps to where the planner next wants to look.
-//! It ends when nothing is left to do, or when there is more than anybody will read. Pure: nothing is done, and
-//! the workers, who may be doing some of it already, are not asked.
+//! The planner runs repeatedly in a simulated world that begins as the observed one, in which each step succeeds at once,
+//! started containers become healthy, and time jumps to the planner's next wake-up. The forecast ends when nothing is left
+//! to do, or when it exceeds its budget. Pure: nothing is done, and the workers, which may be doing some of it already, are
+//! not involved.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,25 +28,25 @@ use crate::core::time::{Time, WallOffset};
 use crate::planner::input::Input;
 use crate::planner::{hold, plan};
 
-/// How the ids of containers begin that are only imagined; no engine's does.
-const IMAGINED: &str = "new ";
+/// The prefix of the ids of simulated containers; no engine's id has it.
+const SIMULATED: &str = "new ";
 
-/// The most lines of one object's forecast: an update of a thousand containers has two each, and some more.
+/// The most lines of one object's forecast: an update of a thousand containers has two lines each, and a few more.
 pub const MAX_LINES: usize = 2_010;
 
-/// What is to come for one object.
+/// The forecast for one object.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Forecast {
-    /// The steps in their order, one line each, with their causes.
+    /// The steps in order, one line each, with their causes.
     pub plan: Vec<String>,
-    /// Why nothing can be told: what was observed may not be acted upon.
+    /// Why there is no forecast: the observation may not be acted on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<String>,
-    /// What will not work, as far as questions to the endpoint tell: the steps suppose that it does.
+    /// What will fail, as far as the endpoint can tell in advance; the steps assume success.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// There is more to come than these lines, or than there was time to find out.
+    /// The forecast exceeds its budget of lines or of time.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
@@ -54,25 +54,25 @@ pub struct Forecast {
 /// What one answer may cost, over all of its objects.
 #[derive(Debug, Clone)]
 pub struct Budget {
-    /// Lines: some megabytes.
+    /// Lines, which bounds the size of the answer.
     pub lines: usize,
-    /// Containers looked at, each time one is looked at: some seconds of one thread. An update of a thousand, one
+    /// Visits of containers, over all simulated passes: some seconds of one thread. An update of a thousand containers, one
     /// after the other, takes three million.
-    pub looks: usize,
+    pub visits: usize,
     /// Set when the time is up, or when the client has left.
     pub cancelled: Arc<AtomicBool>,
 }
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { lines: 20_000, looks: 4_000_000, cancelled: Arc::default() }
+        Budget { lines: 20_000, visits: 4_000_000, cancelled: Arc::default() }
     }
 }
 
-/// What is known of the world that a forecast begins with.
+/// The observed world that a forecast begins with.
 #[derive(Debug, Clone, Copy)]
 pub struct Present<'a> {
-    /// Whether the observation may be believed.
+    /// Whether the observation can be trusted.
     pub evidence: &'a Evidence,
     /// The nodes.
     pub nodes: &'a Nodes,
@@ -80,7 +80,7 @@ pub struct Present<'a> {
     pub now: Time,
 }
 
-/// Foretells what is done for `object`, of which there are these containers, and whose creates would meet this.
+/// Forecasts the steps for `object` with these containers; `prospects` is what its creates would meet.
 pub fn forecast(
     object: &Object,
     containers: Vec<Arc<Container>>,
@@ -94,7 +94,7 @@ pub fn forecast(
     if let Some(reason) = hold::reason(object, &containers) {
         return Forecast { waiting: Some(reason), ..Forecast::default() };
     }
-    let mut world = World::new(object, hold::own(&containers), present);
+    let mut world = SimulatedWorld::new(object, hold::own(&containers), present);
     if prospects.image == Some(true) && object.spec.pull != Pull::Always {
         world.has_image(object.spec.template.image.clone());
     }
@@ -104,11 +104,11 @@ pub fn forecast(
     Forecast { plan: world.lines, waiting: None, warnings, truncated }
 }
 
-/// A step as its line; of a container that is only imagined there is no id.
+/// The line of a step, without the id of a simulated container.
 fn line(step: &Step) -> String {
     let text = step.to_string();
     match &step.action {
-        Action::Start { id, .. } | Action::Remove { id, .. } if id.0.starts_with(IMAGINED) => {
+        Action::Start { id, .. } | Action::Remove { id, .. } if id.0.starts_with(SIMULATED) => {
             text.replacen(&format!(" id={}", id.short()), "", 1)
         }
         _ => text,
@@ -118,12 +118,12 @@ fn line(step: &Step) -> String {
 fn warnings(object: &Object, prospects: Prospects) -> Vec<String> {
     let image = &object.spec.template.image;
     let missing = prospects.image == Some(false) && object.spec.pull == Pull::Never;
-    let missing = missing.then(|| format!("the image {image} is not there, and Pull is \"never\""));
+    let missing = missing.then(|| format!("the image {image} does not exist, and Pull is \"never\""));
     prospects.refusal.into_iter().chain(missing).collect()
 }
 
-/// The imagined world.
-struct World<'a> {
+/// The simulated world.
+struct SimulatedWorld<'a> {
     object: &'a Object,
     containers: Vec<Arc<Container>>,
     nodes: &'a Nodes,
@@ -132,38 +132,38 @@ struct World<'a> {
     lines: Vec<String>,
 }
 
-impl<'a> World<'a> {
-    fn new(object: &'a Object, containers: Vec<Arc<Container>>, present: Present<'a>) -> World<'a> {
+impl<'a> SimulatedWorld<'a> {
+    fn new(object: &'a Object, containers: Vec<Arc<Container>>, present: Present<'a>) -> SimulatedWorld<'a> {
         let Present { nodes, now, .. } = present;
         let mut memory = Memory::of_success();
         memory.observe(object, &containers, now);
         let template = &object.spec.template;
-        // What runs has its image; a worker that made it does not ask for that again.
+        // Containers that run prove that their image exists; a worker that created them does not ask for it again.
         let runs = |template: &&Template| {
             containers.iter().any(|c| c.live() && c.identity.template == template.hash)
         };
         let known: Vec<&Template> = [Some(template), object.fallback()].into_iter().flatten().collect();
         let there: Vec<String> =
             known.into_iter().filter(runs).map(|template| template.image.clone()).collect();
-        let mut world = World { object, containers, nodes, memory, now, lines: Vec::new() };
+        let mut world = SimulatedWorld { object, containers, nodes, memory, now, lines: Vec::new() };
         there.into_iter().for_each(|image| world.has_image(image));
         world
     }
 
-    /// The image is there: nothing has to be pulled.
+    /// Records that the image exists: nothing has to be pulled.
     fn has_image(&mut self, image: String) {
         let pull = Action::Pull { image, pull: Pull::Missing };
         self.memory.ended(&pull, Report::Image(Outcome::Done(())), self.now);
     }
 
-    /// Lets things happen until there is nothing left to do. False if that was too much.
+    /// Plans and performs until nothing is left to do. False if that exceeds the budget.
     fn run(&mut self, budget: &mut Budget) -> bool {
         loop {
             let cost = 1 + self.containers.len();
-            if budget.looks < cost || budget.cancelled.load(Ordering::Relaxed) {
+            if budget.visits < cost || budget.cancelled.load(Ordering::Relaxed) {
                 return false;
             }
-            budget.looks -= cost;
+            budget.visits -= cost;
             self.memory.observe(self.object, &self.containers, self.now);
             let plan = plan(Input {
                 object: self.object,
@@ -183,7 +183,7 @@ impl<'a> World<'a> {
                 if plan.steps.len() > room {
                     return false;
                 }
-                self.obey(&plan.steps);
+                self.perform(&plan.steps);
             } else if let Some(at) = plan.wake_at.filter(|at| *at > self.now) {
                 self.now = at;
             } else if !self.pass_time() {
@@ -192,17 +192,17 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Each step succeeds at once.
-    fn obey(&mut self, steps: &[Step]) {
+    /// Performs the steps: each succeeds at once.
+    fn perform(&mut self, steps: &[Step]) {
         let (mut started, mut removed) = (BTreeSet::new(), BTreeSet::new());
         for Step { action, .. } in steps {
             self.memory.begun(action);
             let report = match action {
                 Action::Pull { .. } => Report::Image(Outcome::Done(())),
                 Action::Create { identity, image } => {
-                    let made = self.made(identity, image);
-                    let id = made.id.clone();
-                    self.containers.push(Arc::new(made));
+                    let created = self.created(identity, image);
+                    let id = created.id.clone();
+                    self.containers.push(Arc::new(created));
                     Report::Created(Outcome::Done(id))
                 }
                 Action::Start { id, .. } => {
@@ -222,11 +222,11 @@ impl<'a> World<'a> {
         self.containers.retain(|c| !removed.contains(&c.id));
     }
 
-    /// A container as one hopes for it: it runs and is well.
-    fn made(&self, identity: &ContainerIdentity, image: &str) -> Container {
+    /// A container that runs and is healthy.
+    fn created(&self, identity: &ContainerIdentity, image: &str) -> Container {
         let name = identity.container_name();
         Container {
-            id: ContainerId::from(format!("{IMAGINED}{name}").as_str()),
+            id: ContainerId::from(format!("{SIMULATED}{name}").as_str()),
             name,
             identity: identity.clone(),
             manager: None,
@@ -243,8 +243,8 @@ impl<'a> World<'a> {
         }
     }
 
-    /// What has only to be waited for comes about: health checks pass, the engine finishes its removals. False if
-    /// there was nothing of the kind.
+    /// Completes what needs only time: health checks pass, the engine finishes its removals. False if nothing of the kind was
+    /// pending.
     fn pass_time(&mut self) -> bool {
         let before = self.containers.len();
         self.containers.retain(|c| c.state != ContainerState::Removing || c.visibility != Visibility::Clear);
@@ -271,7 +271,7 @@ mod tests {
     use crate::core::condition::Phase;
     use crate::core::spec::TemplateHash;
 
-    fn foretold(object: &Object, containers: Vec<Arc<Container>>) -> Forecast {
+    fn forecast_of(object: &Object, containers: Vec<Arc<Container>>) -> Forecast {
         let present = Present { evidence: &Evidence::Good, nodes: &Nodes::default(), now: NOW };
         forecast(object, containers, Prospects::default(), present, &mut Budget::default())
     }
@@ -280,29 +280,29 @@ mod tests {
     fn stale(object: &Object, count: u32) -> Vec<Arc<Container>> {
         let (template, nodes) = (TemplateHash::from_label("old"), Nodes::default());
         let present = Present { evidence: &Evidence::Good, nodes: &nodes, now: NOW };
-        let world = World::new(object, Vec::new(), present);
+        let world = SimulatedWorld::new(object, Vec::new(), present);
         let identity = |slot| ContainerIdentity {
             object: object.spec.name.clone(),
             slot,
             attempt: 1,
             template: template.clone(),
         };
-        (1..=count).map(|slot| Arc::new(world.made(&identity(slot), "old"))).collect()
+        (1..=count).map(|slot| Arc::new(world.created(&identity(slot), "old"))).collect()
     }
 
     #[test]
-    fn a_new_object_is_foretold_line_by_line() {
+    fn a_new_object_is_forecast_line_by_line() {
         let object = Object::new(spec("web", 2, ""));
         let expected = [
             r#"pull img cause="needed to create web.1""#,
             r#"create web.1.1 image=img cause="missing replica""#,
             r#"create web.2.1 image=img cause="missing replica""#,
         ];
-        assert_eq!(foretold(&object, Vec::new()).plan, expected);
+        assert_eq!(forecast_of(&object, Vec::new()).plan, expected);
     }
 
     #[test]
-    fn an_update_is_foretold_through_all_of_its_waits() {
+    fn an_update_is_forecast_through_all_of_its_waits() {
         let object = Object::new(spec("web", 2, ""));
         let expected = [
             r#"pull img cause="needed to create web.1""#,
@@ -311,41 +311,41 @@ mod tests {
             r#"create web.2.2 image=img cause="replaces web.2.1, which is stale""#,
             r#"remove web.2.1 cause="replaced by web.2.2""#,
         ];
-        assert_eq!(foretold(&object, stale(&object, 2)).plan, expected);
+        assert_eq!(forecast_of(&object, stale(&object, 2)).plan, expected);
     }
 
     #[test]
-    fn what_may_not_be_acted_upon_foretells_nothing() {
+    fn an_observation_that_may_not_be_acted_on_gives_no_forecast() {
         let object = Object::new(spec("web", 2, ""));
         let evidence = Evidence::Waiting { reason: "no list yet".to_owned(), until: None };
         let present = Present { evidence: &evidence, nodes: &Nodes::default(), now: NOW };
-        let foretold = forecast(&object, Vec::new(), Prospects::default(), present, &mut Budget::default());
-        assert_eq!((foretold.plan.len(), foretold.waiting.as_deref()), (0, Some("no list yet")));
+        let result = forecast(&object, Vec::new(), Prospects::default(), present, &mut Budget::default());
+        assert_eq!((result.plan.len(), result.waiting.as_deref()), (0, Some("no list yet")));
     }
 
     #[test]
-    fn large_objects_are_foretold_within_bounds() {
+    fn large_objects_are_forecast_within_bounds() {
         let begun = Instant::now();
         let ten_thousand = Object::new(spec("web", 10_000, ""));
-        let foretold_of_many = foretold(&ten_thousand, Vec::new());
-        assert_eq!((foretold_of_many.plan.len(), foretold_of_many.truncated), (MAX_LINES, true));
+        let many = forecast_of(&ten_thousand, Vec::new());
+        assert_eq!((many.plan.len(), many.truncated), (MAX_LINES, true));
         println!("10,000 to create: {:?}", begun.elapsed());
 
         let begun = Instant::now();
         let thousand = Object::new(spec("web", 1_000, r#", "Update": {"Parallelism": 50}"#));
-        let update = foretold(&thousand, stale(&thousand, 1_000));
+        let update = forecast_of(&thousand, stale(&thousand, 1_000));
         println!("an update of 1,000: {:?}, {} lines", begun.elapsed(), update.plan.len());
         assert_eq!((update.plan.len(), update.truncated), (2_001, false));
 
-        // However much there is, an answer costs no more than its budget.
-        let mut budget = Budget { lines: 10, looks: 100, ..Budget::default() };
+        // An answer costs no more than its budget, however much there is to do.
+        let mut budget = Budget { lines: 10, visits: 100, ..Budget::default() };
         let present = Present { evidence: &Evidence::Good, nodes: &Nodes::default(), now: NOW };
         let first = forecast(&thousand, Vec::new(), Prospects::default(), present, &mut budget);
         assert_eq!((first.plan.len(), first.truncated, budget.lines), (10, true, 0));
         let second = forecast(&thousand, stale(&thousand, 200), Prospects::default(), present, &mut budget);
         assert_eq!((second.plan.len(), second.truncated), (0, true));
 
-        // Nor does it go on when it is told to stop.
+        // It stops when it is cancelled.
         let mut budget = Budget::default();
         budget.cancelled.store(true, Ordering::Relaxed);
         let stopped = forecast(&thousand, Vec::new(), Prospects::default(), present, &mut budget);
@@ -356,25 +356,25 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
         #[test]
-        fn what_is_foretold_is_what_is_done(mut observed in world()) {
+        fn the_forecast_is_what_is_done(mut observed in world()) {
             let present = Present { evidence: &Evidence::Good, nodes: &Nodes::default(), now: observed.now };
             let object = observed.object.clone();
-            let mut imagined = World::new(&object, observed.containers.clone(), present);
-            prop_assert!(imagined.run(&mut Budget::default()));
+            let mut simulated = SimulatedWorld::new(&object, observed.containers.clone(), present);
+            prop_assert!(simulated.run(&mut Budget::default()));
 
             observed.settle();
-            // Not by name: an attempt's ordinal depends on whether the dead of its slot are gone when it comes. Nor
-            // the dead: which of them are kept depends on which slot is filled first.
+            // Not by name: an attempt's ordinal depends on whether the ended containers of its slot are gone by then. Nor the
+            // ended ones: which of them are kept depends on which slot is filled first.
             let rows = |containers: &[Arc<Container>]| {
                 let row = |c: &Arc<Container>| (c.identity.slot, c.identity.template.clone(), c.state.word());
                 let mut rows: Vec<_> = containers.iter().filter(|c| c.live()).map(row).collect();
                 rows.sort();
                 rows
             };
-            prop_assert_eq!(rows(&imagined.containers), rows(&observed.containers), "{:#?}", imagined.lines);
+            prop_assert_eq!(rows(&simulated.containers), rows(&observed.containers), "{:#?}", simulated.lines);
 
-            // And then there is nothing left to foretell.
-            let again = forecast(&object, imagined.containers, Prospects::default(), Present { now: imagined.now, ..present }, &mut Budget::default());
+            // And then nothing is left to forecast.
+            let again = forecast(&object, simulated.containers, Prospects::default(), Present { now: simulated.now, ..present }, &mut Budget::default());
             prop_assert_eq!(again, Forecast::default());
             prop_assert_eq!(observed.look().condition.phase, Phase::Converged);
         }

@@ -1,4 +1,4 @@
-//! An object that another manager has containers of is held: two managers that both plan for it would fight.
+//! An object that another manager has containers of is held: two managers planning for it would fight.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::core::container::Container;
 use crate::core::manager_id::ManagerId;
 use crate::core::object::Object;
 
-/// The most managers that a reason names.
+/// The most managers named in a reason.
 const MAX_NAMED: usize = 3;
 
 /// The containers that are ours.
@@ -15,8 +15,8 @@ pub fn own(containers: &[Arc<Container>]) -> Vec<Arc<Container>> {
     containers.iter().filter(|container| !container.rival).cloned().collect()
 }
 
-/// Why nothing is planned for an object: other managers have containers of it. What is deleted is not held: our
-/// containers go, and theirs are theirs.
+/// Why nothing is planned for an object: other managers have containers of it. A deleted object is not held: our containers
+/// are removed, and theirs are left alone.
 pub fn reason(object: &Object, containers: &[Arc<Container>]) -> Option<String> {
     if object.deleted.is_some() {
         return None;
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_deleted_object_ours_go_and_another_managers_stay() {
+    fn of_a_deleted_object_our_containers_go_and_another_managers_stay() {
         let object = Object { deleted: Some(NOW), ..Object::new(spec("web", 5, "")) };
         let rival = ManagerId::of_bits(7);
         let ours = container(1, None);

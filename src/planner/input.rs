@@ -1,4 +1,4 @@
-//! What the planner reads.
+//! The input of the planner.
 
 use std::sync::Arc;
 
@@ -11,20 +11,20 @@ use crate::core::object::Object;
 use crate::core::plan::Action;
 use crate::core::time::{Time, WallOffset};
 
-/// What the planner reads.
+/// The input of the planner.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
     /// What is wanted.
     pub object: &'a Object,
     /// Its containers as observed, in any order.
     pub containers: &'a [Arc<Container>],
-    /// What was begun and has not ended.
+    /// The steps under way.
     pub under_way: &'a [Action],
-    /// Whether the observation may be believed.
+    /// Whether the observation can be trusted.
     pub evidence: &'a Evidence,
-    /// The nodes they are on.
+    /// The nodes.
     pub nodes: &'a Nodes,
-    /// What other objects' containers that are going still have and a new container needs.
+    /// What a new container needs and departing containers of other objects still have.
     pub in_the_way: &'a InTheWay,
     /// What is remembered.
     pub memory: &'a Memory,

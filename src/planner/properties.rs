@@ -239,7 +239,7 @@ proptest! {
     }
 
     #[test]
-    fn fewer_than_count_never_run_for_the_sake_of_an_update_that_starts_first(mut world in world()) {
+    fn a_start_first_update_never_runs_fewer_than_count(mut world in world()) {
         world.object.spec.update.order = Order::StartFirst;
         let wanted = usize::try_from(world.object.wanted()).unwrap();
         let healthy = |world: &World| world.containers.iter().filter(|c| c.ready()).map(|c| c.identity.slot).collect::<BTreeSet<_>>().len();

@@ -1,16 +1,16 @@
-//! What changes in the status, told to everybody who watches it.
+//! A stream of changes of the status.
 //!
-//! One task looks at what is wanted, at the workers' board and at the cache, makes the status of what has
-//! changed, and writes it down as a line with a number of its own. The newest line of each object and of the
-//! engine make up a snapshot, which all readers share. A [`Watching`] reader keeps one number, that of the
-//! last line it took, and takes from the newest snapshot what has greater ones, in their order. So there is no
-//! queue: a slow reader costs nothing, never sees what is out of date, and always gets to what is newest.
+//! One task reads the desired state, the published progress and the cache, builds the status of what has changed, and writes it
+//! as a line with its own number. The newest line of each object and of the engine form a snapshot, which all readers share. A
+//! [`Watching`] reader keeps one number, that of the last line it read, and reads the lines with greater numbers from the newest
+//! snapshot, in order. So there is no queue: a slow reader costs nothing, never sees outdated lines, and always reaches the
+//! newest.
 //!
-//! It is woken by those snapshots, and by each reader that begins: what a reader gets first was looked at after it
-//! came. Changes within [`PAUSE`] are told as one. While nobody watches it sleeps, and keeps of each object the
-//! number of its line and a digest; so a reader that was away for a while is told what is new, and no more.
+//! The task is woken by changes of its sources, and by each new reader: the first snapshot of a reader is built after it arrived.
+//! Changes within [`PAUSE`] are one line. Without readers the task sleeps, and keeps the number and a digest of each object's
+//! line; so a returning reader gets only what is new.
 //!
-//! It never waits for a reader, and never asks the engine.
+//! It never waits for a reader, and never calls the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -37,16 +37,16 @@ mod reader;
 
 pub use reader::{Feed, Watching};
 
-/// Between two looks: short for a person, and a bound for the work that a busy cluster makes.
+/// The pause between two refreshes: short for a user, and a bound on the work for a busy cluster.
 pub const PAUSE: Duration = Duration::from_millis(100);
-/// The most lines kept that say of an object that it is gone: as many as objects, so that all may be deleted at
-/// once. A reader that was away for longer begins anew.
+/// The most `gone` lines kept: as many as objects, so that all may be deleted at once. A reader that was away for longer starts
+/// over.
 pub const MAX_GONE: usize = crate::core::object::MAX_OBJECTS;
 
-/// The name of a line: `EPOCH-NUMBER`.
+/// The id of a line: `EPOCH-NUMBER`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineId {
-    /// Tells this process from others: its start, in milliseconds since the Unix epoch.
+    /// Identifies the process: its start, in milliseconds since the Unix epoch.
     pub epoch: u64,
     /// Grows from line to line, from 1.
     pub number: u64,
@@ -73,15 +73,15 @@ impl std::str::FromStr for LineId {
     }
 }
 
-/// What a line says.
+/// The kind of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum LineKind {
-    /// How an object is.
+    /// The status of an object.
     Object,
-    /// That nothing is left of an object.
+    /// Nothing is left of an object.
     Gone,
-    /// How the engine is.
+    /// The status of the engine.
     Engine,
 }
 
@@ -95,9 +95,9 @@ impl LineKind {
 /// One change.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// Its name.
+    /// Its id.
     pub id: LineId,
-    /// What it says.
+    /// Its kind.
     pub kind: LineKind,
     /// JSON, and a newline.
     pub json: Bytes,
@@ -105,30 +105,30 @@ pub struct Line {
     subject: Option<ObjectName>,
 }
 
-/// The newest line of everything, by number.
+/// The newest line of each subject, by number.
 #[derive(Debug, Clone, Default)]
 struct Snapshot {
     lines: BTreeMap<u64, Line>,
     /// The greatest number so far.
     last: u64,
-    /// The greatest number of a line that was forgotten.
+    /// The greatest number of a dropped line.
     forgotten: u64,
-    /// So many readers had begun when this was looked at.
+    /// How many readers had begun before this snapshot.
     begun: u64,
 }
 
-/// What is remembered of an object, or of the engine.
+/// What is remembered of an object or of the engine.
 #[derive(Debug)]
 struct Known {
-    /// Of its newest line.
+    /// The number of its newest line.
     number: u64,
-    /// Of what that says; `None` where it says that nothing is left.
+    /// The digest of that line's content; `None` if nothing is left.
     digest: Option<u64>,
-    /// What its line was made from, while somebody watches: if that is the same, so is the line.
+    /// The parts of its line, while there are readers: if they are the same, so is the line.
     made_from: Option<Parts>,
 }
 
-/// What an object's status is made from.
+/// The parts of an object's status.
 #[derive(Debug)]
 struct Parts {
     object: Arc<Object>,
@@ -149,7 +149,7 @@ impl Parts {
     }
 }
 
-/// The task that writes the lines, of which readers always have the newest.
+/// The task that writes the lines; readers always get the newest.
 pub struct Reporter {
     sources: StatusReader,
     engine: watch::Receiver<Arc<EngineState>>,
@@ -159,11 +159,11 @@ pub struct Reporter {
     epoch: u64,
     snapshot: Snapshot,
     known: BTreeMap<Option<ObjectName>, Known>,
-    /// The numbers of lines that say that nothing is left.
+    /// The numbers of the `gone` lines.
     gone: BTreeSet<u64>,
 }
 
-/// A feed, for whoever wants to watch, and the task that writes it.
+/// A feed for readers, and the task that writes it.
 pub fn new(sources: StatusReader) -> (Feed, Reporter) {
     let epoch = sources.clock.now().0;
     let (begun, published) = (watch::Sender::new(0), watch::Sender::new(Arc::default()));
@@ -182,7 +182,7 @@ pub fn new(sources: StatusReader) -> (Feed, Reporter) {
 }
 
 impl Reporter {
-    /// Writes for ever; ends where one of its sources does.
+    /// Runs until one of its sources ends.
     pub async fn run(mut self) {
         loop {
             if self.published.receiver_count() == 0 {
@@ -211,14 +211,14 @@ impl Reporter {
         }
     }
 
-    /// Lets go of all that can be made anew.
+    /// Drops everything that can be recreated.
     fn rest(&mut self) {
         self.snapshot.lines.retain(|_, line| line.kind == LineKind::Gone);
         self.known.values_mut().for_each(|known| known.made_from = None);
         self.published.send_replace(Arc::new(Snapshot { begun: self.snapshot.begun, ..Snapshot::default() }));
     }
 
-    /// Writes a line for all that has changed, and publishes.
+    /// Writes a line for everything that has changed, and publishes.
     fn refresh(&mut self) {
         self.snapshot.begun = *self.begun.borrow_and_update();
         self.containers.mark_unchanged();
@@ -257,11 +257,11 @@ impl Reporter {
         }
     }
 
-    /// Writes how something is, under a new number if that differs from before.
+    /// Writes a status, under a new number if it differs from the last one.
     fn line(&mut self, subject: Option<ObjectName>, made_from: Option<Parts>, status: &impl Serialize) {
         let json = match serde_json::to_string(status) {
             Ok(json) => json,
-            Err(error) => return error!(%error, "a status cannot be written"),
+            Err(error) => return error!(%error, "a status cannot be serialized"),
         };
         let mut hasher = DefaultHasher::new();
         json.hash(&mut hasher);
@@ -293,7 +293,7 @@ impl Reporter {
         }
     }
 
-    /// A number for a new line, in place of the one before.
+    /// A number for a new line, which replaces the former one.
     fn next_number(&mut self, subject: &Option<ObjectName>) -> u64 {
         if let Some(before) = self.known.get(subject) {
             self.snapshot.lines.remove(&before.number);
@@ -303,7 +303,7 @@ impl Reporter {
         self.snapshot.last
     }
 
-    /// Puts a line where readers find it.
+    /// Adds a line to the snapshot.
     fn write(&mut self, number: u64, kind: LineKind, subject: Option<ObjectName>, what: &str) {
         let id = LineId { epoch: self.epoch, number };
         let json = format!("{{\"Id\":\"{id}\",\"Kind\":\"{}\",{what}}}\n", kind.word()).into();
@@ -311,8 +311,8 @@ impl Reporter {
     }
 }
 
-/// The engine's status without what changes all the time by itself: that would be a line each resync, or each
-/// time an engine that does not answer is tried again. `GET /status` has it.
+/// The engine's status without times that change by themselves: they would cause a line per resync or retry. `GET /status` has
+/// them.
 fn without_times(engine: EngineStatus) -> EngineStatus {
     EngineStatus {
         next_retry: None,

@@ -1,8 +1,8 @@
-//! A backup: all that is wanted as text, one line an object, in a form that outlives the state file's.
+//! A backup: the desired state as text, one line per object, in a format that outlives that of the state file.
 //!
-//! The first line says what it is, the last one holds a digest of all before it; so a backup that was cut short or
-//! changed is refused whole. It holds what was submitted, with its past, and the tombstones. It may hold secrets, as
-//! what was submitted may.
+//! The first line identifies the format, the last one has a digest of all lines before it; so a truncated or modified backup is
+//! refused as a whole. It contains the objects with their revisions, and the tombstones. It may contain secrets if the objects
+//! do.
 
 use std::sync::Arc;
 
@@ -16,20 +16,20 @@ use crate::core::name::ObjectName;
 use crate::core::time::Time;
 use crate::store::record;
 
-/// The version of this form. Raise it whenever an older program would misread it.
+/// The version of this format. Raise it whenever an older program would misread it.
 const FORMAT: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Head {
-    /// Tells a backup from any other text.
+    /// Distinguishes a backup from other text.
     backup_of: String,
     format: u32,
-    /// When it was made, RFC 3339.
+    /// When it was created, RFC 3339.
     at: String,
-    /// How many lines follow, tombstones and all.
+    /// How many objects follow, tombstones included.
     objects: usize,
-    /// Whose state it is; backups of versions without an identity lack it.
+    /// The identity of the manager; missing in backups of versions without identities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     identity: Option<Identity>,
 }
@@ -38,7 +38,7 @@ struct Head {
 #[serde(rename_all = "PascalCase")]
 struct Line {
     name: String,
-    /// The stored form; as a text where that is not even JSON.
+    /// The stored form; a string if that is not even JSON.
     stored: Value,
 }
 
@@ -48,34 +48,34 @@ struct Foot {
     sha256: String,
 }
 
-/// Why a text is not taken as a backup.
+/// Why a text is refused as a backup.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// It is something else.
+    /// It is no backup.
     #[error("this is no backup of {}: its first line does not say so", env!("CARGO_PKG_NAME"))]
     Other,
-    /// A newer version made it.
+    /// A newer version wrote it.
     #[error(
-        "this backup was made by a newer version (format {0}; this one knows {FORMAT}): restore it with that version"
+        "this backup was written by a newer version (format {0}; this one knows {FORMAT}): restore it with that version"
     )]
     Newer(u32),
-    /// It is not what was written.
-    #[error("this backup is damaged: {0}; take another one")]
+    /// It is damaged.
+    #[error("this backup is damaged: {0}; use another one")]
     Damaged(String),
 }
 
-/// What a backup holds.
+/// The content of a backup.
 #[derive(Debug)]
 pub struct Backup {
-    /// What was wanted.
+    /// The desired state.
     pub desired: Desired,
-    /// Whose state it was.
+    /// The identity of the manager.
     pub identity: Option<Identity>,
-    /// When it was made, RFC 3339.
+    /// When it was created, RFC 3339.
     pub at: String,
 }
 
-/// Everything as text. The time goes into its first line.
+/// Writes a backup. The time goes into its first line.
 pub fn write(desired: &Desired, identity: Option<&Identity>, now: Time) -> Result<String, serde_json::Error> {
     let unreadable = desired.quarantined.iter().filter(|(name, _)| !desired.objects.contains_key(*name));
     let objects = desired.objects.len() + unreadable.clone().count();
@@ -128,14 +128,14 @@ pub fn read(text: &str) -> Result<Backup, BackupError> {
     let body = text.get(..=body.len()).unwrap_or_default();
     let foot: Foot = serde_json::from_str(last).map_err(|_| damaged("its last line is no digest"))?;
     if foot.sha256 != digest(body) {
-        return Err(damaged("its digest does not fit"));
+        return Err(damaged("its digest does not match"));
     }
     let (mut objects, mut quarantined) =
         (crate::core::object::Objects::new(), std::collections::BTreeMap::new());
     for line in body.lines().skip(1) {
         let line: Line = serde_json::from_str(line).map_err(|e| damaged(&e.to_string()))?;
         let name = ObjectName::parse(&line.name)
-            .ok_or_else(|| BackupError::Damaged(format!("{:?} is no name", line.name)))?;
+            .ok_or_else(|| BackupError::Damaged(format!("{:?} is not a name", line.name)))?;
         let stored = match line.stored {
             Value::String(text) => text,
             json => json.to_string(),
@@ -146,7 +146,7 @@ pub fn read(text: &str) -> Result<Backup, BackupError> {
         }
     }
     if objects.len() + quarantined.len() != head.objects {
-        return Err(damaged("it holds another number of objects than it says"));
+        return Err(damaged("the number of objects is not the one in its first line"));
     }
     let desired = Desired { objects: Arc::new(objects), quarantined: Arc::new(quarantined) };
     Ok(Backup { desired, identity: head.identity, at: head.at })
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read_back_whole() {
+    fn a_backup_is_read_back_completely() {
         let desired = some();
         let identity = crate::store::ownership::Ownership::ephemeral("blue").identity();
         let text = write(&desired, Some(&identity), Time(7)).unwrap();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_was_cut_or_changed_is_refused_at_every_byte() {
+    fn a_truncated_or_modified_text_is_refused_at_every_byte() {
         let text = write(&some(), None, Time(7)).unwrap();
         for end in 0..text.len() {
             assert!(read(&String::from_utf8_lossy(&text.as_bytes()[..end])).is_err(), "cut at {end}");

@@ -1,9 +1,9 @@
-//! The log of what the manager did and why: what `/events` tells.
+//! The log of what the manager did and why, which `/events` shows.
 //!
-//! A tail in memory, bounded in lines and in bytes. Everybody who does something notes it here in one line; readers hold a place in the
-//! numbering and take what comes after it, in batches, whenever word comes that there is more. So a slow reader
-//! costs nothing: one that falls behind the tail is told how many events it has missed. A store that lasts
-//! writes the tail to disk and gives it back at the next start; numbers grow over restarts and may have gaps.
+//! A tail in memory, bounded in events and in bytes. Readers remember an event number and read the events after it, in batches,
+//! whenever they are notified of new ones. So a slow reader costs nothing: one that falls behind the tail learns how many events
+//! it missed. A durable store writes the tail to disk and restores it at the next start; numbers grow across restarts and may
+//! have gaps.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,15 +19,15 @@ use crate::core::transaction::{Committed, Effect};
 
 /// The most events kept: some days of a quiet cluster, about 3 MB.
 pub const MAX_EVENTS: usize = 10_000;
-/// The most bytes that all events kept may have, beside their fixed fields: twice what [`MAX_EVENTS`] usually have.
+/// The most bytes of all kept events, without their fixed fields: twice what [`MAX_EVENTS`] usually have.
 pub const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
-/// The most bytes of one event's text: an engine's message with the step that it is about.
+/// The most bytes of an event's text: an engine's message and the step that it is about.
 const TEXT_MAX_BYTES: usize = 2 * 1024;
 
-/// What a reader gets.
+/// A batch of events for a reader.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
-    /// Events that are gone already and that the reader has not seen.
+    /// How many events the reader missed: they are no longer kept.
     pub missed: u64,
     /// The next events, oldest first.
     pub events: Vec<Arc<Event>>,
@@ -44,23 +44,23 @@ struct Inner {
     tail: Mutex<Tail>,
     /// The number of the last event.
     last: watch::Sender<u64>,
-    /// When the last event of an earlier process was noted.
+    /// The time of the last event of an earlier process.
     resumed_after: Option<Time>,
     clock: Clock,
 }
 
-/// The events that are kept.
+/// The kept events.
 #[derive(Debug, Default)]
 struct Tail {
     events: VecDeque<Arc<Event>>,
-    /// What their texts take.
+    /// The size of their texts.
     bytes: usize,
 }
 
 impl Tail {
-    /// Adds an event; the oldest ones go where there are too many or too long ones.
+    /// Adds an event; the oldest ones are dropped if there are too many or too large ones.
     fn push(&mut self, mut event: Event) {
-        // Texts of events that an older version wrote are as long as they may be.
+        // An older version wrote texts of any length.
         event.text = sanitize::bounded(&event.text, TEXT_MAX_BYTES);
         event.by = event.by.map(|by| sanitize::message(&by));
         self.bytes += bytes(&event);
@@ -83,7 +83,7 @@ impl EventLog {
         EventLog::resuming(Vec::new(), 0, clock)
     }
 
-    /// A log that goes on after `tail`, whose numbers are greater than `last`.
+    /// A log that continues after `tail`, with numbers greater than `last`.
     pub fn resuming(tail: Vec<Event>, last: u64, clock: Clock) -> EventLog {
         let newest = tail.last().and_then(|event| humantime::parse_rfc3339(&event.at).ok());
         let resumed_after = newest.map(Time::of_system);
@@ -94,22 +94,22 @@ impl EventLog {
         EventLog { inner: Arc::new(Inner { tail, last, resumed_after, clock }) }
     }
 
-    /// When an earlier process noted its last event, where there was one: what happened before that has been told.
+    /// The time of the last event of an earlier process, if there was one: earlier happenings were reported.
     pub fn resumed_after(&self) -> Option<Time> {
         self.inner.resumed_after
     }
 
-    /// Notes something about an object.
+    /// Adds an event about an object.
     pub fn note(&self, kind: EventKind, object: &ObjectName, generation: u64, text: impl Into<String>) {
         self.push(kind, Some((object, generation)), None, text.into());
     }
 
-    /// Notes something about the whole.
+    /// Adds an event about the manager or the engine.
     pub fn note_general(&self, kind: EventKind, text: impl Into<String>) {
         self.push(kind, None, None, text.into());
     }
 
-    /// Notes what a transaction did.
+    /// Adds the events of a committed transaction.
     pub fn committed(&self, committed: &[Committed], by: &str) {
         let wanted = |one: &&Committed| !matches!(one.effect, Effect::Unchanged | Effect::Converged);
         for one in committed.iter().filter(wanted) {
@@ -141,7 +141,7 @@ impl EventLog {
             by,
             text,
         });
-        // With the tail still locked: numbers are announced in order.
+        // With the tail still locked, so that numbers are announced in order.
         self.inner.last.send_replace(id);
     }
 
@@ -156,7 +156,7 @@ impl EventLog {
         Batch { missed, events: tail.iter().skip(start).take(limit).cloned().collect() }
     }
 
-    /// The number before the last `count` events: a place to begin reading at.
+    /// The number before the last `count` events, from which to read them.
     pub fn before_last(&self, count: usize) -> u64 {
         self.before_last_of(count, |_| true)
     }
@@ -169,13 +169,13 @@ impl EventLog {
         first.map_or(last, |event| event.id - 1)
     }
 
-    /// The number of the last event, and word of each new one.
+    /// The number of the last event, now and whenever there is a new one.
     pub fn last(&self) -> watch::Receiver<u64> {
         self.inner.last.subscribe()
     }
 
     fn tail(&self) -> MutexGuard<'_, Tail> {
-        // Nothing in here panics half-way through a change.
+        // No change panics half-way.
         self.inner.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn readers_take_what_comes_after_their_place() {
+    async fn readers_get_the_events_after_their_number() {
         let event_log = filled(5);
         let ids = |batch: Batch| batch.events.iter().map(|e| e.id).collect::<Vec<_>>();
         assert_eq!(ids(event_log.after(0, 100)), [1, 2, 3, 4, 5]);
@@ -205,17 +205,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn memory_is_bounded_and_a_late_reader_is_told_what_it_missed() {
+    async fn memory_is_bounded_and_a_late_reader_learns_how_many_events_it_missed() {
         let event_log = filled(MAX_EVENTS + 7);
         let batch = event_log.after(2, 1);
         assert_eq!((batch.missed, batch.events[0].id), (5, 8));
-        // A reader that begins anew has missed nothing.
+        // A new reader has missed nothing.
         assert_eq!(event_log.after(0, 1).missed, 0);
         assert_eq!(event_log.after(7, 1).missed, 0);
     }
 
     #[tokio::test]
-    async fn long_texts_are_cut_and_many_of_them_push_the_oldest_out() {
+    async fn long_texts_are_cut_and_many_of_them_displace_the_oldest() {
         let event_log = EventLog::new(Clock::starting_at(Time(0)));
         let long = format!("a\n\u{1b}{}", "é".repeat(2 << 10));
         (0..MAX_EVENTS).for_each(|_| event_log.note_general(EventKind::StepFailed, long.as_str()));
@@ -224,7 +224,7 @@ mod tests {
         let total: usize = events.iter().map(|e| e.text.len()).sum();
         assert!(total <= MAX_EVENT_BYTES && total > MAX_EVENT_BYTES / 2, "{total}");
         assert_eq!(events.last().map(|e| e.id), Some(MAX_EVENTS as u64));
-        // What an older version kept is bounded as it is taken over; the numbers say where it begins.
+        // The tail of an older version is bounded when it is restored; the numbers show where it begins.
         let event = |id| Event { id, text: long.clone(), by: Some(long.clone()), ..Event::clone(&events[0]) };
         let resumed = EventLog::resuming((1..=3000).map(event).collect(), 0, Clock::starting_at(Time(0)));
         let kept = resumed.after(0, usize::MAX).events;
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn numbers_go_on_after_a_restart() {
+    async fn numbers_continue_after_a_restart() {
         let event_log = EventLog::resuming(Vec::new(), 1_000, Clock::starting_at(Time(0)));
         event_log.note_general(EventKind::Started, "again");
         assert_eq!(event_log.after(0, 9).events[0].id, 1_001);

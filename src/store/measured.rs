@@ -1,4 +1,4 @@
-//! Any store, with its commits counted and timed for `/metrics`. It changes nothing about them.
+//! Counts and times the commits of a store for `/metrics`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

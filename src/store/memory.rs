@@ -1,4 +1,4 @@
-//! The store that forgets: all in memory, for `--data-dir=none`.
+//! A store in memory only, for `--data-dir=none`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::store::StoreError;
 use crate::store::event_log::EventLog;
 use crate::store::ownership::Ownership;
 
-/// Keeps the desired state as long as the process lives.
+/// Keeps the desired state for the lifetime of the process.
 #[derive(Debug)]
 pub struct MemoryStore {
     objects: watch::Sender<Arc<Objects>>,
@@ -41,7 +41,7 @@ impl MemoryStore {
 impl Store for MemoryStore {
     async fn commit(&self, transaction: Transaction) -> Result<Vec<Committed>, StoreError> {
         let mut result = Ok(Vec::new());
-        // The channel's own lock makes writers take turns.
+        // The channel's lock serializes writers.
         self.objects.send_if_modified(|objects| {
             let before = Desired { objects: objects.clone(), ..Desired::default() };
             match apply(&before, &transaction, self.clock.wall()) {

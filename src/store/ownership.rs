@@ -1,10 +1,10 @@
-//! Which containers are ours, and who we are.
+//! The identity of this manager, and which containers are ours.
 //!
-//! [`claim`](claim::claim) is the one decision. What it needs to know lives in [`Ownership`], a handle that the store,
-//! the cache and the observer share: this manager's id and those it has taken over, the cluster and the engine
-//! that the state is for, and the ids of the containers that we have created or adopted. It is written by the cache
-//! and the observer, at once and without waiting for a disk; a store that lasts writes what has changed soon after,
-//! as it writes the event log. What is lost with the process is decided by names and labels at the next start.
+//! [`claim`](claim::claim) decides. What it needs to know is in [`Ownership`], a handle that the store, the cache and the
+//! observer share: this manager's id and those it took over, the cluster and the engine that the state is for, and the ids of
+//! the containers that it created or adopted. The cache and the observer update it at once, without waiting for a disk; a
+//! durable store writes the changes soon after, like the event log. Records lost with the process are reconstructed from names
+//! and labels at the next start.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,11 +20,11 @@ use crate::core::manager_id::ManagerId;
 use crate::core::time::Time;
 use crate::store::manager_id;
 
-/// The most containers whose ids are recorded: ten objects of the greatest `Count`. About 10 MB of memory and of
-/// disk. Containers beyond it are known by their names.
+/// The most recorded container ids: ten objects of the greatest `Count`, about 10 MB of memory and of disk. Further containers
+/// are identified by their names.
 pub const MAX_RECORDED: usize = 100_000;
 
-/// Who we are and what is ours. Clones share it.
+/// The identity of this manager and its recorded containers. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Ownership {
     inner: Arc<Inner>,
@@ -33,7 +33,7 @@ pub struct Ownership {
 #[derive(Debug)]
 struct Inner {
     data: Mutex<Data>,
-    /// Grows whenever there is something new to write.
+    /// Grows with every change to write.
     version: watch::Sender<u64>,
 }
 
@@ -41,26 +41,26 @@ struct Inner {
 struct Data {
     identity: Identity,
     take_over_any: bool,
-    /// When this process first looked at its engine.
+    /// When this process first observed its engine.
     began: Option<Time>,
     identity_unwritten: bool,
     recorded: BTreeSet<ContainerId>,
-    /// Records that changed since they were last written: whether they are there.
+    /// Records that changed since they were last written: whether they exist.
     unwritten: BTreeMap<ContainerId, bool>,
     full: bool,
 }
 
-/// What has changed since it was last written.
+/// Changes since the last write.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Unwritten {
-    /// The identity, where it changed.
+    /// The identity, if it changed.
     pub identity: Option<Identity>,
-    /// Records: whether they are to be there.
+    /// Records: whether they shall exist.
     pub records: BTreeMap<ContainerId, bool>,
 }
 
 impl Ownership {
-    /// The ownership of a manager with this identity, which has recorded these containers.
+    /// The ownership of a manager with this identity and these recorded containers.
     pub fn new(identity: Identity, recorded: BTreeSet<ContainerId>, take_over_any: bool) -> Ownership {
         let data = Data {
             identity,
@@ -83,7 +83,7 @@ impl Ownership {
     }
 
     fn data(&self) -> MutexGuard<'_, Data> {
-        // Nothing in here panics half-way through a change.
+        // No change panics half-way.
         self.inner.data.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -96,7 +96,7 @@ impl Ownership {
         self.data().identity.manager.clone()
     }
 
-    /// Who we are.
+    /// The identity of this manager.
     pub fn identity(&self) -> Identity {
         self.data().identity.clone()
     }
@@ -117,12 +117,11 @@ impl Ownership {
         data.identity_unwritten = true;
         drop(data);
         self.changed();
-        warn!(%manager, "the containers of another manager are taken over, as --take-over=any asks");
+        warn!(%manager, "taking over the containers of another manager, as requested by --take-over=any");
         Maker::Us
     }
 
-    /// Whose a container is. `renamed` finds the present name of a recorded container with the same labels that is
-    /// called otherwise than they say.
+    /// Decides who owns a container. `renamed` finds the present name of a renamed recorded container with the same labels.
     pub fn claim(
         &self,
         container: &Container,
@@ -131,7 +130,7 @@ impl Ownership {
         let recorded = self.is_recorded(&container.id);
         let expected = container.identity.names(&container.name);
         let original = if recorded || !expected { None } else { renamed(&container.identity) };
-        // A copy of another manager's container takes nothing over.
+        // A copy of another manager's container triggers no takeover.
         let theirs = !expected || self.is_of_a_live_rival(container);
         let maker = if theirs { Maker::Other } else { self.maker(container.manager.as_ref()) };
         claim::claim(Known {
@@ -143,20 +142,20 @@ impl Ownership {
         })
     }
 
-    /// Takes note that this process looks at its engine for the first time.
+    /// Records when this process first observes its engine.
     pub fn begin(&self, now: Time) {
         self.data().began.get_or_insert(now);
     }
 
-    /// Whether another manager has created a container since we began: it lives, also where its containers were taken
-    /// over.
+    /// Whether another manager created the container since this process began: that manager is alive, even if its containers
+    /// were taken over.
     fn is_of_a_live_rival(&self, container: &Container) -> bool {
         let data = self.data();
         let other = container.manager.as_ref().is_some_and(|manager| *manager != data.identity.manager);
         other && data.began.is_some_and(|began| container.created > began)
     }
 
-    /// Whether a container was created or adopted by us, as far as that is recorded.
+    /// Whether a container is recorded as created or adopted by us.
     pub fn is_recorded(&self, id: &ContainerId) -> bool {
         self.data().recorded.contains(id)
     }
@@ -170,7 +169,7 @@ impl Ownership {
         if data.recorded.len() >= MAX_RECORDED {
             if !std::mem::replace(&mut data.full, true) {
                 warn!(
-                    "{MAX_RECORDED} container ids are recorded: further containers are known by their names only"
+                    "{MAX_RECORDED} container ids are recorded: further containers are identified by their names only"
                 );
             }
             return;
@@ -192,7 +191,7 @@ impl Ownership {
         }
     }
 
-    /// Drops the records of all containers that are not `there`.
+    /// Drops the records of all containers that do not exist.
     pub fn forget_all_but(&self, there: impl Fn(&ContainerId) -> bool) {
         let gone: Vec<ContainerId> = self.data().recorded.iter().filter(|id| !there(id)).cloned().collect();
         gone.iter().for_each(|id| self.forget(id));
@@ -203,11 +202,11 @@ impl Ownership {
         self.data().recorded.clone()
     }
 
-    /// Checks the engine that answers against the one that the state is for; the first one that is met is stored.
-    /// The error is the one that the state is for.
+    /// Checks the engine that answers against the one that the state is for; the first engine is stored. The error is the engine
+    /// that the state is for.
     pub fn meet(&self, found: EngineIdentity) -> Result<(), EngineIdentity> {
         if found.kind.is_simulated() {
-            // It has a state of its own, and a new world in each process.
+            // A simulated engine has its own state, and starts empty in each process.
             return Ok(());
         }
         let mut data = self.data();
@@ -224,20 +223,20 @@ impl Ownership {
         Ok(())
     }
 
-    /// What is to be written.
+    /// The changes to write.
     pub fn unwritten(&self) -> Unwritten {
         let data = self.data();
         let identity = data.identity_unwritten.then(|| data.identity.clone());
         Unwritten { identity, records: data.unwritten.clone() }
     }
 
-    /// Whether something is to be written.
+    /// Whether there are changes to write.
     pub fn has_unwritten(&self) -> bool {
         let data = self.data();
         data.identity_unwritten || !data.unwritten.is_empty()
     }
 
-    /// Takes note of what was written.
+    /// Records what was written.
     pub fn written(&self, written: &Unwritten) {
         let mut data = self.data();
         if written.identity.as_ref() == Some(&data.identity) {
@@ -246,7 +245,7 @@ impl Ownership {
         data.unwritten.retain(|id, there| written.records.get(id) != Some(there));
     }
 
-    /// Word of something new to write.
+    /// Notifies of new changes to write.
     pub fn versions(&self) -> watch::Receiver<u64> {
         self.inner.version.subscribe()
     }

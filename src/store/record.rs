@@ -1,7 +1,7 @@
-//! How an object stands in the file and in a backup: JSON with names of its own.
+//! The stored form of an object, in the state file and in a backup: JSON with its own field names.
 //!
-//! What is stored is what was submitted, not our types: a newer version of this program reads it as it would read a
-//! submit. What it cannot read it leaves as it is, and says so.
+//! It holds the submitted JSON, not our types: a newer version of this program reads it like a submit. An object that cannot be
+//! read is left as it is, and reported. The policy is never applied to stored objects.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ struct Record {
     deleted: Option<u64>,
     /// Oldest first; the last one is the present spec.
     revisions: Vec<RevisionRecord>,
-    /// The generation among them that converged last.
+    /// The generation that converged last, if it is among them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     converged: Option<u64>,
 }
@@ -40,7 +40,7 @@ struct RevisionRecord {
     submitted: Arc<Value>,
 }
 
-/// An object in its stored form.
+/// The stored form of an object.
 pub(super) fn encode(object: &Object) -> Result<String, serde_json::Error> {
     let revisions = object.revisions.iter().map(|revision| RevisionRecord {
         generation: revision.generation,
@@ -57,7 +57,7 @@ pub(super) fn encode(object: &Object) -> Result<String, serde_json::Error> {
     })
 }
 
-/// Reads what is stored under a name, or puts it aside with the reason.
+/// Reads the stored form of an object, or quarantines it with the reason.
 pub(super) fn decode(name: &ObjectName, stored: &str) -> Result<Object, Quarantined> {
     read(name, stored).map_err(|why| {
         let generation =
@@ -78,7 +78,7 @@ fn read(name: &ObjectName, stored: &str) -> Result<Object, String> {
         .map(|revision| Revision {
             generation: revision.generation,
             at: Time(revision.at),
-            // An older version took authors of any length.
+            // An older version accepted authors of any length.
             by: sanitize::message(&revision.by).into(),
             rolled_back_to: revision.rolled_back_to,
             submitted: revision.submitted,
@@ -97,7 +97,7 @@ fn read(name: &ObjectName, stored: &str) -> Result<Object, String> {
     Ok(Object { spec, generation: record.generation, deleted, revisions, converged, bytes, asked: 0 })
 }
 
-/// The spec that converged last. One that cannot be read any more is no fallback; the present spec is unaffected.
+/// The spec that converged last. If it can no longer be read, there is no fallback; the present spec is unaffected.
 fn converged(generation: u64, present: u64, revisions: &[Revision]) -> Option<Converged> {
     if generation == present {
         return Some(Converged { generation, spec: None });
@@ -106,7 +106,7 @@ fn converged(generation: u64, present: u64, revisions: &[Revision]) -> Option<Co
     match submission::object(&revision.submitted) {
         Ok(spec) => Some(Converged { generation, spec: Some(Arc::new(spec)) }),
         Err(error) => {
-            tracing::warn!(generation, %error, "the spec that converged last cannot be read any more");
+            tracing::warn!(generation, %error, "the spec that converged last can no longer be read");
             None
         }
     }
@@ -118,7 +118,7 @@ mod tests {
     use crate::core::policy;
 
     #[test]
-    fn an_object_that_the_policy_refuses_by_now_stays_readable() {
+    fn an_object_that_the_policy_refuses_now_stays_readable() {
         let submitted = serde_json::json!({
             "Name": "web", "Image": "a", "Count": 1, "HostConfig": {"Privileged": true, "Binds": ["/:/host"]}
         });

@@ -1,8 +1,8 @@
-//! The store that lasts: redb in the data directory, one writer, and answers only after the disk has them.
+//! The durable store: redb in the data directory, one writer, and answers only after the data is on disk.
 //!
-//! [`RedbStore::commit`] hands a transaction to the [`Writer`], a task of its own, and waits. The writer takes
-//! whatever waits together as one batch, writes it with one commit, then publishes the new snapshot, then answers.
-//! Reads come from the published snapshot and touch no disk.
+//! [`RedbStore::commit`] hands a transaction to the [`Writer`], a separate task, and waits. The writer takes all waiting
+//! transactions as one batch, writes it with one commit, publishes the new snapshot, then answers. Reads use the published
+//! snapshot and touch no disk.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,13 +41,13 @@ pub use lock::Lock;
 pub use place::{place, prepare};
 pub use writer::Writer;
 
-/// Transactions that may wait for the writer; who comes then waits for a place.
+/// Transactions that may be queued for the writer; further ones wait for room in the queue.
 const QUEUE: usize = 1_024;
-/// Event numbers promised ahead of the events themselves: what is noted between two commits and lost with the process
-/// has a number that no later event gets.
+/// Event numbers reserved ahead: an event between two commits that is lost with the process has a number that no later event
+/// gets.
 const EVENTS_AHEAD: u64 = 10_000;
 
-/// Where a restored state leaves the one before it.
+/// The name that the former state gets when another is restored.
 const REPLACED: &str = "state.redb.replaced";
 
 type Answer = Result<Vec<Committed>, StoreError>;
@@ -57,7 +57,7 @@ struct Request {
     answer: oneshot::Sender<Answer>,
 }
 
-/// What the store and its writer share.
+/// Shared by the store and its writer.
 struct Shared {
     objects: watch::Sender<Arc<Objects>>,
     quarantined: Mutex<Arc<BTreeMap<ObjectName, Quarantined>>>,
@@ -75,8 +75,8 @@ pub struct RedbStore {
 }
 
 impl RedbStore {
-    /// Opens the state of a data directory that [`Lock`] has taken, or begins an empty one. The [`Writer`] has to be run.
-    /// A state that is for another cluster than `claims` is refused and left as it is.
+    /// Opens the state of a data directory that is locked with [`Lock`], or creates an empty one. The caller runs the [`Writer`].
+    /// A state for another cluster than that of `claims` is refused and left unchanged.
     pub fn open(
         dir: &Path,
         lock: Option<&Lock>,
@@ -155,7 +155,7 @@ impl Store for RedbStore {
     }
 }
 
-/// Commits what a start makes of the identity, where that is new.
+/// Commits the settled identity, if it is new.
 fn take_identity(
     file: &mut StateFile,
     content: &mut Content,
@@ -168,7 +168,7 @@ fn take_identity(
     let mut batch = Batch { promised_event: content.last_event, ..Batch::default() };
     batch.ownership.identity = Some(identity.clone());
     if other_cluster {
-        // What was deleted in the other cluster was not deleted in this one, and what ran there is not ours here.
+        // Tombstones and recorded containers of the other cluster do not apply to this one.
         let objects = Arc::make_mut(&mut content.desired.objects);
         let deleted = objects.iter().filter(|(_, object)| object.deleted.is_some());
         batch.forgotten = deleted.map(|(name, _)| name.clone()).collect();
@@ -180,7 +180,7 @@ fn take_identity(
     Ok(identity)
 }
 
-/// All that the state of a directory holds, for a backup, and whose it is; the directory must not be in use.
+/// The content and the identity of a directory's state, for a backup; the directory must not be in use.
 pub fn export(dir: &Path) -> Result<(Desired, Option<Identity>), OpenError> {
     let path = dir.join(file::FILE);
     path.metadata().map_err(OpenError::io(&path, "read"))?;
@@ -191,13 +191,13 @@ pub fn export(dir: &Path) -> Result<(Desired, Option<Identity>), OpenError> {
     Ok((content.desired, content.identity))
 }
 
-/// Puts a restored state in the place of the directory's own, which stays beside it under the name that is returned.
+/// Replaces a directory's state with a restored one. The former state is kept beside it under the returned name.
 ///
-/// Generations never go back where what is there can be read: whoever remembers a newer one must not take the restored
-/// object for it.
+/// Generations never decrease if the former state can be read: a client that remembers a newer generation must not mistake
+/// the restored object for it.
 ///
-/// The restored state goes on as the manager that it was saved from; the manager that the directory had is taken over.
-/// The engine stays the directory's: the first one that is met where it had none.
+/// The restored state continues as the manager that it was saved from; the manager of the former state is taken over. The
+/// engine stays that of the directory, or the first one that answers.
 pub fn restore(
     dir: &Path,
     desired: Desired,
@@ -213,7 +213,7 @@ pub fn restore(
     let kept = gone(std::fs::hard_link(&path, &aside)).map_err(OpenError::io(&aside, "made"))?;
     let (present, commit) = match StateFile::open(dir) {
         Ok((file, content)) => (content, file.last_commit()),
-        // Nothing is known of it; the time is a number above whatever number its events may have had.
+        // The former state is unreadable; the time is greater than any number that its events had.
         Err(_) => (Content { last_event: now.0, ..Content::default() }, 0),
     };
     let mut objects = Objects::clone(&desired.objects);
@@ -244,7 +244,7 @@ pub fn restore(
     Ok(kept.then_some(aside))
 }
 
-/// The identity of a restored state in a directory that may have had another.
+/// The identity of a restored state in a directory that may have had a different one.
 fn restored_identity(restored: Identity, before: Option<Identity>) -> Identity {
     let Some(before) = before else { return Identity { engine: None, ..restored } };
     let mut taken_over = restored.taken_over;

@@ -1,4 +1,4 @@
-//! Calls of a few kinds, each with one of a few outcomes: how many there were, and how long they took.
+//! Counts and durations of calls, by kind and outcome.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -11,7 +11,7 @@ use crate::telemetry::ABANDONED;
 
 type Label = (&'static str, &'static str);
 
-/// Counts by kind and outcome, and times by kind.
+/// Counts by kind and outcome, and durations by kind.
 #[derive(Debug, Clone)]
 pub struct CallMetrics {
     /// The name of the label that holds the kind.
@@ -21,32 +21,32 @@ pub struct CallMetrics {
 }
 
 impl CallMetrics {
-    /// All `kinds` with the outcomes that each can have, at zero.
+    /// All `kinds` with their possible outcomes, at zero.
     pub(super) fn new(
         label: &'static str,
         kinds: &[(&'static str, &[&'static str])],
         histogram: fn() -> Histogram,
     ) -> CallMetrics {
-        let tally = CallMetrics {
+        let metrics = CallMetrics {
             label,
             outcomes: Family::default(),
             durations: Family::new_with_constructor(histogram),
         };
         for (kind, outcomes) in kinds {
-            drop(tally.durations.get_or_create(&[(label, *kind)]));
+            drop(metrics.durations.get_or_create(&[(label, *kind)]));
             for outcome in *outcomes {
-                drop(tally.outcomes.get_or_create(&[(label, *kind), ("outcome", *outcome)]));
+                drop(metrics.outcomes.get_or_create(&[(label, *kind), ("outcome", *outcome)]));
             }
         }
-        tally
+        metrics
     }
 
-    /// Begins a call. Both words come from the source: each new one is a new series for ever.
+    /// Begins a call. The kind is a constant of the source: each new one is another series.
     pub fn begin(&self, kind: &'static str) -> Ongoing<'_> {
-        Ongoing { tally: self, kind, begun: clock::monotonic(), outcome: ABANDONED }
+        Ongoing { metrics: self, kind, begun: clock::monotonic(), outcome: ABANDONED }
     }
 
-    /// Shows it to a registry under two names; `what` is counted, in the plural.
+    /// Registers both metrics; `what` is counted, in the plural.
     pub(super) fn register(
         &self,
         registry: &mut Registry,
@@ -55,16 +55,16 @@ impl CallMetrics {
         what: &str,
     ) {
         let label = self.label;
-        registry.register(count, format!("Ended {what}, by {label} and outcome"), self.outcomes.clone());
-        let help = format!("How long {what} took, by {label}");
+        registry.register(count, format!("Completed {what}, by {label} and outcome"), self.outcomes.clone());
+        let help = format!("Duration of {what}, by {label}");
         registry.register_with_unit(duration, help, Unit::Seconds, self.durations.clone());
     }
 }
 
-/// A call under way. It counts when it is dropped: as what [`Ongoing::ended`] says, else as abandoned.
+/// A call in progress. It is counted when dropped: with the outcome given to [`Ongoing::ended`], else as abandoned.
 #[derive(Debug)]
 pub struct Ongoing<'a> {
-    tally: &'a CallMetrics,
+    metrics: &'a CallMetrics,
     kind: &'static str,
     begun: Instant,
     outcome: &'static str,
@@ -79,8 +79,8 @@ impl Ongoing<'_> {
 
 impl Drop for Ongoing<'_> {
     fn drop(&mut self) {
-        let Ongoing { tally, kind, begun, outcome } = self;
-        tally.outcomes.get_or_create(&[(tally.label, *kind), ("outcome", *outcome)]).inc();
-        tally.durations.get_or_create(&[(tally.label, *kind)]).observe(begun.elapsed().as_secs_f64());
+        let Ongoing { metrics, kind, begun, outcome } = self;
+        metrics.outcomes.get_or_create(&[(metrics.label, *kind), ("outcome", *outcome)]).inc();
+        metrics.durations.get_or_create(&[(metrics.label, *kind)]).observe(begun.elapsed().as_secs_f64());
     }
 }

@@ -1,4 +1,4 @@
-//! What a scrape shows: the counters as they stand, and gauges made from the snapshots at that moment.
+//! The response to a scrape: the counters, and gauges computed from snapshots at that moment.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use crate::telemetry::Metrics;
 /// How metrics are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Prometheus' own text format, which all that read metrics understand.
+    /// The Prometheus text format, which every scraper understands.
     Prometheus,
-    /// OpenMetrics 1.0, for those that ask for it: it also tells the units.
+    /// OpenMetrics 1.0, for scrapers that ask for it: it includes units.
     OpenMetrics,
 }
 
@@ -36,16 +36,16 @@ impl Format {
     }
 }
 
-/// The end of a certificate: which one it is, in a word, and its last moment.
+/// The expiry of a certificate: its label and its last valid moment.
 pub type Expiry = (&'static str, SystemTime);
 
-/// All that `/metrics` shows.
+/// Everything that `/metrics` shows.
 #[derive(Debug)]
 pub struct Exposition(Registry);
 
 impl Exposition {
-    /// Shows `metrics`, and what the other arguments say at the time of a scrape; `long` are the permits for
-    /// answers that take long.
+    /// Exposes `metrics`, and gauges that are read from the other arguments at each scrape; `long` has the permits for
+    /// long-running requests.
     pub fn new(
         metrics: &Metrics,
         sources: StatusReader,
@@ -77,7 +77,7 @@ impl Exposition {
     }
 }
 
-/// The gauges that are made when somebody asks.
+/// Gauges that are computed at each scrape.
 struct Snapshot {
     sources: StatusReader,
     long: Arc<FairShare>,
@@ -96,19 +96,18 @@ impl Collector for Snapshot {
         self.engine(&mut gauges)?;
         self.objects(&mut gauges)?;
         let writable = u32::from(self.sources.store.trouble().is_none());
-        gauges.one("state_writable", "1 where the state can be written.", None, writable)?;
+        gauges.one("state_writable", "1 if the state can be written.", None, writable)?;
         let last = *self.sources.store.event_log().last().borrow();
-        gauges.one("event_log_last_id", "The number of the last event.", None, last)?;
-        gauges.one("long_running_requests", "Waits and streams under way.", None, self.long.in_use())?;
+        gauges.one("event_log_last_id", "Number of the last event.", None, last)?;
+        gauges.one("long_running_requests", "Waits and streams in progress.", None, self.long.in_use())?;
         gauges.one(
             "long_running_requests_limit",
-            "The most waits and streams at once.",
+            "Limit on concurrent waits and streams.",
             None,
             self.long.limit(),
         )?;
         let ends = self.certificates.iter().map(|(which, end)| ([("certificate", *which)], seconds(*end)));
-        let help =
-            "The last moment at which a certificate is valid, since the Unix epoch; the first of several.";
+        let help = "Expiry of a certificate, since the Unix epoch; the earliest of several.";
         gauges.many("certificate_not_after_timestamp", help, Some(Unit::Seconds), ends)
     }
 }
@@ -117,9 +116,9 @@ impl Snapshot {
     fn engine(&self, gauges: &mut Gauges<'_>) -> fmt::Result {
         let state = self.sources.cache.engine().borrow().clone();
         let connected = state.trouble.is_none() && state.listed.is_some();
-        gauges.one("engine_connected", "1 where the engine answers.", None, u32::from(connected))?;
+        gauges.one("engine_connected", "1 if the engine answers.", None, u32::from(connected))?;
         if let Some(at) = state.listed {
-            let help = "How long ago the last complete list was begun; absent before the first one.";
+            let help = "Time since the last complete list began; absent before the first one.";
             let age = self.sources.clock.now().since(at).as_secs_f64();
             gauges.one("last_complete_list_age", help, Some(Unit::Seconds), age)?;
         }
@@ -134,7 +133,12 @@ impl Snapshot {
             let count = state.nodes.all().filter(|node| node.availability == availability).count();
             ([("availability", availability.word())], count)
         });
-        gauges.many("engine_nodes", "Nodes behind the engine; a plain engine is one.", None, nodes)
+        gauges.many(
+            "engine_nodes",
+            "Nodes behind the engine, by availability; a plain engine counts as one.",
+            None,
+            nodes,
+        )
     }
 
     fn objects(&self, gauges: &mut Gauges<'_>) -> fmt::Result {
@@ -150,8 +154,7 @@ impl Snapshot {
         let help = "Containers with this cluster's label that are left alone.";
         gauges.one("containers_unclaimed", help, None, self.sources.unclaimed())?;
         let rivals = self.sources.cache.rivals().borrow().clone();
-        let help =
-            "Containers of this cluster that another manager created; objects that have some are held.";
+        let help = "Containers of this cluster that another manager created; their objects are held.";
         gauges.one("containers_rival", help, None, rivals.values().sum::<usize>())?;
         let help = "Other managers that have containers in this cluster.";
         gauges.one("rival_managers", help, None, rivals.len())?;
@@ -160,7 +163,7 @@ impl Snapshot {
         let figures = [
             ("desired", "that are wanted", (|object| object.wanted) as Figure),
             ("running", "whose process runs", |object| object.running),
-            ("ready", "that run and are not known to be unwell", |object| object.ready),
+            ("ready", "that are running and not known to be unhealthy", |object| object.ready),
         ];
         for (name, which, figure) in figures {
             let help = format!("Containers {which}, of all objects.");
@@ -172,12 +175,13 @@ impl Snapshot {
             let each = objects.iter().map(|object| (object.label(), figure(object)));
             gauges.many(&format!("object_containers_{name}"), &help, None, each)?;
         }
-        let help = "Ends and health failures of an object's containers that nobody asked for, since it was last submitted.";
+        let help =
+            "Unrequested ends and health check failures of an object's containers since its last submit.";
         let restarts = objects.iter().map(|object| (object.label(), object.restarts));
         gauges.many("object_restarts", help, None, restarts)?;
         let converged =
             objects.iter().map(|object| (object.label(), usize::from(object.phase == Phase::Converged)));
-        gauges.many("object_converged", "1 where the object is converged.", None, converged)
+        gauges.many("object_converged", "1 if the object is converged.", None, converged)
     }
 }
 
@@ -204,7 +208,7 @@ impl Gauges<'_> {
         ConstGauge::new(value).encode(encoder)
     }
 
-    /// One a label set; nothing at all where there is none.
+    /// One per label set; nothing if there is none.
     fn many<L, V>(
         &mut self,
         name: &str,

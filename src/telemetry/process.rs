@@ -1,4 +1,4 @@
-//! What every program that Prometheus watches says of its process, under the names that all of them use.
+//! The standard process metrics of Prometheus clients.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-/// Reads `/proc/self` when it is asked. What cannot be read is left out.
+/// Reads `/proc/self` at each scrape. Unreadable values are left out.
 #[derive(Debug)]
 pub(super) struct OwnProcess;
 

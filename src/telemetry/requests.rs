@@ -1,4 +1,4 @@
-//! Requests by route, method and status code, and how long their answers took.
+//! Requests by route, method and status code, and their durations.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::clock;
 const ANSWERS: [f64; 14] =
     [5e-4, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
-/// The route of requests that reached none: of paths that there are not, and of identities that ask too often.
+/// The route of requests that reached no route: unknown paths, and identities that exceed their rate.
 const NO_ROUTE: &str = "none";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -48,7 +48,7 @@ impl Default for Requests {
 }
 
 impl Requests {
-    /// A request whose head has arrived.
+    /// Begins a request whose head has arrived.
     pub fn begin(&self, method: &Method) -> Asked {
         Asked {
             requests: self.clone(),
@@ -59,14 +59,14 @@ impl Requests {
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
-        let help = "Answered requests, by route, method and status code";
+        let help = "Responses, by route, method and status code";
         registry.register("http_requests", help, self.answers.clone());
-        let help = "From a request's head to its answer's, by route and method; requests that were asked to wait left out";
+        let help = "Time from the head of a request to the head of its response, by route and method; without requests that wait";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, self.durations.clone());
     }
 }
 
-/// Where the router writes down which route a request took. Put it among the request's extensions.
+/// Where the router records the route of a request: an extension of the request.
 #[derive(Debug, Clone, Default)]
 pub struct Route(Arc<OnceLock<Arc<str>>>);
 
@@ -77,7 +77,7 @@ impl Route {
     }
 }
 
-/// A request under way.
+/// A request in progress.
 #[derive(Debug)]
 pub struct Asked {
     requests: Requests,
@@ -87,13 +87,13 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Where to write down its route.
+    /// Where to record its route.
     pub fn route(&self) -> Route {
         self.route.clone()
     }
 
-    /// It is answered. One that was asked to wait is not timed: how long that took, the containers decided. Nor is
-    /// one whose method its route does not take: that would be a histogram for each that somebody tries.
+    /// Ends the request. One that waits is not timed: its duration depends on the containers. Nor is one with a method that its
+    /// route does not allow: that would add a histogram per method that a client tries.
     pub fn answered(self, status: StatusCode, waited: bool) {
         let Asked { requests, method, begun, route } = self;
         let route = route.0.get().cloned().unwrap_or_else(|| NO_ROUTE.into());
@@ -106,7 +106,7 @@ impl Asked {
     }
 }
 
-/// Clients may invent methods; the labels do not follow them.
+/// Clients may invent methods; those get a common label.
 fn word(method: &Method) -> &'static str {
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     known.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")

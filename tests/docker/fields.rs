@@ -118,8 +118,8 @@ fn what_the_engine_rejects_is_a_definite_no_in_its_own_words() {
         (json!({"Memory": 1000}), "Minimum memory"),
         (json!({"CpusetCpus": "99"}), "Requested CPUs"),
         (json!({"IOMaximumIOps": 5}), "QoS"),
-        (json!({"NetworkMode": &host[..1]}), "no network of the endpoint has exactly this name"),
-        (json!({"Binds": [format!("{evil}:/x")]}), "is not for submitted objects"),
+        (json!({"NetworkMode": &host[..1]}), "no network has exactly this name"),
+        (json!({"Binds": [format!("{evil}:/x")]}), "is not allowed for submitted objects"),
     ];
     let names: Vec<String> = cases.iter().map(|_| unique("no")).collect();
     let objects: Vec<Value> = cases

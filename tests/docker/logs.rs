@@ -174,7 +174,10 @@ fn a_driver_that_cannot_be_read_is_told() {
     submit(&daemon, &name, 1, json!({"HostConfig": {"LogConfig": {"Type": "none"}}}));
     let said = shown(&logs(&daemon, &name, ""), &name);
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].starts_with("note: web.1.1 its logging driver cannot be read (501: "), "{said:?}");
+    assert!(
+        said[0].starts_with("note: web.1.1 its logging driver does not support reading (501: "),
+        "{said:?}"
+    );
     let reply = daemon.client.get(&format!("/objects/{name}/logs?previous=true"));
     assert!(reply.body.contains("History says how many"), "{reply:?}");
 }

@@ -122,7 +122,7 @@ fn without_an_engine_nothing_fails_and_nothing_is_foretold() {
     assert!(reply.problem().0.contains("waiting for the engine at unix://"), "{reply:?}");
     let plan = daemon.client.get("/plan").json();
     assert_eq!((&plan["Changes"], &plan["Objects"][0]["Plan"]), (&json!(0), &json!([])), "{plan}");
-    assert!(plan["Objects"][0]["Waiting"].as_str().unwrap().contains("does not answer"), "{plan}");
+    assert!(plan["Objects"][0]["Waiting"].as_str().unwrap().contains("has not answered"), "{plan}");
     let reply = daemon.client.request("/objects/web?wait=1s", &["--request", "DELETE"], b"");
     assert_eq!((reply.status, outcome(&reply.json())), (504, ("web", 2, "deleted", "timed_out")));
     assert!(reply.problem().0.contains("waiting for the engine"), "who knows what is there: {reply:?}");
@@ -329,11 +329,7 @@ fn an_object_has_a_past_and_goes_back_to_it() {
     assert_eq!(back("?to=2", &[]).json()["RolledBackTo"], 2);
     assert_eq!(back("?to=2", &[]).json()["Result"], "unchanged");
     let reply = back("?to=17", &[]);
-    assert_eq!(
-        (reply.status, reply.problem().0.contains("remembered are 1, 2, 3, 4")),
-        (422, true),
-        "{reply:?}"
-    );
+    assert_eq!((reply.status, reply.problem().0.contains("kept are 1, 2, 3, 4")), (422, true), "{reply:?}");
     assert_eq!(back("?to=last", &[]).status, 400);
 
     // Also what was deleted has a past, and comes back.

@@ -284,7 +284,7 @@ fn a_command_that_there_is_not_is_answered_with_the_one_that_is_meant() {
         ("frobnicate", "`help` lists the commands"),
     ] {
         let line = refused(&flags(&[word, "--detach", "web"]));
-        assert!(line.contains(&format!("no command `{word}`")) && line.contains(said), "{word}: {line}");
+        assert!(line.contains(&format!("unknown command `{word}`")) && line.contains(said), "{word}: {line}");
         assert_eq!(line.lines().count(), 1, "{line}");
     }
 }

@@ -144,8 +144,8 @@ async fn a_list_or_an_info_that_is_too_much_is_refused_with_a_reason_and_nothing
     let cases: [Case<'_>; 4] = [
         (Call::Info, Box::new(nodes), "more than 2000 nodes"),
         (Call::Version, Box::new(version), "longer than 8388608 bytes"),
-        (Call::List, Box::new(endless), "broke off"),
-        (Call::List, Box::new(|_| b"{}".to_vec()), "its list cannot be read"),
+        (Call::List, Box::new(endless), "cut off"),
+        (Call::List, Box::new(|_| b"{}".to_vec()), "cannot read its list"),
     ];
     for (call, rewrite, reason) in cases {
         let fake = FakeDocker::docker();

@@ -99,7 +99,7 @@ async fn a_volume_that_is_a_bind_mount_by_another_name_is_refused() {
         });
         let manager = Manager::start(&fake);
         manager.submit(config(json!({"Binds": ["evil:/x"]}))).await;
-        refused(&fake, &manager, "volume evil is not for submitted objects").await;
+        refused(&fake, &manager, "volume evil is not allowed for submitted objects").await;
         assert_eq!(fake.called(Call::Create), 0);
         manager.submit(config(json!({"Binds": ["data:/x", "new:/y:ro"]}))).await;
         manager.converges("web", 2, MINUTE).await;
@@ -205,7 +205,7 @@ async fn a_field_that_the_endpoints_version_does_not_know_is_refused_with_the_ve
         let manager = Manager::start(&fake);
         manager.submit(web(json!({"Healthcheck": {"StartInterval": 1_000_000_000}}))).await;
         let words = format!(
-            "Healthcheck.StartInterval: the endpoint speaks API {spoken}, which does not know it; it needs 1.44"
+            "Healthcheck.StartInterval: the endpoint speaks API {spoken}, which does not have it; it needs 1.44"
         );
         refused(&fake, &manager, &words).await;
         assert_eq!(fake.called(Call::Create), 0);

@@ -1,4 +1,4 @@
-//! The file with the contexts: named places of daemons.
+//! The file with the contexts.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -14,16 +14,16 @@ use crate::cli::environment::variable;
 use crate::client::Address;
 use crate::core::submission::strict::{did_you_mean, shown};
 
-/// The most that is read of the file, in bytes.
+/// The largest file, in bytes.
 const FILE_MAX_BYTES: u64 = 1 << 20;
-/// The name that stands for no context at all.
+/// The name that means no context.
 pub(in crate::cli) const NONE: &str = "default";
 
 /// All contexts.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::cli) struct Contexts {
-    /// The one that is used where none is named.
+    /// The current one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) current: Option<String>,
     /// By name.
@@ -31,7 +31,7 @@ pub(in crate::cli) struct Contexts {
     pub(in crate::cli) contexts: BTreeMap<String, Context>,
 }
 
-/// Where one daemon is, and what is shown to it.
+/// The address of a daemon, and the certificates for it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::cli) struct Context {
@@ -43,7 +43,7 @@ pub(in crate::cli) struct Context {
     pub(in crate::cli) cert_path: Option<PathBuf>,
 }
 
-/// An address, written as people write it.
+/// An address in the usual notation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(in crate::cli) struct Place(pub(in crate::cli) Address);
@@ -62,17 +62,16 @@ impl From<Place> for String {
     }
 }
 
-/// Where the file is.
+/// The path of the file.
 pub(in crate::cli) fn path() -> anyhow::Result<PathBuf> {
     let config = variable("XDG_CONFIG_HOME").map(PathBuf::from);
     let config = config.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".config")));
-    let config =
-        config.context("neither XDG_CONFIG_HOME nor HOME is set, so there is no place for contexts")?;
+    let config = config.context("neither XDG_CONFIG_HOME nor HOME is set, so contexts cannot be stored")?;
     Ok(config.join("swarm-cluster-state-manager/config.yaml"))
 }
 
 impl Contexts {
-    /// Reads the file; one that there is not holds none.
+    /// Reads the file; a missing one has no contexts.
     pub(in crate::cli) fn read(path: &Path) -> anyhow::Result<Contexts> {
         let mut text = String::new();
         let read = File::open(path).and_then(|f| f.take(FILE_MAX_BYTES + 1).read_to_string(&mut text));
@@ -80,7 +79,7 @@ impl Contexts {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 return Ok(Contexts::default());
             }
-            read => drop(read.with_context(|| format!("{} cannot be read", path.display()))?),
+            read => drop(read.with_context(|| format!("cannot read {}", path.display()))?),
         }
         ensure!(
             text.len() as u64 <= FILE_MAX_BYTES,
@@ -91,7 +90,7 @@ impl Contexts {
     }
 
     fn parse(text: &str) -> anyhow::Result<Contexts> {
-        // A file with nothing but comments is an empty one.
+        // A file with only comments is empty.
         let options = serde_saphyr::options! { with_snippet: false };
         let read = serde_saphyr::from_str_with_options::<Option<Contexts>>(text, options);
         match read {
@@ -100,9 +99,9 @@ impl Contexts {
         }
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file atomically.
     pub(in crate::cli) fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let text = serde_saphyr::to_string(self).context("the contexts cannot be written as YAML")?;
+        let text = serde_saphyr::to_string(self).context("cannot serialize the contexts as YAML")?;
         let new = path.with_extension("yaml.new");
         let write = || {
             path.parent().map_or(Ok(()), fs::create_dir_all)?;
@@ -112,7 +111,7 @@ impl Contexts {
             file.sync_all()?;
             fs::rename(&new, path)
         };
-        write().with_context(|| format!("{} cannot be written", path.display()))
+        write().with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// The context of this name.
@@ -121,10 +120,12 @@ impl Contexts {
             let known = self.contexts.keys().map(String::as_str);
             let hint = match did_you_mean(name, known.clone()) {
                 Some(near) => format!("did you mean '{near}'?"),
-                None if self.contexts.is_empty() => "there are none: `context set NAME` makes one".to_owned(),
-                None => format!("there are {}", known.collect::<Vec<_>>().join(", ")),
+                None if self.contexts.is_empty() => {
+                    "there are none: `context set NAME` creates one".to_owned()
+                }
+                None => format!("known contexts: {}", known.collect::<Vec<_>>().join(", ")),
             };
-            format!("there is no context '{}' in {}; {hint}", shown(name), path.display())
+            format!("unknown context '{}' in {}; {hint}", shown(name), path.display())
         })
     }
 }
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_in_the_file_is_said_with_its_line() {
+    fn an_error_in_the_file_has_its_line() {
         for (text, said) in [
             ("contexts:\n  prod:\n    adr: a:1\n", "line 3"),
             ("contexts:\n  prod:\n    addr: http://a\n", "line 3"),
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn contexts_are_written_and_read_back() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("below/config.yaml");
         assert_eq!(Contexts::read(&path).unwrap(), Contexts::default());

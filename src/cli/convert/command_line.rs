@@ -1,25 +1,26 @@
-//! From the words of a command line to its options, image and arguments, by the rules of docker's client.
+//! Splits a command line into options, image and arguments, by the rules of docker's client.
 //!
-//! Options end at the first word that is none, which is the image; what follows it is the container's own command.
+//! Options end at the first word that is none, which is the image; the container's command follows.
 
 use anyhow::{Context, bail, ensure};
 
-use super::flags::{self, Does, Flag};
+use super::flag::Flag;
+use super::flags;
 use crate::core::submission::strict::did_you_mean;
 
-/// A command line, taken apart.
+/// A command line in its parts.
 #[derive(Debug)]
 pub(super) struct CommandLine {
-    pub(super) options: Vec<Given>,
+    pub(super) options: Vec<GivenFlag>,
     pub(super) image: String,
     pub(super) arguments: Vec<String>,
-    /// What to say about options that stand before the command.
+    /// Messages about options before the command.
     pub(super) notes: Vec<String>,
 }
 
-/// An option that was given, with its value.
+/// A given flag with its value.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(super) struct GivenFlag {
     pub(super) flag: &'static Flag,
     pub(super) value: String,
 }
@@ -47,134 +48,123 @@ impl CommandLine {
         match command.as_str() {
             "run" | "create" => {}
             "compose" => bail!(COMPOSE),
-            "service" | "stack" => bail!("{program} {command} is about services of swarm mode: {EXPECTED}"),
+            "service" | "stack" => bail!("{program} {command} concerns services in swarm mode: {EXPECTED}"),
             other => bail!("{program} {other} creates no container: {EXPECTED}"),
         }
-        let what = format!("{program} {command}");
-        let (options, rest) = options(rest, flags::FLAGS, &what)?;
-        let only_of_run = options.iter().find(|given| command == "create" && flags::of_run_only(given.flag));
-        if let Some(given) = only_of_run {
-            bail!("{what} has no flag --{}", given.flag.name());
+        let command_name = format!("{program} {command}");
+        let (options, rest) = options(rest, flags::FLAGS, &command_name)?;
+        let run_only = options.iter().find(|given| command == "create" && flags::is_run_only(given.flag));
+        if let Some(given) = run_only {
+            bail!("{command_name} has no flag --{}", given.flag.name());
         }
-        let (image, arguments) = rest.split_first().with_context(|| format!("{what} needs an image"))?;
-        ensure!(!image.is_empty(), "{what} needs an image");
+        let (image, arguments) =
+            rest.split_first().with_context(|| format!("{command_name} needs an image"))?;
+        ensure!(!image.is_empty(), "{command_name} needs an image");
         Ok(CommandLine { options, image: image.clone(), arguments: arguments.to_vec(), notes })
     }
 }
 
-const EXPECTED: &str = "expected is a `docker run` or `docker create` command line, such as `convert -- docker run -d -p 80:80 nginx`";
-const COMPOSE: &str = "compose files are not converted: write each service as an object (examples/stack.yaml shows several in one \
-                       file), or convert the `docker run` of each";
+const EXPECTED: &str = "expected a `docker run` or `docker create` command line, such as `convert -- docker run -d -p 80:80 nginx`";
+const COMPOSE: &str = "compose files cannot be converted: write each service as an object (examples/stack.yaml shows several in one \
+                       file), or convert a `docker run` command line for each";
 
-/// The options that the words begin with, and the words after them.
+/// Reads the leading options and returns them with the rest of the words.
 fn options<'w>(
     words: &'w [String],
     known: &'static [Flag],
-    what: &str,
-) -> anyhow::Result<(Vec<Given>, &'w [String])> {
-    let mut given = Vec::new();
+    command: &str,
+) -> anyhow::Result<(Vec<GivenFlag>, &'w [String])> {
+    let mut options = Options { known, command, given: Vec::new() };
     let mut rest = words;
     while let Some((word, after)) = rest.split_first() {
         if word == "--" {
-            return Ok((given, after));
+            return Ok((options.given, after));
         }
         let Some(text) = word.strip_prefix('-').filter(|text| !text.is_empty()) else { break };
         rest = match text.strip_prefix('-') {
-            Some(long) => self::long(long, after, known, what, &mut given)?,
-            None => short(text, after, known, what, &mut given)?,
+            Some(long) => options.long(long, after)?,
+            None => options.short(text, after)?,
         };
     }
-    Ok((given, rest))
+    Ok((options.given, rest))
 }
 
-/// `--name`, `--name=value` or `--name value`.
-fn long<'w>(
-    text: &str,
-    after: &'w [String],
+/// The options read so far.
+struct Options<'a> {
     known: &'static [Flag],
-    what: &str,
-    given: &mut Vec<Given>,
-) -> anyhow::Result<&'w [String]> {
-    let (name, value) = match text.split_once('=') {
-        Some((name, value)) => (name, Some(value)),
-        None => (text, None),
-    };
-    let flag =
-        known.iter().find(|flag| flag.names.contains(&name)).with_context(|| unknown(name, known, what))?;
-    let (value, rest) = match (value, flag.is_switch()) {
-        (Some(value), _) => (value.to_owned(), after),
-        (None, true) => ("true".to_owned(), after),
-        (None, false) => {
-            let (value, rest) = after.split_first().with_context(|| format!("--{name} needs a value"))?;
-            (value.clone(), rest)
-        }
-    };
-    given.push(Given { flag, value });
-    Ok(rest)
+    /// For messages.
+    command: &'a str,
+    given: Vec<GivenFlag>,
 }
 
-/// `-d`, `-dit`, `-p80:80`, `-p=80:80` or `-p 80:80`, and all of that behind other letters.
-fn short<'w>(
-    text: &str,
-    after: &'w [String],
-    known: &'static [Flag],
-    what: &str,
-    given: &mut Vec<Given>,
-) -> anyhow::Result<&'w [String]> {
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        let flag = known
-            .iter()
-            .find(|flag| flag.short == Some(letter))
-            .with_context(|| format!("{what} has no flag -{letter} (in -{text})"))?;
-        let rest = letters.as_str();
-        if let Some(value) = rest.strip_prefix('=').filter(|value| !value.is_empty()) {
-            given.push(Given { flag, value: value.to_owned() });
-            return Ok(after);
-        }
-        if flag.is_switch() {
-            given.push(Given { flag, value: "true".to_owned() });
-        } else if rest.is_empty() {
-            let (value, rest) = after.split_first().with_context(|| format!("-{letter} needs a value"))?;
-            given.push(Given { flag, value: value.clone() });
-            return Ok(rest);
-        } else {
-            given.push(Given { flag, value: rest.to_owned() });
-            return Ok(after);
+impl Options<'_> {
+    /// Reads `--name`, `--name=value` or `--name value` and returns the rest of the words.
+    fn long<'w>(&mut self, text: &str, after: &'w [String]) -> anyhow::Result<&'w [String]> {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (text, None),
+        };
+        let flag = self.known.iter().find(|flag| flag.names.contains(&name));
+        let flag = flag.with_context(|| self.unknown(name))?;
+        match value {
+            Some(value) => self.take(flag, value, after),
+            None => self.take_separate(flag, after),
         }
     }
-    Ok(after)
-}
 
-/// What to say of a flag that there is not, with the nearest that there is.
-fn unknown(name: &str, known: &'static [Flag], what: &str) -> String {
-    let names = known.iter().flat_map(|flag| flag.names.iter().copied());
-    match did_you_mean(name, names) {
-        Some(near) => format!("{what} has no flag --{name} that is known here; did you mean --{near}?"),
-        None => format!("{what} has no flag --{name} that is known here"),
-    }
-}
-
-impl Flag {
-    pub(super) fn name(&self) -> &'static str {
-        self.names.first().copied().unwrap_or_default()
-    }
-
-    /// Whether it needs no value.
-    fn is_switch(&self) -> bool {
-        matches!(
-            self.does,
-            Does::True(_) | Does::Either(_) | Does::Nothing | Does::Switch(_) | Does::LeftOutSwitch(_)
-        )
-    }
-
-    /// What to say where it is left out.
-    pub(super) fn left_out(&self) -> Option<String> {
-        match self.does {
-            Does::LeftOut(why) | Does::LeftOutSwitch(why) => {
-                Some(format!("note: --{} is left out: {why}", self.name()))
+    /// Reads `-d`, `-dit`, `-p80:80`, `-p=80:80` or `-p 80:80`, also after other letters, and returns the rest of the words.
+    fn short<'w>(&mut self, text: &str, after: &'w [String]) -> anyhow::Result<&'w [String]> {
+        let mut letters = text.chars();
+        while let Some(letter) = letters.next() {
+            let flag = self.known.iter().find(|flag| flag.short == Some(letter));
+            let flag =
+                flag.with_context(|| format!("{} has no flag -{letter} (in -{text})", self.command))?;
+            let rest = letters.as_str();
+            if let Some(value) = rest.strip_prefix('=').filter(|value| !value.is_empty()) {
+                return self.take(flag, value, after);
             }
-            _ => None,
+            if rest.is_empty() || !flag.is_switch() {
+                return match rest {
+                    "" => self.take_separate(flag, after),
+                    value => self.take(flag, value, after),
+                };
+            }
+            self.take(flag, "true", after)?;
+        }
+        Ok(after)
+    }
+
+    /// Takes a flag whose value, if it needs one, is the next word.
+    fn take_separate<'w>(
+        &mut self,
+        flag: &'static Flag,
+        after: &'w [String],
+    ) -> anyhow::Result<&'w [String]> {
+        if flag.is_switch() {
+            return self.take(flag, "true", after);
+        }
+        let (value, rest) =
+            after.split_first().with_context(|| format!("--{} needs a value", flag.name()))?;
+        self.take(flag, value, rest)
+    }
+
+    fn take<'w>(
+        &mut self,
+        flag: &'static Flag,
+        value: &str,
+        rest: &'w [String],
+    ) -> anyhow::Result<&'w [String]> {
+        self.given.push(GivenFlag { flag, value: value.to_owned() });
+        Ok(rest)
+    }
+
+    /// The error for an unknown flag, with the nearest known one.
+    fn unknown(&self, name: &str) -> String {
+        let names = self.known.iter().flat_map(|flag| flag.names.iter().copied());
+        let command = self.command;
+        match did_you_mean(name, names) {
+            Some(near) => format!("unknown flag --{name} of {command}; did you mean --{near}?"),
+            None => format!("unknown flag --{name} of {command}"),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Values with commas, such as `type=volume,source=a,target=/b`: one record of CSV, as docker reads them.
+//! Values with commas, such as `type=volume,source=a,target=/b`: one CSV record, as docker reads them.
 
 use anyhow::{bail, ensure};
 
-/// The fields. One in double quotes may hold commas; a quote is doubled in it.
+/// The fields. A quoted field may contain commas; a quote in it is doubled.
 pub(super) fn fields(text: &str) -> anyhow::Result<Vec<String>> {
     let mut fields = Vec::new();
     let mut rest = text;
@@ -12,10 +12,7 @@ pub(super) fn fields(text: &str) -> anyhow::Result<Vec<String>> {
             None => {
                 let end = rest.find(',').unwrap_or(rest.len());
                 let (field, after) = rest.split_at(end);
-                ensure!(
-                    !field.contains('"'),
-                    "a quote stands within the field {field}: put the whole field into quotes"
-                );
+                ensure!(!field.contains('"'), "the field {field} contains a quote: quote the whole field");
                 (field.to_owned(), after)
             }
         };
@@ -28,7 +25,7 @@ pub(super) fn fields(text: &str) -> anyhow::Result<Vec<String>> {
     }
 }
 
-/// What stands before the closing quote, and what follows that.
+/// The text before the closing quote, and the rest.
 fn unquoted(quoted: &str) -> anyhow::Result<(String, &str)> {
     let mut field = String::new();
     let mut rest = quoted;

@@ -1,4 +1,4 @@
-//! Devices, and limits that are given by name or device.
+//! Devices, and limits by name or device.
 
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
@@ -26,18 +26,18 @@ const LIMITS: [&str; 15] = [
     "stack",
 ];
 
-/// `NAME=SOFT[:HARD]`; of one name the last counts.
+/// `NAME=SOFT[:HARD]`; the last one of a name counts.
 pub(super) fn ulimit(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
     let (name, limits) = text.split_once('=').context("expected NAME=SOFT:HARD, such as nofile=1024:2048")?;
-    ensure!(LIMITS.contains(&name), "there is no limit {name:?}; there are {}", LIMITS.join(", "));
-    let number = |text: &str| text.parse::<i64>().with_context(|| format!("{text:?} is not a whole number"));
+    ensure!(LIMITS.contains(&name), "unknown limit {name:?}; expected one of {}", LIMITS.join(", "));
+    let number = |text: &str| text.parse::<i64>().with_context(|| format!("{text:?} is not an integer"));
     let (soft, hard) = match limits.split_once(':') {
         Some((soft, hard)) => (number(soft)?, number(hard)?),
         None => (number(limits)?, number(limits)?),
     };
     ensure!(
         hard == -1 || (soft != -1 && soft <= hard),
-        "the soft limit has to be less than or equal to the hard limit, and {soft} > {hard}"
+        "the soft limit {soft} is greater than the hard limit {hard}"
     );
     let path = "HostConfig.Ulimits";
     let mut ulimits = draft.get(path).and_then(Value::as_array).cloned().unwrap_or_default();
@@ -47,7 +47,7 @@ pub(super) fn ulimit(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `PATH[:PATH][:rwm]`, or the name of a device of CDI.
+/// `PATH[:PATH][:rwm]`, or the name of a CDI device.
 pub(super) fn device(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
     if !text.starts_with('/') && text.contains('=') {
         draft.add("HostConfig.DeviceRequests", json!({"Driver": "cdi", "DeviceIDs": [text]}));
@@ -100,7 +100,7 @@ pub(super) fn gpus(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
                     put(&mut request, &["Options", name], value);
                 }
             }
-            other => bail!("there is no option {other:?}"),
+            other => bail!("unknown option {other:?}"),
         }
     }
     if request.get("Count").is_none() && request.get("DeviceIDs").is_none() {
@@ -114,9 +114,9 @@ pub(super) fn gpus(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
 }
 
 pub(super) fn weight(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
-    let (path, weight) = of_device(text)?;
+    let (path, weight) = device_and_value(text)?;
     let weight = values::integer(weight)?;
-    ensure!(weight == 0 || (10..=1000).contains(&weight), "a weight is from 10 to 1000, or 0");
+    ensure!(weight == 0 || (10..=1000).contains(&weight), "expected a weight from 10 to 1000, or 0");
     draft.add("HostConfig.BlkioWeightDevice", json!({"Path": path, "Weight": weight}));
     Ok(())
 }
@@ -143,14 +143,14 @@ fn rate(
     text: &str,
     number: fn(&str) -> anyhow::Result<i64>,
 ) -> anyhow::Result<()> {
-    let (device, rate) = of_device(text)?;
+    let (device, rate) = device_and_value(text)?;
     let rate = number(rate)?;
     ensure!(rate >= 0, "a rate cannot be negative");
     draft.add(path, json!({"Path": device, "Rate": rate}));
     Ok(())
 }
 
-fn of_device(text: &str) -> anyhow::Result<(&str, &str)> {
+fn device_and_value(text: &str) -> anyhow::Result<(&str, &str)> {
     let parts = text.split_once(':').filter(|(path, _)| path.starts_with("/dev/"));
-    parts.context("expected DEVICE:VALUE with a device such as /dev/sda")
+    parts.context("expected DEVICE:VALUE, with a device such as /dev/sda")
 }

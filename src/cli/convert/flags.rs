@@ -1,71 +1,24 @@
 //! The flags of `docker run` and `docker create`, and what each means for an object.
 
-use super::draft::Draft;
+use super::flag::{Action, Flag};
 use super::{devices, mounts, networks, pairs, ports, security, settings};
 
-/// A flag.
-#[derive(Debug)]
-pub(super) struct Flag {
-    /// Its name, and other names that docker takes for it.
-    pub(super) names: &'static [&'static str],
-    pub(super) short: Option<char>,
-    pub(super) does: Does,
-}
-
-/// Puts a value into the draft.
-type Take = fn(&mut Draft<'_>, &str) -> anyhow::Result<()>;
-
-/// What a flag does. Paths are those of the create body, with points.
-#[derive(Debug)]
-pub(super) enum Does {
-    /// Sets a text.
-    Text(&'static str),
-    /// Adds a text to a list.
-    Texts(&'static str),
-    /// Sets a whole number.
-    Number(&'static str),
-    /// Sets a size in bytes.
-    Size(&'static str),
-    /// The same; -1 stands for no limit.
-    SizeOrNone(&'static str),
-    /// Sets a duration in nanoseconds.
-    Nanoseconds(&'static str),
-    /// A switch that sets a truth value where it is true.
-    True(&'static str),
-    /// A switch that sets a truth value, whichever it is.
-    Either(&'static str),
-    /// Adds `KEY=VALUE`, or `KEY` with an empty value, to a map.
-    Pairs(&'static str),
-    /// Something else, with a value.
-    By(Take),
-    /// Something else, as a switch.
-    Switch(fn(&mut Draft<'_>, bool)),
-    /// A switch that says what is so in any case.
-    Nothing,
-    /// It has no place in an object, for this reason.
-    LeftOut(&'static str),
-    /// The same of a switch.
-    LeftOutSwitch(&'static str),
-    /// It cannot be had, for this reason.
-    Refused(&'static str),
-}
-
-use Does::{
-    By, Either, LeftOut, LeftOutSwitch, Nanoseconds, Nothing, Number, Pairs, Refused, Size, SizeOrNone,
+use Action::{
+    Call, Either, LeftOut, LeftOutSwitch, Nanoseconds, Nothing, Number, Pairs, Refused, Size, SizeOrNone,
     Switch, Text, Texts, True,
 };
 
-const fn flag(names: &'static [&'static str], does: Does) -> Flag {
-    Flag { names, short: None, does }
+const fn flag(names: &'static [&'static str], action: Action) -> Flag {
+    Flag { names, short: None, action }
 }
 
-const fn short(letter: char, names: &'static [&'static str], does: Does) -> Flag {
-    Flag { names, short: Some(letter), does }
+const fn short(letter: char, names: &'static [&'static str], action: Action) -> Flag {
+    Flag { names, short: Some(letter), action }
 }
 
-const ENGINE: &str = "the daemon's --swarm-manager says which engine it is";
-const TERMINAL: &str = "it concerns a client that is attached, and the manager's containers run detached";
-const ID_FILE: &str = "there are many containers, one after the other; `status NAME` lists their ids";
+const ENGINE: &str = "the daemon's --swarm-manager selects the engine";
+const TERMINAL: &str = "it concerns an attached client, and the manager's containers run detached";
+const ID_FILE: &str = "an object has many containers over time; `status NAME` lists their ids";
 
 /// Flags before the command.
 pub(super) const GLOBAL: &[Flag] = &[
@@ -85,71 +38,71 @@ pub(super) const GLOBAL: &[Flag] = &[
 /// Flags of the command.
 pub(super) const FLAGS: &[Flag] = &[
     // What runs.
-    flag(&["name"], By(settings::name)),
-    flag(&["entrypoint"], By(settings::entrypoint)),
-    short('e', &["env"], By(pairs::env)),
-    flag(&["env-file"], By(pairs::env_file)),
+    flag(&["name"], Call(settings::name)),
+    flag(&["entrypoint"], Call(settings::entrypoint)),
+    short('e', &["env"], Call(pairs::env)),
+    flag(&["env-file"], Call(pairs::env_file)),
     short('u', &["user"], Text("User")),
     short('w', &["workdir"], Text("WorkingDir")),
     short('h', &["hostname"], Text("Hostname")),
     flag(&["domainname"], Text("Domainname")),
-    short('l', &["label"], By(pairs::label)),
-    flag(&["label-file"], By(pairs::label_file)),
+    short('l', &["label"], Call(pairs::label)),
+    flag(&["label-file"], Call(pairs::label_file)),
     flag(&["annotation"], Pairs("HostConfig.Annotations")),
     short('t', &["tty"], True("Tty")),
     short('i', &["interactive"], True("OpenStdin")),
     flag(&["init"], Either("HostConfig.Init")),
     flag(&["stop-signal"], Text("StopSignal")),
     flag(&["stop-timeout"], Number("StopTimeout")),
-    flag(&["restart"], By(settings::restart)),
-    flag(&["pull"], By(settings::pull)),
+    flag(&["restart"], Call(settings::restart)),
+    flag(&["pull"], Call(settings::pull)),
     flag(&["group-add"], Texts("HostConfig.GroupAdd")),
     // Health.
-    flag(&["health-cmd"], By(settings::health_command)),
+    flag(&["health-cmd"], Call(settings::health_command)),
     flag(&["health-interval"], Nanoseconds("Healthcheck.Interval")),
     flag(&["health-timeout"], Nanoseconds("Healthcheck.Timeout")),
     flag(&["health-start-period"], Nanoseconds("Healthcheck.StartPeriod")),
     flag(&["health-start-interval"], Nanoseconds("Healthcheck.StartInterval")),
-    flag(&["health-retries"], By(settings::health_retries)),
+    flag(&["health-retries"], Call(settings::health_retries)),
     flag(&["no-healthcheck"], Switch(settings::no_healthcheck)),
     // Ports and networks.
-    short('p', &["publish"], By(ports::publish)),
+    short('p', &["publish"], Call(ports::publish)),
     short('P', &["publish-all"], True("HostConfig.PublishAllPorts")),
-    flag(&["expose"], By(ports::expose)),
-    flag(&["network", "net"], By(networks::network)),
-    flag(&["network-alias", "net-alias"], By(networks::alias)),
-    flag(&["ip"], By(networks::ip)),
-    flag(&["ip6"], By(networks::ip6)),
-    flag(&["link-local-ip"], By(networks::link_local_ip)),
-    flag(&["mac-address"], By(networks::mac_address)),
-    flag(&["dns"], By(networks::dns)),
+    flag(&["expose"], Call(ports::expose)),
+    flag(&["network", "net"], Call(networks::network)),
+    flag(&["network-alias", "net-alias"], Call(networks::alias)),
+    flag(&["ip"], Call(networks::ip)),
+    flag(&["ip6"], Call(networks::ip6)),
+    flag(&["link-local-ip"], Call(networks::link_local_ip)),
+    flag(&["mac-address"], Call(networks::mac_address)),
+    flag(&["dns"], Call(networks::dns)),
     flag(&["dns-search"], Texts("HostConfig.DnsSearch")),
     flag(&["dns-option", "dns-opt"], Texts("HostConfig.DnsOptions")),
-    flag(&["add-host"], By(networks::add_host)),
+    flag(&["add-host"], Call(networks::add_host)),
     flag(
         &["link"],
         Refused(
-            "a link hands the environment of another container over, passwords included, and names one container that the \
-             next replacement removes. Put both on a network (`docker network create`), with --network, and find the other \
-             one by its --network-alias",
+            "a link exposes the environment of another container, passwords included, and names a container that the next \
+             replacement removes. Attach both to a network (`docker network create`) with --network, and reach the other one \
+             by its --network-alias",
         ),
     ),
     // Files.
-    short('v', &["volume"], By(mounts::volume)),
-    flag(&["mount"], By(mounts::mount)),
-    flag(&["tmpfs"], By(mounts::tmpfs)),
+    short('v', &["volume"], Call(mounts::volume)),
+    flag(&["mount"], Call(mounts::mount)),
+    flag(&["tmpfs"], Call(mounts::tmpfs)),
     flag(&["volume-driver"], Text("HostConfig.VolumeDriver")),
     flag(&["volumes-from"], Texts("HostConfig.VolumesFrom")),
     flag(&["read-only"], True("HostConfig.ReadonlyRootfs")),
     flag(&["shm-size"], Size("HostConfig.ShmSize")),
-    flag(&["storage-opt"], By(security::storage_option)),
+    flag(&["storage-opt"], Call(security::storage_option)),
     // Limits.
     short('m', &["memory"], Size("HostConfig.Memory")),
     flag(&["memory-reservation"], Size("HostConfig.MemoryReservation")),
     flag(&["memory-swap"], SizeOrNone("HostConfig.MemorySwap")),
-    flag(&["memory-swappiness"], By(settings::swappiness)),
-    flag(&["kernel-memory"], LeftOut("Docker has given this limit up, and newer engines ignore it")),
-    flag(&["cpus"], By(settings::cpus)),
+    flag(&["memory-swappiness"], Call(settings::swappiness)),
+    flag(&["kernel-memory"], LeftOut("Docker dropped this limit, and newer engines ignore it")),
+    flag(&["cpus"], Call(settings::cpus)),
     short('c', &["cpu-shares"], Number("HostConfig.CpuShares")),
     flag(&["cpu-period"], Number("HostConfig.CpuPeriod")),
     flag(&["cpu-quota"], Number("HostConfig.CpuQuota")),
@@ -160,23 +113,23 @@ pub(super) const FLAGS: &[Flag] = &[
     flag(&["cpuset-cpus"], Text("HostConfig.CpusetCpus")),
     flag(&["cpuset-mems"], Text("HostConfig.CpusetMems")),
     flag(&["pids-limit"], Number("HostConfig.PidsLimit")),
-    flag(&["ulimit"], By(devices::ulimit)),
+    flag(&["ulimit"], Call(devices::ulimit)),
     flag(&["blkio-weight"], Number("HostConfig.BlkioWeight")),
-    flag(&["blkio-weight-device"], By(devices::weight)),
-    flag(&["device-read-bps"], By(devices::read_bps)),
-    flag(&["device-write-bps"], By(devices::write_bps)),
-    flag(&["device-read-iops"], By(devices::read_iops)),
-    flag(&["device-write-iops"], By(devices::write_iops)),
+    flag(&["blkio-weight-device"], Call(devices::weight)),
+    flag(&["device-read-bps"], Call(devices::read_bps)),
+    flag(&["device-write-bps"], Call(devices::write_bps)),
+    flag(&["device-read-iops"], Call(devices::read_iops)),
+    flag(&["device-write-iops"], Call(devices::write_iops)),
     flag(&["oom-kill-disable"], True("HostConfig.OomKillDisable")),
     flag(&["oom-score-adj"], Number("HostConfig.OomScoreAdj")),
     // Privileges.
     flag(&["privileged"], True("HostConfig.Privileged")),
-    flag(&["cap-add"], By(security::add_capability)),
-    flag(&["cap-drop"], By(security::drop_capability)),
-    flag(&["security-opt"], By(security::option)),
-    flag(&["device"], By(devices::device)),
+    flag(&["cap-add"], Call(security::add_capability)),
+    flag(&["cap-drop"], Call(security::drop_capability)),
+    flag(&["security-opt"], Call(security::option)),
+    flag(&["device"], Call(devices::device)),
     flag(&["device-cgroup-rule"], Texts("HostConfig.DeviceCgroupRules")),
-    flag(&["gpus"], By(devices::gpus)),
+    flag(&["gpus"], Call(devices::gpus)),
     flag(&["sysctl"], Pairs("HostConfig.Sysctls")),
     flag(&["ipc"], Text("HostConfig.IpcMode")),
     flag(&["pid"], Text("HostConfig.PidMode")),
@@ -188,12 +141,12 @@ pub(super) const FLAGS: &[Flag] = &[
     flag(&["isolation"], Text("HostConfig.Isolation")),
     flag(
         &["use-api-socket"],
-        Refused("a container that reaches the engine's API is root on its node, and the daemon refuses that"),
+        Refused("a container with access to the engine's API is root on its node, so the daemon refuses it"),
     ),
     // Logs.
     flag(&["log-driver"], Text("HostConfig.LogConfig.Type")),
     flag(&["log-opt"], Pairs("HostConfig.LogConfig.Config")),
-    // Without a place in an object.
+    // Without an equivalent in an object.
     short('d', &["detach"], Nothing),
     flag(&["rm"], Switch(settings::remove)),
     short('a', &["attach"], LeftOut(TERMINAL)),
@@ -201,21 +154,16 @@ pub(super) const FLAGS: &[Flag] = &[
     flag(&["sig-proxy"], LeftOutSwitch(TERMINAL)),
     flag(&["cidfile"], LeftOut(ID_FILE)),
     flag(&["pidfile"], LeftOut(ID_FILE)),
-    flag(
-        &["platform"],
-        LeftOut(
-            "the manager does not choose one; the engine takes its own. Behind a Swarm manager, use Constraints",
-        ),
-    ),
+    flag(&["platform"], LeftOut("the engine uses its own platform. Behind a Swarm manager, use Constraints")),
     short('q', &["quiet"], LeftOutSwitch("it concerns docker's own output")),
     flag(
         &["disable-content-trust"],
-        LeftOutSwitch("it concerns docker's client; an image can be pinned by its digest (NAME@sha256:...)"),
+        LeftOutSwitch("it concerns docker's client; pin an image by its digest instead (NAME@sha256:...)"),
     ),
-    flag(&["replace"], LeftOutSwitch("a submit replaces what the object was before")),
+    flag(&["replace"], LeftOutSwitch("a submit replaces the earlier object")),
 ];
 
 /// Whether `docker create` lacks the flag.
-pub(super) fn of_run_only(flag: &Flag) -> bool {
+pub(super) fn is_run_only(flag: &Flag) -> bool {
     ["detach", "detach-keys", "sig-proxy"].contains(&flag.name())
 }

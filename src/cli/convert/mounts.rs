@@ -1,4 +1,4 @@
-//! Volumes, mounts and file systems in memory.
+//! Volumes, mounts and tmpfs.
 
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
@@ -10,18 +10,15 @@ use super::values;
 
 const BINDS: &str = "HostConfig.Binds";
 
-/// `PATH`, which is an anonymous volume, or `SOURCE:PATH[:OPTIONS]`.
+/// `PATH` for an anonymous volume, or `SOURCE:PATH[:OPTIONS]`.
 pub(super) fn volume(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target) = match parts.as_slice() {
         [target] => (None, *target),
         [source, target] | [source, target, _] => (Some(*source), *target),
-        _ => bail!("expected SOURCE:PATH or SOURCE:PATH:OPTIONS: there are too many colons"),
+        _ => bail!("expected SOURCE:PATH or SOURCE:PATH:OPTIONS; there are too many colons"),
     };
-    ensure!(
-        target.starts_with('/'),
-        "the path in the container has to begin with /, and {target:?} does not"
-    );
+    ensure!(target.starts_with('/'), "the path in the container must begin with /, unlike {target:?}");
     let Some(source) = source else {
         draft.entry("Volumes", target, json!({}));
         return Ok(());
@@ -29,13 +26,13 @@ pub(super) fn volume(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
     ensure!(!source.is_empty(), "there is no volume before the colon");
     let bind = match text.split_once(':') {
         Some((source, rest)) if source.starts_with('.') => {
-            format!("{}:{rest}", draft.around.absolute(source)?)
+            format!("{}:{rest}", draft.input.absolute(source)?)
         }
         _ => text.to_owned(),
     };
     let bind = json!(bind);
-    let there = draft.get(BINDS).and_then(Value::as_array).is_some_and(|binds| binds.contains(&bind));
-    if !there {
+    let known = draft.get(BINDS).and_then(Value::as_array).is_some_and(|binds| binds.contains(&bind));
+    if !known {
         draft.add(BINDS, bind);
     }
     Ok(())
@@ -63,9 +60,9 @@ pub(super) fn mount(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
     let (kind, source) = (text("Type").unwrap_or_default(), text("Source"));
     let is = |kinds: &[&str]| kinds.contains(&kind.as_str());
     ensure!(is(&["volume", "bind", "tmpfs", "image", "npipe", "cluster"]), "unknown type {kind:?}");
-    ensure!(text("Target").is_some(), "it has no target");
+    ensure!(text("Target").is_some(), "the target is missing");
     ensure!(source.is_none() || !is(&["tmpfs"]), "a tmpfs has no source");
-    ensure!(source.is_some() || !is(&["bind", "image"]), "it has no source");
+    ensure!(source.is_some() || !is(&["bind", "image"]), "the source is missing");
     for (other, options) in [
         ("bind", "BindOptions"),
         ("volume", "VolumeOptions"),
@@ -73,10 +70,10 @@ pub(super) fn mount(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
         ("image", "ImageOptions"),
     ] {
         let given = tree::field(&mount, options).is_some();
-        ensure!(!given || other == kind, "an option of the type {other} is given for the type {kind}");
+        ensure!(!given || other == kind, "an option of type {other} does not apply to type {kind}");
     }
     if let Some(source) = source.filter(|source| kind == "bind" && source.starts_with('.')) {
-        put(&mut mount, &["Source"], draft.around.absolute(&source)?);
+        put(&mut mount, &["Source"], draft.input.absolute(&source)?);
     }
     draft.add("HostConfig.Mounts", mount);
     Ok(())
@@ -128,10 +125,10 @@ fn field(mount: &mut Value, key: &str, value: Option<&str>) -> anyhow::Result<()
         "image-subpath" => put(mount, &["ImageOptions", "Subpath"], value),
         "tmpfs-size" => put(mount, &["TmpfsOptions", "SizeBytes"], values::size(value)?),
         "tmpfs-mode" => {
-            let mode = u32::from_str_radix(value, 8).context("expected a mode in octal, such as 1777")?;
+            let mode = u32::from_str_radix(value, 8).context("expected an octal mode such as 1777")?;
             put(mount, &["TmpfsOptions", "Mode"], mode);
         }
-        other => bail!("there is no option {other:?}"),
+        other => bail!("unknown option {other:?}"),
     }
     Ok(())
 }

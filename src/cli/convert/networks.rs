@@ -6,20 +6,8 @@ use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
 use super::csv;
-use super::draft::Draft;
+use super::draft::{Attachment, Draft, Networks};
 use super::tree::{field, push, put};
-
-/// What was given. Flags such as `--ip` are about the first network.
-#[derive(Default)]
-pub(super) struct Networks {
-    attachments: Vec<Attachment>,
-    first: Value,
-}
-
-struct Attachment {
-    network: String,
-    endpoint: Value,
-}
 
 /// `NAME`, or `name=NAME,alias=...,ip=...`.
 pub(super) fn network(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
@@ -31,7 +19,7 @@ pub(super) fn network(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
     let (mut network, mut endpoint) = (String::new(), Value::Null);
     for field in csv::fields(text)? {
         let (key, value) =
-            field.split_once('=').with_context(|| format!("expected NAME=VALUE in place of {field:?}"))?;
+            field.split_once('=').with_context(|| format!("expected NAME=VALUE instead of {field:?}"))?;
         match key.to_ascii_lowercase().as_str() {
             "name" => network = value.to_owned(),
             "alias" => push(&mut endpoint, &["Aliases"], value),
@@ -44,10 +32,10 @@ pub(super) fn network(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
                 put(&mut endpoint, &["DriverOpts", name], value);
             }
             "gw-priority" => put(&mut endpoint, &["GwPriority"], super::values::integer(value)?),
-            other => bail!("there is no option {other:?}"),
+            other => bail!("unknown option {other:?}"),
         }
     }
-    ensure!(!network.is_empty(), "it has no name=NETWORK");
+    ensure!(!network.is_empty(), "name=NETWORK is missing");
     draft.networks.attachments.push(Attachment { network, endpoint });
     Ok(())
 }
@@ -103,12 +91,12 @@ fn ip_address(text: &str) -> anyhow::Result<IpAddr> {
 
 fn address(endpoint: &mut Value, field: &str, text: &str) -> anyhow::Result<()> {
     let address = ip_address(text)?;
-    ensure!(address.is_ipv4() == (field == "IPv4Address"), "{text} is not of that version of IP");
+    ensure!(address.is_ipv4() == (field == "IPv4Address"), "{text} is an address of the other IP version");
     put(endpoint, &["IPAMConfig", field], text);
     Ok(())
 }
 
-/// Whether a network is one that an engine always has; those have no aliases and no chosen addresses.
+/// Whether every engine has the network; such networks have no aliases and no fixed addresses.
 fn is_built_in(network: &str) -> bool {
     matches!(network, "default" | "bridge" | "host" | "none") || network.starts_with("container:")
 }
@@ -123,23 +111,20 @@ pub(super) fn finish(draft: &mut Draft<'_>) -> anyhow::Result<()> {
     }
     if let (Some(attachment), Value::Object(first)) = (attachments.first_mut(), first) {
         for (name, value) in first {
-            let there = field(&attachment.endpoint, &name);
+            let known = field(&attachment.endpoint, &name);
             ensure!(
-                there.is_none(),
-                "{name} of the network {} is given twice: within --network, and by a flag of its own",
+                known.is_none(),
+                "{name} of network {} is given twice: in --network and by a separate flag",
                 attachment.network
             );
             put(&mut attachment.endpoint, &[name.as_str()], value);
         }
     }
     let built_in = attachments.iter().filter(|attachment| is_built_in(&attachment.network)).count();
-    ensure!(
-        built_in == 0 || attachments.len() == 1,
-        "only networks that a user has made can be joined together"
-    );
+    ensure!(built_in == 0 || attachments.len() == 1, "only user-defined networks can be combined");
     for (i, Attachment { network, endpoint }) in attachments.iter().enumerate() {
         let twice = attachments.iter().take(i).any(|other| other.network == *network);
-        ensure!(!twice, "the network {network} is given twice");
+        ensure!(!twice, "network {network} is given twice");
         let own = if is_built_in(network) {
             endpoint.get("Aliases").or_else(|| endpoint.get("IPAMConfig"))
         } else {
@@ -147,7 +132,7 @@ pub(super) fn finish(draft: &mut Draft<'_>) -> anyhow::Result<()> {
         };
         ensure!(
             own.is_none(),
-            "aliases and addresses are for networks that a user has made (`docker network create`): name one with --network"
+            "aliases and addresses need a user-defined network (`docker network create`): set one with --network"
         );
         if i == 0 && network != "default" {
             draft.set("HostConfig.NetworkMode", json!(network));

@@ -1,38 +1,27 @@
-//! Environment and labels: single ones, and files of them.
+//! Environment variables and labels, single ones and files.
 
 use anyhow::ensure;
 use serde_json::json;
 
-use super::draft::Draft;
+use super::draft::{Draft, Pairs};
 
-/// What was given, in docker's order: first all files, then the single ones.
-#[derive(Default)]
-pub(super) struct Pairs {
-    env_files: Vec<String>,
-    env: Vec<String>,
-    label_files: Vec<String>,
-    labels: Vec<String>,
-}
-
-/// What a classic Swarm manager takes for an order to its scheduler, and what is `Constraints` here.
+/// The prefix of a scheduling constraint for a classic Swarm manager; an object has `Constraints` instead.
 const CONSTRAINT: &str = "constraint:";
 
 pub(super) fn env(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
     ensure!(
         !text.is_empty() && !text.starts_with('='),
-        "expected NAME=VALUE, or NAME for the value that it has here"
+        "expected NAME=VALUE, or NAME for its value in this environment"
     );
-    let entry = match (text.contains('='), draft.around.variable(text)) {
+    let entry = match (text.contains('='), draft.input.variable(text)) {
         (true, _) => text.to_owned(),
         (false, Some(value)) => {
-            draft.notes.push(format!(
-                "note: --env {text}: its value was taken from the environment of this command"
-            ));
+            draft.notes.push(format!("note: --env {text}: the value is from this command's environment"));
             format!("{text}={value}")
         }
         (false, None) => {
             draft.notes.push(format!(
-                "note: --env {text}: it is not set here; as with docker, the entry without a value removes the image's own"
+                "note: --env {text}: not set in this environment; as with docker, the entry removes the image's variable"
             ));
             text.to_owned()
         }
@@ -42,19 +31,19 @@ pub(super) fn env(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
 }
 
 pub(super) fn env_file(draft: &mut Draft<'_>, path: &str) -> anyhow::Result<()> {
-    let text = draft.around.text(path)?;
+    let text = draft.input.text(path)?;
     for (name, value) in lines(&text)? {
         match value {
             Some(value) => draft.pairs.env_files.push(format!("{name}={value}")),
-            None => match draft.around.variable(name) {
+            None => match draft.input.variable(name) {
                 Some(value) => {
                     draft.notes.push(format!(
-                        "note: --env-file {path}: the value of {name} was taken from the environment of this command"
+                        "note: --env-file {path}: the value of {name} is from this command's environment"
                     ));
                     draft.pairs.env_files.push(format!("{name}={value}"));
                 }
                 None => draft.notes.push(format!(
-                    "note: --env-file {path}: {name} is left out, as with docker: it has no value, and is not set here"
+                    "note: --env-file {path}: {name} is left out, as with docker: it has no value and is not set in this environment"
                 )),
             },
         }
@@ -69,14 +58,14 @@ pub(super) fn label(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
 }
 
 pub(super) fn label_file(draft: &mut Draft<'_>, path: &str) -> anyhow::Result<()> {
-    let text = draft.around.text(path)?;
+    let text = draft.input.text(path)?;
     for (name, value) in lines(&text)? {
         draft.pairs.label_files.push(format!("{name}={}", value.unwrap_or_default()));
     }
     Ok(())
 }
 
-/// The lines of such a file. Empty lines and those that begin with `#` are passed over; values are taken as they are.
+/// The lines of such a file, without empty lines and comments. Values are not unquoted.
 fn lines(text: &str) -> anyhow::Result<Vec<(&str, Option<&str>)>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut pairs = Vec::new();
@@ -90,7 +79,7 @@ fn lines(text: &str) -> anyhow::Result<Vec<(&str, Option<&str>)>> {
             None => (line.trim_end(), None),
         };
         ensure!(!name.is_empty(), "line {number} has no name before the =");
-        ensure!(!name.contains(char::is_whitespace), "line {number}: the name {name:?} contains white space");
+        ensure!(!name.contains(char::is_whitespace), "line {number}: the name {name:?} contains whitespace");
         pairs.push((name, value));
     }
     Ok(pairs)
@@ -102,7 +91,7 @@ pub(super) fn finish(draft: &mut Draft<'_>) -> anyhow::Result<()> {
         match entry.strip_prefix(CONSTRAINT) {
             Some(constraint) => {
                 draft.notes.push(format!(
-                    "note: --env {entry} is an order to a Swarm manager: it is in Constraints"
+                    "note: --env {entry} is a constraint for a Swarm manager and becomes an entry of Constraints"
                 ));
                 draft.add("Constraints", json!(constraint));
             }

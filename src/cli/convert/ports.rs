@@ -17,11 +17,11 @@ pub(super) fn publish(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
     let (container, protocol) = protocol(container)?;
     let address = address.strip_prefix('[').and_then(|a| a.strip_suffix(']')).unwrap_or(address);
     ensure!(address.is_empty() || address.parse::<IpAddr>().is_ok(), "invalid IP address {address:?}");
-    ensure!(!container.is_empty(), "no port of the container is given");
-    let (first, last) = range(container).context("invalid port of the container")?;
+    ensure!(!container.is_empty(), "the container port is missing");
+    let (first, last) = range(container).context("invalid container port")?;
     let hosts = match host {
         "" => None,
-        host => Some(range(host).context("invalid port of the host")?),
+        host => Some(range(host).context("invalid host port")?),
     };
     if let Some((from, to)) = hosts {
         ensure!(
@@ -33,7 +33,7 @@ pub(super) fn publish(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
         let port = format!("{port}/{protocol}");
         let host = match hosts {
             None => String::new(),
-            // One port of the container: any port of the range will do.
+            // For one container port, any host port of the range will do.
             Some((from, to)) if first == last && from != to => format!("{from}-{to}"),
             Some((from, _)) => (u32::from(from) + u32::try_from(offset)?).to_string(),
         };
@@ -43,7 +43,7 @@ pub(super) fn publish(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
             put(&mut binding, &["HostIp"], address);
         }
         let mut bindings = match draft.get_entry(BINDINGS, &port) {
-            Some(Value::Array(there)) => there.clone(),
+            Some(Value::Array(bindings)) => bindings.clone(),
             _ => Vec::new(),
         };
         bindings.push(binding);
@@ -54,10 +54,7 @@ pub(super) fn publish(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
 
 /// `PORT[-PORT][/PROTOCOL]`.
 pub(super) fn expose(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
-    ensure!(
-        !text.contains(':'),
-        "expected PORT or PORT-PORT, with /udp or /sctp behind it where that is meant"
-    );
+    ensure!(!text.contains(':'), "expected PORT or PORT-PORT, optionally followed by /udp or /sctp");
     let (ports, protocol) = protocol(text)?;
     let (first, last) = range(ports)?;
     for port in first..=last {
@@ -73,14 +70,14 @@ fn from_pairs(text: &str) -> anyhow::Result<String> {
             Some(("published", value)) => published = value,
             Some(("target", value)) => target = value,
             Some(("protocol", value)) => protocol = value,
-            Some((other, _)) => bail!("{other:?} is none of published, target and protocol"),
-            None => bail!("expected NAME=VALUE in place of {pair:?}"),
+            Some((other, _)) => bail!("unknown option {other:?}; expected published, target or protocol"),
+            None => bail!("expected NAME=VALUE instead of {pair:?}"),
         }
     }
     Ok(format!("{published}:{target}/{protocol}"))
 }
 
-/// The address, the host's port and the container's; the address may have colons of its own.
+/// The address, the host port and the container port; the address may contain colons.
 fn parts(text: &str) -> (&str, &str, &str) {
     let (rest, container) = text.rsplit_once(':').unwrap_or(("", text));
     let (address, host) = rest.rsplit_once(':').unwrap_or(("", rest));
@@ -90,7 +87,10 @@ fn parts(text: &str) -> (&str, &str, &str) {
 fn protocol(text: &str) -> anyhow::Result<(&str, String)> {
     let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let protocol = if protocol.is_empty() { "tcp".to_owned() } else { protocol.to_ascii_lowercase() };
-    ensure!(["tcp", "udp", "sctp"].contains(&protocol.as_str()), "{protocol:?} is none of tcp, udp and sctp");
+    ensure!(
+        ["tcp", "udp", "sctp"].contains(&protocol.as_str()),
+        "unknown protocol {protocol:?}; expected tcp, udp or sctp"
+    );
     Ok((port, protocol))
 }
 
@@ -98,10 +98,10 @@ fn range(text: &str) -> anyhow::Result<(u16, u16)> {
     let port = |text: &str| {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         let port = digits.then(|| text.parse().ok()).flatten();
-        port.with_context(|| format!("{text:?} is not a port: expected is a number up to 65535"))
+        port.with_context(|| format!("invalid port {text:?}; expected a number up to 65535"))
     };
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (port(first)?, port(last)?);
-    ensure!(first <= last, "the range {text} ends before it begins");
+    ensure!(first <= last, "the range {text} is reversed");
     Ok((first, last))
 }

@@ -1,11 +1,11 @@
-//! Options of what confines a container, and of its storage.
+//! Security and storage options.
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use super::draft::Draft;
 
-/// `no-new-privileges`, `NAME=VALUE` or `NAME:VALUE`; a profile of seccomp is read from its file.
+/// `no-new-privileges`, `NAME=VALUE` or `NAME:VALUE`; a seccomp profile is read from its file.
 pub(super) fn option(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
     let parts = text.split_once('=').or_else(|| text.split_once(':'));
     let text = match parts {
@@ -17,7 +17,7 @@ pub(super) fn option(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
             return Ok(());
         }
         Some(("seccomp", file)) if !["unconfined", "builtin"].contains(&file) => {
-            let profile: Value = serde_json::from_str(&draft.around.text(file)?)
+            let profile: Value = serde_json::from_str(&draft.input.text(file)?)
                 .with_context(|| format!("the seccomp profile {file} is not JSON"))?;
             format!("seccomp={profile}")
         }

@@ -1,4 +1,4 @@
-//! Flags that set one field each, by rules of their own.
+//! Flags that set one field each, with special rules.
 
 use anyhow::{Context, bail, ensure};
 use serde_json::json;
@@ -12,7 +12,7 @@ pub(super) fn name(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
 }
 
 pub(super) fn entrypoint(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
-    // An empty one resets the image's.
+    // An empty entrypoint resets that of the image.
     draft.set("Entrypoint", json!([text]));
     Ok(())
 }
@@ -31,12 +31,12 @@ pub(super) fn restart(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
             let most: u32 = most.parse().context("expected a number of retries after on-failure:")?;
             draft.set(policy, json!({"Name": name, "MaximumRetryCount": most}));
         }
-        ("no" | "always" | "unless-stopped", Some(_)) => bail!("only on-failure has a number of retries"),
+        ("no" | "always" | "unless-stopped", Some(_)) => bail!("only on-failure takes a number of retries"),
         _ => bail!("expected no, always, unless-stopped, on-failure or on-failure:RETRIES"),
     }
     if draft.get(policy).is_some() {
         draft.notes.push(format!(
-            "note: --restart {text} is in RestartPolicy, and may be left out: the manager replaces what ends in any case"
+            "note: --restart {text} becomes RestartPolicy, which may be removed: the manager replaces ended containers anyway"
         ));
     }
     Ok(())
@@ -55,7 +55,7 @@ pub(super) fn cpus(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
 
 pub(super) fn swappiness(draft: &mut Draft<'_>, text: &str) -> anyhow::Result<()> {
     let percent = values::integer(text)?;
-    ensure!((-1..=100).contains(&percent), "expected a number from 0 to 100, or -1 for the node's own");
+    ensure!((-1..=100).contains(&percent), "expected a number from 0 to 100, or -1 for the node's setting");
     match percent {
         -1 => draft.unset("HostConfig.MemorySwappiness"),
         percent => draft.set("HostConfig.MemorySwappiness", json!(percent)),

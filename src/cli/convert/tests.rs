@@ -7,9 +7,9 @@ use super::super::input;
 use super::*;
 
 /// A place with two variables and some files.
-struct There;
+struct TestInput;
 
-impl Surroundings for There {
+impl LocalInput for TestInput {
     fn variable(&self, name: &str) -> Option<String> {
         match name {
             "HOME" => Some("/root".to_owned()),
@@ -24,7 +24,7 @@ impl Surroundings for There {
             "spaces" => Ok("A B=1\n".to_owned()),
             "labels" => Ok("team=shop\nflag\n".to_owned()),
             "profile.json" => Ok("{\n  \"defaultAction\": \"SCMP_ACT_ALLOW\"\n}\n".to_owned()),
-            other => anyhow::bail!("{other} cannot be read"),
+            other => anyhow::bail!("cannot read {other}"),
         }
     }
 
@@ -38,7 +38,7 @@ fn words(line: &[&str]) -> Vec<String> {
 }
 
 fn converted(line: &[&str]) -> anyhow::Result<(Value, Vec<String>)> {
-    let Converted { object, notes } = convert(&words(line), None, 1, &There)?;
+    let Converted { object, notes } = convert(&words(line), None, 1, &TestInput)?;
     Ok((object, notes))
 }
 
@@ -346,14 +346,14 @@ fn table() -> Vec<(Vec<&'static str>, Value)> {
 }
 
 #[test]
-fn each_flag_becomes_what_docker_makes_of_it() {
+fn each_flag_sets_what_docker_sets() {
     for (options, expected) in table() {
         assert_eq!(run(&options).0, expected, "{options:?}");
     }
 }
 
 #[test]
-fn what_has_no_place_is_named_with_the_reason() {
+fn a_flag_without_equivalent_is_left_out_with_a_reason() {
     for (options, name) in [
         (vec!["--rm"], "rm"),
         (vec!["-a", "stdout"], "attach"),
@@ -381,7 +381,7 @@ fn what_has_no_place_is_named_with_the_reason() {
 }
 
 #[test]
-fn no_flag_is_without_a_test() {
+fn every_flag_has_a_test() {
     let here = include_str!("tests.rs");
     for flag in flags::FLAGS {
         let long = |name: &&str| ["\"", "="].iter().any(|end| here.contains(&format!("\"--{name}{end}")));
@@ -395,7 +395,7 @@ fn no_flag_is_without_a_test() {
 }
 
 #[test]
-fn ports_are_read_in_all_forms() {
+fn ports_are_parsed_in_all_forms() {
     let ports = |options: &[&str]| run(options).0["HostConfig"]["PortBindings"].clone();
     for (publish, expected) in [
         ("8080:80", json!({"80/tcp": [{"HostPort": "8080"}]})),
@@ -448,9 +448,9 @@ fn options_end_at_the_image() {
 }
 
 #[test]
-fn an_object_has_a_name_in_any_case() {
+fn every_object_has_a_name() {
     let named = |line: &[&str], name: Option<&str>| {
-        let converted = convert(&words(line), name, 7, &There).unwrap();
+        let converted = convert(&words(line), name, 7, &TestInput).unwrap();
         assert_eq!(converted.object["Count"], 7);
         (converted.object["Name"].as_str().unwrap().to_owned(), converted.notes.join("\n"))
     };
@@ -458,12 +458,12 @@ fn an_object_has_a_name_in_any_case() {
     let (name, note) = named(&["docker", "run", "--name", "web", "a"], Some("shop"));
     assert!(name == "shop" && note.contains("--name web is left out"), "{name}: {note}");
     let (name, note) = named(&["docker", "run", "localhost:5000/team/api:1.2"], None);
-    assert!(name == "api" && note.contains("called api"), "{name}: {note}");
+    assert!(name == "api" && note.contains("named api"), "{name}: {note}");
     assert!(error(&["docker", "run", "--name", "-web", "a"]).contains("convert --name"));
 }
 
 #[test]
-fn what_the_policy_refuses_is_kept_and_warned_of() {
+fn fields_that_the_policy_refuses_are_kept_with_a_warning() {
     let options =
         ["-v", "/etc:/etc", "--privileged", "--network", "host", "--mount", "type=bind,source=/,target=/x"];
     let (object, notes) = run(&options);
@@ -482,7 +482,7 @@ fn what_the_policy_refuses_is_kept_and_warned_of() {
 }
 
 #[test]
-fn an_order_to_a_swarm_manager_becomes_a_constraint() {
+fn a_constraint_for_a_swarm_manager_becomes_an_entry_of_constraints() {
     let (object, _) = run(&["-e", "constraint:node==n1", "-e", "A=1"]);
     assert_eq!(object, json!({"Constraints": ["node==n1"], "Env": ["A=1"]}));
     let (_, notes) = run(&["-e", "affinity:container==db"]);
@@ -493,13 +493,13 @@ fn an_order_to_a_swarm_manager_becomes_a_constraint() {
 fn several_containers_cannot_share_a_port_or_an_address() {
     let convert = |more: &[&str], count| {
         let line = words(&[&["docker", "run", "--name", "x"], more, &["a"]].concat());
-        convert(&line, None, count, &There).map(|converted| converted.notes.join("\n"))
+        convert(&line, None, count, &TestInput).map(|converted| converted.notes.join("\n"))
     };
     assert_eq!(convert(&["-p", "80:80"], 1).unwrap(), "");
     assert_eq!(convert(&["-p", "80-89:80"], 2).unwrap(), "");
     let warned = convert(&["-p", "80:80"], 2).unwrap();
     assert!(
-        warned.starts_with("warning: on a single host this cannot be: HostConfig.PortBindings.80/tcp"),
+        warned.starts_with("warning: this does not work on a single host: HostConfig.PortBindings.80/tcp"),
         "{warned}"
     );
     let error = convert(&["--network", "n", "--ip", "10.0.0.1"], 2).unwrap_err().to_string();
@@ -507,63 +507,60 @@ fn several_containers_cannot_share_a_port_or_an_address() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_flag() {
+fn an_error_names_its_flag() {
     for (line, said) in [
-        (vec!["docker", "run", "--bogus", "a"], "docker run has no flag --bogus"),
+        (vec!["docker", "run", "--bogus", "a"], "unknown flag --bogus of docker run"),
         (vec!["docker", "run", "--memry", "1g", "a"], "did you mean --memory?"),
         (vec!["docker", "run", "-dx", "a"], "docker run has no flag -x (in -dx)"),
         (vec!["docker", "run", "-d"], "docker run needs an image"),
-        (vec!["docker", "run", "-e"], "-e needs a value"),
+        (vec!["docker", "run", "-e"], "--env needs a value"),
         (vec!["docker", "run", "--env"], "--env needs a value"),
         (vec!["docker", "create", "-d", "a"], "docker create has no flag --detach"),
         (vec!["docker", "run", "-d=maybe", "a"], "--detach maybe"),
         (vec!["docker", "run", "-m", "much", "a"], "--memory much: invalid size"),
         (vec!["docker", "run", "--cpus", "many", "a"], "--cpus many"),
-        (
-            vec!["docker", "run", "--pids-limit", "1.5", "a"],
-            "--pids-limit 1.5: \"1.5\" is not a whole number",
-        ),
+        (vec!["docker", "run", "--pids-limit", "1.5", "a"], "--pids-limit 1.5: \"1.5\" is not an integer"),
         (
             vec!["docker", "run", "--health-interval", "-1s", "a"],
-            "--health-interval -1s: a duration cannot be negative",
+            "--health-interval -1s: the duration -1s is negative",
         ),
-        (vec!["docker", "run", "--no-healthcheck", "--health-retries=1", "a"], "exclude each other"),
-        (vec!["docker", "run", "--rm", "--restart=always", "a"], "--restart and --rm exclude each other"),
+        (vec!["docker", "run", "--no-healthcheck", "--health-retries=1", "a"], "are mutually exclusive"),
+        (vec!["docker", "run", "--rm", "--restart=always", "a"], "--restart and --rm are mutually exclusive"),
         (vec!["docker", "run", "--restart=sometimes", "a"], "--restart sometimes: expected no, always"),
         (vec!["docker", "run", "--restart=always:3", "a"], "only on-failure"),
         (vec!["docker", "run", "--pull=maybe", "a"], "--pull maybe: expected always"),
-        (vec!["docker", "run", "--link", "db:db", "a"], "--link db:db: it cannot be converted: a link hands"),
+        (vec!["docker", "run", "--link", "db:db", "a"], "--link db:db: cannot be converted: a link exposes"),
         (vec!["docker", "run", "--use-api-socket=true", "a"], "root on its node"),
         (
             vec!["docker", "run", "-v", "a:b", "a"],
-            "--volume a:b: the path in the container has to begin with /",
+            "--volume a:b: the path in the container must begin with /",
         ),
         (vec!["docker", "run", "-v", "a:/b:ro:z", "a"], "too many colons"),
-        (vec!["docker", "run", "--mount", "type=volume", "a"], "it has no target"),
-        (vec!["docker", "run", "--mount", "target=/x,bogus=1", "a"], "there is no option \"bogus\""),
+        (vec!["docker", "run", "--mount", "type=volume", "a"], "the target is missing"),
+        (vec!["docker", "run", "--mount", "target=/x,bogus=1", "a"], "unknown option \"bogus\""),
         (
             vec!["docker", "run", "--mount", "type=bind,source=/a,target=/b,volume-nocopy", "a"],
-            "for the type bind",
+            "does not apply to type bind",
         ),
-        (vec!["docker", "run", "--env-file", "nowhere", "a"], "--env-file nowhere: nowhere cannot be read"),
-        (vec!["docker", "run", "--env-file", "spaces", "a"], "contains white space"),
+        (vec!["docker", "run", "--env-file", "nowhere", "a"], "--env-file nowhere: cannot read nowhere"),
+        (vec!["docker", "run", "--env-file", "spaces", "a"], "contains whitespace"),
         (vec!["docker", "run", "-e", "=1", "a"], "--env =1: expected NAME=VALUE"),
-        (vec!["docker", "run", "--network-alias", "x", "a"], "name one with --network"),
-        (vec!["docker", "run", "--network=host", "--network=n", "a"], "can be joined together"),
-        (vec!["docker", "run", "--network=n", "--network=n", "a"], "the network n is given twice"),
-        (vec!["docker", "run", "--ip", "::1", "--network", "n", "a"], "not of that version of IP"),
+        (vec!["docker", "run", "--network-alias", "x", "a"], "set one with --network"),
+        (vec!["docker", "run", "--network=host", "--network=n", "a"], "can be combined"),
+        (vec!["docker", "run", "--network=n", "--network=n", "a"], "network n is given twice"),
+        (vec!["docker", "run", "--ip", "::1", "--network", "n", "a"], "of the other IP version"),
         (vec!["docker", "run", "--dns", "here", "a"], "--dns here: \"here\" is not an IP address"),
-        (vec!["docker", "run", "--ulimit", "files=1", "a"], "there is no limit \"files\""),
-        (vec!["docker", "run", "--ulimit", "nofile=2:1", "a"], "2 > 1"),
+        (vec!["docker", "run", "--ulimit", "files=1", "a"], "unknown limit \"files\""),
+        (vec!["docker", "run", "--ulimit", "nofile=2:1", "a"], "soft limit 2 is greater"),
         (vec!["docker", "run", "--log-driver=none", "--log-opt=a=b", "a"], "has no options"),
         (vec!["docker", "run", "--stop-timeout", "-1", "a"], "StopTimeout: given -1"),
         (vec!["docker", "run", "Nginx"], "lower case"),
-        (vec!["docker", "compose", "up"], "compose files are not converted"),
-        (vec!["docker-compose", "up"], "compose files are not converted"),
+        (vec!["docker", "compose", "up"], "compose files cannot be converted"),
+        (vec!["docker-compose", "up"], "compose files cannot be converted"),
         (vec!["docker", "exec", "-it", "a"], "docker exec creates no container"),
-        (vec!["docker", "service", "create", "a"], "services of swarm mode"),
+        (vec!["docker", "service", "create", "a"], "services in swarm mode"),
         (vec!["kubectl", "run", "a"], "\"kubectl\" is not docker"),
-        (vec!["docker"], "expected is a `docker run`"),
+        (vec!["docker"], "expected a `docker run`"),
     ] {
         let error = error(&line);
         assert!(error.contains(said), "{line:?}: {error}");
@@ -578,10 +575,10 @@ fn the_yaml_reads_back_as_the_same_object() {
     ];
     let mut line = vec!["docker", "run", "--name", "x", "-p", "80:80", "-v", "/cache", "a"];
     line.extend(awkward);
-    let converted = convert(&words(&line), None, 1, &There).unwrap();
-    for format in [Format::Yaml, Format::Json] {
+    let converted = convert(&words(&line), None, 1, &TestInput).unwrap();
+    for format in [DocumentFormat::Yaml, DocumentFormat::Json] {
         let text = converted.written(format).unwrap();
-        let name = if format == Format::Json { "x.json" } else { "x.yaml" };
+        let name = if format == DocumentFormat::Json { "x.json" } else { "x.yaml" };
         let read = input::parse(Path::new(name), &text).unwrap();
         assert_eq!(read, std::slice::from_ref(&converted.object), "{text}");
         assert!(

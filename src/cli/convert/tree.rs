@@ -1,8 +1,8 @@
-//! A tree of JSON that grows where something is put into it.
+//! A JSON tree that grows where a value is set.
 
 use serde_json::{Map, Value, json};
 
-/// The value at a path; null where there was none. What is no object on the way becomes one.
+/// The value at a path, null if there was none. Values on the way become objects.
 pub(super) fn at<'v>(root: &'v mut Value, path: &[&str]) -> &'v mut Value {
     path.iter().fold(root, |value, step| {
         if !value.is_object() {
@@ -28,7 +28,7 @@ pub(super) fn push(root: &mut Value, path: &[&str], item: impl Into<Value>) {
     }
 }
 
-/// The value of a field, where there is one.
+/// The value of a field, unless it is null.
 pub(super) fn field<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     value.get(name).filter(|value| !value.is_null())
 }
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_on_the_way_is_made() {
+    fn missing_objects_on_the_path_are_created() {
         let mut tree = Value::Null;
         put(&mut tree, &["a", "b.c"], 1);
         push(&mut tree, &["a", "list"], "x");

@@ -1,4 +1,4 @@
-//! Values of flags, as docker's client reads them.
+//! Values of flags, parsed as docker's client does.
 
 use anyhow::{Context, bail, ensure};
 
@@ -28,7 +28,7 @@ pub(super) fn size_or_none(text: &str) -> anyhow::Result<i64> {
     if text == "-1" { Ok(-1) } else { size(text) }
 }
 
-/// A whole number, with a prefix for its base as in Go: `10`, `0x1f`, `0o17`, `017`, `0b11`.
+/// An integer with an optional base prefix, as in Go: `10`, `0x1f`, `0o17`, `017`, `0b11`.
 pub(super) fn integer(text: &str) -> anyhow::Result<i64> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => ("-", digits),
@@ -44,10 +44,10 @@ pub(super) fn integer(text: &str) -> anyhow::Result<i64> {
     };
     let plain = digits.bytes().all(|b| b.is_ascii_alphanumeric());
     let number = plain.then(|| i64::from_str_radix(&format!("{sign}{digits}"), base).ok()).flatten();
-    number.with_context(|| format!("{text:?} is not a whole number"))
+    number.with_context(|| format!("{text:?} is not an integer"))
 }
 
-/// A duration in nanoseconds, such as `30s`, `1m30s`, `1.5h`, `300ms`; not a negative one.
+/// A non-negative duration in nanoseconds, such as `30s`, `1m30s`, `1.5h`, `300ms`.
 pub(super) fn nanoseconds(text: &str) -> anyhow::Result<i64> {
     const UNITS: [(&str, f64); 8] = [
         ("ns", 1.0),
@@ -60,7 +60,7 @@ pub(super) fn nanoseconds(text: &str) -> anyhow::Result<i64> {
         ("h", 3.6e12),
     ];
     let invalid = || format!("invalid duration {text:?}; expected one such as 30s or 1m30s");
-    ensure!(!text.starts_with('-'), "a duration cannot be negative, and {text} is");
+    ensure!(!text.starts_with('-'), "the duration {text} is negative");
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
         return Ok(0);
@@ -81,18 +81,18 @@ pub(super) fn nanoseconds(text: &str) -> anyhow::Result<i64> {
     Ok(total.round() as i64)
 }
 
-/// A number of processors, such as `1.5`, in billionths.
+/// A number of CPUs, such as `1.5`, in billionths.
 pub(super) fn nano_cpus(text: &str) -> anyhow::Result<i64> {
-    let invalid = || format!("{text:?} is not a number of processors such as 1.5");
+    let invalid = || format!("{text:?} is not a number of CPUs such as 1.5");
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
     ensure!(digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty()), invalid());
     let fraction = fraction.trim_end_matches('0');
-    ensure!(fraction.len() <= 9, "{text} is too precise: at most nine digits after the point are taken");
+    ensure!(fraction.len() <= 9, "{text} is too precise: at most nine decimals are allowed");
     format!("{whole}{fraction:0<9}").parse().with_context(invalid)
 }
 
-/// A truth value, as in `--init=false`.
+/// A boolean, as in `--init=false`.
 pub(super) fn truth(text: &str) -> anyhow::Result<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_read_as_docker_reads_them() {
+    fn sizes_are_parsed_as_docker_does() {
         for (text, bytes) in [
             ("0", 0),
             ("32", 32),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_read_as_go_reads_them() {
+    fn durations_are_parsed_as_go_does() {
         for (text, nanos) in [
             ("0", 0),
             ("5s", 5_000_000_000),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_read_as_go_reads_them() {
+    fn integers_are_parsed_as_go_does() {
         for (text, number) in [("0", 0), ("7", 7), ("-1", -1), ("0x10", 16), ("010", 8), ("0b11", 3)] {
             assert_eq!(integer(text).unwrap(), number, "{text}");
         }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn processors_are_counted_in_billionths() {
+    fn cpus_are_in_billionths() {
         for (text, nanos) in
             [("1", 1_000_000_000), ("0.5", 500_000_000), (".25", 250_000_000), ("1.", 1_000_000_000)]
         {

@@ -9,13 +9,13 @@ use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
 
 use crate::clock;
 
-/// The longest that two lists are compared for the shortest difference; then a longer one is good enough.
+/// The time limit for the shortest difference of two lists; after that, a longer one will do.
 const LIST: Duration = Duration::from_secs(1);
 
 /// One line of a difference.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Line {
-    /// It is there afterwards; else it was there before.
+    /// The value is new; otherwise it is the old one.
     pub(super) added: bool,
     /// The field, such as `HostConfig.Memory`.
     pub(super) field: String,
@@ -29,7 +29,7 @@ impl fmt::Display for Line {
     }
 }
 
-/// What differs between two values, of which one may not be there.
+/// The differences between two values, either of which may be missing.
 pub(super) fn lines(before: Option<&Value>, after: Option<&Value>) -> Vec<Line> {
     let mut lines = Vec::new();
     compare("", before, after, &mut lines);
@@ -53,7 +53,7 @@ fn compare(field: &str, before: Option<&Value>, after: Option<&Value>, lines: &m
     }
 }
 
-/// Two lists, element by element. Their order counts.
+/// Compares two lists element by element; the order counts.
 fn list(field: &str, before: &[Value], after: &[Value], lines: &mut Vec<Line>) {
     let texts = |values: &[Value]| values.iter().map(Value::to_string).collect::<Vec<_>>();
     let mut line = |added, value: &Value| {
@@ -69,7 +69,7 @@ fn list(field: &str, before: &[Value], after: &[Value], lines: &mut Vec<Line>) {
     }
 }
 
-/// All of a value.
+/// Adds all of a value.
 fn whole(added: bool, field: &str, value: &Value, lines: &mut Vec<Line>) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {
@@ -84,7 +84,7 @@ fn whole(added: bool, field: &str, value: &Value, lines: &mut Vec<Line>) {
     }
 }
 
-/// The path of a field within another one. A name with a sign in it, as labels and ports have, stands in brackets.
+/// The path of a nested field. Names with special characters, such as those of labels and ports, stand in brackets.
 fn inside(field: &str, name: &str) -> String {
     let plain =
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
@@ -95,7 +95,7 @@ fn inside(field: &str, name: &str) -> String {
     }
 }
 
-/// A value on one line: a text as it is, unless it could be taken for something else.
+/// A value on one line: plain text without quotes, unless it is ambiguous.
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) if is_plain(text) => text.clone(),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_look_like_something_else_are_in_quotes() {
+    fn ambiguous_texts_are_quoted() {
         let lines = said(
             &json!({"Env": ["", "5", " a", "true", "a\nb", "[x", "null"]}),
             &json!({"Labels": {"a.b": "x", "plain": "y"}, "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "80"}]}}}),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn all_of_a_new_object_is_added_and_all_of_one_that_goes_is_removed() {
+    fn all_of_a_new_object_is_added_and_all_of_a_deleted_one_is_removed() {
         let object = json!({"Name": "web", "Env": ["A=1", "B=2"], "HostConfig": {}, "Cmd": []});
         let added: Vec<String> = lines(None, Some(&object)).iter().map(Line::to_string).collect();
         assert_eq!(added, ["+ Cmd: []", "+ Env: A=1", "+ Env: B=2", "+ HostConfig: {}", "+ Name: web"]);

@@ -1,20 +1,19 @@
-//! How long ago something was, as people say it.
+//! Ages, in one unit.
 
 use std::time::{Duration, SystemTime};
 
 use crate::client::Answer;
 use crate::clock;
 
-/// By the daemon's clock: this machine's may be another.
+/// Ages by the daemon's clock, which may differ from this machine's.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ages {
     now: SystemTime,
 }
 
 impl Ages {
-    /// At the time of an answer, or by this machine's clock where the answer has none.
+    /// At the time of an answer, or by this machine's clock if the answer has none.
     pub(super) fn of(answer: &Answer) -> Ages {
-        // One of the few questions that are about the time of day.
         Ages { now: answer.date.unwrap_or_else(clock::system_now) }
     }
 
@@ -23,14 +22,14 @@ impl Ages {
         Ages { now: humantime::parse_rfc3339(now).unwrap() }
     }
 
-    /// How long ago that was, such as `5m`; `None` where it never was.
+    /// How long ago that was, such as `5m`; `None` for never.
     pub(super) fn since(self, at: &str) -> Option<String> {
         let at = read(at)?;
-        // Times are finer than the clock that they are compared with.
+        // Times have a finer resolution than the clock.
         Some(short(self.now.duration_since(at).unwrap_or_default()))
     }
 
-    /// How long it is until then; `None` where that is past.
+    /// How long it is until then; `None` if that is past.
     pub(super) fn until(self, at: &str) -> Option<String> {
         let left = read(at)?.duration_since(self.now).ok()?;
         Some(short(left)).filter(|_| !left.is_zero())
@@ -42,7 +41,7 @@ fn read(at: &str) -> Option<SystemTime> {
     humantime::parse_rfc3339_weak(at).ok()
 }
 
-/// In one unit, of which there are enough to tell one from the next.
+/// In one unit, with enough precision to tell changes.
 fn short(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {

@@ -1,8 +1,8 @@
-//! How everything is doing: a line about the manager and the engine, and a table of the objects.
+//! The status of the cluster: the manager, the engine, and a table of the objects.
 
-use super::Ages;
+use super::ages::Ages;
 use crate::cli::output;
-use crate::cli::progress::beside_numbers;
+use crate::cli::reason::without_numbers;
 use crate::client::answers::{Cluster, Engine, Manager, Object};
 
 /// The lines before the table.
@@ -43,7 +43,7 @@ pub(super) fn engine(engine: &Engine) -> String {
     format!("engine {endpoint} {connected}{version}{nodes}{error}")
 }
 
-/// The table of the objects. Columns in which all would be the same, or as in another one, are left out.
+/// The table of the objects. Columns that add nothing are left out.
 pub(super) fn rows(objects: &[Object], ages: Ages) -> Vec<String> {
     let updated = objects.iter().any(|one| one.updated != one.ready);
     let restarts = objects.iter().any(|one| one.restarts.is_some());
@@ -55,15 +55,15 @@ pub(super) fn rows(objects: &[Object], ages: Ages) -> Vec<String> {
         let mut cells = vec![one.name.clone(), one.phase.clone(), format!("{}/{}", one.ready, one.count)];
         cells.extend(updated.then(|| one.updated.to_string()));
         cells.extend(restarts.then(|| one.restarts.map_or("-".to_owned(), |n| n.to_string())));
-        // READY has the numbers already.
-        let reason = beside_numbers(&one.reason).to_owned();
+        // READY shows the numbers.
+        let reason = without_numbers(&one.reason).to_owned();
         cells.extend([one.image.clone(), age(one, ages), reason]);
         output::row(&output::cells(&cells))
     };
     std::iter::once(head.join("\t")).chain(objects.iter().map(row)).collect()
 }
 
-/// How long the newest of its containers runs: since then nothing has changed.
+/// How long its newest container has been running.
 fn age(object: &Object, ages: Ages) -> String {
     let live = object.containers.iter().filter(|container| container.live());
     let newest = live.filter_map(|container| container.started_at.as_deref()).max();
@@ -74,7 +74,8 @@ fn age(object: &Object, ages: Ages) -> String {
 pub(super) fn foot(status: &Cluster) -> Vec<String> {
     let unread = status.quarantined.iter().map(|one| format!("{} cannot be read: {}", one.name, one.reason));
     let unclaimed = status.unclaimed.iter().map(|container| {
-        let reason = container.reason.as_deref().unwrap_or("nobody submitted its object; it is left alone");
+        let reason =
+            container.reason.as_deref().unwrap_or("no object with its name was submitted; it is left alone");
         format!("{} is unclaimed: {reason}", container.name)
     });
     unread.chain(unclaimed).collect()

@@ -1,6 +1,6 @@
-//! How one object is doing, with its containers.
+//! The status of one object, with its containers.
 
-use super::Ages;
+use super::ages::Ages;
 use crate::cli::output;
 use crate::client::answers::{Container, LastExit, Object};
 
@@ -39,8 +39,8 @@ fn amounts(object: &Object) -> String {
     text
 }
 
-/// The table of the containers, no line of it wider than a terminal. What a failing health check says has a line of
-/// its own.
+/// The table of the containers, cut to the width of the terminal. The output of a failing health check follows on its own
+/// line.
 pub(super) fn containers(containers: &[Container], ages: Ages, width: Option<usize>) -> Vec<String> {
     if containers.is_empty() {
         return Vec::new();
@@ -69,7 +69,7 @@ pub(super) fn containers(containers: &[Container], ages: Ages, width: Option<usi
     let mut lines = Vec::new();
     for (i, row) in rows.iter().enumerate() {
         lines.push(output::cut(row, width).into_owned());
-        // The first row is the head.
+        // The first row is the header.
         let container = i.checked_sub(1).and_then(|i| containers.get(i));
         if let Some(said) = container.and_then(|one| one.health_output.as_deref()) {
             lines.push(format!("    health check: {}", said.trim()));
@@ -85,7 +85,7 @@ fn state(container: &Container) -> String {
     }
 }
 
-/// How long it runs.
+/// How long it has been running.
 fn age(container: &Container, ages: Ages) -> String {
     let started = container.started_at.as_deref().filter(|_| container.live());
     started.and_then(|at| ages.since(at)).unwrap_or_else(|| "-".to_owned())
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_is_told_in_numbers_of_containers() {
+    fn an_update_is_shown_in_numbers_of_containers() {
         let four: Vec<Value> = (1..5).map(|i| container(&format!("web.{i}.1"), json!({}))).collect();
         let rolling = object(
             &four,
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn containers_have_columns_for_what_there_is_and_a_line_for_a_failing_health_check() {
+    fn empty_columns_are_left_out_and_a_failing_health_check_has_its_own_line() {
         let plain = object(&[container("web.1.1", json!({}))], json!({}));
         assert_eq!(
             super::containers(&plain.containers, at_noon(), None),

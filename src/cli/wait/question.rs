@@ -1,8 +1,8 @@
-//! A question about one object: has what was submitted come about?
+//! A question about one object: has the change converged?
 //!
-//! Asking is harmless. To wait for a generation its spec is submitted once more, on the condition that it still is the
-//! object's generation (`If-Match`). That changes nothing, overwrites no newer submit, and does not undo a rollback; and
-//! what has become of it, the daemon judges.
+//! Asking is harmless. To wait for a generation, the client submits its spec again on the condition that the generation is
+//! still current (`If-Match`). That changes nothing, overwrites no newer submit and does not undo a rollback, and the
+//! daemon decides on the outcome.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,44 +12,45 @@ use http::{HeaderName, Method, StatusCode, header};
 use serde_json::{Map, Value};
 use tokio::time::sleep;
 
-use super::Outcome;
-use crate::cli::progress::MONITOR;
+use super::outcome::WaitOutcome;
 use crate::client::answers::{History, Object, OneOrMany, Receipt, Revision};
 use crate::client::{Ask, ClientError, Daemon};
 use crate::core::submission::seconds_or_duration;
 
-/// The shortest wait, which asks how things are now.
+/// `Update.Monitor` of an object that does not set it.
+pub(in crate::cli) const MONITOR: Duration = Duration::from_secs(5);
+/// The shortest wait, which asks for the present state.
 const GLANCE: Duration = Duration::from_millis(1);
-/// How often it is asked whether something is gone.
+/// How often to ask whether a deleted object is gone.
 const POLL: Duration = Duration::from_millis(500);
-/// Says that a submit only goes on waiting: the daemon need not try anything at once for it.
+/// Marks a submit as a continued wait: the daemon need not retry anything immediately for it.
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const CONTINUE_WAIT: &str = "continue-wait";
 
-/// What is asked.
+/// A question.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
-    /// The object's place among the receipts.
+    /// The object's index among the receipts.
     pub(super) place: usize,
     pub(super) receipt: Receipt,
-    /// As far as it is known.
+    /// If known.
     pub(super) spec: Option<Spec>,
-    /// How long the daemon may wait before it answers; `None` asks how things are now.
+    /// How long the daemon may wait before it answers; `None` asks for the present state.
     pub(super) wait: Option<Duration>,
-    /// It is the first question, and comes right after the submit.
+    /// This is the first question, right after the submit.
     pub(super) first: bool,
 }
 
-/// What was submitted of an object, for submitting it again.
+/// The spec of an object, for submitting it again.
 #[derive(Debug, Clone)]
 pub(super) struct Spec {
     generation: u64,
     body: Bytes,
-    /// How long it has to stay converged.
+    /// How long the object must stay converged.
     pub(super) monitor: Duration,
 }
 
-/// The answer.
+/// The answer to a question.
 #[derive(Debug)]
 pub(super) enum Answered {
     /// To [`specs`].
@@ -57,23 +58,23 @@ pub(super) enum Answered {
     /// To [`ask`].
     One {
         place: usize,
-        /// What was learned beside.
+        /// The spec, if it was fetched.
         spec: Option<Spec>,
         found: Result<Found, ClientError>,
     },
 }
 
-/// What one question has found.
+/// What an answer says.
 #[derive(Debug)]
 pub(super) enum Found {
-    Settled(Outcome, String),
-    /// What to ask for.
+    Settled(WaitOutcome, String),
+    /// The spec; ask again with it.
     Spec,
-    /// Why not.
+    /// The reason.
     NotYet(String),
 }
 
-/// The specs of all objects, in one question. Where it fails, each question asks for its own.
+/// Fetches the specs of all objects in one request. If it fails, each question fetches its own.
 pub(super) async fn specs(daemon: &Daemon) -> Answered {
     let answer = daemon.ask(Ask::new(Method::GET, "/objects")).await;
     let all: Vec<Map<String, Value>> = answer.and_then(|answer| answer.json()).unwrap_or_default();
@@ -99,7 +100,7 @@ impl Spec {
         Spec { generation: 2, body: Bytes::new(), monitor: MONITOR }
     }
 
-    /// From what `GET /objects` says.
+    /// Reads an object of `GET /objects`.
     fn of(mut object: Map<String, Value>) -> Option<Spec> {
         let generation = object.remove("Generation")?.as_u64()?;
         let monitor = monitor(&object);
@@ -107,7 +108,7 @@ impl Spec {
     }
 }
 
-/// How long an object has to stay converged, as it was submitted.
+/// How long an object must stay converged, as submitted.
 fn monitor(spec: &Map<String, Value>) -> Duration {
     let given = match spec.get("Update").and_then(|update| update.get("Monitor")) {
         Some(Value::String(text)) => seconds_or_duration(text),
@@ -117,7 +118,7 @@ fn monitor(spec: &Map<String, Value>) -> Duration {
     given.unwrap_or(MONITOR)
 }
 
-/// Has the daemon wait for a generation. The first thing to find is the spec.
+/// Has the daemon wait for a generation. The spec is fetched first.
 async fn reached(daemon: &Daemon, asked: &mut Asked) -> Result<Found, ClientError> {
     let Receipt { name, generation, .. } = &asked.receipt;
     let Some(spec) = &asked.spec else {
@@ -138,13 +139,15 @@ async fn reached(daemon: &Daemon, asked: &mut Asked) -> Result<Found, ClientErro
         Ok(answer) => {
             let receipts = Vec::from(answer.json::<OneOrMany<Receipt>>()?);
             let reason = receipts.into_iter().find_map(|r| r.reason).unwrap_or_default();
-            Ok(Found::Settled(Outcome::Converged, reason))
+            Ok(Found::Settled(WaitOutcome::Converged, reason))
         }
         Err(error) if error.is(StatusCode::PRECONDITION_FAILED) => superseded(daemon, &asked.receipt).await,
         Err(ClientError::Refused(problem)) => match (problem.outcome.as_deref(), &problem.reason) {
             (Some("timed_out"), Some(reason)) => Ok(Found::NotYet(reason.clone())),
-            (Some("rolled_back"), Some(reason)) => Ok(Found::Settled(Outcome::RolledBack, reason.clone())),
-            (Some("failed"), Some(reason)) => Ok(Found::Settled(Outcome::Failed, reason.clone())),
+            (Some("rolled_back"), Some(reason)) => {
+                Ok(Found::Settled(WaitOutcome::RolledBack, reason.clone()))
+            }
+            (Some("failed"), Some(reason)) => Ok(Found::Settled(WaitOutcome::Failed, reason.clone())),
             // Such as `stopping`.
             _ => Err(ClientError::Refused(problem)),
         },
@@ -152,7 +155,7 @@ async fn reached(daemon: &Daemon, asked: &mut Asked) -> Result<Found, ClientErro
     }
 }
 
-/// The same submit again, to wait for its outcome.
+/// Submits the same spec again, to wait for its outcome.
 fn again(spec: &Spec, wait: Option<Duration>, first: bool) -> Ask {
     let ask = Ask::new(Method::POST, "/submit")
         .wait(wait.unwrap_or(GLANCE).max(GLANCE))
@@ -164,7 +167,7 @@ fn again(spec: &Spec, wait: Option<Duration>, first: bool) -> Ask {
     }
 }
 
-/// Finds what has taken the place of a generation while nobody was looking.
+/// Finds out what replaced a generation in the meantime.
 async fn superseded(daemon: &Daemon, receipt: &Receipt) -> Result<Found, ClientError> {
     let history = Ask::new(Method::GET, format!("/objects/{}/history", receipt.name));
     let History { revisions, .. } = match daemon.ask(history).await {
@@ -174,33 +177,33 @@ async fn superseded(daemon: &Daemon, receipt: &Receipt) -> Result<Found, ClientE
     };
     let next = revisions.iter().rfind(|revision| revision.generation > receipt.generation);
     Ok(match next {
-        None => Found::Settled(Outcome::Failed, "it was deleted before it had converged".to_owned()),
+        None => Found::Settled(WaitOutcome::Failed, "it was deleted before it converged".to_owned()),
         Some(Revision { generation, rolled_back_to: Some(to), .. }) => Found::Settled(
-            Outcome::RolledBack,
-            format!("generation {generation} has taken its place, with the spec of generation {to} again"),
+            WaitOutcome::RolledBack,
+            format!("generation {generation} replaced it and restored the spec of generation {to}"),
         ),
         Some(Revision { generation, .. }) => Found::Settled(
-            Outcome::Failed,
-            format!("generation {generation} has taken its place before it had converged"),
+            WaitOutcome::Failed,
+            format!("generation {generation} replaced it before it converged"),
         ),
     })
 }
 
-/// Asks whether anything is left of what was deleted.
+/// Asks whether anything is left of a deleted object.
 async fn gone(daemon: &Daemon, asked: &Asked) -> Result<Found, ClientError> {
     let Receipt { name, generation, .. } = &asked.receipt;
     match status(daemon, name).await? {
-        None => Ok(Found::Settled(Outcome::Converged, "nothing is left of it".to_owned())),
+        None => Ok(Found::Settled(WaitOutcome::Converged, "nothing is left of it".to_owned())),
         Some(now) if now.generation > *generation => superseded(daemon, &asked.receipt).await,
         Some(now) => {
-            // The daemon answers at once: this is the wait.
+            // The daemon answers immediately: this is the wait.
             sleep(asked.wait.unwrap_or_default().min(POLL)).await;
             Ok(Found::NotYet(now.reason))
         }
     }
 }
 
-/// The status of one object, unless nothing is left of it.
+/// The status of one object; `None` if nothing is left of it.
 pub(in crate::cli) async fn status(daemon: &Daemon, name: &str) -> Result<Option<Object>, ClientError> {
     match daemon.ask(Ask::new(Method::GET, format!("/status/{name}"))).await {
         Ok(answer) => answer.json().map(Some),
@@ -220,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_question_right_after_the_submit_is_no_continued_wait() {
+    fn every_question_but_the_first_is_a_continued_wait() {
         let spec = spec(json!({"Generation": 7, "Name": "web", "Image": "nginx", "Count": 1}));
         let first = format!("{:?}", again(&spec, Some(Duration::from_secs(30)), true));
         assert!(first.contains("wait=30s") && first.contains(r#""if-match", "\"7\"""#), "{first}");
@@ -230,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_to_stay_converged_is_read_as_it_was_submitted() {
+    fn update_monitor_is_read_as_submitted() {
         for (given, read) in [
             (json!("10s"), 10_000),
             (json!("100ms"), 100),

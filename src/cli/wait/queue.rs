@@ -1,66 +1,65 @@
-//! Which object is asked about next.
+//! Which object to ask about next.
 //!
-//! Few objects each have a question under way all the time, in which the daemon waits: their outcomes are known at once.
-//! Of many, only so many questions are under way, each of which asks how things are now; a hint from the watch says
-//! which object is worth one, and without hints each has its turn after a while. So a wait for thousands of objects
-//! stays far below what the daemon allows one client.
+//! If there are few objects, each has a long-running question in flight all the time, and its outcome is known
+//! immediately. If there are many, a bounded number of short questions is in flight; a hint from the watch says which
+//! object is worth one, and without hints each has its turn after a while. So a wait for thousands of objects stays far
+//! below the daemon's limits per client.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::question::{Asked, Spec};
-use crate::cli::progress::MONITOR;
+use super::question::{Asked, MONITOR, Spec};
 use crate::client::answers::{Object, Receipt};
 
-/// The most questions under way, and the most objects that each have one all the time. The daemon allows 200 waits of
-/// a client that is alone.
+/// The most questions in flight, and the most objects that each have one all the time. The daemon allows a single client
+/// 200 waits.
 const FEW: usize = 16;
-/// The longest that one question waits: less than the minute after which proxies call a connection idle, and a
-/// daemon that is gone without a word is noticed soon after.
+/// The longest that one question waits: less than the minute after which proxies drop an idle connection, and short enough
+/// to notice a daemon that vanished.
 const SLICE: Duration = Duration::from_secs(30);
-/// Of many objects, one question and the next are so far apart: the daemon allows 200 requests a second.
+/// With many objects, the time between two questions: the daemon allows 200 requests per second.
 const PACE: Duration = Duration::from_millis(8);
-/// Of many objects, each has its turn after so long, or after so long for each of them if that is longer.
+/// With many objects, the longest time between two turns of one: the greater of a fixed time and a time per object.
 const ROUND: Duration = Duration::from_secs(30);
 const ROUND_EACH: Duration = Duration::from_millis(30);
-/// A deleted object that was there has its turn again after so long.
+/// The same for a deleted object that still existed.
 const ROUND_OF_DELETED: Duration = Duration::from_secs(3);
-/// Two questions about one of many objects are so far apart, whatever is hinted.
+/// With many objects, the shortest time between two questions about one, whatever the hints.
 const APART: Duration = Duration::from_secs(1);
 
-/// The objects that are waited for.
+/// The objects being waited for.
 pub(super) struct Queue {
     objects: Vec<Pending>,
     places: HashMap<String, usize>,
     unsettled: usize,
     under_way: usize,
-    /// The specs of many are asked for first.
+    /// The specs have been fetched, if there are many.
     begun: bool,
-    /// When the next question about one of many may be asked.
+    /// With many objects, the time of the next question.
     paced: Instant,
 }
 
 struct Pending {
     receipt: Receipt,
     spec: Option<Spec>,
-    state: State,
-    /// The first question about it follows the submit at once, and has not been asked.
+    state: QuestionState,
+    /// The first question, right after the submit, has not been asked yet.
     fresh: bool,
-    /// Where it is one of many, its turn.
+    /// Its turn, if it is one of many.
     due: Instant,
     /// Never before this.
     not_before: Instant,
     phase: String,
-    /// What is known of it.
+    /// The last known reason.
     reason: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum QuestionState {
     Idle,
-    /// A question is under way; a hint came that is newer.
+    /// A question is in flight; `again` if a newer hint arrived.
     Asked {
         again: bool,
     },
@@ -72,13 +71,13 @@ impl Queue {
         let pending = |receipt: &Receipt| Pending {
             receipt: receipt.clone(),
             spec: None,
-            state: State::Idle,
+            state: QuestionState::Idle,
             fresh: receipts.len() <= FEW,
-            // What is gone before the watch begins is told by nobody.
+            // The watch does not report objects that are gone before it begins.
             due: if receipt.deleted() { now } else { now + ROUND },
             not_before: now,
             phase: String::new(),
-            reason: "nothing is known of it yet".to_owned(),
+            reason: "its state is unknown so far".to_owned(),
         };
         let places = receipts.iter().enumerate().map(|(i, receipt)| (receipt.name.clone(), i)).collect();
         let unsettled = receipts.len();
@@ -86,17 +85,17 @@ impl Queue {
         Queue { objects, places, unsettled, under_way: 0, begun: unsettled <= FEW, paced: now }
     }
 
-    /// More objects than may each have a question under way.
+    /// More objects than may each have a question in flight.
     pub(super) fn many(&self) -> bool {
         self.unsettled > FEW
     }
 
-    /// The specs are known, as far as they could be had.
+    /// The specs have been fetched, as far as possible.
     pub(super) fn begin(&mut self) {
         self.begun = true;
     }
 
-    /// True where no answer is to come any more: after the wait only what was due before is asked.
+    /// No more answers are expected: after the wait, only questions that were due before are asked.
     pub(super) fn drained(&self, until: Instant) -> bool {
         self.begun && self.under_way == 0 && (!self.many() || self.turn(until).is_none())
     }
@@ -113,8 +112,8 @@ impl Queue {
         let place = self.turn(until)?.1;
         let one = self.objects.get_mut(place)?;
         let first = one.fresh;
-        one.state = State::Asked { again: false };
-        // A question for the spec does not count.
+        one.state = QuestionState::Asked { again: false };
+        // Fetching the spec does not count.
         one.fresh &= one.spec.is_none() && !one.receipt.deleted();
         let wait = (!many).then(|| until.saturating_duration_since(now).min(SLICE));
         let asked = Asked { place, receipt: one.receipt.clone(), spec: one.spec.clone(), wait, first };
@@ -123,7 +122,7 @@ impl Queue {
         Some(asked)
     }
 
-    /// When [`next`](Queue::next) may have another answer, if nothing else happens.
+    /// When [`next`](Queue::next) may return a question, if nothing else happens.
     pub(super) fn wake(&self, until: Instant) -> Option<Instant> {
         if !self.begun || self.under_way >= FEW {
             return None;
@@ -132,10 +131,10 @@ impl Queue {
         Some(if self.many() { turn.max(self.paced) } else { turn })
     }
 
-    /// The object whose turn is next, and when, if that is not after the wait.
+    /// The object whose turn is next, and when, unless that is after the wait.
     fn turn(&self, until: Instant) -> Option<(Instant, usize)> {
         let many = self.many();
-        let idle = self.objects.iter().enumerate().filter(|(_, one)| one.state == State::Idle);
+        let idle = self.objects.iter().enumerate().filter(|(_, one)| one.state == QuestionState::Idle);
         let (place, one) = idle.min_by_key(|(_, one)| one.turn(many))?;
         Some((one.turn(many), place)).filter(|(turn, _)| *turn <= until)
     }
@@ -149,7 +148,7 @@ impl Queue {
     pub(super) fn settle(&mut self, place: usize) {
         self.answered(place);
         if let Some(one) = self.objects.get_mut(place) {
-            one.state = State::Settled;
+            one.state = QuestionState::Settled;
             self.unsettled -= 1;
         }
     }
@@ -164,14 +163,14 @@ impl Queue {
             one.not_before = if many { now + APART } else { now };
             one.due = match one.phase.as_str() {
                 _ if hinted => one.due,
-                // It is settled as soon as that has lasted.
+                // It is settled once that has lasted.
                 "converged" => now + APART,
                 _ => now + round,
             };
         }
     }
 
-    /// One question leads to the next.
+    /// Asks the next question about the same object.
     pub(super) fn go_on(&mut self, place: usize, now: Instant) {
         self.answered(place);
         if let Some(one) = self.objects.get_mut(place) {
@@ -179,7 +178,7 @@ impl Queue {
         }
     }
 
-    /// A question was not answered, for a reason that passes.
+    /// A question failed with a temporary error.
     pub(super) fn failed(&mut self, place: usize, reason: String, again: Instant) {
         self.answered(place);
         if let Some(one) = self.objects.get_mut(place) {
@@ -188,16 +187,16 @@ impl Queue {
         }
     }
 
-    /// A question has ended. Returns whether a hint came meanwhile.
+    /// A question has ended. Returns whether a hint arrived meanwhile.
     fn answered(&mut self, place: usize) -> bool {
         let Some(one) = self.objects.get_mut(place) else { return false };
-        let State::Asked { again } = one.state else { return false };
-        one.state = State::Idle;
+        let QuestionState::Asked { again } = one.state else { return false };
+        one.state = QuestionState::Idle;
         self.under_way -= 1;
         again
     }
 
-    /// An object is doing like this.
+    /// The watch reports the status of an object.
     pub(super) fn hint(&mut self, status: &Object, now: Instant) {
         let Some(one) = self.object(&status.name) else { return };
         let changed = one.phase != status.phase || one.reason != status.reason;
@@ -207,28 +206,28 @@ impl Queue {
         one.reason.clone_from(&status.reason);
         match status.phase.as_str() {
             _ if status.generation > one.receipt.generation => one.hinted(now),
-            // A failure counts as one after several tries, each of which changes the reason.
+            // An object has failed after several attempts, each of which changes the reason.
             "degraded" | "blocked" if changed => one.hinted(now),
             "converged" if converged && known => {
                 let monitor = one.spec.as_ref().map_or(MONITOR, |spec| spec.monitor);
                 one.hinted(now + monitor);
             }
-            // Maybe it has been so for long.
+            // It may have been converged for long.
             "converged" if converged => one.hinted(now),
             _ => {}
         }
     }
 
-    /// Nothing is left of an object.
+    /// The watch reports that nothing is left of an object.
     pub(super) fn gone(&mut self, name: &str, now: Instant) {
         if let Some(one) = self.object(name) {
             one.hinted(now);
         }
     }
 
-    /// All that is not settled, and what is known of it.
+    /// The unsettled objects, with the last known reason.
     pub(super) fn unsettled(&self) -> Vec<(usize, String)> {
-        let open = self.objects.iter().enumerate().filter(|(_, one)| one.state != State::Settled);
+        let open = self.objects.iter().enumerate().filter(|(_, one)| one.state != QuestionState::Settled);
         open.map(|(place, one)| (place, one.reason())).collect()
     }
 
@@ -238,14 +237,14 @@ impl Queue {
 }
 
 impl Pending {
-    /// When it may be asked about.
+    /// When to ask about it.
     fn turn(&self, many: bool) -> Instant {
         if many { self.due.max(self.not_before) } else { self.not_before }
     }
 
     fn hinted(&mut self, at: Instant) {
         self.due = at;
-        if let State::Asked { again } = &mut self.state {
+        if let QuestionState::Asked { again } = &mut self.state {
             *again = true;
         }
     }
@@ -254,7 +253,7 @@ impl Pending {
         match (self.phase.as_str(), &self.spec) {
             ("converged", Some(spec)) if !self.reason.contains("Update.Monitor") => {
                 let monitor = humantime::format_duration(spec.monitor);
-                format!("{}, and not yet for the {monitor} that Update.Monitor asks", self.reason)
+                format!("{}, but not yet for the {monitor} of Update.Monitor", self.reason)
             }
             _ => self.reason.clone(),
         }
@@ -287,7 +286,7 @@ mod tests {
         queue.hint(&serde_json::from_value(status).unwrap(), now);
     }
 
-    /// The questions that may be asked up to a moment, if none is answered.
+    /// The questions asked up to a moment, if none is answered.
     fn asked(queue: &mut Queue, from: Instant, to: Instant, until: Instant) -> Vec<Asked> {
         let mut all = Vec::new();
         let mut now = from;
@@ -301,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn few_objects_each_have_a_long_question_all_the_time() {
+    fn few_objects_each_have_a_long_running_question_all_the_time() {
         let now = Instant::now();
         let until = now + Duration::from_secs(100);
         let mut queue = queue(FEW, now);
@@ -312,7 +311,7 @@ mod tests {
         let next = asked(&mut queue, now + SLICE, now + SLICE, until);
         let [next] = next.as_slice() else { panic!("{next:?}") };
         assert_eq!((next.place, next.first), (3, false));
-        // The spec is asked for first, where it is not known.
+        // An unknown spec is fetched first.
         queue.objects[5].spec = None;
         queue.objects[5].fresh = true;
         queue.go_on(5, now);
@@ -320,11 +319,11 @@ mod tests {
         queue.know("web-5", Spec::sample());
         queue.go_on(5, now);
         assert!(queue.next(now, until).unwrap().first, "the submit is still the first one");
-        // One that was not answered waits for its pause.
+        // After a failure it waits for the pause.
         queue.failed(3, "broken".to_owned(), now + SLICE * 2);
         assert!(asked(&mut queue, now + SLICE, now + SLICE * 2 - PACE, until).is_empty());
         assert_eq!(asked(&mut queue, now + SLICE, now + SLICE * 2, until).len(), 1);
-        // The last one ends with the wait, and none is asked after that.
+        // The last question ends with the wait, and none follows.
         queue.not_yet(4, "so".to_owned(), until - PACE);
         assert_eq!(queue.next(until - PACE, until).unwrap().wait, Some(PACE));
         queue.not_yet(5, "so".to_owned(), until);
@@ -334,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_objects_those_are_asked_about_that_a_hint_is_worth_it() {
+    fn with_many_objects_hints_decide_which_one_is_next() {
         let now = Instant::now();
         let until = now + Duration::from_secs(1000);
         let mut queue = queue(100, now);
@@ -346,7 +345,7 @@ mod tests {
         let [hinted] = hinted.as_slice() else { panic!("{hinted:?}") };
         assert_eq!((hinted.place, hinted.wait, hinted.first), (50, None, false));
         queue.not_yet(50, "failed once".to_owned(), soon);
-        // The same again is no news; another failure is, and so is one that has converged for long enough.
+        // A repeated status is no hint; another failure is, and so is an object that has converged for long enough.
         hint(&mut queue, 50, "degraded", "failed once", soon);
         assert!(asked(&mut queue, soon, soon + APART, until).is_empty());
         hint(&mut queue, 50, "degraded", "failed 2 times", soon);
@@ -356,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_objects_no_more_are_asked_about_than_the_daemon_allows_and_each_has_its_turn() {
+    fn with_many_objects_the_rate_is_bounded_and_each_has_its_turn() {
         let now = Instant::now();
         let until = now + Duration::from_secs(1000);
         let mut queue = queue(1000, now);
@@ -381,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_wait_only_what_was_due_before_is_asked_about() {
+    fn after_the_wait_only_questions_due_before_are_asked() {
         let now = Instant::now();
         let until = now + Duration::from_secs(3);
         let mut queue = queue(100, now);

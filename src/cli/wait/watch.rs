@@ -1,4 +1,4 @@
-//! What the status tells while objects are waited for. Nothing depends on it: trouble is left to the questions.
+//! The status while waiting. The outcome does not depend on it: errors are left to the questions.
 
 use std::future::pending;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use tokio::time::sleep;
 use crate::client::answers::{Change, Receipt};
 use crate::client::{Ask, Daemon, Lines};
 
-/// Before a watch that ended is begun anew.
-const AGAIN: Duration = Duration::from_secs(1);
+/// The pause before a watch that ended is started again.
+const RETRY: Duration = Duration::from_secs(1);
 
-/// All changes of the status, without an end.
+/// All changes of the status, without end.
 pub(super) fn changes<'a>(daemon: &'a Daemon, receipts: &[Receipt]) -> impl Stream<Item = Change> + use<'a> {
     let path = match receipts {
         [one] => format!("/status/{}", one.name),
@@ -33,13 +33,13 @@ pub(super) fn changes<'a>(daemon: &'a Daemon, receipts: &[Receipt]) -> impl Stre
                         }
                         Ok(None) | Err(_) => {
                             open = None;
-                            sleep(AGAIN).await;
+                            sleep(RETRY).await;
                         }
                     },
                     None => match daemon.stream(ask.clone()).await {
                         Ok(lines) => open = Some(lines),
                         Err(error) if error.passes_after().is_none() => pending().await,
-                        Err(_) => sleep(AGAIN).await,
+                        Err(_) => sleep(RETRY).await,
                     },
                 }
             }

@@ -94,7 +94,7 @@ fn put(name: &str, count: u32) -> Change {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_submitted_runs_what_is_deleted_goes_and_the_worker_with_it() {
+async fn a_submitted_object_runs_and_a_deleted_one_goes_with_its_worker() {
     let (store, mut control) = start(false);
     let (progresses, mut present) = (&mut control.progresses, control.cache.present());
     let name = ObjectName::parse("web").unwrap();

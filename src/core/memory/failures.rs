@@ -1,45 +1,44 @@
-//! Consecutive failures, and what they say of the spec.
+//! Consecutive failures, and what they say about the spec.
 
 use std::time::Duration;
 
 use crate::core::time::Time;
 
-/// After this many consecutive definite failures, over at least `Update.FailAfter`, a wait ends as failed. Retries go on,
-/// since the cause may pass.
+/// After this many consecutive definite failures, over at least `Update.FailAfter`, a wait ends as failed. Retries continue,
+/// since the cause may be temporary.
 pub const FAILED_AFTER: u32 = 3;
 
-/// What a failure says of the spec.
+/// What a failure says about the spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Says {
     /// Nothing: the engine is unreachable, or the outcome is unknown.
     Nothing,
-    /// That it did not work this time: the engine said no, or a container of the template ended or turned unhealthy.
+    /// It did not work this time: the engine refused, or a container of the template ended or turned unhealthy.
     Failed,
-    /// That it never will.
+    /// It will never work.
     Impossible,
 }
 
-/// A row of failures.
+/// A streak of failures.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Failures {
-    /// How many in a row.
+    /// Its length.
     pub count: u32,
-    /// How many of these, counted back from the last one, say something of the spec itself.
+    /// How many of the latest ones say something about the spec.
     pub definite: u32,
-    /// From the first of the definite ones to the last.
+    /// The time from the first definite failure to the last.
     pub lasted: Duration,
-    /// When it may be tried again.
+    /// When the next try may begin.
     pub retry_at: Time,
-    /// The last one, in the engine's own words where it had any.
+    /// The last one, with the engine's message if there is one.
     pub error: String,
     since: Time,
     impossible: bool,
 }
 
 impl Failures {
-    /// True where it does not seem to work at all: it cannot, or it has failed [`FAILED_AFTER`] times in a row, the last
-    /// time at least `fail_after` after the first. Time alone proves nothing: while a further try is due or under way,
-    /// it may succeed.
+    /// Whether this counts as failed: it is impossible, or there were [`FAILED_AFTER`] consecutive failures, the last at least
+    /// `fail_after` after the first. Time alone proves nothing: a try that is due or under way may succeed.
     pub fn failing(&self, fail_after: Duration) -> bool {
         self.impossible || (self.definite >= FAILED_AFTER && self.lasted >= fail_after)
     }
@@ -54,7 +53,7 @@ impl Failures {
         self.impossible = says == Says::Impossible;
     }
 
-    /// Takes note of a failure that came together with the last one.
+    /// Records a failure that happened together with the last one.
     pub(super) fn join(&mut self, says: Says, now: Time) {
         match says {
             Says::Nothing => self.definite = 0,

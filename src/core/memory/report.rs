@@ -3,28 +3,27 @@
 use crate::core::container::ContainerId;
 use crate::core::outcome::Outcome;
 
-/// How a step ended, as the actuator tells it.
+/// How a step ended, as the actuator reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
-    /// The image is there, or not.
+    /// The image was ensured.
     Image(Outcome<()>),
-    /// A create, and then the start of what was created.
+    /// A create, followed by the start of the container.
     Created(Outcome<ContainerId>),
-    /// The name is taken, and nobody is seen to hold it: an earlier create of it is still under way. The text is the
-    /// engine's.
+    /// The name is taken, but no container has it: an earlier create is still under way. The text is the engine's message.
     CreateInFlight(String),
-    /// A container was made, then its start went wrong.
+    /// A container was created, and its start failed.
     CreatedNotStarted(ContainerId, Outcome<()>),
     /// A start.
     Started(Outcome<()>),
-    /// A stop that got no answer for longer than it may take, and so no removal.
+    /// A stop that got no answer for longer than it may take, so there was no removal.
     NotStopped(Outcome<()>),
     /// A stop and removal.
     Removed(Outcome<()>),
 }
 
 impl Report {
-    /// The word for how it ended in metrics; see [`Outcome::word`].
+    /// The word for its outcome in metrics; see [`Outcome::word`].
     pub fn word(&self) -> &'static str {
         match self {
             Report::Created(outcome) => outcome.word(),

@@ -1,7 +1,7 @@
 //! What is remembered of the tries at one template: its image, its failures, how many creates may be under way.
 //!
-//! During a rollout there are two of them, of the present template and of the one that worked last: that the present
-//! one fails must not hold up the one that works.
+//! During a rollout there are two: for the present template and for the one that worked last. Failures of the present one must
+//! not hold up the one that works.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use crate::core::memory::failures::{Failures, Says};
 use crate::core::spec::{Template, TemplateHash};
 use crate::core::time::Time;
 
-/// The most creates of one object under way at once; engine calls have a common limit besides. Small enough that
-/// an object with thousands of containers to make queues only these few before everybody else's.
+/// The most concurrent creates of one object; engine calls have a common limit besides. Small enough that an object with
+/// thousands of missing containers queues only a few before those of other objects.
 pub const MAX_WINDOW: u32 = 16;
 
 /// What is remembered of the tries at one template.
@@ -50,7 +50,7 @@ impl Tries {
         self.hash.as_ref() == Some(template)
     }
 
-    /// Ends all rows of failures.
+    /// Resets all streaks of failures.
     pub(super) fn forgive(&mut self) {
         self.whole = Failures::default();
         self.slots.clear();
@@ -66,7 +66,7 @@ impl Tries {
     /// The template failed as a whole: its image, its spec, the engine.
     pub(super) fn failed(&mut self, says: Says, error: String, seed: u64, now: Time) {
         self.window = 1;
-        // Steps that were under way together fail together: that is one failure, and one wait.
+        // Concurrent steps fail together: that counts as one failure, with one wait.
         if self.whole.count > 0 && now < self.whole.retry_at {
             self.whole.join(says, now);
             self.whole.error = error;
@@ -97,7 +97,7 @@ impl Tries {
         self.window = 1;
     }
 
-    /// True once the image was found or pulled.
+    /// Whether the image was found or pulled.
     pub fn image_ensured(&self) -> bool {
         self.image_ensured
     }
@@ -112,7 +112,7 @@ impl Tries {
         self.slots.get(&slot)
     }
 
-    /// When a create in this slot may be tried again after failures; `None` where there are none.
+    /// When a create in this slot may be retried after failures; `None` if there are none.
     pub fn retry_at(&self, slot: u32) -> Option<Time> {
         let waits = [self.whole(), self.slot(slot)];
         waits.into_iter().flatten().map(|failures| failures.retry_at).max()

@@ -1,4 +1,4 @@
-//! Options of the logging drivers that concern nothing but a container's own log.
+//! Options of logging drivers that concern only a container's own log.
 
 /// The largest `max-buffer-size`: the engine keeps so much of a container's output in its own memory.
 const BUFFER_MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -8,15 +8,15 @@ const FILES_MAX: u64 = 100;
 /// The smallest `max-size`: a log that is rotated with each line keeps the engine busy.
 const SIZE_MIN_BYTES: u64 = 4 * 1024;
 
-/// Whether an option may be given, with this value. No option that names a path, an address or an account is among
-/// them, whichever driver takes it.
+/// Whether an option with this value is allowed. No allowed option names a path, an address or an account, whatever the
+/// driver.
 pub(super) fn allowed(name: &str, value: &str) -> bool {
     match name {
         "compress" | "mode" => true,
         "max-file" => value.parse::<u64>().is_ok_and(|files| files <= FILES_MAX),
-        // -1 stands for no limit, as where nothing is said.
+        // -1 means no limit, which is also the default.
         "max-size" => value == "-1" || bytes(value).is_some_and(|size| size >= SIZE_MIN_BYTES),
-        // What of the container is written beside its output.
+        // Properties of the container that are logged beside its output.
         "labels" | "labels-regex" | "env" | "env-regex" => true,
         "tag" => is_plain(value),
         "max-buffer-size" => bytes(value).is_some_and(|size| size <= BUFFER_MAX_BYTES),
@@ -24,11 +24,11 @@ pub(super) fn allowed(name: &str, value: &str) -> bool {
     }
 }
 
-/// What a tag may name of the container.
+/// Fields of the container that a tag may name.
 const TAG_FIELDS: [&str; 7] = ["ID", "FullID", "Name", "ImageID", "ImageFullID", "ImageName", "DaemonName"];
 
-/// Whether a tag only names fields. It is a template that the engine executes for the container, and with a function such as
-/// `pad` a few characters of it stand for as much text as one likes in front of each line.
+/// Whether a tag only names fields. It is a template that the engine executes, and a function such as `pad` turns a few
+/// characters into any amount of text in front of each line.
 fn is_plain(tag: &str) -> bool {
     let mut rest = tag;
     while let Some((_, template)) = rest.split_once("{{") {

@@ -1,9 +1,9 @@
 //! Mount options of a file system in memory.
 //!
-//! The engine hands them on to `mount`. Some are orders there: `remount` acts on what is mounted at the path already, so
-//! that `/sys/` with `remount,rw` makes the node's own `/sys` writable, and a volume that was mounted read-only as well.
+//! The engine passes them to `mount`, where some are commands: `remount` acts on what is already mounted at the path, so that
+//! `/sys/` with `remount,rw` makes the node's own `/sys` writable, and likewise a volume that is mounted read-only.
 
-/// Options without a value that concern nothing but the new file system.
+/// Options without a value that concern only the new file system.
 const FLAGS: [&str; 18] = [
     "ro",
     "rw",
@@ -27,7 +27,7 @@ const FLAGS: [&str; 18] = [
 /// Options with a number, which may have a unit or a percent sign behind it.
 const NUMBERS: [&str; 6] = ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks"];
 
-/// Whether each of these options, with commas between them, may be given.
+/// Whether all of these comma-separated options are allowed.
 pub(super) fn allowed(options: &str) -> bool {
     options.is_empty() || options.split(',').all(is_allowed)
 }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_option_acts_on_what_is_mounted_already() {
+    fn no_option_acts_on_an_existing_mount() {
         for good in ["", "size=1m", "rw,noexec,nosuid,size=65536k", "mode=1777,uid=1000,gid=1000", "size=50%"]
         {
             assert!(allowed(good), "{good}");

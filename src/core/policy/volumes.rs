@@ -1,11 +1,11 @@
-//! Which volumes a create body names.
+//! The volumes that a create body names.
 
 use std::collections::BTreeSet;
 
 use crate::core::docker_models::{ContainerCreateBody, MountType};
 
-/// Whether a text is a volume's name by Docker's own rule: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`. One letter is none: on a
-/// Windows node that is a drive.
+/// Whether a text is a volume name by Docker's own rule: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`. A single letter is not: on a Windows
+/// node it is a drive.
 pub(crate) fn is_a_name(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes.next().is_some_and(|b| b.is_ascii_alphanumeric())
@@ -13,8 +13,7 @@ pub(crate) fn is_a_name(text: &str) -> bool {
         && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
-/// The name of the volume and the path within the container that an entry of `Binds` asks for; `None` where the entry
-/// names no volume.
+/// The volume name and the path in the container of an entry of `Binds`; `None` if the entry names no volume.
 pub(crate) fn of_bind(bind: &str) -> Option<(&str, &str)> {
     let (source, rest) = bind.split_once(':')?;
     let target = rest.split(':').next().unwrap_or_default();
@@ -46,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bind_is_taken_apart() {
+    fn a_bind_is_split() {
         assert_eq!(of_bind("data:/x:ro"), Some(("data", "/x")));
         for path in ["/data", "c:/:c:/h", r"C:\x:/h", "/:/h", "data", ":/x"] {
             assert_eq!(of_bind(path), None, "{path}");

@@ -1,10 +1,10 @@
-//! Files of other systems, told apart from an object with a mistake in it.
+//! Recognizes files of other systems, which are not objects with a mistake.
 
 use serde_json::{Map, Value};
 
 use crate::core::submission::inspect;
 
-/// What this is instead of an object, and what to do with it.
+/// What the file is instead of an object, and what to do with it.
 pub(super) fn problem(fields: &Map<String, Value>) -> Option<&'static str> {
     let has = |name: &str| fields.contains_key(name);
     if inspect::is_managed(fields) {

@@ -1,18 +1,18 @@
-//! The forms in which Docker takes a value beside the one that its documentation shows.
+//! Alternative forms in which Docker accepts values.
 
 use serde_json::{Map, Value};
 
 use crate::core::submission::inspect;
 
-/// Fields that Docker takes as a list or as one string, at the top and in `HostConfig`.
+/// Fields that Docker accepts as a list or as one string, at the top level and in `HostConfig`.
 const LISTS: [&str; 3] = ["Cmd", "Entrypoint", "Shell"];
 const LISTS_IN_HOST_CONFIG: [&str; 2] = ["CapAdd", "CapDrop"];
 
 /// The largest number up to which every whole number has a float of its own.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
-/// An object in the one form that everything else reads. One string is a list of that string, the empty one too: an
-/// `Entrypoint` of `""` is `[""]`, which resets the image's. A number such as `3.0` or `1e3` is a whole one.
+/// Normalizes an object. A string becomes a list of that string, also an empty one: an `Entrypoint` of `""` is `[""]`, which
+/// resets the image's. A number such as `3.0` or `1e3` becomes a whole number.
 pub(super) fn plain(object: &Value) -> Value {
     let mut object = whole_numbers(object);
     if let Value::Object(fields) = &mut object {
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_string_is_a_list_where_docker_takes_both() {
+    fn a_string_is_a_list_where_docker_accepts_both() {
         let given =
             json!({"Cmd": "sleep 9", "Entrypoint": "", "HostConfig": {"CapDrop": "ALL"}, "Env": "A=1"});
         let plainly =

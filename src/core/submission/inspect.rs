@@ -1,13 +1,12 @@
-//! What `docker inspect` prints of a container, as an object that asks for one like it.
+//! Turns the output of `docker inspect` into an object that asks for such a container.
 //!
-//! An inspect tells what was asked for together with what the engine, the image and the command line made of it. Here
-//! the asked-for part is kept: the fields of `Config` and `HostConfig` that say anything, and the networks' settings. What
-//! the engine fills in by itself would only tie the object to that engine, and what names that one container, such as its
-//! host name, is no property of another.
+//! An inspect mixes what was asked for with what the engine, the image and the command line added. Only the former is kept: the
+//! fields of `Config` and `HostConfig` that have an effect, and the networks' settings. Values that the engine filled in would
+//! tie the object to that engine, and those that name this one container, such as its host name, do not apply to another.
 
 use serde_json::{Map, Value};
 
-/// Values of `HostConfig` that engines fill in where nothing was asked for; any value of a field without one.
+/// Values of `HostConfig` that engines fill in by default; for fields without a value here, any value.
 const FILLED_IN: &[(&str, &[&str])] = &[
     ("AutoRemove", &[]),
     ("CgroupnsMode", &[]),
@@ -22,15 +21,15 @@ const FILLED_IN: &[(&str, &[&str])] = &[
     // Gone from the API.
     ("KernelMemory", &[]),
 ];
-/// Fields of `Config` that are the command line's: whom the run was attached to.
+/// Fields of `Config` that come from the command line: what the run was attached to.
 const OF_THE_COMMAND_LINE: [&str; 3] = ["AttachStdin", "AttachStdout", "AttachStderr"];
-/// Labels by which other programs, and this one, know their containers.
+/// Labels by which other programs, and this one, identify their containers.
 const LABELS_OF_OWNERS: [&str; 3] =
     [crate::core::labels::LABEL_PREFIX, "com.docker.compose.", "com.docker.swarm."];
-/// How much of its id an engine makes a container's host name of.
+/// The length of the id that an engine uses as a container's host name.
 const HOST_NAME_LENGTH: usize = 12;
 
-/// The object, where this is what an inspect prints.
+/// The object, if this is the output of an inspect.
 pub(super) fn object(fields: &Map<String, Value>) -> Option<Map<String, Value>> {
     let Value::Object(config) = fields.get("Config")? else { return None };
     let Value::Object(host) = fields.get("HostConfig")? else { return None };
@@ -65,13 +64,13 @@ pub(super) fn object(fields: &Map<String, Value>) -> Option<Map<String, Value>> 
     Some(object)
 }
 
-/// Whether this is a container of an object, which a manager has made.
+/// Whether a manager created this container.
 pub(super) fn is_managed(fields: &Map<String, Value>) -> bool {
     let labels = fields.get("Config").and_then(|config| config.get("Labels"));
     labels.is_some_and(|labels| labels.get(crate::core::labels::LABEL_OBJECT).is_some())
 }
 
-/// The fields that are `wanted` and say anything.
+/// The fields that are `wanted` and have an effect.
 fn said(fields: &Map<String, Value>, wanted: impl Fn(&str, &Value) -> bool) -> Map<String, Value> {
     let kept = fields.iter().filter(|(field, value)| !says_nothing(value) && wanted(field, value));
     kept.map(|(field, value)| (field.clone(), value.clone())).collect()
@@ -94,7 +93,7 @@ fn is_filled_in(field: &str, value: &Value) -> bool {
     values.is_empty() || values.contains(&text.as_str())
 }
 
-/// What was asked of each network that is not the engine's own. Engines add the container's id and name as aliases.
+/// The settings of each network that is not built in. Engines add the container's id and name as aliases.
 fn networks(fields: &Map<String, Value>, own: [&str; 2]) -> Map<String, Value> {
     let networks = fields.get("NetworkSettings").and_then(|settings| settings.get("Networks")?.as_object());
     let mut asked = Map::new();
@@ -142,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_for_is_kept_and_what_the_engine_filled_in_is_not() {
+    fn requested_values_are_kept_and_those_that_the_engine_filled_in_are_not() {
         let object = object(inspected().as_object().unwrap()).unwrap();
         assert_eq!(
             Value::from(object.clone()),
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_root_stays_and_is_refused() {
+    fn settings_that_give_root_are_kept_and_refused() {
         for (pointer, value) in [
             ("/HostConfig/Privileged", json!(true)),
             ("/HostConfig/Binds", json!(["/:/host"])),

@@ -1,14 +1,13 @@
-//! How long the texts of a submit may be, and how many stand in one place.
+//! Limits on the lengths of texts, lists and maps in a submit.
 //!
-//! An engine repeats what it is asked for in its errors, and all of it is stored; so a name of a megabyte is refused
-//! before anything is done with it. No limit is near what an engine takes for good. Only submits are held to them: what
-//! is stored already stays readable.
+//! An engine repeats submitted text in its errors, and all of it is stored; so a name of a megabyte is refused up front. The limits
+//! are far above real use. They apply to submits only: stored objects stay readable.
 
 use serde_json::Value;
 
 use crate::core::submission::strict::{FieldError, shown};
 
-/// The most bytes of a text that a process gets: the kernel takes no longer argument or variable (`MAX_ARG_STRLEN`).
+/// The most bytes of a text that a process gets: the kernel's limit for an argument or variable (`MAX_ARG_STRLEN`).
 const LONG_MAX_BYTES: usize = 128 * 1024;
 /// The most bytes of any other text, such as a path, a mode or an address: the kernel's `PATH_MAX`.
 const SHORT_MAX_BYTES: usize = 4 * 1024;
@@ -17,12 +16,12 @@ const NAME_MAX_BYTES: usize = 4 * 1024;
 /// The most entries of a list or a map: a range of 10,000 published ports fits.
 const ENTRIES_MAX: usize = 16 * 1024;
 
-/// The fields whose texts a process or an operator gets as they are.
+/// The fields with long texts, which a process or an operator reads.
 const LONG: [&str; 6] = ["Env", "Cmd", "Entrypoint", "Shell", "Labels", "Healthcheck"];
 /// The same within `HostConfig`: a seccomp profile is one text.
 const LONG_IN_HOST_CONFIG: [&str; 2] = ["SecurityOpt", "Annotations"];
 
-/// Refuses an object in which a text is too long, or too many entries stand in one place.
+/// Refuses an object with a text that is too long, or a list or map with too many entries.
 pub(super) fn check(object: &Value) -> Result<(), FieldError> {
     within(object, SHORT_MAX_BYTES, |name, value| match (name, value) {
         ("HostConfig", Value::Object(_)) => within(value, SHORT_MAX_BYTES, |name, value| {
@@ -39,7 +38,7 @@ fn check_value(value: &Value, max: usize) -> Result<(), FieldError> {
     within(value, max, |_, value| check_value(value, max))
 }
 
-/// Checks a value, and what is in it with `inner`.
+/// Checks a value, and its parts with `inner`.
 fn within(
     value: &Value,
     max: usize,
@@ -74,7 +73,7 @@ fn within(
     }
 }
 
-/// Puts a step before the path of an error.
+/// Prepends a step to the path of an error.
 fn inside(step: &str, error: FieldError) -> FieldError {
     let field = match error.field.as_str() {
         "" => step.to_owned(),
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_real_objects_hold_is_taken() {
+    fn real_objects_are_accepted() {
         let ports: serde_json::Map<_, _> = (0..10_001).map(|n| (format!("{n}/udp"), json!({}))).collect();
         let object = json!({
             "Name": "x", "Image": "a".repeat(512), "Count": 1, "ExposedPorts": ports,

@@ -1,11 +1,11 @@
-//! Which parts of an object say nothing: defaults that are stated, and what Docker treats as unset.
+//! Which parts of an object have no effect: stated defaults, and values that Docker treats as unset.
 //!
-//! Two texts with the same [`meaning`] ask for the same container. The label of a container holds a digest of the text;
-//! so a submit of the same meaning keeps the text that is stored, and with it the digest.
+//! Two texts with the same [`meaning`] ask for the same container. The label of a container holds a digest of the text; so a
+//! submit with the same meaning keeps the stored text, and with it the digest.
 
 use serde_json::{Map, Value};
 
-/// A struct of Docker's model. Maps of a user's own keys are none: in them an empty value is a value.
+/// A struct of Docker's model. A map with a user's own keys is not one: an empty value in it is a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Struct {
     Top,
@@ -19,7 +19,7 @@ enum Struct {
 
 /// What is in a field.
 enum Inside {
-    /// Nothing that could be left out alone.
+    /// A value without parts that could be left out.
     Leaf,
     One(Struct),
     /// A list of structs.
@@ -76,7 +76,7 @@ fn says_the_default(at: Struct, field: &str, word: &str) -> bool {
     )
 }
 
-/// An object without what says nothing.
+/// An object without the parts that have no effect.
 pub(super) fn meaning(object: &Value) -> Value {
     of(Struct::Top, object)
 }
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stated_default_says_nothing() {
+    fn a_stated_default_has_no_effect() {
         for more in [
             json!({"Constraints": [], "Tty": false, "Env": [], "Labels": {}, "HostConfig": {}}),
             json!({"Cmd": [], "User": "", "WorkingDir": "", "StopSignal": "", "Shell": [], "Volumes": {}}),
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_from_nothing_stays() {
+    fn values_with_an_effect_are_kept() {
         for kept in [
             json!({"Entrypoint": []}),
             json!({"Entrypoint": [""]}),

@@ -1,9 +1,8 @@
-//! Reads JSON the strict way: no field twice, none unknown, and an error that names the field.
+//! Strict JSON: no duplicate fields, no unknown fields, and errors that name the field.
 //!
-//! Two passes. [`parse`] reads text into a [`Value`] and refuses a name that stands twice in one object, with
-//! line and column. [`read`] then turns the value into a type, keeping the path it is at, so that an error
-//! says `HostConfig.Memory`, what was given there and what is allowed; for an unknown field it knows the
-//! fields that exist at that place, and offers the nearest.
+//! Two passes. [`parse`] reads text into a [`Value`] and refuses a duplicate name in an object, with line and column. [`read`] then
+//! deserializes the value while tracking the path, so that an error names `HostConfig.Memory`, the given and the allowed value;
+//! for an unknown field it suggests the nearest field at that place.
 
 use std::fmt;
 
@@ -14,18 +13,18 @@ use serde::de::{
 };
 use serde_json::{Map, Value};
 
-/// A field and what is wrong with it.
+/// A mistake in a field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct FieldError {
     /// The path from the top of the object, such as `HostConfig.Memory`; empty for the whole.
     pub field: String,
-    /// What was given and what is allowed.
+    /// The given and the allowed value.
     pub message: String,
 }
 
 impl FieldError {
-    /// An error at a field.
+    /// A mistake in this field.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> FieldError {
         FieldError { field: field.into(), message: message.into() }
     }
@@ -53,7 +52,7 @@ pub(crate) fn path_in_array(index: usize, field: &str) -> String {
     }
 }
 
-/// The text without the byte order mark of UTF-8, which some editors write; `None` for UTF-16.
+/// The text without the UTF-8 byte order mark, which some editors write; `None` for UTF-16.
 pub(crate) fn unmarked(text: &[u8]) -> Option<&[u8]> {
     let utf_16 = text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF");
     (!utf_16).then(|| text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text))
@@ -72,8 +71,8 @@ pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     Ok(value)
 }
 
-/// Parses JSON text and hands over its value; of an array its items one by one, so that they are never all there at
-/// once. What `each` makes of a value that is no array is returned; an error of `each` ends the reading.
+/// Parses JSON text and passes on its value; the items of an array one by one, so that they are never all in memory. An error of
+/// `each` ends the parsing.
 pub fn parse_each<E: From<serde_json::Error>>(
     text: &[u8],
     mut each: impl FnMut(Item) -> Result<(), E>,
@@ -81,7 +80,7 @@ pub fn parse_each<E: From<serde_json::Error>>(
     let (mut refused, mut only) = (None, None);
     let mut deserializer = serde_json::Deserializer::from_slice(in_utf_8(text)?);
     let read = deserializer.deserialize_any(Each(&mut |item| match item {
-        // What is no array is looked at once it is certain that nothing comes after it.
+        // A value that is no array is passed on once it is certain that nothing follows it.
         Item::Only(value) => {
             only = Some(value);
             true
@@ -97,18 +96,18 @@ pub fn parse_each<E: From<serde_json::Error>>(
     }
 }
 
-/// What [`parse_each`] hands over.
+/// What [`parse_each`] passes on.
 #[derive(Debug)]
 pub enum Item {
-    /// The text is no array, but this.
+    /// The value of a text that is no array.
     Only(Value),
     /// The next item of an array.
     Next(Value),
-    /// The array is over.
+    /// The end of the array.
     End,
 }
 
-/// Hands values over as they are read, until it is told to stop.
+/// Passes values on as they are parsed, until it is told to stop.
 struct Each<'a>(&'a mut dyn FnMut(Item) -> bool);
 
 impl Each<'_> {
@@ -164,20 +163,20 @@ impl<'de> Visitor<'de> for Each<'_> {
     }
 }
 
-/// Reads `value` as a `T`. `aside` names fields at the top that somebody else reads.
+/// Deserializes `value` as a `T`. `aside` names top-level fields that are read elsewhere.
 pub fn read<T: de::DeserializeOwned>(value: &Value, aside: &[&'static str]) -> Result<T, FieldError> {
     T::deserialize(Strict { value, path: String::new(), aside })
 }
 
-/// The names of a struct's fields, as they stand in JSON.
+/// The names of a struct's fields in JSON.
 pub(crate) fn fields<T: de::DeserializeOwned>() -> &'static [&'static str] {
     let mut found: &'static [&'static str] = &[];
-    // There is nothing to read: what is wanted is only what the type asks for.
+    // The deserializer has no data: it only records which fields the type asks for.
     let _ = T::deserialize(Asking(&mut found));
     found
 }
 
-/// Takes note of the fields that are asked for, and has none of them.
+/// Records the fields that are asked for, and has none of them.
 struct Asking<'a>(&'a mut &'static [&'static str]);
 
 impl<'de> Deserializer<'de> for Asking<'_> {
@@ -203,10 +202,10 @@ impl<'de> Deserializer<'de> for Asking<'_> {
     }
 }
 
-/// The most characters of what was given that a message repeats.
+/// The most characters of a given value that a message repeats.
 const SHOWN_CHARS: usize = 64;
 
-/// As much of a text as a message repeats.
+/// The part of a text that a message repeats.
 pub(crate) fn shown(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARS) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
@@ -214,9 +213,9 @@ pub(crate) fn shown(text: &str) -> String {
     }
 }
 
-/// The nearest of `known` to `given`, where one is near enough to be meant.
+/// The nearest of `known` to `given`, if one is near enough.
 pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Nobody means anything by a longer one, and the distance costs memory by the product of the lengths.
+    // A longer text is no typo, and the distance needs memory proportional to the product of the lengths.
     if given.len() > SHOWN_CHARS {
         return None;
     }
@@ -371,7 +370,7 @@ impl<'de> Deserializer<'de> for Strict<'_> {
         visitor: V,
     ) -> Result<V::Value, FieldError> {
         let Value::Object(map) = self.value else {
-            // A derived visitor would take an array for a struct, field by field.
+            // A derived visitor would accept an array as a struct.
             return Strict::at(self.path, Err(de::Error::invalid_type(unexpected(self.value), &"an object")));
         };
         {
@@ -439,7 +438,7 @@ fn unexpected(value: &Value) -> Unexpected<'_> {
     }
 }
 
-/// serde speaks of Rust types; users think in JSON's.
+/// serde names Rust types; users expect JSON types.
 fn given(unexpected: Unexpected<'_>) -> String {
     match unexpected {
         Unexpected::Unit | Unexpected::Option => "null".to_owned(),
@@ -532,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_types_are_told_in_jsons_words() {
+    fn wrong_types_are_reported_as_json_types() {
         refused(r#"{"Env": "A=1"}"#, "Env", "given the string \"A=1\"; allowed is an array");
         refused(r#"{"Env": ["A=1", 2]}"#, "Env[1]", "given 2; allowed is a string");
         refused(r#"{"Tty": "yes"}"#, "Tty", "allowed is true or false");
@@ -550,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn dockers_own_shapes_pass() {
+    fn docker_objects_are_accepted() {
         let parsed = body(
             r#"{"Name": "x", "Image": "a", "ExposedPorts": {"80/tcp": {}}, "Tty": null, "Labels": {"k": "v"},
                 "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}, "Memory": 1048576},

@@ -48,7 +48,7 @@ fn world(changes: impl IntoIterator<Item = Change>) -> Desired {
 }
 
 #[test]
-fn generations_grow_with_changes_and_over_deletions() {
+fn generations_grow_with_changes_and_across_deletions() {
     let (s, e, g) = step(&Desired::default(), put("web", 1));
     assert_eq!((e, g), (Effect::Created, 1));
     let (s, e, g) = step(&s, put("web", 1));
@@ -63,7 +63,7 @@ fn generations_grow_with_changes_and_over_deletions() {
 }
 
 #[test]
-fn a_transaction_is_taken_whole_or_not_at_all() {
+fn a_transaction_is_committed_completely_or_not_at_all() {
     let s = world([put("web", 1)]);
     let changes = [put("web", 5), delete("nothing")];
     assert!(apply(&s, &Transaction::of(changes), Time(1)).is_err());
@@ -84,7 +84,7 @@ fn preconditions_guard_the_generation() {
 }
 
 #[test]
-fn the_same_submit_again_is_a_wish_to_try_anew_unless_it_only_goes_on_with_a_wait() {
+fn the_same_submit_again_asks_for_a_retry_unless_it_continues_a_wait() {
     let s = world([put("web", 1)]);
     let asked = |s: &Desired| s.objects[&name("web")].asked;
     let (again, committed) = apply(&s, &Transaction::of([put("web", 1)]), Time(1)).unwrap();
@@ -106,7 +106,7 @@ fn one_object_too_many_is_refused() {
 }
 
 #[test]
-fn pruning_deletes_what_begins_so_and_is_not_named() {
+fn pruning_deletes_unnamed_objects_with_the_prefix() {
     let s = world([put("team-a", 1), put("team-b", 1), put("other", 1), put("team-c", 1), delete("team-c")]);
     let prune = Some("team-".to_owned());
     let transaction = Transaction { prune, ..Transaction::of([put("team-a", 2)]) };
@@ -117,7 +117,7 @@ fn pruning_deletes_what_begins_so_and_is_not_named() {
 }
 
 #[test]
-fn a_rollback_takes_an_earlier_spec_as_a_new_generation() {
+fn a_rollback_restores_an_earlier_spec_as_a_new_generation() {
     let s = world([put("web", 1), put("web", 2), put("web", 3)]);
     let (s, committed) = try_step(&s, back("web", None)).unwrap();
     let now = &committed[0].object;
@@ -126,17 +126,17 @@ fn a_rollback_takes_an_earlier_spec_as_a_new_generation() {
     assert_eq!(s.objects[&name("web")].spec.count, 1);
     assert_eq!(step(&s, back("web", Some(1))).1, Effect::Unchanged);
     let error = try_step(&s, back("web", Some(9))).unwrap_err().to_string();
-    assert_eq!(error, "'web' cannot go back to generation 9: remembered are 1, 2, 3, 4, 5");
+    assert_eq!(error, "'web' cannot go back to generation 9: kept are 1, 2, 3, 4, 5");
     let error = try_step(&world([put("web", 1)]), back("web", None)).unwrap_err().to_string();
     assert_eq!(
         error,
-        "'web' cannot go back to an earlier spec: it never had another one; delete it to take it back"
+        "'web' cannot go back to an earlier spec: it never had another one; delete it to undo the submit"
     );
     assert_eq!(try_step(&s, back("none", None)).unwrap_err(), Rejected::NotFound(name("none")));
 }
 
 #[test]
-fn what_was_deleted_by_mistake_comes_back_with_a_rollback() {
+fn a_rollback_restores_an_object_deleted_by_mistake() {
     let s = world([put("web", 1), put("web", 2), delete("web")]);
     let (s, committed) = try_step(&s, back("web", None)).unwrap();
     assert_eq!((committed[0].effect, committed[0].object.generation), (Effect::Created, 4));
@@ -152,7 +152,7 @@ fn ten_specs_are_remembered() {
 }
 
 #[test]
-fn what_cannot_be_read_is_replaced_by_a_submit_and_by_nothing_else() {
+fn an_unreadable_object_is_replaced_by_a_submit_and_by_nothing_else() {
     let unreadable = Quarantined { why: "?".to_owned(), generation: 7, stored: "?".into() };
     let s = Desired { quarantined: Arc::new([(name("web"), unreadable)].into()), ..Desired::default() };
     assert!(matches!(try_step(&s, delete("web")), Err(Rejected::Quarantined { .. })));
@@ -162,7 +162,7 @@ fn what_cannot_be_read_is_replaced_by_a_submit_and_by_nothing_else() {
 }
 
 #[test]
-fn what_converged_last_is_kept_over_newer_specs_and_forgotten_with_a_deletion() {
+fn the_last_converged_spec_is_kept_across_newer_specs_and_dropped_by_a_deletion() {
     let converged = |generation| Change::Converged { name: name("web"), generation };
     let known =
         |s: &Desired| s.objects[&name("web")].converged.as_ref().map(|c| (c.generation, c.spec.is_some()));
@@ -199,7 +199,7 @@ fn big(name: &str, bytes: usize, mark: usize) -> Change {
 }
 
 #[test]
-fn the_past_of_an_object_is_bounded_in_bytes_and_the_present_spec_always_stays() {
+fn the_revisions_of_an_object_are_bounded_in_bytes_and_the_present_spec_is_always_kept() {
     let hundred = 100 * 1024;
     let of = |world: &Desired| world.objects[&name("web")].clone();
     let before = world((0..20).map(|mark| big("web", hundred, mark)));
@@ -216,7 +216,7 @@ fn the_past_of_an_object_is_bounded_in_bytes_and_the_present_spec_always_stays()
 }
 
 #[test]
-fn the_whole_state_is_bounded_in_bytes_and_can_always_get_smaller() {
+fn the_whole_state_is_bounded_in_bytes_and_can_always_shrink() {
     let mut before = world([put("web", 1), put("db", 1), put("old", 1), delete("old")]);
     let claim = |state: &mut Desired, object: &str, bytes| {
         let objects = Arc::make_mut(&mut state.objects);
@@ -260,7 +260,7 @@ fn a_stated_default_is_no_change_in_either_direction() {
 }
 
 #[test]
-fn what_states_a_default_and_scales_keeps_the_hash_of_what_runs() {
+fn a_spec_that_states_a_default_and_scales_keeps_the_template_hash() {
     let hash = |world: &Desired| world.objects[&name("web")].spec.template.hash.clone();
     let first = world([written(r#", "Count": 1"#)]);
     let (scaled, effect, _) = step(&first, written(r#", "Count": 2, "Labels": {}"#));

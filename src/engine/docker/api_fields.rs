@@ -1,65 +1,74 @@
-//! Since which version of the API a field exists.
+//! The API version that introduced each field.
 //!
-//! An engine drops fields that the version spoken does not know, without a word. So an object that uses one is refused
-//! before the create. Fields that every version since the oldest one spoken knows are not listed, nor are those that no
-//! submitter may use.
+//! An engine silently drops fields that are newer than the API version spoken, so an object that uses one is refused before
+//! the create. Fields that even the oldest version spoken has are not listed, nor are those that the policy forbids.
 
 use serde_json::Value;
 
-use super::Api;
+use super::api_version::ApiVersion;
+use crate::core::spec::Template;
 
-/// A field of the create body, and the first version that knows it. `[]` stands for each element of a list, `*` for each
-/// value of an object.
-const SINCE: &[(&[&str], Api)] = &[
-    (&["HostConfig", "Mounts"], Api(1, 25)),
-    (&["HostConfig", "AutoRemove"], Api(1, 25)),
-    (&["HostConfig", "Init"], Api(1, 25)),
-    (&["HostConfig", "NanoCpus"], Api(1, 25)),
-    (&["HostConfig", "CpuCount"], Api(1, 25)),
-    (&["HostConfig", "CpuRealtimePeriod"], Api(1, 25)),
-    (&["HostConfig", "CpuRealtimeRuntime"], Api(1, 25)),
-    (&["StopTimeout"], Api(1, 25)),
-    (&["HostConfig", "DeviceCgroupRules"], Api(1, 28)),
-    (&["HostConfig", "Mounts", "[]", "Consistency"], Api(1, 28)),
-    (&["Healthcheck", "StartPeriod"], Api(1, 29)),
-    (&["NetworkingConfig", "EndpointsConfig", "*", "DriverOpts"], Api(1, 32)),
-    (&["HostConfig", "MaskedPaths"], Api(1, 38)),
-    (&["HostConfig", "ReadonlyPaths"], Api(1, 38)),
-    (&["HostConfig", "DeviceRequests"], Api(1, 40)),
-    (&["HostConfig", "Mounts", "[]", "BindOptions", "NonRecursive"], Api(1, 40)),
-    (&["HostConfig", "CgroupnsMode"], Api(1, 41)),
-    (&["HostConfig", "ConsoleSize"], Api(1, 42)),
-    (&["HostConfig", "Mounts", "[]", "BindOptions", "CreateMountpoint"], Api(1, 42)),
-    (&["HostConfig", "Annotations"], Api(1, 43)),
-    (&["Healthcheck", "StartInterval"], Api(1, 44)),
-    (&["HostConfig", "Mounts", "[]", "BindOptions", "ReadOnlyNonRecursive"], Api(1, 44)),
-    (&["HostConfig", "Mounts", "[]", "BindOptions", "ReadOnlyForceRecursive"], Api(1, 44)),
-    (&["NetworkingConfig", "EndpointsConfig", "*", "MacAddress"], Api(1, 44)),
-    (&["HostConfig", "Mounts", "[]", "VolumeOptions", "Subpath"], Api(1, 45)),
-    (&["HostConfig", "Mounts", "[]", "TmpfsOptions", "Options"], Api(1, 46)),
-    (&["HostConfig", "Mounts", "[]", "ImageOptions"], Api(1, 48)),
-    (&["NetworkingConfig", "EndpointsConfig", "*", "GwPriority"], Api(1, 48)),
+/// A field of the create body, and the first version with it. `[]` stands for each element of a list, `*` for each value of
+/// an object.
+const SINCE: &[(&[&str], ApiVersion)] = &[
+    (&["HostConfig", "Mounts"], ApiVersion(1, 25)),
+    (&["HostConfig", "AutoRemove"], ApiVersion(1, 25)),
+    (&["HostConfig", "Init"], ApiVersion(1, 25)),
+    (&["HostConfig", "NanoCpus"], ApiVersion(1, 25)),
+    (&["HostConfig", "CpuCount"], ApiVersion(1, 25)),
+    (&["HostConfig", "CpuRealtimePeriod"], ApiVersion(1, 25)),
+    (&["HostConfig", "CpuRealtimeRuntime"], ApiVersion(1, 25)),
+    (&["StopTimeout"], ApiVersion(1, 25)),
+    (&["HostConfig", "DeviceCgroupRules"], ApiVersion(1, 28)),
+    (&["HostConfig", "Mounts", "[]", "Consistency"], ApiVersion(1, 28)),
+    (&["Healthcheck", "StartPeriod"], ApiVersion(1, 29)),
+    (&["NetworkingConfig", "EndpointsConfig", "*", "DriverOpts"], ApiVersion(1, 32)),
+    (&["HostConfig", "MaskedPaths"], ApiVersion(1, 38)),
+    (&["HostConfig", "ReadonlyPaths"], ApiVersion(1, 38)),
+    (&["HostConfig", "DeviceRequests"], ApiVersion(1, 40)),
+    (&["HostConfig", "Mounts", "[]", "BindOptions", "NonRecursive"], ApiVersion(1, 40)),
+    (&["HostConfig", "CgroupnsMode"], ApiVersion(1, 41)),
+    (&["HostConfig", "ConsoleSize"], ApiVersion(1, 42)),
+    (&["HostConfig", "Mounts", "[]", "BindOptions", "CreateMountpoint"], ApiVersion(1, 42)),
+    (&["HostConfig", "Annotations"], ApiVersion(1, 43)),
+    (&["Healthcheck", "StartInterval"], ApiVersion(1, 44)),
+    (&["HostConfig", "Mounts", "[]", "BindOptions", "ReadOnlyNonRecursive"], ApiVersion(1, 44)),
+    (&["HostConfig", "Mounts", "[]", "BindOptions", "ReadOnlyForceRecursive"], ApiVersion(1, 44)),
+    (&["NetworkingConfig", "EndpointsConfig", "*", "MacAddress"], ApiVersion(1, 44)),
+    (&["HostConfig", "Mounts", "[]", "VolumeOptions", "Subpath"], ApiVersion(1, 45)),
+    (&["HostConfig", "Mounts", "[]", "TmpfsOptions", "Options"], ApiVersion(1, 46)),
+    (&["HostConfig", "Mounts", "[]", "ImageOptions"], ApiVersion(1, 48)),
+    (&["NetworkingConfig", "EndpointsConfig", "*", "GwPriority"], ApiVersion(1, 48)),
 ];
 
-/// A value that newer versions take where older ones take others, and the first version that knows it.
-const VALUES_SINCE: &[(&[&str], &str, Api)] = &[
-    (&["HostConfig", "Mounts", "[]", "Type"], "cluster", Api(1, 42)),
-    (&["HostConfig", "Mounts", "[]", "Type"], "image", Api(1, 48)),
+/// A value of an older field, and the first version with it.
+const VALUES_SINCE: &[(&[&str], &str, ApiVersion)] = &[
+    (&["HostConfig", "Mounts", "[]", "Type"], "cluster", ApiVersion(1, 42)),
+    (&["HostConfig", "Mounts", "[]", "Type"], "image", ApiVersion(1, 48)),
 ];
 
 /// More than one network at the create.
-const SEVERAL_NETWORKS: Api = Api(1, 44);
+const SEVERAL_NETWORKS: ApiVersion = ApiVersion(1, 44);
 
-/// What of a create body the endpoint's version does not know, and the version that does.
-pub(super) fn unknown(body: &Value, spoken: Api) -> Option<(String, Api)> {
-    let newer = |since: &Api| *since > spoken;
+/// The field of a template that an endpoint with this API version would drop, and why; `None` if it has all fields or speaks
+/// no version.
+pub fn too_new(template: &Template, api: &str) -> Option<(String, String)> {
+    let spoken = ApiVersion::parse(api)?;
+    let body = serde_json::to_value(&template.body).ok()?;
+    let (field, since) = unknown(&body, spoken)?;
+    Some((field, format!("the endpoint speaks API {spoken}, which does not have it; it needs {since}")))
+}
+
+/// The field of a create body that this version does not have, and the first version that has it.
+fn unknown(body: &Value, spoken: ApiVersion) -> Option<(String, ApiVersion)> {
+    let newer = |since: &ApiVersion| *since > spoken;
     for (path, since) in SINCE.iter().filter(|(_, since)| newer(since)) {
         if let Some(field) = find(body, path, String::new(), &is_used) {
             return Some((field, *since));
         }
     }
     for (path, value, since) in VALUES_SINCE.iter().filter(|(_, _, since)| newer(since)) {
-        if let Some(field) = find(body, path, String::new(), &|there| there == value) {
+        if let Some(field) = find(body, path, String::new(), &|given| given == value) {
             return Some((format!("{field} {value:?}"), *since));
         }
     }
@@ -69,7 +78,7 @@ pub(super) fn unknown(body: &Value, spoken: Api) -> Option<(String, Api)> {
         .then(|| ("more than one network in NetworkingConfig.EndpointsConfig".to_owned(), SEVERAL_NETWORKS))
 }
 
-/// A field that says nothing may as well be dropped.
+/// A field with an empty value may be dropped.
 fn is_used(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => false,
@@ -81,20 +90,21 @@ fn is_used(value: &Value) -> bool {
     }
 }
 
-/// The first place at which the path leads to a value that is so.
-fn find(value: &Value, path: &[&str], name: String, so: &dyn Fn(&Value) -> bool) -> Option<String> {
-    let Some((step, rest)) = path.split_first() else { return so(value).then_some(name) };
+/// The first field on the path whose value matches.
+fn find(value: &Value, path: &[&str], name: String, matches: &dyn Fn(&Value) -> bool) -> Option<String> {
+    let Some((step, rest)) = path.split_first() else { return matches(value).then_some(name) };
     match *step {
         "[]" => {
             let items = value.as_array()?.iter().enumerate();
-            items.into_iter().find_map(|(i, item)| find(item, rest, format!("{name}[{i}]"), so))
+            items.into_iter().find_map(|(i, item)| find(item, rest, format!("{name}[{i}]"), matches))
         }
-        "*" => {
-            value.as_object()?.iter().find_map(|(key, item)| find(item, rest, format!("{name}.{key}"), so))
-        }
+        "*" => value
+            .as_object()?
+            .iter()
+            .find_map(|(key, item)| find(item, rest, format!("{name}.{key}"), matches)),
         field => {
             let name = if name.is_empty() { field.to_owned() } else { format!("{name}.{field}") };
-            find(value.get(field)?, rest, name, so)
+            find(value.get(field)?, rest, name, matches)
         }
     }
 }
@@ -106,45 +116,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_is_refused_up_to_the_version_before_the_one_that_brought_it() {
+    fn a_field_is_refused_below_the_version_that_introduced_it() {
         let subpath =
             json!({"HostConfig": {"Mounts": [{"Type": "tmpfs"}, {"VolumeOptions": {"Subpath": "x"}}]}});
         for (body, since, field) in [
-            (json!({"Healthcheck": {"StartInterval": 1}}), Api(1, 44), "Healthcheck.StartInterval"),
-            (subpath, Api(1, 45), "HostConfig.Mounts[1].VolumeOptions.Subpath"),
-            (json!({"StopTimeout": 3}), Api(1, 25), "StopTimeout"),
-            (json!({"HostConfig": {"CgroupnsMode": "private"}}), Api(1, 41), "HostConfig.CgroupnsMode"),
+            (json!({"Healthcheck": {"StartInterval": 1}}), ApiVersion(1, 44), "Healthcheck.StartInterval"),
+            (subpath, ApiVersion(1, 45), "HostConfig.Mounts[1].VolumeOptions.Subpath"),
+            (json!({"StopTimeout": 3}), ApiVersion(1, 25), "StopTimeout"),
+            (
+                json!({"HostConfig": {"CgroupnsMode": "private"}}),
+                ApiVersion(1, 41),
+                "HostConfig.CgroupnsMode",
+            ),
             (
                 json!({"HostConfig": {"Mounts": [{"Type": "image"}]}}),
-                Api(1, 48),
+                ApiVersion(1, 48),
                 "HostConfig.Mounts[0].Type \"image\"",
             ),
             (
                 json!({"NetworkingConfig": {"EndpointsConfig": {"a": {}, "b": {"MacAddress": "02:42:ac:11:00:02"}}}}),
-                Api(1, 44),
+                ApiVersion(1, 44),
                 "NetworkingConfig.EndpointsConfig.b.MacAddress",
             ),
             (
                 json!({"NetworkingConfig": {"EndpointsConfig": {"a": {}, "b": {}}}}),
-                Api(1, 44),
+                ApiVersion(1, 44),
                 "more than one network in NetworkingConfig.EndpointsConfig",
             ),
         ] {
-            let before = Api(since.0, since.1 - 1);
+            let before = ApiVersion(since.0, since.1 - 1);
             assert_eq!(unknown(&body, before), Some((field.to_owned(), since)), "{body}");
             assert_eq!(unknown(&body, since), None, "{body}");
         }
     }
 
     #[test]
-    fn a_field_that_says_nothing_is_no_matter() {
+    fn an_empty_field_is_accepted() {
         for body in [
             json!({"Image": "a"}),
             json!({"Healthcheck": {"StartInterval": 0}}),
             json!({"HostConfig": {"Mounts": [], "Init": false, "ConsoleSize": [0, 0]}}),
             json!({"NetworkingConfig": {"EndpointsConfig": {"a": {}}}}),
         ] {
-            assert_eq!(unknown(&body, Api(1, 24)), None, "{body}");
+            assert_eq!(unknown(&body, ApiVersion(1, 24)), None, "{body}");
         }
     }
 }

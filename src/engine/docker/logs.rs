@@ -1,4 +1,4 @@
-//! Logs of containers, each over a connection of its own.
+//! Logs of containers, each over its own connection.
 
 use std::time::Duration;
 
@@ -8,23 +8,26 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{timeout, timeout_at};
 
+use super::answer::{broke_off, no_answer, read_whole, refusal};
+use super::docker_engine::DockerEngine;
+use super::request::QUESTION;
 use super::transport::TransportError;
 use super::wire::{self, Framing, LogReadError, LogReader};
-use super::{DockerEngine, QUESTION, broke_off, no_answer, read_whole, refusal, reply};
 use crate::clock;
 use crate::core::container::ContainerId;
 use crate::engine::logs::{LogLines, LogRequest, LogsError};
+use crate::engine::reply;
 
-/// A log that is read to its end comes at once; this forgives a busy disk.
+/// The longest silence in a log that is read to its end; long enough for a busy disk.
 const SILENCE: Duration = Duration::from_secs(20);
-/// A container may have nothing to say for days. A connection over which nothing came for so long may have been lost
-/// without a word: it is given up, and whoever follows asks again.
+/// The longest silence in a followed log. A container may be silent for days, but the connection may also have been lost
+/// unnoticed: it is closed, and the caller opens a new one.
 const FOLLOW_SILENCE: Duration = Duration::from_secs(5 * 60);
-/// What is decoded at once: the lines of it are kept until they are taken.
+/// How much is decoded at once: its lines are kept until they are taken.
 const SLICE_BYTES: usize = 8 * 1024;
-/// The media type of frames, from API 1.42 on. Engines before that name none that tells the forms apart.
+/// The media type of framed logs since API 1.42. Older engines do not distinguish the forms.
 const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
-/// An engine's message where the driver only writes.
+/// An engine's message if the logging driver is write-only.
 const NOT_READABLE: &str = "does not support reading";
 
 impl DockerEngine {
@@ -42,7 +45,7 @@ impl DockerEngine {
         }
         let terminal = wire::has_terminal(&body);
         let silence = if request.follow { FOLLOW_SILENCE } else { SILENCE };
-        // A Swarm manager passes the head on with the first line, whenever that comes.
+        // A Swarm manager sends the response head only with the first line.
         let head = if request.follow && self.is_swarm() { FOLLOW_SILENCE } else { QUESTION };
         let path = wire::logs_path(id, request);
         let asked = timeout(head, self.transport.request_logs(Method::GET, &path)).await;
@@ -71,15 +74,15 @@ impl DockerEngine {
     }
 
     fn refused_logs(&self, status: u16, body: &[u8]) -> LogsError {
-        let words = wire::words(body);
-        let said = refusal(status, body);
-        // Of a container on such a node a Swarm manager may well say 404.
-        let away = words.contains("unhealthy node") || reply::connection_failed(&words);
+        let text = wire::error_message(body);
+        let message = refusal(status, body);
+        // A Swarm manager may answer 404 for a container on such a node.
+        let away = text.contains("unhealthy node") || reply::connection_failed(&text);
         match status {
-            _ if self.is_swarm() && away => LogsError::NodeAway(said),
-            _ if words.contains(NOT_READABLE) => LogsError::NotReadable(said),
+            _ if self.is_swarm() && away => LogsError::NodeAway(message),
+            _ if text.contains(NOT_READABLE) => LogsError::NotReadable(message),
             404 => LogsError::Gone,
-            _ => LogsError::Failed(said),
+            _ => LogsError::Failed(message),
         }
     }
 }
@@ -93,7 +96,9 @@ impl From<TransportError> for LogsError {
 impl From<LogReadError> for LogsError {
     fn from(error: LogReadError) -> Self {
         match error {
-            LogReadError::Engine(said) if said.contains(NOT_READABLE) => LogsError::NotReadable(said),
+            LogReadError::Engine(message) if message.contains(NOT_READABLE) => {
+                LogsError::NotReadable(message)
+            }
             error => LogsError::failed(error.to_string()),
         }
     }
@@ -104,20 +109,20 @@ fn says_multiplexed(response: &Response<Incoming>) -> bool {
     kind.and_then(|kind| kind.to_str().ok()).is_some_and(|kind| kind.starts_with(MULTIPLEXED))
 }
 
-/// A stream of lines under way.
-struct Reading {
+/// An open stream of lines.
+struct OpenLog {
     body: Incoming,
     reader: LogReader,
-    /// What has come and is not decoded yet.
+    /// Received and not decoded yet.
     ahead: bytes::Bytes,
     silence: Duration,
-    /// The body has ended; this is how, once its last lines are taken.
+    /// How the body ended; reported after its last lines.
     ended: Option<Result<(), LogsError>>,
 }
 
 fn lines(body: Incoming, framing: Framing, silence: Duration) -> LogLines {
     let reader = LogReader::new(framing);
-    let reading = Reading { body, reader, ahead: bytes::Bytes::new(), silence, ended: None };
+    let reading = OpenLog { body, reader, ahead: bytes::Bytes::new(), silence, ended: None };
     stream::unfold(Some(reading), |reading| async move {
         let mut reading = reading?;
         loop {
@@ -134,8 +139,8 @@ fn lines(body: Incoming, framing: Framing, silence: Duration) -> LogLines {
     .boxed()
 }
 
-impl Reading {
-    /// Decodes what comes next, or says how the stream ended.
+impl OpenLog {
+    /// Decodes the next part, or returns how the stream ended.
     async fn read_on(&mut self) -> Option<Result<(), LogsError>> {
         let deadline = clock::monotonic() + self.silence;
         if self.ahead.is_empty() {
@@ -143,7 +148,7 @@ impl Reading {
                 Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
                 Ok(None) => return Some(self.reader.finish().map_err(LogsError::from)),
                 Ok(Some(Err(error))) => {
-                    // What has come of the last line may say why.
+                    // The partial last line may contain the cause.
                     let _ = self.reader.finish();
                     return Some(Err(broke_off(&error).into()));
                 }

@@ -1,8 +1,8 @@
-//! How requests reach the endpoint.
+//! The transport to the endpoint.
 //!
-//! A pool of HTTP/1.1 connections over a Unix socket, or TCP with or without TLS. TLS trusts the given CA and
-//! nobody else. A connect has a deadline, name lookup and handshake included; an answer has a bound in bytes.
-//! Errors keep apart what matters afterwards: whether the request can have reached the other side.
+//! A pool of HTTP/1.1 connections over a Unix socket, or TCP with or without TLS. TLS trusts only the given CA. A connect has
+//! a deadline, including name lookup and handshake; an answer has a bound in bytes. Errors distinguish whether the request may
+//! have reached the endpoint.
 
 use std::future::Future;
 use std::io;
@@ -28,15 +28,14 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::core::sanitize;
 use crate::engine::error::EngineError;
 
-/// Name lookup, TCP connect and TLS handshake together.
+/// The deadline for name lookup, TCP connect and TLS handshake.
 const CONNECT: Duration = Duration::from_secs(5);
-/// What one answer may hold that is read while it arrives: a list of 100,000 containers at 2 KiB each fits. An event
-/// stream ends after this much, and is opened again.
+/// The largest answer that is decoded while it arrives: a list of 100,000 containers at 2 KiB each fits. An event stream ends
+/// after this much and is opened again.
 const STREAM_MAX_BYTES: u64 = 256 * 1024 * 1024;
-/// What is read ahead of a log: as many as there may be at once, and readers that stand still, cost no more than this
-/// each.
+/// The read buffer of a log, which bounds the memory for each stalled reader.
 const LOG_AHEAD_BYTES: usize = 64 * 1024;
-/// Unused connections are closed after this.
+/// Idle connections are closed after this.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// Where requests go.
@@ -50,21 +49,21 @@ pub enum Address {
         host: String,
         /// Port.
         port: u16,
-        /// Whom to trust and whom to be.
+        /// The trusted CA and our certificate.
         tls: Option<Arc<ClientConfig>>,
     },
-    /// An endpoint within this process: for tests that need the whole of this client on a paused clock, where no
-    /// socket may be waited for. Each call is a connect; its error is a refused connection.
+    /// An endpoint within this process, for tests of the whole client on a paused clock, where sockets cannot be awaited.
+    /// Each call is a connect; an error is a refused connection.
     Within(Arc<dyn Fn() -> io::Result<DuplexStream> + Send + Sync>),
 }
 
-/// A request that got no answer.
+/// A request without an answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum TransportError {
-    /// It cannot have reached the endpoint.
+    /// The request cannot have reached the endpoint.
     #[error("{0}")]
     NeverSent(String),
-    /// It may have.
+    /// The request may have reached the endpoint.
     #[error("{0}")]
     Broken(String),
 }
@@ -81,16 +80,16 @@ type Body = Full<Bytes>;
 #[derive(Clone)]
 pub struct Transport {
     requests: Client<Connector, Body>,
-    /// For logs, which clients read. Its connections are those clients' runtime's, and nothing else waits for that.
+    /// For logs. Its connections belong to the runtime of the clients that read them, so nothing else depends on it.
     logs: Client<Connector, Body>,
-    /// The version before each path, such as `/v1.41`; empty until it is settled.
+    /// The version before each path, such as `/v1.41`; empty before it is negotiated.
     prefix: Arc<ArcSwap<String>>,
-    /// The address as it is shown in messages.
+    /// The address, for messages.
     shown: Arc<str>,
 }
 
 impl Transport {
-    /// A pool that is empty yet.
+    /// An empty pool.
     pub fn new(address: Address) -> Transport {
         let shown = match &address {
             Address::Unix(path) => format!("unix://{}", path.display()),
@@ -105,17 +104,17 @@ impl Transport {
         Transport { requests, logs, prefix: Arc::default(), shown: shown.into() }
     }
 
-    /// Where requests go, for messages.
+    /// The address, for messages.
     pub(super) fn address(&self) -> &str {
         &self.shown
     }
 
-    /// Settles the API version for all requests to come.
+    /// Sets the API version for all later requests.
     pub(super) fn speak(&self, api: &str) {
         self.prefix.store(Arc::new(format!("/v{api}")));
     }
 
-    /// Sends a request of ours, whose answer is read while it arrives. `path` begins with a slash and has no version.
+    /// Sends a request. `path` begins with a slash and has no version.
     pub(super) async fn request(
         &self,
         method: Method,
@@ -125,7 +124,7 @@ impl Transport {
         self.send_over(&self.requests, own_request(method, path, body)?).await
     }
 
-    /// Sends a question about a container's log.
+    /// Sends a request for the log of a container.
     pub(super) async fn request_logs(
         &self,
         method: Method,
@@ -134,56 +133,60 @@ impl Transport {
         self.send_over(&self.logs, own_request(method, path, None)?).await
     }
 
-    /// Sends a request, with the API version put before its path.
+    /// Sends a request with the API version before its path.
     async fn send_over(
         &self,
         client: &Client<Connector, Body>,
         mut request: Request<Body>,
     ) -> Result<Response<Incoming>, TransportError> {
         let path = request.uri().path_and_query().map_or("/", |p| p.as_str());
-        // The version itself is asked for without one.
+        // The version is requested without a version.
         let prefix = if path == "/version" { Arc::default() } else { self.prefix.load_full() };
         *request.uri_mut() = format!("http://engine{prefix}{path}")
             .parse::<Uri>()
-            .map_err(|e| TransportError::NeverSent(format!("the path {path} cannot be asked for: {e}")))?;
+            .map_err(|e| TransportError::NeverSent(format!("invalid path {path}: {e}")))?;
         client.request(request).await.map_err(|error| {
-            let words = root_cause(&error);
-            if error.is_connect() { TransportError::NeverSent(words) } else { TransportError::Broken(words) }
+            let message = root_cause(&error);
+            if error.is_connect() {
+                TransportError::NeverSent(message)
+            } else {
+                TransportError::Broken(message)
+            }
         })
     }
 }
 
-/// A request of ours.
+/// Builds a request.
 fn own_request(method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Request<Body>, TransportError> {
     Request::builder()
         .method(method)
         .uri(format!("http://engine{path}"))
         .header(http::header::CONTENT_TYPE, "application/json")
         .body(Full::from(body.unwrap_or_default()))
-        .map_err(|e| TransportError::NeverSent(format!("the request cannot be made: {e}")))
+        .map_err(|e| TransportError::NeverSent(format!("invalid request: {e}")))
 }
 
-/// The innermost error is the one that says what happened.
+/// The message of the innermost error, which is the cause, with a hint.
 pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    let words = sanitize::message(&innermost.to_string());
-    if words.contains("UnknownIssuer") || words.contains("BadSignature") {
+    let message = sanitize::message(&innermost.to_string());
+    if message.contains("UnknownIssuer") || message.contains("BadSignature") {
         return format!(
-            "{words}: the engine's certificate is not signed by the CA given with --tlscacert or --engine-tlscacert"
+            "{message}: the engine's certificate is not signed by the CA given with --tlscacert or --engine-tlscacert"
         );
     }
-    if words.contains("received fatal alert") {
+    if message.contains("received fatal alert") {
         return format!(
-            "{words}: the engine refuses this daemon's certificate (--tlscert or --engine-tlscert)"
+            "{message}: the engine refuses this daemon's certificate (--tlscert or --engine-tlscert)"
         );
     }
-    words
+    message
 }
 
-/// Makes connections.
+/// Opens connections.
 #[derive(Clone)]
 struct Connector {
     address: Address,
@@ -240,8 +243,8 @@ trait Io: AsyncRead + AsyncWrite + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
 
-/// A connection that counts what it reads. With each request that is written the count begins anew: one
-/// answer, however its body is framed, cannot be longer than `max`.
+/// A connection that counts the bytes read since the last request was written: no answer, however it is framed, can be longer
+/// than `max`.
 struct Wire {
     io: Pin<Box<dyn Io>>,
     max: u64,
@@ -269,8 +272,8 @@ impl AsyncRead for Wire {
                 polled
             }
             None => {
-                let words = format!("the answer is longer than {} bytes", self.max);
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, words)))
+                let message = format!("the answer is longer than {} bytes", self.max);
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, message)))
             }
         }
     }

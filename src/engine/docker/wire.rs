@@ -1,7 +1,7 @@
-//! What stands in the answers: from JSON to our own nouns.
+//! The wire format: from JSON to our own types.
 //!
-//! Answers are read leniently: only the fields that are used are looked at, one by one, and what is of another type
-//! or missing costs nothing else. Texts are escaped and cut on the way in.
+//! Answers are read leniently: only the fields in use are read, one by one, and a missing field or one of another type does
+//! not affect the others. Texts are escaped and cut on the way in.
 
 use bollard_stubs::models::ContainerCreateBody;
 use serde::Deserialize;
@@ -23,20 +23,21 @@ mod info;
 mod lenient;
 mod list;
 mod logs;
-mod progress;
+mod pull;
 
 pub(super) use container::read_inspected;
 pub(super) use events::events;
 pub(super) use info::{read_info, read_version};
 pub(super) use list::{List, ListError, ListReader};
 pub(super) use logs::{Framing, LogReadError, LogReader};
-pub(super) use progress::{Progress, ProgressError};
+pub(super) use pull::{PullError, PullProgress};
 
 /// The label by which a classic Swarm manager takes constraints.
 const SWARM_CONSTRAINTS: &str = "com.docker.swarm.constraints";
-/// The message of an error answer: `{"message": …}` from an engine, plain text from a Swarm manager. It is as long as
-/// the answer was: [`outcome::read`](crate::engine::reply::read) looks into it before it is cut.
-pub(super) fn words(body: &[u8]) -> String {
+
+/// The message of an error answer: `{"message": …}` from an engine, plain text from a Swarm manager. It is not cut:
+/// [`reply::read`](crate::engine::reply::read) evaluates all of it.
+pub(super) fn error_message(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Message {
         message: String,
@@ -47,12 +48,12 @@ pub(super) fn words(body: &[u8]) -> String {
     }
 }
 
-/// Whether an answer is a JSON object, whatever is in it.
+/// Whether an answer is a JSON object.
 pub(super) fn is_object(body: &[u8]) -> bool {
     Json::new(&String::from_utf8_lossy(body)).fields(|_| false).is_some()
 }
 
-/// The id in a create's answer. A classic Swarm manager leaves `Warnings` out.
+/// The id in the answer to a create. A classic Swarm manager omits `Warnings`.
 pub(super) fn created_id(body: &[u8]) -> Option<ContainerId> {
     #[derive(Deserialize)]
     struct Created {
@@ -63,16 +64,16 @@ pub(super) fn created_id(body: &[u8]) -> Option<ContainerId> {
     (!id.is_empty()).then(|| id.as_str().into())
 }
 
-/// The body of a create: what was submitted, with our labels.
+/// The body of a create: the submitted spec, with our labels.
 pub(super) fn create_body(new: &NewContainer<'_>, swarm: bool) -> Result<Vec<u8>, serde_json::Error> {
     let mut body = new.template.body.clone();
-    expose_what_is_published(&mut body);
+    expose_published_ports(&mut body);
     let labels = body.labels.get_or_insert_default();
     labels.extend(new.identity.labels(new.cluster).map(|(name, value)| (name.to_owned(), value)));
     labels.insert(LABEL_MANAGER.to_owned(), new.manager.to_string());
     if swarm {
         let mut constraints: Vec<&str> = new.constraints().iter().map(|c| c.0.as_str()).collect();
-        // Without it the manager asks a registry for the image's platforms before each create.
+        // Otherwise the manager asks a registry for the platforms of the image before each create.
         if !constraints.iter().any(|c| c.starts_with("ostype")) {
             constraints.push("ostype==linux");
         }
@@ -81,9 +82,8 @@ pub(super) fn create_body(new: &NewContainer<'_>, swarm: bool) -> Result<Vec<u8>
     serde_json::to_vec(&body)
 }
 
-/// Engines publish only ports that are exposed, by the image or here. So `docker run -p` exposes what it publishes, and so
-/// do we.
-fn expose_what_is_published(body: &mut ContainerCreateBody) {
+/// Engines publish only exposed ports, so this exposes published ports, as `docker run -p` does.
+fn expose_published_ports(body: &mut ContainerCreateBody) {
     let bindings = body.host_config.as_ref().and_then(|host| host.port_bindings.as_ref());
     let whole = |port: &String| if port.contains('/') { port.clone() } else { format!("{port}/tcp") };
     let mut published: Vec<String> = bindings.into_iter().flatten().map(|(port, _)| whole(port)).collect();
@@ -102,13 +102,12 @@ pub(super) fn events_path(cluster: &str) -> String {
     format!("/events?filters={}", encoded(&filters.to_string()))
 }
 
-/// The path of the list of a cluster's containers, or of one object's. An endpoint may ignore filters that it does not
-/// know.
+/// The path of the list of all containers of a cluster, or of one object. An endpoint may ignore filters.
 pub(super) fn list_path(cluster: &str, object: Option<&ObjectName>) -> String {
     let mut labels = vec![format!("{LABEL_CLUSTER}={cluster}")];
     labels.extend(object.map(|name| format!("{LABEL_OBJECT}={name}")));
     let filters = serde_json::json!({ "label": labels });
-    // Always all: without it the containers of lost nodes vanish from a Swarm manager's list.
+    // Without `all`, a Swarm manager omits the containers of lost nodes.
     format!("/containers/json?all=true&filters={}", encoded(&filters.to_string()))
 }
 
@@ -117,7 +116,7 @@ pub(super) fn pull_path(name: &str, tag: &str) -> String {
     format!("/images/create?fromImage={}&tag={}", encoded(name), encoded(tag))
 }
 
-/// The path of a container's log. Times are always asked for: lines of several containers are put in order by them.
+/// The path of a container's log, with timestamps: they order the lines of several containers.
 pub(super) fn logs_path(id: &ContainerId, request: LogRequest) -> String {
     let LogRequest { tail, since, follow } = request;
     let tail = tail.map_or("all".to_owned(), |tail| tail.to_string());
@@ -129,7 +128,7 @@ pub(super) fn logs_path(id: &ContainerId, request: LogRequest) -> String {
     )
 }
 
-/// Whether a container has a terminal, by its inspect.
+/// Whether an inspected container has a terminal.
 pub(super) fn has_terminal(inspected: &[u8]) -> bool {
     let inspected = String::from_utf8_lossy(inspected);
     let config = Json::new(&inspected).fields(|name| name == "Config");
@@ -137,8 +136,8 @@ pub(super) fn has_terminal(inspected: &[u8]) -> bool {
     tty.and_then(|fields| fields.get("Tty")?.boolean()) == Some(true)
 }
 
-/// A text as it stands in a query.
-fn encoded(text: &str) -> String {
+/// Encodes a text for a query.
+pub(super) fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
@@ -147,10 +146,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_published_is_exposed_once() {
+    fn published_ports_are_exposed_once() {
         let exposed = |body: serde_json::Value| {
             let mut body: ContainerCreateBody = serde_json::from_value(body).unwrap();
-            expose_what_is_published(&mut body);
+            expose_published_ports(&mut body);
             body.exposed_ports.map(|mut ports| {
                 ports.sort();
                 ports.join(" ")
@@ -174,7 +173,7 @@ mod tests {
 
     #[test]
     fn errors_are_json_or_plain_text() {
-        assert_eq!(words(br#"{"message":"No such image: x"}"#), "No such image: x");
-        assert_eq!(words(b"No such container nope\n"), "No such container nope");
+        assert_eq!(error_message(br#"{"message":"No such image: x"}"#), "No such image: x");
+        assert_eq!(error_message(b"No such container nope\n"), "No such container nope");
     }
 }

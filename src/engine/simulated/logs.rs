@@ -1,4 +1,4 @@
-//! What a simulated container "writes": invented lines that say so, one each two seconds that it runs.
+//! The log of a simulated container: invented lines that say so, one every two seconds.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,20 +7,20 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::broadcast;
 use tokio::time::timeout;
 
-use super::Event;
+use super::event::SimulatedEvent;
 use super::world::World;
 use crate::clock::Clock;
 use crate::core::container::{Container, ContainerId};
 use crate::core::time::Time;
 use crate::engine::logs::{LogLine, LogLines, LogRequest, LogStream, LogTime, LogsError};
 
-/// Between two lines.
+/// The time between two lines.
 const PERIOD: Duration = Duration::from_secs(2);
-/// Each so many-th line is one of standard error.
-const COMPLAINT: u64 = 5;
+/// Every nth line is on standard error.
+const STDERR_EVERY: u64 = 5;
 
-/// The number of lines that a container has written: one at its start, and one a period. One that has ended wrote no
-/// more than that first one, as this world does not remember when things end.
+/// The number of lines that a container has written: one at its start, then one per period. An ended container has written
+/// only the first one, as the simulation does not record when containers end.
 fn written(container: &Container, now: Time) -> u64 {
     match (started(container), container.live()) {
         (None, _) => 0,
@@ -34,7 +34,7 @@ fn started(container: &Container) -> Option<Time> {
     LogTime::parse(at).map(|at| Time(at.0 / 1_000_000))
 }
 
-/// The line of this number, from 0.
+/// The line with this number, from 0.
 fn line(container: &Container, number: u64) -> Option<LogLine> {
     let at = started(container)? + PERIOD * u32::try_from(number).unwrap_or(u32::MAX);
     let Container { name, image, node, .. } = container;
@@ -42,9 +42,9 @@ fn line(container: &Container, number: u64) -> Option<LogLine> {
     let (stream, text) = match number {
         0 => (
             LogStream::Stdout,
-            format!("simulated: {name} of {image} started on {node}; nothing really runs"),
+            format!("simulated: {name} of {image} started on {node}; nothing is really running"),
         ),
-        n if n % COMPLAINT == 0 => {
+        n if n % STDERR_EVERY == 0 => {
             (LogStream::Stderr, format!("simulated: line {n} of {name}, to standard error"))
         }
         n => (LogStream::Stdout, format!("simulated: line {n} of {name}")),
@@ -54,7 +54,7 @@ fn line(container: &Container, number: u64) -> Option<LogLine> {
 
 pub(super) fn lines(
     world: Arc<Mutex<World>>,
-    events: broadcast::Receiver<Event>,
+    events: broadcast::Receiver<SimulatedEvent>,
     clock: Clock,
     id: ContainerId,
     request: LogRequest,

@@ -1,8 +1,8 @@
-//! What there is in the simulated world, and what its manager lets be seen of it.
+//! The state of the simulated world, and what its manager shows.
 //!
-//! Pure: no time passes in here. The rules are those of a classic Swarm manager: names are unique over the nodes
-//! it knows, reachable or not; of a node that does not answer it shows the last state; of a node that it has not
-//! reached yet it shows nothing, and gives the names away that are in use there.
+//! Pure: no time passes here. The rules are those of a classic Swarm manager: names are unique across the nodes that it
+//! knows, reachable or not; for a node that does not answer, it shows the last state; for a node that it has not reached yet,
+//! it shows nothing and does not know the names in use there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use sha2::{Digest, Sha256};
 use crate::core::container::{Container, ContainerId, ContainerState, Detail, Health, Visibility};
 use crate::core::name::ObjectName;
 use crate::core::node::{Node, NodeState};
-use crate::core::outcome::{Outcome, Refusal, RefusalKind};
+use crate::core::outcome::{Outcome, RefusalKind};
 use crate::core::time::Time;
 use crate::engine::error::EngineError;
 use crate::engine::logs::LogsError;
 use crate::engine::{Lookup, NewContainer};
 
-/// What becomes of the processes on a node that stops answering.
+/// The fate of the processes on a node that stops answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// They go on: only the line is cut.
+    /// They continue: only the network is down.
     GoOn,
-    /// They end with it.
+    /// They end with the node.
     End,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct World {
 #[derive(Debug)]
 struct Host {
     answers: bool,
-    /// The manager has reached it since it was started.
+    /// The manager has reached it since its start.
     known: bool,
 }
 
@@ -50,12 +50,12 @@ struct Thing {
     container: Container,
     seen: ContainerState,
     startable: bool,
-    /// What lists show, where they lag behind.
+    /// The state that lists show, if they lag behind.
     listed: Option<ContainerState>,
     removals_fail: bool,
 }
 
-/// A container as it really is.
+/// The real state of a container.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Real {
     /// The value of its cluster label; empty for a container that is not ours.
@@ -64,10 +64,6 @@ pub struct Real {
     pub container: Container,
     /// Whether its node answers.
     pub reachable: bool,
-}
-
-fn refused<T>(kind: RefusalKind, words: String) -> Outcome<T> {
-    Outcome::Refused(Refusal { kind, words })
 }
 
 fn unreachable<T>(node: &str) -> Outcome<T> {
@@ -137,7 +133,7 @@ impl World {
         let mut named = known().filter(|thing| thing.container.name == key);
         let found = match (by_id, named.next(), named.next()) {
             (Some(thing), ..) | (None, Some(thing), None) => thing,
-            // A name that two bear stands for neither.
+            // A duplicate name refers to neither.
             (None, ..) => return Ok(Lookup::NotFound),
         };
         if !self.answers(found) {
@@ -154,12 +150,12 @@ impl World {
     pub(super) fn create(&mut self, new: &NewContainer<'_>, now: Time) -> Outcome<ContainerId> {
         let name = new.identity.container_name();
         if !self.images.contains(&new.template.image) {
-            return refused(RefusalKind::NoImage, format!("No such image: {}", new.template.image));
+            return Outcome::refused(RefusalKind::NoImage, format!("No such image: {}", new.template.image));
         }
         let holds = |thing: &&Thing| thing.container.name == name && self.known(thing);
         if let Some(holder) = self.containers.values().find(holds) {
             let id = holder.container.id.short();
-            return refused(
+            return Outcome::refused(
                 RefusalKind::NameTaken,
                 format!("Conflict. The container name \"/{name}\" is already in use by container {id}"),
             );
@@ -171,11 +167,11 @@ impl World {
         let healthy =
             || self.nodes.iter().filter(|(_, host)| host.known && host.answers).map(|(name, _)| name);
         let Some(node) = healthy().filter(|n| wanted.is_none_or(|w| w == *n)).min_by_key(|n| load(n)) else {
-            let (kind, words) = match healthy().next() {
+            let (kind, message) = match healthy().next() {
                 Some(_) => (RefusalKind::NoPlace, "Unable to find a node that satisfies the constraints"),
                 None => (RefusalKind::NoNode, "No healthy node available in the cluster"),
             };
-            return refused(kind, words.to_owned());
+            return Outcome::refused(kind, message);
         };
         let node = node.clone();
         let command = new.template.body.cmd.as_deref().and_then(|c| c.first()).map(String::as_str);
@@ -199,7 +195,7 @@ impl World {
         Outcome::Done(self.put(new.cluster, container, startable))
     }
 
-    /// Puts a container there that somebody else made.
+    /// Adds a container.
     pub(super) fn put(&mut self, cluster: &str, container: Container, startable: bool) -> ContainerId {
         let id = container.id.clone();
         let thing = Thing {
@@ -230,15 +226,15 @@ impl World {
         }
     }
 
-    /// A container that a call can reach; `Err` tells what the call is answered where there is none.
+    /// A container that a call can reach; `Err` is the outcome of the call otherwise.
     fn reach(&mut self, id: &ContainerId) -> Result<&mut Thing, Outcome<()>> {
-        let nobody = || refused(RefusalKind::Other, format!("No such container: {}", id.short()));
-        let thing = self.containers.get(id).ok_or_else(nobody)?;
-        let host = self.host(thing).ok_or_else(nobody)?;
+        let missing = || Outcome::refused(RefusalKind::Other, format!("No such container: {}", id.short()));
+        let thing = self.containers.get(id).ok_or_else(missing)?;
+        let host = self.host(thing).ok_or_else(missing)?;
         match (host.known, host.answers) {
-            (false, _) => Err(nobody()),
+            (false, _) => Err(missing()),
             (true, false) => Err(unreachable(thing.container.node.as_deref().unwrap_or_default())),
-            (true, true) => self.containers.get_mut(id).ok_or_else(nobody),
+            (true, true) => self.containers.get_mut(id).ok_or_else(missing),
         }
     }
 
@@ -248,8 +244,8 @@ impl World {
             Err(answer) => return answer,
         };
         if !thing.startable {
-            let words = "exec: \"/nope\": stat /nope: no such file or directory".to_owned();
-            return refused(RefusalKind::Impossible, words);
+            let message = "exec: \"/nope\": stat /nope: no such file or directory";
+            return Outcome::refused(RefusalKind::Impossible, message);
         }
         if thing.container.state != ContainerState::Running {
             thing.container.state = ContainerState::Running;
@@ -267,7 +263,7 @@ impl World {
                 thing.seen = thing.container.state;
                 Outcome::Done(())
             }
-            // Already gone, for all that can be seen.
+            // Already gone, as far as visible.
             Err(Outcome::Refused(_)) => Outcome::Done(()),
             Err(answer) => answer,
         }
@@ -345,12 +341,12 @@ impl World {
         self.nodes.values_mut().for_each(|host| host.known = false);
     }
 
-    /// Lets the manager reach the nodes that answer. Returns whether it does so now for the first time.
+    /// Lets the manager reach a node that answers. Returns whether this is the first time.
     pub(super) fn reach_node(&mut self, node: &str) -> bool {
         self.nodes.get_mut(node).is_some_and(|host| host.answers && !std::mem::replace(&mut host.known, true))
     }
 
-    /// Whom a container belongs to: its cluster and its object.
+    /// The cluster and the object of a container.
     pub(super) fn owner(&self, id: &ContainerId) -> Option<(String, ObjectName)> {
         self.containers.get(id).map(|thing| (thing.cluster.clone(), thing.container.identity.object.clone()))
     }

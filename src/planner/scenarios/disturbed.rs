@@ -93,7 +93,7 @@ fn a_slot_that_was_emptied_for_its_update_is_the_present_templates() {
 }
 
 #[test]
-fn where_the_spec_that_worked_does_not_work_any_more_the_present_one_is_tried() {
+fn if_the_spec_that_worked_no_longer_works_the_present_one_is_tried() {
     scenario(
         "object web 2 t1 was=t0
          web.1.1 t0 running
@@ -164,7 +164,7 @@ fn a_container_that_runs_again_after_a_restart_ends_the_wait_and_its_next_end_co
 }
 
 #[test]
-fn only_a_signal_that_asks_to_end_and_not_long_before_excuses_an_end() {
+fn only_a_recent_signal_that_asks_to_end_excuses_an_end() {
     let counted = |signal, seconds: u64, stop_signal| {
         let object = object("t1", "t1");
         let mut memory = Memory::new(1);
@@ -192,7 +192,7 @@ fn only_a_signal_that_asks_to_end_and_not_long_before_excuses_an_end() {
 }
 
 #[test]
-fn what_the_engine_restarts_by_itself_has_failed_and_is_not_converged_in_between() {
+fn a_container_that_the_engine_restarts_has_failed_and_is_not_converged_in_between() {
     let object = object("t1", "t1");
     let mut memory = Memory::new(1);
     let run = |restarts| {
@@ -230,7 +230,7 @@ fn the_health_check_interval_is_the_containers_own_which_its_image_may_define() 
 }
 
 #[test]
-fn restarts_of_before_we_came_are_old_news() {
+fn restarts_before_this_process_started_do_not_count() {
     let object = object("t1", "t1");
     let mut memory = Memory::new(1);
     let bare = Arc::new(container("web.1.1 t1 running"));
@@ -242,7 +242,7 @@ fn restarts_of_before_we_came_are_old_news() {
 }
 
 #[test]
-fn a_start_that_is_answered_with_success_and_starts_nothing_is_a_failure() {
+fn a_successful_start_without_effect_is_a_failure() {
     let object = object("t1", "t1");
     let mut memory = Memory::new(1);
     let made = Arc::new(container("web.1.1 t1 created"));
@@ -265,7 +265,7 @@ fn a_start_that_is_answered_with_success_and_starts_nothing_is_a_failure() {
 }
 
 #[test]
-fn containers_that_vanish_soon_after_their_start_are_not_made_without_end() {
+fn containers_that_vanish_soon_after_their_start_are_not_created_endlessly() {
     let object = object("t1", "t1");
     let mut memory = Memory::new(1);
     memory.observe(&object, &[], NOW);
@@ -279,7 +279,7 @@ fn containers_that_vanish_soon_after_their_start_are_not_made_without_end() {
 }
 
 #[test]
-fn a_removal_by_the_engine_that_does_not_end_is_asked_for_again() {
+fn a_removal_by_the_engine_that_does_not_end_is_requested_again() {
     let object = object("t1", "t1");
     let mut memory = Memory::new(1);
     let world = [Arc::new(container("web.1.1 t1 removing")), Arc::new(container("web.1.2 t1 running"))];
@@ -325,7 +325,7 @@ pub(super) fn look(object: &Object, containers: &[Arc<Container>], memory: &Memo
 }
 
 #[test]
-fn what_its_restart_policy_may_start_again_is_not_kept() {
+fn an_ended_container_that_its_restart_policy_may_start_is_not_kept() {
     let more = r#", "HostConfig": {"RestartPolicy": {"Name": "always"}}"#;
     let mut object = Object::new(spec("web", 1, more));
     object.spec.template.hash = TemplateHash::from_label("t1");
@@ -341,7 +341,7 @@ fn what_its_restart_policy_may_start_again_is_not_kept() {
 }
 
 #[test]
-fn starts_without_effect_are_backed_off_further_and_further() {
+fn starts_without_effect_are_backed_off_exponentially() {
     let object = object("t1", "t1");
     let mut memory = Memory::new(1);
     let made = [Arc::new(container("web.1.1 t1 created"))];
@@ -382,7 +382,7 @@ fn a_container_that_a_user_restarts_is_not_removed_meanwhile_whatever_its_restar
 }
 
 #[test]
-fn a_tag_that_was_moved_between_two_creates_is_said() {
+fn a_tag_that_was_moved_between_two_creates_is_reported() {
     let mut object = object("t1", "t1");
     object.spec.count = 2;
     let reason = |ids: [&str; 2]| {

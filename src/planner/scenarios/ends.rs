@@ -1,4 +1,4 @@
-//! What is told of containers that end without this manager's doing, and when their slot is steady again.
+//! Scenarios of ends that this manager did not cause, and of slots that become steady again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +23,8 @@ fn detail(detail: Detail, line: &str) -> Arc<Container> {
     Arc::new(Container { detail: Some(Arc::new(detail)), ..container(line) })
 }
 
-/// What is told after the second look at a world that was `before`.
-fn told(before: &str, after: Arc<Container>) -> (Vec<String>, Memory) {
+/// The reports after the second observation of a world that was `before`.
+fn reported(before: &str, after: Arc<Container>) -> (Vec<String>, Memory) {
     let mut memory = Memory::new(1);
     memory.observe(&object("t1", "t1"), &[Arc::new(container(before))], NOW);
     memory.observe(&object("t1", "t1"), &[after], at(5));
@@ -37,10 +37,10 @@ fn exited(exit_code: i64) -> Detail {
 }
 
 #[test]
-fn an_end_is_told_once_and_is_why_the_next_container_is_made() {
+fn an_end_is_reported_once_and_is_the_cause_of_the_next_create() {
     let ended = detail(exited(3), "web.1.1 t1 exited");
-    let (told, mut memory) = told("web.1.1 t1 running", ended.clone());
-    assert_eq!(told, ["web.1.1 ended with exit code 3 after 5s"]);
+    let (reports, mut memory) = reported("web.1.1 t1 running", ended.clone());
+    assert_eq!(reports, ["web.1.1 ended with exit code 3 after 5s"]);
     memory.observe(&object("t1", "t1"), std::slice::from_ref(&ended), at(6));
     assert_eq!(memory.take_unreported(), []);
     assert_eq!(memory.ends().restarts(), 1);
@@ -59,7 +59,7 @@ fn an_end_is_told_once_and_is_why_the_next_container_is_made() {
 }
 
 #[test]
-fn how_long_it_ran_is_the_engines_word_where_it_has_one() {
+fn the_engines_own_times_say_how_long_it_ran() {
     let times = Detail {
         started_at: Some("2026-01-01T00:00:00.5Z".to_owned()),
         finished_at: Some("2026-01-01T00:01:03.6Z".to_owned()),
@@ -67,11 +67,11 @@ fn how_long_it_ran_is_the_engines_word_where_it_has_one() {
     };
     let oom = Detail { oom_killed: true, ..times.clone() };
     assert_eq!(
-        told("web.1.1 t1 running", detail(times, "web.1.1 t1 exited")).0,
+        reported("web.1.1 t1 running", detail(times, "web.1.1 t1 exited")).0,
         ["web.1.1 ended with exit code 137 (SIGKILL) after 1m 3s"]
     );
-    let (told, memory) = told("web.1.1 t1 running", detail(oom, "web.1.1 t1 exited"));
-    assert_eq!(told, ["web.1.1 ran out of memory and ended with exit code 137 after 1m 3s"]);
+    let (reports, memory) = reported("web.1.1 t1 running", detail(oom, "web.1.1 t1 exited"));
+    assert_eq!(reports, ["web.1.1 ran out of memory and ended with exit code 137 after 1m 3s"]);
     assert_eq!(
         memory.ends().last().map(|last| last.finished.as_deref()),
         Some(Some("2026-01-01T00:01:03.6Z"))
@@ -81,8 +81,8 @@ fn how_long_it_ran_is_the_engines_word_where_it_has_one() {
 #[test]
 fn an_end_that_only_a_list_shows_waits_for_the_inspect_or_for_its_removal() {
     let bare = Arc::new(container("web.1.1 t1 exited"));
-    let (told, mut memory) = told("web.1.1 t1 running", bare);
-    assert_eq!(told, [""; 0]);
+    let (reports, mut memory) = reported("web.1.1 t1 running", bare);
+    assert_eq!(reports, [""; 0]);
     let mut never_inspected = memory.clone();
     memory.observe(&object("t1", "t1"), &[detail(exited(0), "web.1.1 t1 exited")], at(6));
     assert_eq!(
@@ -94,17 +94,20 @@ fn an_end_that_only_a_list_shows_waits_for_the_inspect_or_for_its_removal() {
 }
 
 #[test]
-fn what_a_user_ends_is_told_and_counts_for_nothing() {
+fn an_end_by_a_user_is_reported_and_does_not_count() {
     let signalled = Some(Signalled { signal: Signal::KILL, at: at(4), stop: false });
     let ended = detail(exited(137), "web.1.1 t1 exited");
-    let (told, memory) =
-        told("web.1.1 t1 running", Arc::new(Container { signalled, ..Container::clone(&ended) }));
-    assert_eq!(told, ["web.1.1 was sent SIGKILL through the engine and ended with exit code 137 after 5s"]);
+    let (reports, memory) =
+        reported("web.1.1 t1 running", Arc::new(Container { signalled, ..Container::clone(&ended) }));
+    assert_eq!(
+        reports,
+        ["web.1.1 was sent SIGKILL through the engine and ended with exit code 137 after 5s"]
+    );
     assert_eq!(memory.ends().restarts(), 0);
 }
 
 #[test]
-fn what_is_removed_by_others_is_told_and_what_we_remove_is_not() {
+fn a_removal_by_others_is_reported_and_our_own_is_not() {
     let object = object("t1", "t1");
     let running = Arc::new(container("web.1.1 t1 running"));
     let mut memory = Memory::new(1);
@@ -121,20 +124,20 @@ fn what_is_removed_by_others_is_told_and_what_we_remove_is_not() {
 }
 
 #[test]
-fn a_failing_health_check_is_told_with_its_output() {
+fn a_failing_health_check_is_reported_with_its_output() {
     let output = |output: Option<&str>| {
         let health_output = output.map(str::to_owned);
         detail(Detail { health_output, ..Detail::default() }, "web.1.1 t1 running unhealthy")
     };
-    let (told, mut memory) = told("web.1.1 t1 running", output(None));
-    assert_eq!((told, memory.ends().restarts()), (vec![], 1));
+    let (reports, mut memory) = reported("web.1.1 t1 running", output(None));
+    assert_eq!((reports, memory.ends().restarts()), (vec![], 1));
     memory.observe(&object("t1", "t1"), &[output(Some("connection refused"))], at(6));
     let said = "web.1.1 is unhealthy: its health check says: connection refused";
     assert_eq!(memory.take_unreported(), [(EndKind::Unhealthy, said.to_owned())]);
 }
 
 #[test]
-fn what_an_engine_calls_unhealthy_while_a_user_removes_it_is_removed_and_not_unhealthy() {
+fn a_container_reported_unhealthy_during_its_removal_by_a_user_is_removed_and_not_unhealthy() {
     let object = object("t1", "t1");
     let signalled = Some(Signalled { signal: Signal::KILL, at: at(5), stop: false });
     let killed = detail(
@@ -172,7 +175,7 @@ fn a_container_is_proven_when_it_has_been_healthy_for_as_long_as_its_monitor_ask
 }
 
 #[test]
-fn what_ended_while_no_manager_ran_is_told_and_what_an_earlier_one_told_is_not() {
+fn an_end_while_no_manager_ran_is_reported_unless_an_earlier_one_did() {
     let ended = |finished: &str| {
         let mut memory = Memory::resuming(1, Some(Time(1_767_225_600_000)));
         let world =
@@ -185,7 +188,7 @@ fn what_ended_while_no_manager_ran_is_told_and_what_an_earlier_one_told_is_not()
 }
 
 #[test]
-fn a_submit_of_the_same_is_tried_at_once_and_its_failures_are_counted_anew() {
+fn a_submit_of_the_same_spec_retries_at_once_and_resets_its_failures() {
     let object = object("t1", "t1");
     let mut memory = Memory::new(1);
     memory.observe(&object, &[], NOW);

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::core::name::ObjectName;
 use crate::status::watch::{Line, LineId, LineKind, Snapshot};
 
-/// Where readers begin. Clones share it.
+/// The feed that readers subscribe to. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Feed {
     epoch: u64,
@@ -31,9 +31,9 @@ impl Feed {
         self.published.borrow().clone()
     }
 
-    /// Begins to watch everything, or `only` one object: with all as it is now, or with what is newer than line
-    /// `since`, where that is one of this process. Waits for the next look, which begins within
-    /// [`PAUSE`](crate::status::watch::PAUSE). `None` where `only` is not there and the reader never heard of it.
+    /// Begins to watch everything, or `only` one object: from a full snapshot, or from the lines after `since`, if that is a
+    /// line of this process. Waits for the next refresh, which begins within [`PAUSE`](crate::status::watch::PAUSE). `None` if
+    /// `only` does not exist and the reader never had a line about it.
     pub async fn watch(&self, since: Option<LineId>, only: Option<ObjectName>) -> Option<Watching> {
         let mut snapshots = self.published.subscribe();
         let mut ticket = 0;
@@ -64,14 +64,14 @@ impl Feed {
 pub struct Watching {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     only: Option<ObjectName>,
-    /// The number of the last line that was taken, or passed over.
+    /// The number of the last line that was read or skipped.
     taken: u64,
-    /// What was gone by then is no news: the reader never heard of it, or of its end.
+    /// `gone` lines up to this number are no news to the reader.
     told: u64,
 }
 
 impl Watching {
-    /// The next line, as soon as there is one; `None` once the feed has ended. May be dropped and called again.
+    /// The next line, as soon as there is one; `None` once the feed has ended. Cancel-safe.
     pub async fn next(&mut self) -> Option<Line> {
         loop {
             let snapshot = self.snapshots.borrow_and_update().clone();

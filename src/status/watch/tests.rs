@@ -154,7 +154,7 @@ async fn heard(watching: &mut Watching) -> (Vec<String>, Option<LineId>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_gets_all_as_it_is_and_then_what_changes() {
+async fn a_reader_gets_a_full_snapshot_and_then_changes() {
     let world = world();
     world.put("web", 1).await;
     world.put("db", 1).await;
@@ -177,7 +177,7 @@ async fn a_reader_gets_all_as_it_is_and_then_what_changes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_submitted_before_one_begins_is_in_what_it_gets_first() {
+async fn the_first_snapshot_includes_earlier_submits() {
     let world = world();
     let mut before = world.watch(None).await;
     heard(&mut before).await;
@@ -196,7 +196,7 @@ async fn what_was_submitted_before_one_begins_is_in_what_it_gets_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_that_come_close_are_told_as_one() {
+async fn changes_in_close_succession_are_one_line() {
     let world = world();
     let mut watching = world.watch(None).await;
     heard(&mut watching).await;
@@ -215,7 +215,7 @@ async fn changes_that_come_close_are_told_as_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_reads_slowly_gets_the_newest_of_each_and_nothing_else() {
+async fn a_slow_reader_gets_only_the_newest_line_of_each_object() {
     let world = world();
     let mut slow = world.watch(None).await;
     let mut quick = world.watch(None).await;
@@ -233,7 +233,7 @@ async fn one_that_reads_slowly_gets_the_newest_of_each_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_comes_back_gets_what_is_newer_and_no_more() {
+async fn a_returning_reader_gets_only_newer_lines() {
     let world = world();
     for object in ["a", "b", "c"] {
         world.put(object, 1).await;
@@ -266,7 +266,7 @@ async fn one_that_comes_back_gets_what_is_newer_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_one_object_only_that_is_told() {
+async fn a_reader_of_one_object_gets_only_its_lines() {
     let world = world();
     world.put("web", 1).await;
     world.put("db", 1).await;
@@ -284,7 +284,7 @@ async fn of_one_object_only_that_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_engine_is_told_of_when_it_changes_and_not_with_each_list() {
+async fn the_engine_has_a_line_when_it_changes_and_not_with_each_list() {
     let world = world();
     let mut watching = world.watch(None).await;
     heard(&mut watching).await;
@@ -308,7 +308,7 @@ async fn the_engine_is_told_of_when_it_changes_and_not_with_each_list() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_nobody_watches_nothing_is_made_and_little_is_kept() {
+async fn without_readers_nothing_is_built_and_little_is_kept() {
     let world = world();
     world.put("web", 1).await;
     let mut watching = world.watch(None).await;
@@ -333,7 +333,7 @@ async fn while_nobody_watches_nothing_is_made_and_little_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_the_gone_only_so_many_are_remembered() {
+async fn the_number_of_gone_lines_is_bounded() {
     let world = world();
     let mut watching = world.watch(None).await;
     let (_, first) = heard(&mut watching).await;

@@ -1,8 +1,8 @@
-//! The state file: tables, opening with all doubts, and one transaction a batch.
+//! The state file: its tables, a paranoid open, and one transaction per batch.
 //!
-//! `state.redb` holds the objects and the log's tail. It is opened with a check of every page, so that what was
-//! damaged outside of this program is refused and never read as something else. It comes into being whole: a new
-//! one is written beside it and takes its place by a rename.
+//! `state.redb` holds the objects and the tail of the event log. Every page is checked when it is opened, so that external damage
+//! is detected and never misread. A new file is written beside the old one and replaces it by a rename, so it is always
+//! complete.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
@@ -32,42 +32,42 @@ use crate::store::record;
 
 /// The file's name in the data directory.
 pub(super) const FILE: &str = "state.redb";
-/// A state file that is not whole yet.
+/// A state file that is not complete yet.
 const NEW: &str = "state.redb.new";
-/// The version of what the tables hold. Raise it whenever an older program would misread them.
+/// The version of the tables. Raise it whenever an older program would misread them.
 const FORMAT: u64 = 2;
-/// The format before: it had no identity and no records of containers.
+/// The previous format, without identity and records of containers.
 const FORMAT_WITHOUT_IDENTITY: u64 = 1;
-/// Pages kept in memory by redb: we read the file once, at the start.
+/// Pages that redb keeps in memory: few, as the file is read only once, at the start.
 const CACHE_BYTES: usize = 1 << 20;
 
-/// Numbers by name: the format, the store's own number, its commits, and the log's last promised number.
+/// Numbers by name: the format, the store's number, its commits, and the last reserved event number.
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 /// Objects by name, see [`record`].
 const OBJECTS: TableDefinition<'_, &str, &str> = TableDefinition::new("objects");
-/// The log's tail by number, as JSON.
+/// The tail of the event log by number, as JSON.
 const EVENTS: TableDefinition<'_, u64, &str> = TableDefinition::new("events");
 
-/// Who we are, as JSON, under one key.
+/// The identity, as JSON, under one key.
 const IDENTITY: TableDefinition<'_, &str, &str> = TableDefinition::new("identity");
 const IDENTITY_KEY: &str = "identity";
-/// The ids of containers that we have created or adopted.
+/// The ids of containers that were created or adopted.
 const CONTAINERS: TableDefinition<'_, &str, ()> = TableDefinition::new("containers");
 
-/// Why the state cannot be had. Each says what to do.
+/// Why the state cannot be opened. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has the directory.
+    /// Another process uses the directory.
     #[error(
         "the data directory {dir} is in use by process {by}: stop that one first, or give this one another --data-dir"
     )]
     InUse {
         /// The directory.
         dir: PathBuf,
-        /// The process, as it wrote itself down.
+        /// The process id that it recorded.
         by: String,
     },
-    /// The file is gone, and there was one.
+    /// The file is missing although there was one.
     #[error(
         "{path} is missing, and yet {commit} commits were acknowledged here: put it back, or `restore` a backup; to begin \
          empty, delete {mark} beside it (what runs goes on running, and is taken over when it is submitted again)"
@@ -107,7 +107,7 @@ pub enum OpenError {
         /// The mark's name.
         mark: &'static str,
     },
-    /// Made for something else.
+    /// Refused because of its identity.
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// Written by a newer version.
@@ -121,7 +121,7 @@ pub enum OpenError {
         /// Its format.
         found: u64,
     },
-    /// Not what was written.
+    /// Damaged.
     #[error(
         "{path} is damaged ({why}): `restore` a backup; without one, move it and {mark} away to begin empty (what runs \
          goes on running, and is taken over when it is submitted again)"
@@ -129,19 +129,19 @@ pub enum OpenError {
     Damaged {
         /// The state file.
         path: PathBuf,
-        /// What does not fit.
+        /// What is wrong.
         why: String,
         /// The mark's name.
         mark: &'static str,
     },
-    /// The file system says no.
+    /// The file system failed.
     #[error("{path} cannot be {what}: {error}")]
     Io {
         /// The file.
         path: PathBuf,
         /// What was tried.
         what: &'static str,
-        /// Why not.
+        /// The error.
         error: io::Error,
     },
 }
@@ -157,34 +157,34 @@ impl OpenError {
     }
 }
 
-/// All that a state file holds.
+/// The content of a state file.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     pub(super) desired: Desired,
-    /// The log's tail, oldest first.
+    /// The tail of the event log, oldest first.
     pub(super) events: Vec<Event>,
-    /// No event had a number above this.
+    /// No event has a greater number.
     pub(super) last_event: u64,
-    /// Who we are; `None` in a state of a version that had no identity.
+    /// The identity; `None` in a state of a version without identities.
     pub(super) identity: Option<Identity>,
-    /// Containers that we have created or adopted.
+    /// Recorded containers.
     pub(super) recorded: BTreeSet<ContainerId>,
 }
 
-/// What one transaction writes.
+/// One transaction.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// Objects that changed.
+    /// Changed objects.
     pub(super) objects: Vec<Arc<Object>>,
-    /// Names that are gone for good: tombstones that were dropped.
+    /// Names of dropped tombstones.
     pub(super) forgotten: Vec<ObjectName>,
     /// New events.
     pub(super) events: Vec<Arc<Event>>,
-    /// The first event that is still kept.
+    /// The first event that is kept.
     pub(super) oldest_event: u64,
-    /// No event will have a number above this before the next batch.
+    /// No event before the next batch will have a greater number.
     pub(super) promised_event: u64,
-    /// What has changed about who we are and what is ours.
+    /// Changes of the identity and of the recorded containers.
     pub(super) ownership: Unwritten,
 }
 
@@ -196,7 +196,7 @@ pub(super) struct StateFile {
 }
 
 impl StateFile {
-    /// Opens the file of a directory and reads all of it; makes an empty one where there never was one.
+    /// Opens the file of a directory and reads all of it; creates an empty one if there never was one.
     pub(super) fn open(dir: &Path) -> Result<(StateFile, Content), OpenError> {
         let path = dir.join(FILE);
         let mark_path = dir.join(mark::FILE);
@@ -228,8 +228,7 @@ impl StateFile {
         Ok((StateFile { database, mark: found, mark_file }, content))
     }
 
-    /// Makes a file with this content, as commit `commit` of a store that was never there before, and puts it in the
-    /// place of whichever there is.
+    /// Creates a file with this content, as commit `commit` of a new store, and replaces any existing file with it.
     pub(super) fn create(dir: &Path, content: &Content, commit: u64) -> Result<StateFile, OpenError> {
         let (path, new, mark_path) = (dir.join(FILE), dir.join(NEW), dir.join(mark::FILE));
         let storage = |error: redb::Error| match error {
@@ -242,7 +241,7 @@ impl StateFile {
             }
             _ => {}
         }
-        // What was submitted may hold secrets.
+        // Objects may contain secrets.
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(0o600);
         let new_file = options.open(&new).map_err(OpenError::io(&new, "made"))?;
@@ -264,8 +263,8 @@ impl StateFile {
         };
         let mark = Mark { store: RandomState::new().build_hasher().finish(), commit };
         write(&database, mark, &batch, &content.desired.quarantined).map_err(storage)?;
-        // Until the new one is in place the old one counts, and it fits the old mark; from then on a mark that names the
-        // old one would refuse the new one, so it goes first.
+        // Until the rename the old file counts, and matches the old mark; afterwards a mark of the old file would refuse the new
+        // one, so the mark is removed first.
         match std::fs::remove_file(&mark_path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(OpenError::Io { path: mark_path, what: "removed", error });
@@ -279,14 +278,14 @@ impl StateFile {
         Ok(StateFile { database, mark, mark_file })
     }
 
-    /// Commits a batch: when it returns, the disk has it.
+    /// Commits a batch: it is on disk when this returns.
     pub(super) fn commit(&mut self, batch: &Batch) -> Result<(), redb::Error> {
         crash_points::point("before-commit");
         let mark = Mark { commit: self.mark.commit + 1, ..self.mark };
         write(&self.database, mark, batch, &BTreeMap::new())?;
         crash_points::point("after-commit");
         self.mark = mark;
-        // Only a guard against old copies: without it the commit stands all the same.
+        // It only guards against old copies: the commit is valid without it.
         if let Err(error) = mark.write(&self.mark_file) {
             tracing::warn!(%error, "{} cannot be written: an old copy of the state would not be noticed", mark::FILE);
         }
@@ -298,14 +297,14 @@ impl StateFile {
         self.mark.commit
     }
 
-    /// Closes the file, so that the next start need not repair it.
+    /// Closes the file, so that the next start needs no repair.
     pub(super) fn close(self) -> Result<(), DatabaseError> {
         self.database.close()
     }
 }
 
 fn open_existing(path: &Path) -> Result<Database, OpenError> {
-    // redb would make a new one of an empty file.
+    // redb would initialize an empty file.
     let length = path.metadata().map_err(OpenError::io(path, "read"))?.len();
     if length == 0 {
         return Err(OpenError::damaged(path, "it is empty"));
@@ -313,8 +312,7 @@ fn open_existing(path: &Path) -> Result<Database, OpenError> {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
     builder.open(path).map_err(|error| match error {
-        // What the system says is about the disk; what redb says in its place, such as a file that ends too early, is
-        // about the file.
+        // System errors are about the disk; redb's own errors, such as a file that ends too early, are about the file.
         DatabaseError::Storage(redb::StorageError::Io(error)) if error.raw_os_error().is_some() => {
             OpenError::Io { path: path.to_owned(), what: "opened", error }
         }
@@ -326,13 +324,13 @@ fn open_existing(path: &Path) -> Result<Database, OpenError> {
     })
 }
 
-/// What comes of bytes that somebody else wrote, redb may not have thought of.
+/// redb may panic on bytes that it did not write.
 fn unless_it_panics<T>(path: &Path, read: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
         .unwrap_or_else(|_| Err(OpenError::damaged(path, "it cannot be read at all")))
 }
 
-/// Everything, with the store's number and its last commit.
+/// Reads everything, with the store's number and its last commit.
 fn read(database: &Database, path: &Path) -> Result<(u64, u64, Content), OpenError> {
     let damaged = |error: redb::Error| OpenError::damaged(path, error);
     let reading = database.begin_read().map_err(|e| damaged(e.into()))?;
@@ -361,7 +359,7 @@ fn read(database: &Database, path: &Path) -> Result<(u64, u64, Content), OpenErr
     let table = reading.open_table(EVENTS).map_err(|e| damaged(e.into()))?;
     for entry in table.iter().map_err(|e| damaged(e.into()))? {
         let (id, text) = entry.map_err(|e| damaged(e.into()))?;
-        // A line of the log that a newer version wrote is no reason to refuse.
+        // An event of a newer version is no reason to refuse the state.
         match serde_json::from_str::<Event>(text.value()) {
             Ok(event) => events.push(event),
             Err(error) => {
@@ -375,7 +373,7 @@ fn read(database: &Database, path: &Path) -> Result<(u64, u64, Content), OpenErr
     Ok((number("store")?, number("commit")?, content))
 }
 
-/// Who we are, and the containers that are recorded. A state of a version that had neither has no such tables.
+/// The identity and the recorded containers. States of older versions lack these tables.
 fn read_ownership(
     reading: &redb::ReadTransaction,
     path: &Path,
@@ -407,7 +405,7 @@ fn read_ownership(
     Ok((identity, recorded))
 }
 
-/// One transaction, on the disk when it returns.
+/// Commits one transaction, which is on disk when this returns.
 fn write(
     database: &Database,
     mark: Mark,

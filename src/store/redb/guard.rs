@@ -1,9 +1,9 @@
-//! Whether the state file is still the one that the data directory shows, with what was last written to it.
+//! Checks that the open state file is still the one in the data directory, with the content last written.
 //!
-//! An open file outlives its name: after `rm -r`, `mv` or an unmount every write to it succeeds, and the next start finds
-//! nothing of it. So device and inode of the file, and of the lock that keeps other processes out, are compared
-//! with what their paths lead to, before and after each commit and from time to time. Size and modification time of the
-//! file are those of the last commit, unless another program has truncated or overwritten it in place.
+//! An open file outlives its name: after `rm -r`, `mv` or an unmount, writes to it still succeed, but the next start finds
+//! nothing. So device and inode of the file, and of the lock file, are compared with those at their paths, before and after each
+//! commit and periodically. Size and modification time of the file are those of the last commit, unless another program
+//! truncated or overwrote it in place.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -12,19 +12,19 @@ use std::path::{Path, PathBuf};
 use super::inode::Inode;
 use super::lock::Lock;
 
-/// A file and where it belongs.
+/// A file and its path.
 #[derive(Debug, Clone)]
-struct Watched {
+struct GuardedFile {
     path: PathBuf,
     inode: Inode,
 }
 
-impl Watched {
-    fn at(path: &Path) -> io::Result<Watched> {
-        Ok(Watched { path: path.to_owned(), inode: path.metadata()?.into() })
+impl GuardedFile {
+    fn at(path: &Path) -> io::Result<GuardedFile> {
+        Ok(GuardedFile { path: path.to_owned(), inode: path.metadata()?.into() })
     }
 
-    /// Why it is not what its path leads to.
+    /// What is at its path.
     fn found(&self) -> Found {
         match self.path.metadata().map(Inode::from) {
             Ok(inode) if inode == self.inode => Found::Itself,
@@ -42,7 +42,7 @@ enum Found {
     Unknown(String),
 }
 
-/// What a write to a file changes about it.
+/// The metadata that a write changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     /// In bytes.
@@ -58,23 +58,23 @@ impl Stamp {
     }
 }
 
-/// The files that must stay where they are.
+/// The guarded files.
 #[derive(Debug, Clone)]
 pub(super) struct Guard {
-    state: Watched,
-    /// What the last commit left.
+    state: GuardedFile,
+    /// As left by the last commit.
     written: Stamp,
-    /// The lock of the data directory, where it was taken.
-    lock: Option<Watched>,
+    /// The lock of the data directory, if it was taken.
+    lock: Option<GuardedFile>,
 }
 
-/// What was done to the data directory.
+/// What happened to the data directory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Displaced {
-    /// The state file has no name any more, and the directory is ours still: it can be written again.
+    /// The state file was removed, and the directory is still locked: the file can be written again.
     #[error("{0} was removed")]
     Removed(PathBuf),
-    /// It is the file that it was, with something else in it. What it held is in memory, and can be written again.
+    /// The file has different content. The state is in memory, and can be written again.
     #[error("{0} was truncated or overwritten by another program")]
     Altered(PathBuf),
     /// Another file has its name.
@@ -83,14 +83,14 @@ pub(super) enum Displaced {
          state to go on with, restart the daemon"
     )]
     Replaced(PathBuf),
-    /// The directory's lock is gone, so that another process may have the directory.
+    /// The lock file is gone, so another process may use the directory.
     #[error(
         "the data directory {0} was removed, moved or replaced: put it back, or save what this daemon knows with `backup`, \
          stop it, `restore` that, and start it again"
     )]
     Directory(PathBuf),
-    /// It cannot be looked at.
-    #[error("{path} cannot be looked at: {why}")]
+    /// It cannot be checked.
+    #[error("{path} cannot be checked: {why}")]
     Unknown {
         /// The file.
         path: PathBuf,
@@ -100,21 +100,21 @@ pub(super) enum Displaced {
 }
 
 impl Guard {
-    /// Watches the state file at this path, which was just opened or put there.
+    /// Guards the state file at this path, which was just opened or created.
     pub(super) fn over(state: &Path, lock: Option<&Lock>) -> io::Result<Guard> {
-        let watched = |lock: &Lock| Ok(Watched { path: lock.path().to_owned(), inode: lock.inode()? });
-        let lock: io::Result<Option<Watched>> = lock.map(watched).transpose();
-        Ok(Guard { state: Watched::at(state)?, written: Stamp::of(state)?, lock: lock? })
+        let watched = |lock: &Lock| Ok(GuardedFile { path: lock.path().to_owned(), inode: lock.inode()? });
+        let lock: io::Result<Option<GuardedFile>> = lock.map(watched).transpose();
+        Ok(Guard { state: GuardedFile::at(state)?, written: Stamp::of(state)?, lock: lock? })
     }
 
-    /// Watches the file that has just taken the place of the one before.
+    /// Guards the file that has just replaced the former one.
     pub(super) fn renew(&mut self) -> io::Result<()> {
-        self.state = Watched::at(&self.state.path)?;
+        self.state = GuardedFile::at(&self.state.path)?;
         self.written = Stamp::of(&self.state.path)?;
         Ok(())
     }
 
-    /// Whether a state file may be put in its place: the directory is ours, and no other file is there.
+    /// Whether the state file may be replaced: the directory is locked, and contains no other file.
     pub(super) fn allows_writing_anew(&self) -> Result<(), Displaced> {
         match self.check() {
             Ok(()) | Err(Displaced::Removed(_) | Displaced::Altered(_)) => Ok(()),
@@ -122,7 +122,7 @@ impl Guard {
         }
     }
 
-    /// Whether all is where it was, and as the last commit left it.
+    /// Checks that the files are in place and as the last commit left them.
     pub(super) fn check(&self) -> Result<(), Displaced> {
         self.check_place()?;
         match Stamp::of(&self.state.path) {
@@ -132,7 +132,7 @@ impl Guard {
         }
     }
 
-    /// After a commit: whether all is where it was. What the commit left is what [`Guard::check`] expects from now on.
+    /// After a commit: checks that the files are in place. From then on [`Guard::check`] expects what the commit left.
     pub(super) fn committed(&mut self) -> Result<(), Displaced> {
         self.check_place()?;
         self.written = Stamp::of(&self.state.path)

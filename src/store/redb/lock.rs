@@ -1,4 +1,4 @@
-//! One process a data directory: a lock that the kernel gives back whenever its holder ends, however that may be.
+//! One process per data directory: a file lock, which the kernel releases when its holder ends.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -10,7 +10,7 @@ use super::inode::Inode;
 
 const FILE: &str = "lock";
 
-/// The hold on a data directory; dropping it lets go.
+/// The lock on a data directory, released when dropped.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -18,7 +18,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the directory, which is made where it is missing; refuses where another process has it.
+    /// Locks the directory, and creates it if necessary; fails if another process has the lock.
     pub fn take(dir: &Path) -> Result<Lock, OpenError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::io(dir, "made"))?;
         let path = dir.join(FILE);
@@ -45,12 +45,12 @@ impl Lock {
         Ok(Lock { file, path })
     }
 
-    /// Where it is.
+    /// The path of the lock file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The locked file.
+    /// The inode of the lock file.
     pub(super) fn inode(&self) -> io::Result<Inode> {
         self.file.metadata().map(Inode::from)
     }

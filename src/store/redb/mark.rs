@@ -1,7 +1,7 @@
-//! How far this directory has come: a small file beside the state, so that an older copy of the state is noticed.
+//! A small file beside the state that names the last commit, so that an older copy of the state is detected.
 //!
-//! It names the store and its last acknowledged commit, and is overwritten in place with each commit, without a
-//! wait for the disk. So after a power cut it may lag behind, which only makes it forgiving; it never runs ahead.
+//! It names the store and its last acknowledged commit, and is overwritten in place with each commit, without waiting for the
+//! disk. After a power cut it may lag behind, which only makes the check more lenient; it is never ahead.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -14,14 +14,14 @@ pub(super) const FILE: &str = "state.mark";
 /// A store and its last acknowledged commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark {
-    /// Tells this store from any other.
+    /// Identifies the store.
     pub(super) store: u64,
-    /// Counts commits.
+    /// The number of the commit.
     pub(super) commit: u64,
 }
 
 impl Mark {
-    /// Reads the mark of a directory. `None` where there is none, or one that a power cut left half-written.
+    /// Reads the mark of a directory. `None` if there is none, or if a power cut left it incomplete.
     pub(super) fn read(dir: &Path) -> io::Result<Option<Mark>> {
         match std::fs::read(dir.join(FILE)) {
             Ok(bytes) => Ok(parse(&bytes)),
@@ -30,12 +30,12 @@ impl Mark {
         }
     }
 
-    /// Writes it where the one before it was: it always has the same length.
+    /// Overwrites the former mark: all marks have the same length.
     pub(super) fn write(self, file: &File) -> io::Result<()> {
         file.write_all_at(format!("store {:016x} commit {:020}\n", self.store, self.commit).as_bytes(), 0)
     }
 
-    /// The file to write into.
+    /// Opens the file for writing.
     pub(super) fn open(dir: &Path) -> io::Result<File> {
         OpenOptions::new().write(true).create(true).truncate(false).open(dir.join(FILE))
     }

@@ -1,5 +1,5 @@
-//! Where in a data directory the state is: that of simulated endpoints has a directory of its own, so that what is
-//! tried out there is never created on a real engine.
+//! The location of the state in a data directory: simulated endpoints have a separate directory, so that experiments are never
+//! created on a real engine.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -14,16 +14,16 @@ use crate::api::event::{Event, EventKind};
 
 /// The directory of the state of simulated endpoints, in the data directory.
 const SIMULATED: &str = "simulated";
-/// How the first event of each start ends where the endpoint was simulated.
+/// The end of the first event of each start with a simulated endpoint.
 const ON_SIMULATED: &str = " on simulated://";
 
-/// The directory of the state of real or of simulated endpoints. Nothing is made.
+/// The directory of the state of real or of simulated endpoints. It is not created.
 pub fn place(dir: &Path, simulated: bool) -> PathBuf {
     if simulated { dir.join(SIMULATED) } else { dir.to_owned() }
 }
 
-/// The same, made where it is missing. A state that an earlier version kept for simulated endpoints in the data
-/// directory itself is moved to where it belongs.
+/// The same, created if necessary. A state of simulated endpoints that an earlier version kept in the data directory itself is
+/// moved there.
 pub fn prepare(dir: &Path, simulated: bool) -> Result<PathBuf, OpenError> {
     let own = place(dir, true);
     if let Some(state) = misplaced(dir, &own)? {
@@ -48,19 +48,19 @@ fn make(dir: &Path) -> Result<(), OpenError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::io(dir, "made"))
 }
 
-/// The state file in the data directory itself, where it is of a version that kept all states there and all of whose
-/// starts that are known were on simulated endpoints.
+/// The state file in the data directory itself, if an earlier version kept it there and all of its known starts had simulated
+/// endpoints.
 fn misplaced(dir: &Path, own: &Path) -> Result<Option<PathBuf>, OpenError> {
     let state = dir.join(file::FILE);
     let there = |path: &Path| path.try_exists().map_err(OpenError::io(path, "looked at"));
     if !there(&state)? || there(&own.join(file::FILE))? {
         return Ok(None);
     }
-    // Whatever is wrong with it is for the open to say.
+    // Opening the state reports any problem.
     let Ok((file, content)) = StateFile::open(dir) else { return Ok(None) };
     let simulated = content.identity.is_none() && only_simulated(&content.events);
     if let Err(error) = file.close() {
-        warn!(%error, "the state file was not closed in order: the next open checks it");
+        warn!(%error, "the state file was not closed properly: the next start checks it");
     }
     Ok(simulated.then_some(state))
 }

@@ -73,7 +73,7 @@ fn text(desired: &Desired) -> String {
 }
 
 #[tokio::test]
-async fn all_of_it_is_there_again_after_a_restart() {
+async fn everything_is_restored_after_a_restart() {
     let dir = directory();
     let store = Running::open(dir.path()).unwrap();
     for count in 1..=12 {
@@ -97,7 +97,7 @@ async fn all_of_it_is_there_again_after_a_restart() {
 }
 
 #[tokio::test]
-async fn writers_take_turns_and_a_stale_one_is_always_refused() {
+async fn writers_are_serialized_and_a_stale_one_is_always_refused() {
     let dir = directory();
     let store = Arc::new(Running::open(dir.path()).unwrap());
     store.take(put("web", 0)).await;
@@ -222,7 +222,7 @@ async fn every_byte_flipped_and_every_length_cut_reads_as_a_commit_or_not_at_all
 }
 
 #[tokio::test]
-async fn what_is_not_this_directorys_newest_state_is_refused_with_the_way_out() {
+async fn a_state_that_is_not_the_newest_of_its_directory_is_refused_with_a_way_out() {
     let dir = directory();
     let (path, mark_path) = (dir.path().join(file::FILE), dir.path().join(mark::FILE));
     let refusal = || Running::open(dir.path()).err().map(|e| e.to_string()).unwrap_or_default();
@@ -277,7 +277,7 @@ async fn a_second_process_is_refused() {
 }
 
 #[tokio::test]
-async fn an_object_that_cannot_be_read_is_put_aside_and_the_others_work() {
+async fn an_unreadable_object_is_quarantined_and_the_others_work() {
     let dir = directory();
     let store = Running::open(dir.path()).unwrap();
     store.take(put("web", 1)).await;
@@ -302,7 +302,7 @@ async fn an_object_that_cannot_be_read_is_put_aside_and_the_others_work() {
 }
 
 #[tokio::test]
-async fn a_backup_restores_and_generations_never_go_back() {
+async fn a_backup_is_restored_and_generations_never_decrease() {
     let dir = directory();
     let store = Running::open(dir.path()).unwrap();
     store.take(put("web", 1)).await;
@@ -388,7 +388,7 @@ impl Held {
 }
 
 #[tokio::test]
-async fn a_data_directory_that_is_removed_or_replaced_while_it_is_used_takes_nothing_any_more() {
+async fn a_data_directory_that_is_removed_or_replaced_in_use_accepts_nothing() {
     let held = Held::new().await;
     held.lose_directory();
     let unchanged = held.running.store.commit(Transaction::of([put("web", 1)])).await;
@@ -420,7 +420,7 @@ async fn a_data_directory_that_is_moved_away_and_back_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_state_file_that_is_removed_is_written_anew_and_one_that_is_replaced_is_left_alone() {
+async fn a_removed_state_file_is_written_again_and_a_replaced_one_is_left_alone() {
     let held = Held::new().await;
     let state = held.data().join(file::FILE);
     fs::remove_file(&state).unwrap();
@@ -459,7 +459,7 @@ async fn a_lost_directory_is_noticed_without_a_submit() {
 }
 
 #[tokio::test]
-async fn who_we_are_and_what_is_ours_is_there_again_after_a_restart() {
+async fn identity_and_records_are_restored_after_a_restart() {
     let dir = directory();
     let store = Running::open(dir.path()).unwrap();
     let ownership = store.store.ownership().clone();
@@ -485,7 +485,7 @@ async fn who_we_are_and_what_is_ours_is_there_again_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_state_for_another_cluster_is_refused_untouched_and_adopted_without_its_tombstones() {
+async fn a_state_for_another_cluster_is_refused_unchanged_or_adopted_without_its_tombstones() {
     let dir = directory();
     let store = Running::open(dir.path()).unwrap();
     store.take(put("web", 1)).await;
@@ -508,7 +508,7 @@ async fn a_state_for_another_cluster_is_refused_untouched_and_adopted_without_it
 }
 
 #[tokio::test]
-async fn a_restored_state_goes_on_as_the_manager_that_it_was_saved_from() {
+async fn a_restored_state_continues_as_the_manager_that_it_was_saved_from() {
     let (saved, other) = (directory(), directory());
     let store = Running::open(saved.path()).unwrap();
     store.take(put("web", 1)).await;

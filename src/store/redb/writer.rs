@@ -1,18 +1,18 @@
-//! The writer: the only one who changes the state, and what it does when the disk fails.
+//! The only task that writes the state, and how it handles disk failures.
 //!
-//! What runs here: one task. It is woken by transactions, by new events and by the time. Transactions that wait are
-//! applied one after the other to the last snapshot and committed together; each has its own answer. The log's
-//! tail goes along, or by itself soon after.
+//! The task is woken by transactions, by new events and by timers. Waiting transactions are applied to the last snapshot one
+//! after the other and committed together; each gets its own answer. The tail of the event log is written along with them, or
+//! separately soon after.
 //!
-//! When a commit fails, nobody knows what the disk holds, and after a failed fsync not even reading it back would
-//! tell. So the old file is given up: what was acknowledged is in memory, and is written anew into a file that takes
-//! the old one's place. Until that has worked nothing is acknowledged, and reads go on. What failed was not taken,
-//! unless the process dies before: then the next start finds out.
+//! After a failed commit it is unknown what the disk holds, and after a failed fsync not even a read would tell. So the old file
+//! is abandoned: the acknowledged state is in memory, and is written to a new file that replaces the old one. Until that
+//! succeeds, nothing is acknowledged, and reads continue. A failed commit was not taken, unless the process dies first: then the
+//! next start decides.
 //!
-//! The data directory may be removed, moved or replaced under an open file. So [`Guard`] is asked before and after each
-//! commit, and from time to time; while the file is not the one that the directory shows, nothing is acknowledged.
+//! The data directory may be removed, moved or replaced under an open file. So [`Guard`] checks it before and after each commit,
+//! and periodically; while the open file is not the one in the directory, nothing is acknowledged.
 //!
-//! What it never does: answer before the disk has it, or show what is not committed.
+//! It never answers before the data is on disk, and never publishes uncommitted data.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -36,15 +36,15 @@ use crate::crash_points;
 use crate::store::StoreError;
 use crate::store::event_log::MAX_EVENTS;
 
-/// The most transactions in one commit: what 1 MiB bodies may need of memory at once.
+/// The most transactions per commit, which bounds the memory for bodies of 1 MiB.
 const MAX_BATCH: usize = 64;
-/// Events are on the disk this long after they were noted, at the latest.
+/// Events are on disk after this time at the latest.
 const FLUSH: Duration = Duration::from_secs(1);
-/// The first wait before a failed file is written anew once more, doubling up to the last.
+/// The first wait before another attempt to replace a failed file; it doubles up to the last.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(30);
-/// How often the file is looked at while nothing is committed: soon enough for whoever removes the directory to see
-/// the alarm, and two calls to the file system each time.
+/// How often the file is checked while nothing is committed: soon enough to warn a user who removes the directory. Each check
+/// is two system calls.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Writes the state of a [`RedbStore`](super::RedbStore).
@@ -53,7 +53,7 @@ pub struct Writer {
     disk: Disk,
     guard: Guard,
     desired: Desired,
-    /// The last event that the disk has.
+    /// The last event on disk.
     written_event: u64,
     shared: Arc<Shared>,
     queue: mpsc::Receiver<Request>,
@@ -62,24 +62,24 @@ pub struct Writer {
 
 enum Disk {
     Good(StateFile),
-    /// The file is not the one that the directory shows. It holds what was acknowledged.
+    /// The file is not the one in the directory. It holds the acknowledged state.
     Displaced {
         file: StateFile,
         error: StoreError,
         retry_at: Instant,
     },
-    /// A commit failed; the file is to be written anew.
+    /// A commit failed; the file has to be replaced.
     Failed {
         error: StoreError,
         commit: u64,
         retry_at: Instant,
         pause: Duration,
     },
-    /// A blocking task has it.
+    /// A blocking task uses it.
     Away,
 }
 
-/// A transaction's answer, kept until the batch is on the disk.
+/// A transaction and its answer, held back until the batch is on disk.
 struct Decided {
     request: Request,
     answer: Answer,
@@ -100,7 +100,7 @@ impl Writer {
         Writer { dir, disk, guard, desired, written_event, shared, queue, clock }
     }
 
-    /// Runs until it is told to stop or nobody can ask any more; then writes what is left of the log and closes the file.
+    /// Runs until it is stopped or has no more clients; then writes the rest of the event log and closes the file.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut requests = Vec::with_capacity(MAX_BATCH);
         let mut noted = self.shared.event_log.last();
@@ -132,25 +132,25 @@ impl Writer {
         }
         self.queue.close();
         while let Some(request) = self.queue.recv().await {
-            // Whoever does not wait any more need not know.
+            // The client may have stopped waiting.
             let _ = request.answer.send(Err(StoreError::Stopping));
         }
         self.flush().await;
         if let Disk::Good(file) = self.disk
             && let Err(error) = spawn_blocking(|| file.close()).await.unwrap_or(Ok(()))
         {
-            warn!(%error, "the state file was not closed in order: the next start checks it");
+            warn!(%error, "the state file was not closed properly: the next start checks it");
         }
     }
 
-    /// What is noted while the disk fails is written with the new file.
+    /// Events during a disk failure are written to the new file.
     fn has_unwritten(&self) -> bool {
         matches!(self.disk, Disk::Good(_))
             && (*self.shared.event_log.last().borrow() > self.written_event
                 || self.shared.ownership.has_unwritten())
     }
 
-    /// Takes a batch of transactions.
+    /// Serves a batch of transactions.
     async fn serve(&mut self, requests: Vec<Request>) {
         if let Disk::Failed { error, .. } | Disk::Displaced { error, .. } = &self.disk {
             let error = error.clone();
@@ -175,7 +175,7 @@ impl Writer {
             .map(|one| one.object.spec.name.clone())
             .collect();
         if changed.is_empty() {
-            // Nothing is written, and yet an answer says that what was submitted lasts.
+            // Nothing is written, but an answer says that the submitted state is durable.
             self.look().await;
             if let Disk::Failed { error, .. } | Disk::Displaced { error, .. } = &self.disk {
                 let error = error.clone();
@@ -205,7 +205,7 @@ impl Writer {
         }
     }
 
-    /// Shows what is committed: first in the log, so that it stands before what it causes.
+    /// Publishes a commit: first in the event log, so that it precedes what it causes.
     fn publish(&self, decided: &[Decided]) {
         for Decided { request, answer } in decided {
             let committed: &[Committed] = answer.as_deref().unwrap_or_default();
@@ -216,14 +216,14 @@ impl Writer {
         self.shared.objects.send_replace(self.desired.objects.clone());
     }
 
-    /// Writes the log alone.
+    /// Writes only the event log.
     async fn flush(&mut self) {
         if self.has_unwritten() && self.write(self.log_batch()).await.is_err() {
             self.retry().await;
         }
     }
 
-    /// A batch with what was noted since the last one.
+    /// A batch with the events since the last one.
     fn log_batch(&self) -> Batch {
         let event_log = &self.shared.event_log;
         let events = event_log.after(self.written_event, MAX_EVENTS).events;
@@ -251,7 +251,7 @@ impl Writer {
                 return (Err(CommitError::NotBegun(displaced)), file);
             }
             let committed = file.commit(&batch).map_err(CommitError::Failed);
-            // What was written to a file that lost its name meanwhile is not on the disk for anyone.
+            // Data in a file that has lost its name meanwhile is lost.
             let kept = committed.and_then(|()| guard.committed().map_err(CommitError::Lost));
             (kept.map(|()| guard), file)
         });
@@ -280,7 +280,7 @@ impl Writer {
         self.disk = Disk::Failed { error, commit, retry_at, pause };
     }
 
-    /// Makes it known that nothing can be written. Returns whether that is news.
+    /// Publishes that nothing can be written. Returns whether that is news.
     fn alarm(&self, error: &StoreError) -> bool {
         let said = error.to_string();
         let before = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).replace(said.clone());
@@ -290,13 +290,13 @@ impl Writer {
         before != Some(said)
     }
 
-    /// Makes it known that all can be written again.
+    /// Publishes that the state can be written again.
     fn all_clear(&self) {
         *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.shared.event_log.note_general(EventKind::Store, "the state can be written again");
     }
 
-    /// Takes note that the file is not the one that the directory shows.
+    /// Records that the file is not the one in the directory.
     fn displaced(&mut self, file: StateFile, displaced: &Displaced) -> StoreError {
         let error = StoreError::Unsettled(displaced.to_string());
         if self.alarm(&error) {
@@ -307,13 +307,13 @@ impl Writer {
         error
     }
 
-    /// Looks whether the file is the one that the directory shows.
+    /// Checks whether the file is the one in the directory.
     async fn look(&mut self) {
         if !matches!(self.disk, Disk::Good(_) | Disk::Displaced { .. }) {
             return;
         }
         let guard = self.guard.clone();
-        // A file system that does not answer must not hold up a thread that does other things.
+        // A hanging file system must not block this thread.
         let found = spawn_blocking(move || guard.check()).await;
         let file = match std::mem::replace(&mut self.disk, Disk::Away) {
             Disk::Good(file) | Disk::Displaced { file, .. } => file,
@@ -326,7 +326,7 @@ impl Writer {
             Ok(Ok(())) => {
                 self.disk = Disk::Good(file);
                 if self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-                    info!("the state file is back in its place: submits are taken again");
+                    info!("the state file is back in its place: submits are accepted again");
                     self.all_clear();
                 }
             }
@@ -344,7 +344,7 @@ impl Writer {
         }
     }
 
-    /// What is waited for is tried.
+    /// Runs the task that is due.
     async fn retry(&mut self) {
         match self.disk {
             Disk::Failed { .. } => self.settle().await,
@@ -353,7 +353,7 @@ impl Writer {
         }
     }
 
-    /// After a failed commit: writes what was acknowledged into a new file.
+    /// After a failed commit: writes the acknowledged state to a new file.
     async fn settle(&mut self) {
         let Disk::Failed { commit, pause, .. } = self.disk else { return };
         let event_log = &self.shared.event_log;
@@ -369,7 +369,7 @@ impl Writer {
         let ownership = self.shared.ownership.unwritten();
         let mut guard = self.guard.clone();
         let dir = self.dir.clone();
-        // The failed one may have reached the disk as one commit more.
+        // The failed commit may have reached the disk.
         let made = spawn_blocking(move || {
             guard.allows_writing_anew().map_err(SettleError::Displaced)?;
             let file = StateFile::create(&dir, &content, commit + 2).map_err(SettleError::Open)?;
@@ -381,7 +381,7 @@ impl Writer {
                 (self.disk, self.guard) = (Disk::Good(file), guard);
                 self.written_event = last;
                 self.shared.ownership.written(&ownership);
-                info!("the state was written anew: submits are taken again");
+                info!("the state was written to a new file: submits are accepted again");
                 self.all_clear();
                 return;
             }
@@ -391,12 +391,12 @@ impl Writer {
             Ok(Err(error)) => StoreError::Unsettled(error.to_string()),
             Err(panic) => StoreError::Unsettled(died(&panic)),
         };
-        warn!(%error, "the state cannot be written anew yet");
+        warn!(%error, "the state cannot be written to a new file yet");
         self.fail(error, commit, (pause * 2).min(LAST_RETRY));
     }
 }
 
-/// Why a batch is not on the disk.
+/// Why a batch is not on disk.
 #[derive(Debug, thiserror::Error)]
 enum CommitError {
     /// Nothing was written.
@@ -404,12 +404,12 @@ enum CommitError {
     NotBegun(Displaced),
     #[error("{0}")]
     Failed(redb::Error),
-    /// It was written, to a file that has lost its name meanwhile.
+    /// It was written to a file that has lost its name meanwhile.
     #[error("{0}")]
     Lost(Displaced),
 }
 
-/// Why the state could not be written anew.
+/// Why the state could not be written to a new file.
 #[derive(Debug, thiserror::Error)]
 enum SettleError {
     #[error(transparent)]

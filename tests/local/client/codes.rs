@@ -28,14 +28,19 @@ fn submit_is_1_when_it_was_not_taken() {
     let user = User::of(&daemon);
     let one = |text: &str| user.runs_with(&["submit", WAIT, "-"], text).ends_with(1);
     // The command line itself.
-    user.runs(&["submit"]).ends_with(1);
+    let ran = user.runs(&["submit"]).ends_with(1);
+    let usage = ran.err.lines().find(|line| line.starts_with("Usage: ")).unwrap();
+    assert!(
+        usage.ends_with("submit [OPTIONS] <FILE|--filename <FILE>>"),
+        "without what variables set: {usage}"
+    );
     user.runs(&["submit", "--bogus", "-"]).ends_with(1);
     user.runs(&["submit", "--wait=soon", "-"]).ends_with(1);
     user.runs(&["submit", "--wait=2h", "-"]).ends_with(1);
     user.runs(&["submit", "--addr=http://127.0.0.1:1", "-"]).ends_with(1);
     // What is to be read.
     user.runs(&["submit", "nowhere.yaml"]).ends_with(1).complains("nowhere.yaml");
-    one("").complains("standard input holds no object");
+    one("").complains("standard input contains no object");
     one("Name: a\nName: b\n").complains("line 2, column 1");
     one("{\"Name\": \"a\",,}").complains("at line 1 column 14");
     // What the daemon refuses.

@@ -87,12 +87,12 @@ fn contexts_are_set_listed_chosen_and_removed() {
     assert_eq!(rows[2], ["test", "test:4000"]);
 
     home.runs(&[], &["context", "use", "tset"]).ends_with(1).complains("did you mean 'test'?");
-    home.runs(&[], &["context", "rm", "prod", "nobody"]).ends_with(1).complains("no context 'nobody'");
-    home.runs(&[], &["context", "rm", "prod"]).ends_with(0).says("the context prod is removed");
+    home.runs(&[], &["context", "rm", "prod", "nobody"]).ends_with(1).complains("unknown context 'nobody'");
+    home.runs(&[], &["context", "rm", "prod"]).ends_with(0).says("context prod removed");
     let listed = home.runs(&[], &["context", "ls"]).ends_with(0);
     assert!(!listed.out.contains("prod") && !listed.out.contains('*'), "{listed:?}");
     home.runs(&[], &["context", "use", "test"]).ends_with(0);
-    home.runs(&[], &["context", "use", "default"]).ends_with(0).says("no context is the current one");
+    home.runs(&[], &["context", "use", "default"]).ends_with(0).says("there is no current context");
 
     for wrong in [
         &["context"] as &[_],
@@ -115,7 +115,7 @@ fn a_mistake_in_the_file_is_named_with_its_line() {
     let path = file.to_str().unwrap();
     for (content, said) in [
         ("current: prod\ncontexts:\n  prod: {adr: a}\n", "line 3"),
-        ("current: prod\n", "no context 'prod'"),
+        ("current: prod\n", "unknown context 'prod'"),
         ("contexts: {prod: {addr: 'http://a'}}\n", "HTTPS only"),
     ] {
         fs::write(&file, content).unwrap();

@@ -71,7 +71,7 @@ fn what_leads_nowhere_is_named_with_the_way_out() {
     let cert = ("SCSM_CERT_PATH", certs.as_str());
     status(&[("SCSM_ADDR", &nobody), cert], &[])
         .ends_with(1)
-        .complains(&format!("the daemon at {nobody} cannot be reached"));
+        .complains(&format!("cannot reach the daemon at {nobody}"));
     status(&[("SCSM_ADDR", "no-such-host.invalid:1"), cert], &[])
         .ends_with(1)
         .complains("no-such-host.invalid:1");

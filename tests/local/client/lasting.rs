@@ -32,13 +32,35 @@ fn a_wait_goes_on_over_a_restart_of_the_daemon() {
     let submit = user.starts(&["submit", "--wait=50s", &user.file("web.yaml", &placed)]);
     submit.says("web blocked: 0 of 3 run; Unable to find a node");
     kill(&mut daemon);
-    submit.says("was taken before that; asking again");
+    submit.says("was accepted before; retrying until the wait ends");
     let _successor = Setup::in_directory(data.path())
         .succeeding(&daemon.url)
         .flag("--swarm-manager=simulated://3")
         .start();
     let ran = submit.ends().ends_with(0);
     assert!(ran.last().contains("web: 3 of 3 run"), "{ran:?}");
+}
+
+#[test]
+fn a_wait_for_json_survives_a_restart_of_the_daemon() {
+    let data = tempfile::tempdir().unwrap();
+    let mut daemon = Setup::in_directory(data.path()).flag("--swarm-manager=simulated://1").start();
+    let user = User::of(&daemon);
+    let placed = format!("{}\nConstraints: [name==n3]\n", object("web", "nginx", 3).trim_end());
+    let file = user.file("web.yaml", &placed);
+    let submit = user.starts(&["submit", "--wait=50s", "--output=json", &file]);
+    while daemon.status()["Objects"].as_array().unwrap().is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    kill(&mut daemon);
+    submit.says("until the wait ends");
+    let _successor = Setup::in_directory(data.path())
+        .succeeding(&daemon.url)
+        .flag("--swarm-manager=simulated://3")
+        .start();
+    let ran = submit.ends().ends_with(0);
+    let answer: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&answer["Result"], &answer["Outcome"]), (&"created".into(), &"converged".into()), "{ran:?}");
 }
 
 #[test]
@@ -49,7 +71,7 @@ fn a_daemon_that_stays_away_is_told_with_what_was_taken() {
     submit.says("web created");
     kill(&mut daemon);
     let ran = submit.ends().ends_with(3);
-    ran.complains("timed out after ").complains("generation 1 of web was taken");
+    ran.complains("timed out after ").complains("generation 1 of web was accepted");
 }
 
 #[test]
@@ -65,7 +87,7 @@ fn a_newer_submit_is_not_overwritten_but_told() {
     let successor = Setup::in_directory(data.path()).succeeding(&daemon.url).flag(NOWHERE).start();
     user.runs(&["submit", &user.file("new.yaml", &object("web", "nginx", 7))]).ends_with(0);
     signal(&submit.child, "CONT");
-    submit.ends().ends_with(2).complains("generation 2 has taken its place");
+    submit.ends().ends_with(2).complains("generation 2 ");
     let now = successor.object("web");
     assert_eq!((&now["Count"], &now["Generation"]), (&7.into(), &2.into()));
 }
@@ -84,7 +106,7 @@ fn followed_events_go_on_over_a_restart_and_none_comes_twice() {
     let _successor = start(Setup::in_directory(data.path()).succeeding(&daemon.url));
     user.runs(&["submit", &user.file("api.yaml", &object("api", "nginx", 1))]).ends_with(0);
     events.says("submitted api (1): created");
-    events.says("asking again");
+    events.says("reconnecting");
     let said = events.said();
     assert_eq!(said.matches("submitted web (1): created").count(), 1, "{said}");
 }
@@ -139,7 +161,7 @@ fn a_lost_answer_is_told_and_with_a_wait_the_same_is_submitted_again() {
     let daemon = Daemon::simulated();
     let user = User { address: losing_the_first_answer(&daemon), ..User::of(&daemon) };
     let ran = user.runs(&["submit", &user.file("web.yaml", &object("web", "nginx", 2))]).ends_with(1);
-    ran.complains("whether the daemon took it is not known");
+    ran.complains("it is unknown whether the daemon accepted the change");
     assert_eq!(daemon.object("web")["Generation"], 1, "it did");
 
     let user = User { address: losing_the_first_answer(&daemon), ..User::of(&daemon) };
@@ -152,10 +174,10 @@ fn a_lost_answer_is_told_and_with_a_wait_the_same_is_submitted_again() {
     let user = User { address: losing_the_first_answer(&daemon), ..User::of(&daemon) };
     user.runs(&["rollback", "api", "--wait=50s"])
         .ends_with(1)
-        .complains("whether the daemon took it is not known");
+        .complains("it is unknown whether the daemon accepted the change");
     assert_eq!(daemon.object("api")["Generation"], 3, "back to the first spec, once");
     let user = User { address: losing_the_first_answer(&daemon), ..User::of(&daemon) };
     user.runs(&["delete", "api", "--wait=50s"])
         .ends_with(1)
-        .complains("whether the daemon took it is not known");
+        .complains("it is unknown whether the daemon accepted the change");
 }

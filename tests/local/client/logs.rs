@@ -75,7 +75,7 @@ fn followed_logs_go_on_over_a_restart_and_end_with_the_object() {
     daemon.ended(SOON).unwrap();
     // Its simulated cluster is another one, whose first container has the same name.
     let _successor = start(Setup::in_directory(data.path()).succeeding(&daemon.url));
-    logs.says("asking again");
+    logs.says("reconnecting");
     let started = || logs.said().matches(" of nginx started on ").count();
     assert!(support::holds_within(SOON, || started() == 2).is_some(), "{}", logs.said());
     user.runs(&["delete", "web", "--wait=50s"]).ends_with(0);

@@ -16,7 +16,11 @@ fn a_pipeline_gets_one_line_per_change_and_a_terminal_a_display() {
     let lines: Vec<&str> = ran.out.lines().collect();
     assert_eq!(lines[0], "web created: generation 1");
     assert!(lines.iter().any(|line| line.starts_with("web progressing: ")), "{ran:?}");
-    assert_eq!(lines[lines.len() - 3], "web converged, watching 1s more: 12 of 12 run, as wanted", "{ran:?}");
+    assert_eq!(
+        lines[lines.len() - 3],
+        "web converged, monitoring for 1s more: 12 of 12 run, as wanted",
+        "{ran:?}"
+    );
     assert_eq!(lines[lines.len() - 2], "web converged: 12 of 12 run, as wanted", "{ran:?}");
     assert!(lines.windows(2).all(|pair| pair[0] != pair[1]), "no line twice: {ran:?}");
     assert!(!ran.out.contains('\u{1b}') && ran.err.is_empty(), "no sign that is only for terminals: {ran:?}");

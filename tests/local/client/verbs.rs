@@ -181,7 +181,7 @@ fn files_are_given_as_kubectl_takes_them() {
     let empty = user.files.path().join("empty");
     fs::create_dir(&empty).unwrap();
     let empty = empty.display().to_string();
-    user.runs(&["submit", &empty]).ends_with(1).complains("holds no *.json, *.yaml or *.yml");
+    user.runs(&["submit", &empty]).ends_with(1).complains("contains no *.json, *.yaml or *.yml file");
     user.runs_with(&["submit", "-", "-f", "-"], "").ends_with(1).complains("standard input is given 2 times");
 }
 

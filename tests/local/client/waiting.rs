@@ -19,7 +19,7 @@ fn with_fail_fast_the_first_failure_ends_the_wait() {
     let ran = user.runs(&["submit", "--fail-fast", "--wait=50s", &both]).ends_with(2);
     ran.complains("failed after ")
         .complains("bad: ")
-        .complains("(0 of 2 objects converged; 1 not settled yet, which are worked on further)");
+        .complains("(0 of 2 objects converged; 1 not settled yet, the daemon continues with them)");
 }
 
 #[test]
@@ -30,12 +30,12 @@ fn a_failure_is_told_when_it_happens_and_an_interrupt_ends_the_wait_but_not_the_
     let all = user.file("all.yaml", &[slow("first"), bad, slow("last")].join("---\n"));
     let submit = user.starts(&["submit", "--wait=10m", &all]);
     submit.says("bad failed: ");
-    submit.says("last converged, watching 10m more: ");
+    submit.says("last converged, monitoring for 10m more: ");
     signal(&submit.child, "INT");
     let ran = submit.ends().ends_with(130);
     assert!(ran.err.contains("stopped waiting after "), "{ran:?}");
     for words in [
-        "All 3 changes were taken (0 converged so far) and are worked on further",
+        "All 3 changes were accepted (0 converged so far); the daemon continues with",
         "`status NAME`",
         "`delete NAME`",
     ] {
@@ -45,10 +45,10 @@ fn a_failure_is_told_when_it_happens_and_an_interrupt_ends_the_wait_but_not_the_
 
     let more = user.file("last.yaml", &slow("last").replace("Count: 1", "Count: 2"));
     let wait = user.starts(&["submit", "--wait=10m", &more]);
-    wait.says("last converged, watching 10m more: 2 of 2 run");
+    wait.says("last converged, monitoring for 10m more: 2 of 2 run");
     signal(&wait.child, "TERM");
     let ran = wait.ends().ends_with(143);
-    assert!(ran.err.contains("with `status last`, undo it with `rollback last`"), "{ran:?}");
+    assert!(ran.err.contains("see `status last`, undo with `rollback last`"), "{ran:?}");
 }
 
 #[test]

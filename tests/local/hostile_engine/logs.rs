@@ -125,14 +125,14 @@ async fn one_log_that_stalls_breaks_off_or_is_none_costs_the_others_nothing() {
     let mut told = all(&manager, asked()).await;
     assert_eq!(begun.elapsed().as_secs(), 20, "a stalled one is waited for so long, and once");
     let long = told.iter().position(|told| told.starts_with("web.6.1 # ")).map(|at| told.remove(at)).unwrap();
-    assert!(long.starts_with("web.6.1 # its log cannot be read: 500: xxx") && long.len() < 1200, "{long}");
+    assert!(long.starts_with("web.6.1 # cannot read its log: 500: xxx") && long.len() < 1200, "{long}");
     let lines: Vec<&str> = told.iter().map(String::as_str).filter(|told| told.contains(" | ")).collect();
     assert_eq!(lines, ["web.1.1 | one", "web.2.1 | two", "web.3.1 | three", "web.5.1 | five"]);
     for note in [
         "web.1.1 # the engine sent nothing for 20s",
-        "web.3.1 # its log cannot be read: its stream broke off",
-        "web.4.1 # its log cannot be read: its stream is not one of frames",
-        "web.5.1 # its log cannot be read: error from daemon: \\u{1b}[2Jdisk",
+        "web.3.1 # cannot read its log: its stream was cut off",
+        "web.4.1 # cannot read its log: its stream has an invalid frame header",
+        "web.5.1 # cannot read its log: error from daemon: \\u{1b}[2Jdisk",
     ] {
         assert!(told.iter().any(|told| told == note), "{note}\n{told:#?}");
     }
@@ -143,11 +143,11 @@ async fn an_engine_that_does_not_answer_is_given_ten_seconds() {
     let (fake, manager) = docker(1).await;
     fake.fault(Call::Logs, 1, Fault::Hang);
     let begun = Instant::now();
-    assert_eq!(all(&manager, asked()).await, ["web.1.1 # its log cannot be read: no answer within 10s"]);
+    assert_eq!(all(&manager, asked()).await, ["web.1.1 # cannot read its log: no answer within 10s"]);
     assert_eq!(begun.elapsed().as_secs(), 10);
     fake.fault(Call::Logs, 2, Fault::DroppedBefore);
     let told = all(&manager, asked()).await;
-    assert!(told.len() == 1 && told[0].starts_with("web.1.1 # its log cannot be read: "), "{told:?}");
+    assert!(told.len() == 1 && told[0].starts_with("web.1.1 # cannot read its log: "), "{told:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,7 +221,7 @@ async fn a_log_that_fails_while_it_is_followed_is_told_once_and_asked_for_ever_m
     });
     let mut lines = read(&manager, follow());
     assert_eq!(next(&mut lines).await, "web.1.1 | one");
-    assert_eq!(next(&mut lines).await, "web.1.1 # its log cannot be read: 500: disk");
+    assert_eq!(next(&mut lines).await, "web.1.1 # cannot read its log: 500: disk");
     let begun = Instant::now();
     assert_eq!(next(&mut lines).await, "web.1.1 | two");
     assert_eq!(begun.elapsed().as_secs(), 1 + 2 + 4 + 8 + 16);
@@ -239,7 +239,7 @@ async fn a_driver_that_cannot_be_read_is_told_with_the_way_out_and_not_asked_aga
     });
     let mut lines = read(&manager, follow());
     let note = next(&mut lines).await;
-    assert!(note.starts_with("web.1.1 # its logging driver cannot be read (501: "), "{note}");
+    assert!(note.starts_with("web.1.1 # its logging driver does not support reading (501: "), "{note}");
     assert!(note.contains("HostConfig.LogConfig"), "{note}");
     assert!(timeout(Duration::from_secs(3600), lines.next()).await.is_err(), "and that is all");
     assert_eq!(requests.lock().unwrap().len(), 1);
@@ -264,7 +264,7 @@ async fn a_node_that_is_away_is_told_and_followed_again_when_it_is_back() {
     let told = all(&manager, asked()).await;
     let note = told.iter().find(|told| told.contains(" # ")).unwrap();
     assert!(
-        note.contains(" # its node does not answer, so its log cannot be read until the node is back"),
+        note.contains(" # its node does not answer; its log is unavailable until the node is back"),
         "{note}"
     );
     assert_eq!(told.iter().filter(|told| told.contains(" | ")).count(), 1, "{told:?}");

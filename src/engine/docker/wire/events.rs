@@ -1,7 +1,7 @@
-//! The event stream: JSON objects one after the other, with or without newlines between them.
+//! The event stream: a sequence of JSON objects, with or without newlines in between.
 //!
-//! Each byte is looked at once. An engine that floods the stream is read no faster than [`WINDOW`] allows: events are
-//! hints, and what they hint at is listed at most a hundred times a second anyhow.
+//! Each byte is examined once. A flood of events is read no faster than [`WINDOW`] allows: events are only hints, and each
+//! leads to at most a hundred lists per second anyway.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -22,16 +22,16 @@ use crate::core::signal::Signal;
 use crate::engine::EngineEvent;
 use crate::engine::error::EngineError;
 
-/// One event with many labels is far smaller; what is longer is not an event.
+/// The longest event; one with many labels is far smaller.
 const EVENT_MAX_BYTES: usize = 1024 * 1024;
-/// The stretch of time in which no more than [`WINDOW_FRAMES`] and [`WINDOW_BYTES`] are read.
+/// The period in which at most [`WINDOW_FRAMES`] and [`WINDOW_BYTES`] are read.
 const WINDOW: Duration = Duration::from_millis(10);
-/// The most pieces of the stream in a window, however small: 20,000 a second.
+/// The most pieces per window, however small: 20,000 per second.
 const WINDOW_FRAMES: usize = 200;
-/// The most bytes of the stream in a window, give or take one piece: 25 MB a second, or 25,000 usual events.
+/// The most bytes per window, plus one piece: 25 MB per second, or 25,000 usual events.
 const WINDOW_BYTES: usize = 256 * 1024;
 
-/// The hints of an event stream.
+/// The events of a stream.
 pub(in crate::engine::docker) fn events(
     body: Incoming,
     cluster: String,
@@ -39,12 +39,12 @@ pub(in crate::engine::docker) fn events(
     let start = (body, Reader::new(cluster), Pace::new());
     stream::try_unfold(start, |(mut body, mut reader, mut pace)| async move {
         loop {
-            if let Some(hint) = reader.ready.pop_front() {
-                return Ok(Some((hint, (body, reader, pace))));
+            if let Some(event) = reader.ready.pop_front() {
+                return Ok(Some((event, (body, reader, pace))));
             }
             pace.keep().await;
             let Some(frame) = body.frame().await else { return Ok(None) };
-            let frame = frame.map_err(|e| EngineError::new(format!("its event stream broke off: {e}")))?;
+            let frame = frame.map_err(|e| EngineError::new(format!("its event stream was cut off: {e}")))?;
             let Ok(data) = frame.into_data() else { continue };
             pace.count(data.len());
             reader.push(&data)?;
@@ -53,7 +53,7 @@ pub(in crate::engine::docker) fn events(
     .boxed()
 }
 
-/// Keeps a stream from taking more than its share of the time.
+/// Limits the rate of a stream.
 #[derive(Debug)]
 struct Pace {
     until: Instant,
@@ -82,7 +82,7 @@ impl Pace {
     }
 }
 
-/// Reads events out of the pieces of the stream.
+/// Decodes events from the pieces of the stream.
 #[derive(Debug)]
 pub(super) struct Reader {
     framer: Framer,
@@ -99,11 +99,10 @@ impl Reader {
         let Reader { framer, cluster, ready } = self;
         let pushed = framer.push(piece, |frame| {
             let Frame::Value(event) = frame else { return };
-            // What repeats itself says no more than the first time.
-            ready.extend(read_event(event, cluster).filter(|hint| ready.back() != Some(hint)));
+            // A repeated event adds nothing.
+            ready.extend(read_event(event, cluster).filter(|event| ready.back() != Some(event)));
         });
-        pushed
-            .map_err(|e: FramingError| EngineError::new(format!("its event stream cannot be read: {e}")))?;
+        pushed.map_err(|e: FramingError| EngineError::new(format!("cannot read its event stream: {e}")))?;
         if framer.is_too_long() {
             return Err(EngineError::new(format!(
                 "one event in its stream is longer than {EVENT_MAX_BYTES} bytes"
@@ -116,15 +115,15 @@ impl Reader {
 fn read_event(event: &[u8], cluster: &str) -> Option<EngineEvent> {
     let event = String::from_utf8_lossy(event);
     let wanted = |name: &str| matches!(name, "Type" | "Action" | "status" | "Actor");
-    // Something happened, and it is not said what.
+    // Something happened, but it is unclear what.
     let Some(fields) = Json::new(&event).fields(wanted) else { return Some(EngineEvent::Everything) };
-    // A Swarm manager's own events: an engine behind it came or went.
+    // An event of a Swarm manager: an engine joined or left.
     if fields.text("Type", NAME_MAX_BYTES).as_deref() == Some("swarm") {
         return Some(EngineEvent::Everything);
     }
     let action = fields.text("Action", NAME_MAX_BYTES).or_else(|| fields.text("status", NAME_MAX_BYTES));
     let action = action.unwrap_or_default();
-    // Health checks are execs: they would wake us with each check of each container.
+    // Health checks are execs, and would cause an event for each check of each container.
     let idle = ["exec_", "top", "attach", "detach", "resize", "copy", "archive", "export", "commit"];
     if idle.iter().any(|prefix| action.starts_with(prefix)) {
         return None;
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn events_come_in_pieces_and_without_newlines() {
+    fn events_arrive_in_pieces_and_without_newlines() {
         let stream = format!(
             "{}{}\n{}{}{}",
             event("web", "die"),
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn events_of_other_shapes_end_nothing() {
+    fn events_of_other_shapes_do_not_end_the_stream() {
         let mut reader = reader();
         for odd in [
             r#"{"Type": null, "Action": 7, "Actor": null}"#,
@@ -215,18 +214,18 @@ mod tests {
         assert_eq!(
             reader.ready,
             [EngineEvent::Everything, EngineEvent::Object(web())],
-            "the same again is no news"
+            "repeated events are dropped"
         );
     }
 
     #[test]
-    fn an_event_without_end_is_refused_and_a_long_stream_takes_linear_time() {
+    fn an_endless_event_is_an_error_and_a_long_one_takes_linear_time() {
         let mut endless = reader();
         endless.push(b"{\"a\": \"").unwrap();
         let piece = vec![b'x'; 64 * 1024];
         let error = (0..100).find_map(|_| endless.push(&piece).err()).unwrap();
         assert!(error.to_string().contains("longer than 1048576 bytes"), "{error}");
-        // One byte a piece: were the event looked at from its beginning each time, this would take hours.
+        // One byte per piece: reading the event from its beginning each time would take hours.
         let long = event("web", &format!("die{}", "y".repeat(EVENT_MAX_BYTES / 2)));
         let mut slow = reader();
         long.as_bytes().chunks(1).for_each(|byte| slow.push(byte).unwrap());
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_flood_of_small_pieces_is_read_at_a_bounded_pace() {
+    async fn a_flood_of_small_pieces_is_read_at_a_bounded_rate() {
         let begun = Instant::now();
         let mut pace = Pace::new();
         for _ in 0..WINDOW_FRAMES * 10 {
@@ -248,6 +247,6 @@ mod tests {
             pace.keep().await;
             pace.count(1);
         }
-        assert!(begun.elapsed().is_zero(), "what is no flood does not wait");
+        assert!(begun.elapsed().is_zero(), "no flood, no wait");
     }
 }

@@ -1,44 +1,44 @@
-//! Finds where one JSON value ends and the next begins, in a text that arrives in pieces of any size.
+//! Splits a text that arrives in pieces of any size into JSON values.
 //!
-//! Each byte is looked at once, however the text is cut up, and no more is kept than the value that is under way. A
-//! value is not understood here: only strings and brackets are followed, which needs no recursion.
+//! Each byte is examined once, however the text is cut, and only the incomplete value is kept. Values are not parsed: only
+//! strings and brackets are tracked, without recursion.
 
-/// What the text is.
+/// The shape of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// Objects one after the other, with or without white space between them.
+    /// A sequence of objects, with or without whitespace in between.
     Objects,
-    /// One array; its elements are the values.
+    /// One array whose elements are the values.
     Array,
 }
 
-/// Why a text cannot be cut into values.
+/// Why a text cannot be split into values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FramingError {
-    /// Something else stands where a value has to.
-    #[error("it is not JSON of the kind that is expected here")]
+    /// There is something else instead of a value.
+    #[error("it is not JSON of the expected shape")]
     Unexpected,
     /// The text ended within a value, or within the array.
-    #[error("it broke off")]
+    #[error("it was cut off")]
     Incomplete,
 }
 
-/// A value, or what is known of one that is too long.
+/// A value, unless it is too long.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Frame<'a> {
     /// The text of a value.
     Value(&'a [u8]),
-    /// A value of more than the most bytes, which was skipped.
+    /// A value that was skipped because it is too long.
     TooLong,
 }
 
-/// Cuts a text into values.
+/// Splits a text into values.
 #[derive(Debug)]
 pub(super) struct Framer {
     shape: Shape,
     max: usize,
     place: Place,
-    /// The value under way, as far as it has come.
+    /// The incomplete value.
     value: Vec<u8>,
     too_long: bool,
 }
@@ -51,9 +51,9 @@ enum Place {
     Between,
     /// Within an object or an array, with this many brackets open.
     Within(usize),
-    /// Within a string that stands in this many brackets.
+    /// Within a string inside this many brackets.
     String(usize),
-    /// After a backslash in it.
+    /// After a backslash in a string.
     Escape(usize),
     /// Within a number or a word.
     Word,
@@ -62,19 +62,19 @@ enum Place {
 }
 
 impl Framer {
-    /// Cuts a text of this shape, whose values have at most `max` bytes.
+    /// Splits a text of this shape, whose values have at most `max` bytes.
     pub(super) fn new(shape: Shape, max: usize) -> Framer {
         let place = if shape == Shape::Array { Place::Start } else { Place::Between };
         Framer { shape, max, place, value: Vec::new(), too_long: false }
     }
 
-    /// Takes the next piece; hands each value that it ends to `found`.
+    /// Processes the next piece and passes each completed value to `found`.
     pub(super) fn push(
         &mut self,
         piece: &[u8],
         mut found: impl FnMut(Frame<'_>),
     ) -> Result<(), FramingError> {
-        // Where the part of the piece begins that belongs to the value under way.
+        // The start of the incomplete value in this piece.
         let mut begin = 0;
         for (at, byte) in piece.iter().enumerate() {
             let blank = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
@@ -131,12 +131,12 @@ impl Framer {
         Ok(())
     }
 
-    /// The value under way is too long already.
+    /// The incomplete value is already too long.
     pub(super) fn is_too_long(&self) -> bool {
         self.too_long
     }
 
-    /// The text has ended.
+    /// Ends the text.
     pub(super) fn finish(&self) -> Result<(), FramingError> {
         match (self.shape, self.place) {
             (Shape::Objects, Place::Between) | (Shape::Array, Place::End) => Ok(()),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_the_same_however_the_text_is_cut_up() {
+    fn values_do_not_depend_on_how_the_text_is_cut() {
         let array = r#" [ {"a": "}]\"\\", "b": [{}, []]} , [1,[2]],"x,]\"" , 12 ,null,true, {"long": "123456789012345678901234567890"},{}] "#;
         let values = [
             r#"{"a": "}]\"\\", "b": [{}, []]}"#,
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_something_else_or_breaks_off_is_said() {
+    fn other_and_cut_off_texts_are_errors() {
         for text in ["<html>", "nonsense", "{}", "\"[\"", "[] x", "[<"] {
             assert_eq!(cut(Shape::Array, 99, text, 3), Err(FramingError::Unexpected), "{text}");
         }
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_without_end_takes_no_more_memory_than_the_longest_and_deep_ones_no_stack() {
+    fn an_endless_value_uses_bounded_memory_and_a_deep_one_no_stack() {
         let mut framer = Framer::new(Shape::Array, 1000);
         framer.push(b"[{\"a\": \"", |_| panic!("nothing ended")).unwrap();
         for _ in 0..1000 {

@@ -1,12 +1,12 @@
-//! The decoding of what engines send, for [`crate::fuzzing`]: streams are read as the same however they are cut up.
+//! Decoding of answers, for [`crate::fuzzing`]: the result must not depend on how a stream is cut.
 
 use super::events::Reader;
 use super::{Framing, ListReader, LogReader, created_id, has_terminal, is_object, read_info, read_inspected};
-use super::{read_version, words};
+use super::{error_message, read_version};
 
 const CLUSTER: &str = "c";
 
-/// Reads the rest of an input in one piece, and in pieces of as many bytes as its first byte says.
+/// Reads the rest of an input in one piece, and in pieces of the size in its first byte.
 fn in_pieces<T: PartialEq + std::fmt::Debug>(input: &[u8], mut read: impl FnMut(&[&[u8]]) -> T) {
     let Some((size, text)) = input.split_first() else { return };
     let pieces: Vec<&[u8]> = text.chunks(usize::from(*size).max(1)).collect();
@@ -24,7 +24,7 @@ pub fn list(input: &[u8]) {
     }
 }
 
-/// Answers that are kept whole.
+/// Answers that are read whole.
 pub fn inspect(answer: &[u8]) {
     if let Ok(Some(container)) = read_inspected(CLUSTER, answer) {
         assert!(is_object(answer) && !container.id.0.is_empty());
@@ -33,7 +33,7 @@ pub fn inspect(answer: &[u8]) {
         let info = read_info(answer, version, "1.41".to_owned());
         assert!(info.is_err() || is_object(answer));
     }
-    let _ = (created_id(answer), has_terminal(answer), words(answer));
+    let _ = (created_id(answer), has_terminal(answer), error_message(answer));
 }
 
 /// The event stream.

@@ -1,4 +1,4 @@
-//! Who answers: `/version`, and `/info` with a Swarm manager's node table.
+//! The endpoint's identity: `/version`, and `/info` with the node table of a Swarm manager.
 
 use super::lenient::Json;
 use crate::core::engine_kind::EngineKind;
@@ -6,17 +6,17 @@ use crate::core::node::{Node, NodeState};
 use crate::core::sanitize::{self, MESSAGE_MAX_BYTES, NAME_MAX_BYTES};
 use crate::engine::EngineInfo;
 
-/// The most nodes behind one endpoint. Classic Swarm was tested with 1,000; each container is looked up among all.
+/// The most nodes of one endpoint. Classic Swarm was tested with 1,000; each container is looked up among all.
 pub(in crate::engine::docker) const NODES_MAX: usize = 2_000;
-/// The most lines of the node table: a node has ten properties, and the manager itself has a few.
+/// The most lines of the node table: a node has ten properties, the manager a few.
 const ROWS_MAX: usize = 16 * NODES_MAX;
 
-/// What `/version` says.
+/// The content of `/version`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::engine::docker) struct Version {
     /// The API version, such as `1.41`.
     pub(in crate::engine::docker) api: String,
-    /// The engine's own.
+    /// The version of the engine.
     pub(in crate::engine::docker) engine: Option<String>,
 }
 
@@ -24,7 +24,7 @@ pub(in crate::engine::docker) struct Version {
 pub(in crate::engine::docker) fn read_version(answer: &[u8]) -> Result<Version, String> {
     let answer = String::from_utf8_lossy(answer);
     let fields = Json::new(&answer).fields(|name| matches!(name, "ApiVersion" | "Version"));
-    let fields = fields.ok_or("its /version cannot be read: it is no JSON object")?;
+    let fields = fields.ok_or("cannot read its /version: not a JSON object")?;
     let engine = fields.text("Version", NAME_MAX_BYTES).filter(|version| !version.is_empty());
     Ok(Version { api: fields.text("ApiVersion", NAME_MAX_BYTES).unwrap_or_default(), engine })
 }
@@ -37,11 +37,11 @@ pub(in crate::engine::docker) fn read_info(
 ) -> Result<EngineInfo, String> {
     let answer = String::from_utf8_lossy(answer);
     let fields = Json::new(&answer).fields(|name| matches!(name, "ID" | "ServerVersion" | "SystemStatus"));
-    let fields = fields.ok_or("its /info cannot be read: it is no JSON object")?;
+    let fields = fields.ok_or("cannot read its /info: not a JSON object")?;
     let found = fields.text("ServerVersion", NAME_MAX_BYTES).filter(|version| !version.is_empty());
-    // A Swarm manager has to be known as one: its lists mean something else.
+    // A Swarm manager must be recognized, as its lists have another meaning.
     let version =
-        found.or(version.engine).ok_or("neither its /info nor its /version says which version it is")?;
+        found.or(version.engine).ok_or("neither its /info nor its /version contains its version")?;
     let kind = match version.starts_with("swarm/") {
         true => EngineKind::ClassicSwarm,
         false => EngineKind::Docker,
@@ -62,11 +62,11 @@ pub(in crate::engine::docker) fn read_info(
     })
 }
 
-/// A Swarm manager's table: a line a node, indented by one space, then its properties after `└`.
+/// Reads a Swarm manager's table: one line per node, indented by one space, then its properties after `└`.
 fn read_nodes(table: Json<'_>) -> Result<Vec<Node>, String> {
     let too_many = || {
         format!(
-            "it names more than {NODES_MAX} nodes, which is the limit: nothing is decided on a part of them"
+            "it has more than {NODES_MAX} nodes, which is the limit: no decisions are made on a part of them"
         )
     };
     let rows = table.elements(ROWS_MAX).unwrap_or_default();
@@ -77,7 +77,7 @@ fn read_nodes(table: Json<'_>) -> Result<Vec<Node>, String> {
     for row in rows {
         let cells = row.elements(2).unwrap_or_default();
         let [name, value] = cells.as_slice() else { continue };
-        // Blanks in front of the name are what tells the rows apart.
+        // Leading blanks distinguish the rows.
         let Some(name) = name.text(MESSAGE_MAX_BYTES) else { continue };
         let text = |max| value.text(max).map(|text| text.trim().to_owned()).unwrap_or_default();
         if let Some(property) = name.trim_start().strip_prefix('└') {
@@ -93,7 +93,7 @@ fn read_nodes(table: Json<'_>) -> Result<Vec<Node>, String> {
             if nodes.len() == NODES_MAX {
                 return Err(too_many());
             }
-            // The manager calls a node that it has not reached yet "(unknown)".
+            // The name of a node that the manager has not reached yet is "(unknown)".
             let name = Some(sanitize::name(&name)).filter(|name| name != "(unknown)").unwrap_or_default();
             let state = NodeState::of_word(String::new());
             nodes.push(Node { name, address: text(NAME_MAX_BYTES), state, error: None });
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_other_shapes_cost_nothing_else() {
+    fn rows_of_other_shapes_do_not_affect_the_rest() {
         let body = r#"{"ServerVersion": "swarm/1.2.9", "ID": 7, "Containers": "many", "SystemStatus": [null, 5, [], ["x"],
             ["  └ Status", "Healthy"], [" node-1", "a:1"], ["  └ Status", "Hibernating\u001b[2J\n"], {"a": 1},
             ["  └ Error", null], [" node-2", null], ["  └ Status", ["Healthy"]], ["a", "b", "c"]]}"#;
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kind_is_known_from_either_answer_or_nothing_is_said() {
+    fn the_kind_comes_from_either_answer_or_is_an_error() {
         let version = |text: &str| read_version(text.as_bytes());
         assert_eq!(version(r#"{"ApiVersion": 1.41, "Version": null}"#).unwrap().api, "1.41");
         assert_eq!(version(r#"{"Components": [{}]}"#).unwrap().api, "");
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn more_nodes_than_can_be_followed_and_texts_of_megabytes_are_bounded() {
+    fn nodes_and_texts_are_bounded() {
         let table = |nodes: usize| {
             let row = |n| format!(r#"[" node-{n}", "10.0.0.1:{n}"], ["  └ Status", "Healthy"]"#);
             let rows: Vec<String> = (0..nodes).map(row).collect();

@@ -1,8 +1,8 @@
-//! Reads single fields out of JSON of which nothing else has to be right.
+//! Reads single fields from JSON whose other parts may have any content.
 //!
-//! Engines of all versions, and proxies in front of them, answer with fields, words and types that this program has
-//! never seen. Here a value is only cut out, not understood ([`RawValue`] skips over it without recursion); what is
-//! used of it is read field by field, and what is of another type is as good as missing.
+//! Engines of all versions, and proxies in front of them, answer with fields, words and types that this program does not know.
+//! A value is only located ([`RawValue`] skips it without recursion) and then read field by field; a field of another type
+//! counts as missing.
 
 use std::fmt;
 
@@ -17,13 +17,13 @@ use crate::core::sanitize;
 pub(super) struct Json<'a>(&'a str);
 
 impl<'a> Json<'a> {
-    /// Takes a text as one value. It is not looked into yet.
+    /// Treats a text as one value, without parsing it.
     pub(super) fn new(text: &'a str) -> Json<'a> {
         Json(text.trim())
     }
 
-    /// The fields whose names are wanted, in order; `None` where this is no object. Of a field that stands there twice
-    /// the last one counts, see [`Fields::get`].
+    /// The fields with wanted names, in order; `None` if this is no object. Of a duplicate field the last one counts, see
+    /// [`Fields::get`].
     pub(super) fn fields(self, wanted: impl Fn(&str) -> bool) -> Option<Fields<'a>> {
         if !self.0.starts_with('{') {
             return None;
@@ -34,7 +34,7 @@ impl<'a> Json<'a> {
         Some(Fields(fields))
     }
 
-    /// The elements, at most one more than `max`; `None` where this is no array.
+    /// The elements, at most one more than `max`; `None` if this is no array.
     pub(super) fn elements(self, max: usize) -> Option<Vec<Json<'a>>> {
         if !self.0.starts_with('[') {
             return None;
@@ -43,7 +43,7 @@ impl<'a> Json<'a> {
         deserializer.deserialize_seq(Elements(max)).ok()
     }
 
-    /// A string, or a number as it is written: escaped, and cut to `max` bytes.
+    /// A string, or a number as written: escaped, and cut to `max` bytes.
     pub(super) fn text(self, max: usize) -> Option<String> {
         match self.0.bytes().next()? {
             b'"' => self.string().map(|text| sanitize::bounded(&text, max)),
@@ -52,13 +52,13 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// A string as it is.
+    /// A string, unchanged.
     fn string(self) -> Option<String> {
-        // As bytes: a lone surrogate is no reason to read nothing.
+        // As bytes: a lone surrogate must not be an error.
         serde_json::Deserializer::from_str(self.0).deserialize_bytes(Lossy).ok()
     }
 
-    /// A whole number, also one that is written as a string. One that is out of range is the nearest that is not.
+    /// An integer, also as a string. A value out of range saturates.
     pub(super) fn integer(self) -> Option<i64> {
         let text = self.text(sanitize::NAME_MAX_BYTES)?;
         let rounded = || text.parse::<f64>().ok().filter(|number| !number.is_nan());
@@ -66,7 +66,7 @@ impl<'a> Json<'a> {
         text.parse().ok().or_else(|| rounded().map(|number| number as i64))
     }
 
-    /// True or false, also where it is written as a string.
+    /// A boolean, also as a string.
     pub(super) fn boolean(self) -> Option<bool> {
         match self.0.trim_matches('"') {
             "true" => Some(true),
@@ -86,12 +86,12 @@ impl<'a> Fields<'a> {
         self.0.iter().rev().find(|(found, _)| found == name).map(|(_, value)| *value)
     }
 
-    /// A field's text, see [`Json::text`].
+    /// The text of a field, see [`Json::text`].
     pub(super) fn text(&self, name: &str, max: usize) -> Option<String> {
         self.get(name)?.text(max)
     }
 
-    /// A field's string as it is, of any length.
+    /// The string of a field, unchanged and of any length.
     pub(super) fn string(&self, name: &str) -> Option<String> {
         self.get(name)?.string()
     }
@@ -102,7 +102,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A text of which bytes that are no UTF-8 are replaced.
+/// A string in which invalid UTF-8 is replaced.
 struct Lossy;
 
 impl<'de> Visitor<'de> for Lossy {
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_of_another_type_is_missing_and_costs_nothing_else() {
+    fn a_field_of_another_type_counts_as_missing() {
         let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
         let text = format!(
             r#"{{"a": {deep}, "s": "x\u001b\n", "n": 7, "t": "7", "huge": 1e999, "lone": "\ud800", "nothing": null,

@@ -1,8 +1,7 @@
-//! The list of containers, read while it arrives.
+//! The list of containers, decoded while it arrives.
 //!
-//! Of all that a list holds only our own containers are kept, and of these only what is used; so its size costs time,
-//! and no memory. What cannot be read of an entry does not cost the others; what could be a container of ours and does
-//! not say enough is kept aside, for an inspect to tell.
+//! Only our own containers are kept, and of these only the fields in use; so a large list costs time but no memory. An
+//! unreadable entry does not affect the others; an entry that may be ours is kept aside for an inspect.
 
 use std::collections::HashMap;
 
@@ -10,38 +9,38 @@ use super::container::{Entry, read_entry};
 use super::framing::{Frame, Framer, FramingError, Shape};
 use crate::core::container::{Container, ContainerId, Visibility};
 
-/// The longest entry: the labels of a submit, and a line for each of 65,535 published ports.
+/// The longest entry: the labels of a submit, and one line for each of 65,535 published ports.
 const ENTRY_MAX_BYTES: usize = 8 * 1024 * 1024;
-/// The most containers of ours in a list: half as many again as the 100,000 that this manager is made for.
+/// The most of our containers in a list: 1.5 times the supported 100,000.
 pub(in crate::engine::docker) const CONTAINERS_MAX: usize = 150_000;
-/// The most entries that an inspect has to tell of, in one list.
+/// The most unclear entries of a list that are inspected.
 const UNCLEAR_MAX: usize = 100;
 
-/// Why a list is not taken.
+/// Why a list is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::engine::docker) enum ListError {
-    /// It is no list, or it broke off.
-    #[error("its list cannot be read: {0}")]
+    /// It is no list, or was cut off.
+    #[error("cannot read its list: {0}")]
     Unreadable(String),
     /// More containers than [`CONTAINERS_MAX`].
     #[error(
-        "its list has more than {CONTAINERS_MAX} containers of this cluster, which is the limit: nothing is decided on a part of them"
+        "its list has more than {CONTAINERS_MAX} containers of this cluster, which is the limit: no decisions are made on a part of them"
     )]
     TooMany,
 }
 
-/// What a list held.
+/// The content of a list.
 #[derive(Debug, Default)]
 pub(in crate::engine::docker) struct List {
     /// Our containers, each once.
     pub(in crate::engine::docker) containers: Vec<Container>,
-    /// Ids or names of what may be ours.
+    /// Ids or names of entries that may be ours.
     pub(in crate::engine::docker) unclear: Vec<String>,
-    /// How many entries more could be anything.
+    /// The number of other entries that cannot be read.
     pub(in crate::engine::docker) unknown: usize,
 }
 
-/// Reads a list piece by piece.
+/// Decodes a list piece by piece.
 #[derive(Debug)]
 pub(in crate::engine::docker) struct ListReader<'a> {
     framer: Framer,
@@ -54,7 +53,7 @@ pub(in crate::engine::docker) struct ListReader<'a> {
 }
 
 impl<'a> ListReader<'a> {
-    /// A reader of a list of this cluster's containers, from a Swarm manager or not.
+    /// Decodes a list of this cluster's containers, from a Swarm manager or not.
     pub(in crate::engine::docker) fn new(cluster: &'a str, swarm: bool) -> ListReader<'a> {
         let framer = Framer::new(Shape::Array, ENTRY_MAX_BYTES);
         ListReader {
@@ -67,7 +66,7 @@ impl<'a> ListReader<'a> {
         }
     }
 
-    /// Takes the next piece.
+    /// Processes the next piece.
     pub(in crate::engine::docker) fn push(&mut self, piece: &[u8]) -> Result<(), ListError> {
         let ListReader { framer, cluster, swarm, max, list, known } = self;
         framer
@@ -90,7 +89,7 @@ impl<'a> ListReader<'a> {
         Ok(())
     }
 
-    /// The list has ended.
+    /// Ends the list.
     pub(in crate::engine::docker) fn finish(self) -> Result<List, ListError> {
         self.framer.finish().map_err(unreadable)?;
         Ok(self.list)
@@ -101,7 +100,7 @@ fn unreadable(error: FramingError) -> ListError {
     ListError::Unreadable(error.to_string())
 }
 
-/// Of an id that stands there twice, with another state the second time, an inspect has to tell.
+/// Adds a container. If its id is listed twice with different states, an inspect decides.
 fn take(list: &mut List, known: &mut HashMap<ContainerId, usize>, max: usize, container: Container) {
     let containers = &mut list.containers;
     let next = containers.len();
@@ -110,7 +109,7 @@ fn take(list: &mut List, known: &mut HashMap<ContainerId, usize>, max: usize, co
             same.visibility = Visibility::Disputed;
         }
     } else if next <= max {
-        // One too many is kept: the reader says so after each piece.
+        // One too many is kept, which the reader reports after each piece.
         known.insert(container.id.clone(), next);
         containers.push(container);
     }
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_entry_never_costs_the_others() {
+    fn a_bad_entry_does_not_affect_the_others() {
         let text = format!(
             "[{},null,{{\"Id\": 7}},{{\"Names\": [\"/x\"]}},{},{{\"a\": }},{}]",
             entry(1, "running"),
@@ -166,16 +165,16 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_stands_there_twice_is_one_container_that_contradicts_itself() {
+    fn a_duplicate_id_with_another_state_is_disputed() {
         let list =
             read(&format!("[{},{},{}]", entry(1, "running"), entry(1, "exited"), entry(2, "exited")), 99);
         let list = list.unwrap();
-        let sights: Vec<_> = list.containers.iter().map(|c| (&*c.id.0, c.visibility)).collect();
-        assert_eq!(sights, [("id1", Visibility::Disputed), ("id2", Visibility::Clear)]);
+        let visibilities: Vec<_> = list.containers.iter().map(|c| (&*c.id.0, c.visibility)).collect();
+        assert_eq!(visibilities, [("id1", Visibility::Disputed), ("id2", Visibility::Clear)]);
     }
 
     #[test]
-    fn a_list_that_breaks_off_or_never_ends_is_no_list() {
+    fn a_cut_off_or_endless_list_is_an_error() {
         for text in ["", "[", "null", "{}", "<html>", &format!("[{}", entry(1, "running"))] {
             assert!(read(text, 7).is_err(), "{text}");
         }
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_containers_cost_no_memory() {
+    fn foreign_containers_use_no_memory() {
         let mut reader = ListReader::new("another", false);
         reader.push(b"[").unwrap();
         (0..1000).for_each(|n| reader.push(format!("{},", entry(n, "running")).as_bytes()).unwrap());

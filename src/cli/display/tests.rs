@@ -5,19 +5,19 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::frame;
-use super::object::Watched;
 use super::screen::Drawing;
-use crate::cli::wait::Outcome;
+use super::waited_object::WaitedObject;
+use crate::cli::wait::outcome::WaitOutcome;
 
 const WAIT: Duration = Duration::from_secs(90);
 
-fn receipt(name: &str, result: &str) -> Watched {
+fn receipt(name: &str, result: &str) -> WaitedObject {
     let receipt = json!({"Name": name, "Generation": 2, "Result": result});
-    Watched::new(&serde_json::from_value(receipt).unwrap())
+    WaitedObject::new(&serde_json::from_value(receipt).unwrap())
 }
 
 /// A status; `changes` are its fields that are not as in a converged object of three containers.
-fn see(object: &mut Watched, changes: Value, at: Instant) {
+fn see(object: &mut WaitedObject, changes: Value, at: Instant) {
     let mut status = json!({
         "Name": object.name, "Image": "nginx:2", "Count": 3, "Generation": 2, "Running": 3, "Ready": 3, "Updated": 3,
         "Phase": "converged", "Reason": "3 of 3 run, as wanted", "Plan": [], "Containers": containers(3),
@@ -32,22 +32,23 @@ fn containers(n: usize) -> Value {
     Value::Array(vec![container; n])
 }
 
-fn lines(objects: &[Watched], now: Instant, rows: usize, columns: usize) -> Vec<String> {
+fn lines(objects: &[WaitedObject], now: Instant, rows: usize, columns: usize) -> Vec<String> {
     frame::lines(objects, now, Duration::from_secs(12), WAIT, rows, columns)
 }
 
 /// The line of the only object.
-fn line(object: Watched, now: Instant) -> String {
+fn line(object: WaitedObject, now: Instant) -> String {
     lines(&[object], now, 24, 80).pop().unwrap()
 }
 
 #[test]
-fn what_does_not_fit_is_counted_and_what_fails_comes_first() {
+fn failing_objects_come_first_and_the_rest_is_counted() {
     let now = Instant::now();
-    let mut objects: Vec<Watched> = (0..60).map(|i| receipt(&format!("web-{i:02}"), "created")).collect();
+    let mut objects: Vec<WaitedObject> =
+        (0..60).map(|i| receipt(&format!("web-{i:02}"), "created")).collect();
     for (i, object) in objects.iter_mut().enumerate() {
         match i {
-            0..30 => object.settle(Outcome::Converged, "3 of 3 run, as wanted"),
+            0..30 => object.settle(WaitOutcome::Converged, "3 of 3 run, as wanted"),
             30..48 => see(
                 object,
                 json!({"Phase": "progressing", "Ready": 1, "Reason": "1 of 3 run; 2 being created", "Plan": ["create"]}),
@@ -57,7 +58,7 @@ fn what_does_not_fit_is_counted_and_what_fails_comes_first() {
             57 | 58 => {
                 see(object, json!({"Phase": "degraded", "Ready": 0, "Reason": "0 of 3 run; no port"}), now)
             }
-            _ => object.settle(Outcome::Failed, "no such command"),
+            _ => object.settle(WaitOutcome::Failed, "no such command"),
         }
     }
     let lines = lines(&objects, now, 24, 80);
@@ -70,7 +71,7 @@ fn what_does_not_fit_is_counted_and_what_fails_comes_first() {
 }
 
 #[test]
-fn no_line_is_wider_than_the_terminal_whatever_is_in_it() {
+fn no_line_is_wider_than_the_terminal() {
     let now = Instant::now();
     let mut objects = vec![receipt(&"long-name-".repeat(6), "created"), receipt("web", "created")];
     see(&mut objects[0], json!({"Phase": "blocked", "Reason": "日本語 ".repeat(99)}), now);
@@ -97,7 +98,7 @@ fn the_bar_of_a_rolling_update_follows_the_new_containers() {
 
     let mut object = receipt("web", "updated");
     see(&mut object, json!({"Phase": "progressing", "Ready": 3, "Updated": 1, "Reason": "whatever"}), now);
-    assert_eq!(line(object, now), "web [====>       ] 1/3 updated, 3 ready  watching the new containers");
+    assert_eq!(line(object, now), "web [====>       ] 1/3 updated, 3 ready  monitoring the new containers");
 }
 
 #[test]
@@ -120,12 +121,12 @@ fn a_deletion_shows_how_many_containers_are_left() {
     assert_eq!(shown[0], "12s of 1m30s, 2 objects, 3 containers left to stop: 1 in progress, 1 waiting");
     assert_eq!(shown[1], "web [====>       ] 3 of 5 left  web.1.1 goes when node n2 is back");
     let [mut object, _] = both;
-    object.settle(Outcome::Converged, "nothing is left of it");
+    object.settle(WaitOutcome::Converged, "nothing is left of it");
     assert_eq!(line(object, now), "web [============] 0 of 5 left  deleted");
 }
 
 #[test]
-fn the_time_for_which_a_converged_object_is_watched_counts_down() {
+fn the_monitoring_time_of_a_converged_object_counts_down() {
     let began = Instant::now();
     let mut object = receipt("web", "created");
     object.monitor = Duration::from_secs(10);
@@ -135,16 +136,16 @@ fn the_time_for_which_a_converged_object_is_watched_counts_down() {
     // A second report of the same state does not restart the countdown.
     see(&mut object, json!({}), later);
     assert_eq!(object.left_to_monitor(later).as_deref(), Some("4s"));
-    assert_eq!(line(object, later), "web [============] 3/3 ready  converged, watching 4s more");
+    assert_eq!(line(object, later), "web [============] 3/3 ready  converged, monitoring for 4s more");
 
     // Since when it has been so before the wait is unknown.
     let mut object = receipt("web", "unchanged");
     see(&mut object, json!({}), began);
-    assert_eq!(line(object, began), "web [============] 3/3 ready  converged, watching");
+    assert_eq!(line(object, began), "web [============] 3/3 ready  converged, monitoring");
 }
 
 #[test]
-fn a_drawing_is_written_over_and_only_where_it_has_changed() {
+fn a_drawing_is_overwritten_only_if_it_changed() {
     let mut drawing = Drawing::default();
     let lines = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     assert_eq!(drawing.paint(lines(&["one", "two"]), 80), "one\u{1b}[K\ntwo\u{1b}[K\n\u{1b}[J");

@@ -1,4 +1,4 @@
-//! A terminal, of which the last lines are drawn again and again.
+//! A terminal whose last lines are redrawn.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use console::{Term, measure_text_width};
 
 use crate::cli::output;
 
-/// What a terminal that does not tell its size is taken for.
+/// The assumed size of a terminal that does not report it.
 const SIZE: (usize, usize) = (24, 80);
 
 /// The terminal.
@@ -15,11 +15,11 @@ pub(super) struct Screen {
     drawing: Drawing,
 }
 
-/// What is drawn, and what a terminal has to be sent to draw something else.
+/// The lines on the screen, and the output that changes them.
 #[derive(Debug, Default)]
 pub(super) struct Drawing {
     lines: Vec<String>,
-    /// The width for which it was drawn.
+    /// The width for which they were drawn.
     columns: usize,
 }
 
@@ -39,19 +39,19 @@ impl Screen {
         }
     }
 
-    /// Draws these lines in the place of those before.
+    /// Replaces the drawn lines.
     pub(super) fn paint(&mut self, lines: Vec<String>) {
         let (_, columns) = self.size();
         self.write(|drawing| drawing.paint(lines, columns));
     }
 
-    /// Writes a line above what is drawn, where it stays. It may be wider than the terminal.
+    /// Writes a permanent line above the drawing. It may be wider than the terminal.
     pub(super) fn above(&mut self, line: &str) {
         let (_, columns) = self.size();
         self.write(|drawing| drawing.above(line, columns));
     }
 
-    /// Leaves what is drawn, and erases what was typed below it, such as `^C`.
+    /// Keeps the drawing and erases what was typed below it, such as `^C`.
     pub(super) fn leave(&mut self) {
         self.write(|_| "\r\u{1b}[J".to_owned());
     }
@@ -59,21 +59,21 @@ impl Screen {
     fn write(&mut self, change: impl FnOnce(&mut Drawing) -> String) {
         let text = change(&mut self.drawing);
         if !text.is_empty() {
-            // A reader that has left still gets the exit code.
+            // A closed standard output does not change the exit code.
             let _ = output::raw(text.as_bytes());
         }
     }
 }
 
 impl Drawing {
-    /// Nothing where the same is drawn already.
+    /// Nothing if the same lines are drawn already.
     pub(super) fn paint(&mut self, lines: Vec<String>, columns: usize) -> String {
         if self.lines == lines && self.columns == columns {
             return String::new();
         }
         let mut text = self.back(columns);
         for line in &lines {
-            // Written over, and what is left of a longer line is erased: nothing flickers.
+            // Overwrite the line, then erase the rest of a longer one: no flicker.
             let _ = writeln!(text, "{line}\u{1b}[K");
         }
         text.push_str("\u{1b}[J");
@@ -91,7 +91,7 @@ impl Drawing {
         text
     }
 
-    /// Moves the cursor to where the drawing begins. On a terminal that became narrower its lines take more rows.
+    /// Moves the cursor to the start of the drawing. Its lines take more rows on a terminal that became narrower.
     fn back(&self, columns: usize) -> String {
         let rows_of = |line: &String| measure_text_width(line).div_ceil(columns.max(1)).max(1);
         match self.lines.iter().map(rows_of).sum::<usize>() {

@@ -1,35 +1,34 @@
-//! One object that is waited for: how far it is, and what its line says.
+//! One object that is waited for: its progress, and its line of the display.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cli::wait::Outcome;
+use crate::cli::reason;
+use crate::cli::wait::outcome::WaitOutcome;
+use crate::cli::wait::question::MONITOR;
 use crate::client::answers::{Object, Receipt};
 use crate::core::sanitize;
 
-/// `Update.Monitor` where the object does not say otherwise.
-pub(in crate::cli) const MONITOR: Duration = Duration::from_secs(5);
-
-/// How far an object is; what needs attention first comes first.
+/// The stage of an object; what needs attention first comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
-    /// Its outcome is that it does not work, or that something else is wanted by now.
+    /// Settled: it does not work, or a later generation replaced it.
     Failed,
-    /// Something is wrong with it, which may pass.
+    /// Something is wrong with it; it may recover.
     Failing,
-    /// Steps are under way.
+    /// Steps are in progress.
     InProgress,
-    /// It is as wanted, and has to stay so for a while.
+    /// Converged, and monitored for `Update.Monitor`.
     Monitored,
     /// Nothing has happened yet.
     Waiting,
-    /// Its outcome is that it is as wanted.
+    /// Settled: converged.
     Converged,
 }
 
 impl Stage {
-    /// All of them, in the order of the display.
+    /// All stages, in the order of the display.
     pub(super) const ALL: [Stage; 6] = [
         Stage::Failed,
         Stage::Failing,
@@ -39,8 +38,8 @@ impl Stage {
         Stage::Converged,
     ];
 
-    /// The word that follows a number of objects.
-    pub(super) fn word(self) -> &'static str {
+    /// The name that follows a number of objects.
+    pub(super) fn name(self) -> &'static str {
         match self {
             Stage::Failed => "failed",
             Stage::Failing => "failing",
@@ -52,24 +51,24 @@ impl Stage {
     }
 }
 
-/// What is known of an object.
+/// The known state of an object.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct WaitedObject {
     pub(super) name: String,
     deleted: bool,
     seen: Option<Seen>,
-    /// The most containers that were seen of it.
+    /// The greatest number of containers seen.
     most: u64,
-    /// When it was first seen converged, and whether it was seen otherwise before.
+    /// When it was first seen converged, and whether it was seen in another phase before.
     converged: Option<(Instant, bool)>,
-    /// How long it has to stay so.
+    /// How long it must stay converged.
     pub(super) monitor: Duration,
-    outcome: Option<(Outcome, String)>,
-    /// What was last said of it, where there is no terminal.
+    outcome: Option<(WaitOutcome, String)>,
+    /// The last line printed, if there is no terminal.
     pub(super) said: String,
 }
 
-/// What its status says.
+/// The last status.
 #[derive(Debug)]
 struct Seen {
     count: u64,
@@ -78,21 +77,21 @@ struct Seen {
     left: u64,
     phase: String,
     reason: String,
-    /// No step is under way or about to begin.
+    /// No step is in progress or about to begin.
     idle: bool,
 }
 
-/// How much of an object is done: the numbers of its bar, and in words.
+/// How much of an object is done: the numbers for the bar, and a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Amount {
     pub(super) done: u64,
     pub(super) of: u64,
-    pub(super) words: String,
+    pub(super) text: String,
 }
 
-impl Watched {
-    pub(super) fn new(receipt: &Receipt) -> Watched {
-        Watched {
+impl WaitedObject {
+    pub(super) fn new(receipt: &Receipt) -> WaitedObject {
+        WaitedObject {
             name: receipt.name.clone(),
             deleted: receipt.deleted(),
             seen: None,
@@ -122,13 +121,13 @@ impl Watched {
         });
     }
 
-    pub(super) fn settle(&mut self, outcome: Outcome, reason: &str) {
+    pub(super) fn settle(&mut self, outcome: WaitOutcome, reason: &str) {
         self.outcome = Some((outcome, sanitize::escape(reason).into_owned()));
-        if outcome == Outcome::Converged && self.deleted {
+        if outcome == WaitOutcome::Converged && self.deleted {
             self.seen = None;
         }
-        // The watch may be some changes behind: exactly so many run, and no others.
-        if let Some(seen) = self.seen.as_mut().filter(|_| outcome == Outcome::Converged) {
+        // The watch may lag behind: by now exactly Count containers run.
+        if let Some(seen) = self.seen.as_mut().filter(|_| outcome == WaitOutcome::Converged) {
             (seen.ready, seen.updated) = (seen.count, seen.count);
         }
     }
@@ -139,10 +138,10 @@ impl Watched {
 
     pub(super) fn stage(&self) -> Stage {
         match (&self.outcome, &self.seen) {
-            (Some((Outcome::Converged, _)), _) => Stage::Converged,
-            (Some((Outcome::Failed | Outcome::RolledBack, _)), _) => Stage::Failed,
+            (Some((WaitOutcome::Converged, _)), _) => Stage::Converged,
+            (Some((WaitOutcome::Failed | WaitOutcome::RolledBack, _)), _) => Stage::Failed,
             (_, None) => Stage::Waiting,
-            (Some((Outcome::TimedOut, _)) | None, Some(seen)) => match seen.phase.as_str() {
+            (Some((WaitOutcome::TimedOut, _)) | None, Some(seen)) => match seen.phase.as_str() {
                 "degraded" | "blocked" => Stage::Failing,
                 "converged" if !self.deleted => Stage::Monitored,
                 _ if seen.idle && seen.left == 0 && !self.deleted => Stage::Waiting,
@@ -151,14 +150,14 @@ impl Watched {
         }
     }
 
-    /// How long it has to stay converged still, where it is known when that began.
+    /// How much longer it must stay converged, if the beginning was seen.
     pub(super) fn left_to_monitor(&self, now: Instant) -> Option<String> {
         let (since, true) = self.converged? else { return None };
         let left = self.monitor.saturating_sub(now.saturating_duration_since(since));
         (!left.is_zero()).then(|| short(left))
     }
 
-    /// Containers that are ready, and those that are wanted; of a deleted object, none.
+    /// Ready and wanted containers; none for a deleted object.
     pub(super) fn ready(&self) -> (u64, u64) {
         let counted = self.seen.as_ref().filter(|_| !self.deleted);
         counted.map_or((0, 0), |seen| (seen.ready.min(seen.count), seen.count))
@@ -173,68 +172,51 @@ impl Watched {
         self.deleted
     }
 
-    /// How much is done; `None` where nothing was reported yet.
+    /// How much is done; `None` before the first report.
     pub(super) fn amount(&self) -> Option<Amount> {
         if self.deleted {
             let left = self.left();
-            let words = format!("{left} of {} left", self.most);
-            return Some(Amount { done: self.most - left, of: self.most, words }).filter(|a| a.of > 0);
+            let text = format!("{left} of {} left", self.most);
+            return Some(Amount { done: self.most - left, of: self.most, text }).filter(|a| a.of > 0);
         }
         let Seen { count, ready, updated, .. } = self.seen.as_ref()?;
-        // While old containers are ready still, the new ones are what counts.
+        // As long as old containers are ready, the new ones count.
         let done = *updated.min(ready).min(count);
-        let words = match ready > updated {
+        let text = match ready > updated {
             true => format!("{updated}/{count} updated, {ready} ready"),
             false => format!("{ready}/{count} ready"),
         };
-        Some(Amount { done, of: *count, words })
+        Some(Amount { done, of: *count, text })
     }
 
-    /// What is happening.
+    /// What is happening now.
     pub(super) fn news(&self, now: Instant) -> String {
         match &self.outcome {
-            Some((Outcome::Converged, _)) if self.deleted => return "deleted".to_owned(),
-            Some((Outcome::Converged, _)) => return "converged".to_owned(),
-            Some((outcome, reason)) => return format!("{}: {}", outcome.word(), beside_numbers(reason)),
+            Some((WaitOutcome::Converged, _)) if self.deleted => return "deleted".to_owned(),
+            Some((WaitOutcome::Converged, _)) => return "converged".to_owned(),
+            Some((outcome, why)) => return format!("{}: {}", outcome.word(), reason::without_numbers(why)),
             None => {}
         }
         let Some(seen) = &self.seen else { return "waiting".to_owned() };
         match self.stage() {
             Stage::Monitored => match self.left_to_monitor(now) {
-                Some(left) => format!("converged, watching {left} more"),
-                None => "converged, watching".to_owned(),
+                Some(left) => format!("converged, monitoring for {left} more"),
+                None => "converged, monitoring".to_owned(),
             },
-            _ if seen.phase == "deleting" => deleting(&seen.reason),
+            _ if seen.phase == "deleting" => reason::of_deletion(&seen.reason).to_owned(),
             Stage::InProgress if seen.idle && seen.ready > seen.updated => {
-                "watching the new containers".to_owned()
+                "monitoring the new containers".to_owned()
             }
-            _ => beside_numbers(&seen.reason).to_owned(),
+            _ => reason::without_numbers(&seen.reason).to_owned(),
         }
     }
 }
 
-/// A reason without the numbers that it begins with, as the line has these already.
-pub(in crate::cli) fn beside_numbers(reason: &str) -> &str {
-    match reason.split_once("; ") {
-        Some((numbers, rest))
-            if numbers.starts_with(|c: char| c.is_ascii_digit()) && numbers.contains(" of ") =>
-        {
-            rest
-        }
-        _ => reason,
-    }
-}
-
-/// What is said of a deletion beside how much is left.
-fn deleting(reason: &str) -> String {
-    reason.splitn(3, "; ").nth(2).unwrap_or("stopping").to_owned()
-}
-
-/// A duration in whole seconds, or in milliseconds where it is less than one.
+/// A duration in whole seconds, or in milliseconds if it is less than one.
 pub(super) fn short(duration: Duration) -> String {
     let rounded = match duration.as_secs() {
         0 => Duration::from_millis(duration.subsec_millis().into()),
-        // Up, as that much is left.
+        // Rounded up: that much is left.
         secs => Duration::from_secs(secs + u64::from(duration.subsec_nanos() > 0)),
     };
     humantime::format_duration(rounded).to_string().replace(' ', "")

@@ -1,32 +1,32 @@
-//! A pull's progress: JSON objects one after the other, of which only an error matters.
+//! The progress of a pull: a sequence of JSON objects, of which only an error matters.
 
 use super::framing::{Frame, Framer, Shape};
 use super::lenient::Json;
 use crate::core::sanitize::MESSAGE_MAX_BYTES;
 
-/// The longest message: a line of progress has some hundred bytes.
+/// The longest message; a few hundred bytes are usual.
 const PROGRESS_MAX_BYTES: usize = 64 * 1024;
 
-/// Why a pull's progress is not followed any further.
+/// Why following a pull ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::engine::docker) enum ProgressError {
-    /// The pull has failed, for the reason that is given.
+pub(in crate::engine::docker) enum PullError {
+    /// The pull failed, for this reason.
     Failed(String),
-    /// It is no progress.
+    /// The stream is not readable.
     Unreadable(String),
 }
 
 /// Follows a pull.
 #[derive(Debug)]
-pub(in crate::engine::docker) struct Progress(Framer);
+pub(in crate::engine::docker) struct PullProgress(Framer);
 
-impl Progress {
-    pub(in crate::engine::docker) fn new() -> Progress {
-        Progress(Framer::new(Shape::Objects, PROGRESS_MAX_BYTES))
+impl PullProgress {
+    pub(in crate::engine::docker) fn new() -> PullProgress {
+        PullProgress(Framer::new(Shape::Objects, PROGRESS_MAX_BYTES))
     }
 
-    /// Takes the next piece; true if a message has ended in it.
-    pub(in crate::engine::docker) fn push(&mut self, piece: &[u8]) -> Result<bool, ProgressError> {
+    /// Processes the next piece; returns true if a message ended in it.
+    pub(in crate::engine::docker) fn push(&mut self, piece: &[u8]) -> Result<bool, PullError> {
         let (mut any, mut error) = (false, None);
         let pushed = self.0.push(piece, |frame| {
             any = true;
@@ -35,10 +35,9 @@ impl Progress {
             }
         });
         if let Some(error) = error {
-            return Err(ProgressError::Failed(error));
+            return Err(PullError::Failed(error));
         }
-        let unreadable =
-            |why: String| ProgressError::Unreadable(format!("its progress cannot be read: {why}"));
+        let unreadable = |why: String| PullError::Unreadable(format!("cannot read its progress: {why}"));
         pushed.map_err(|e| unreadable(e.to_string()))?;
         match self.0.is_too_long() {
             true => Err(unreadable(format!("a message is longer than {PROGRESS_MAX_BYTES} bytes"))),
@@ -46,9 +45,9 @@ impl Progress {
         }
     }
 
-    /// The progress has ended.
-    pub(in crate::engine::docker) fn finish(&self) -> Result<(), ProgressError> {
-        self.0.finish().map_err(|e| ProgressError::Unreadable(format!("its progress cannot be read: {e}")))
+    /// The stream has ended.
+    pub(in crate::engine::docker) fn finish(&self) -> Result<(), PullError> {
+        self.0.finish().map_err(|e| PullError::Unreadable(format!("cannot read its progress: {e}")))
     }
 }
 
@@ -66,22 +65,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_error_ends_a_pull_and_messages_of_other_shapes_do_not() {
-        let mut progress = Progress::new();
+    fn only_an_error_message_ends_a_pull() {
+        let mut progress = PullProgress::new();
         assert_eq!(progress.push(b"{\"status\": \"Pulling\"}\r\n{\"progressDetail\": 7}"), Ok(true));
         assert_eq!(progress.push(b"{\"status\": 1e999, \"error\": null"), Ok(false));
-        assert!(matches!(progress.finish(), Err(ProgressError::Unreadable(_))));
+        assert!(matches!(progress.finish(), Err(PullError::Unreadable(_))));
         assert_eq!(progress.push(b", \"errorDetail\": null}"), Ok(true));
         assert_eq!(progress.finish(), Ok(()));
-        let failed = |text: &str| ProgressError::Failed(text.to_owned());
-        let error = Progress::new().push(b"{\"error\": \"no\\nsuch\", \"errorDetail\": {\"message\": 7}}{");
+        let failed = |text: &str| PullError::Failed(text.to_owned());
+        let error =
+            PullProgress::new().push(b"{\"error\": \"no\\nsuch\", \"errorDetail\": {\"message\": 7}}{");
         assert_eq!(error, Err(failed("7")));
-        assert_eq!(Progress::new().push(b"{\"error\": \"no\\nsuch\"}"), Err(failed("no\\nsuch")));
+        assert_eq!(PullProgress::new().push(b"{\"error\": \"no\\nsuch\"}"), Err(failed("no\\nsuch")));
         let long = format!("{{\"error\": \"{}\"}}", "x".repeat(60_000));
-        let Err(ProgressError::Failed(error)) = Progress::new().push(long.as_bytes()) else { panic!() };
+        let Err(PullError::Failed(error)) = PullProgress::new().push(long.as_bytes()) else { panic!() };
         assert!(error.len() <= MESSAGE_MAX_BYTES);
-        assert!(matches!(Progress::new().push(b"<html>"), Err(ProgressError::Unreadable(_))));
-        let mut endless = Progress::new();
+        assert!(matches!(PullProgress::new().push(b"<html>"), Err(PullError::Unreadable(_))));
+        let mut endless = PullProgress::new();
         let piece = [b"{\"a\": \"".as_slice(), &[b'x'; 40_000]].concat();
         assert!(endless.push(&piece).is_ok() && endless.push(&piece[7..]).is_err());
     }
