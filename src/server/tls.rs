@@ -7,7 +7,7 @@
 //! certificate for the daemon's key.
 //!
 //! Sessions are never resumed, neither by ticket nor by id: each connection shows its certificate, and what is
-//! decided about that certificate is decided about the connection (DESIGN section 6). There is no early data.
+//! decided about that certificate is decided about the connection. There is no early data.
 //!
 //! webpki does not look at the key usage of certificates; that is done here, as RFC 5280 has it.
 

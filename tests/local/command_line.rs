@@ -328,8 +328,8 @@ fn help_and_manual_fit_eighty_columns() {
 #[test]
 fn what_cannot_be_converted_is_one_message_and_exit_code_1() {
     for (line, words) in [
-        (&["docker", "run", "--bogus", "nginx"][..], "docker run has no flag --bogus"),
-        (&["docker", "compose", "up"], "compose files are not converted"),
+        (&["docker", "run", "--bogus", "nginx"][..], "unknown flag --bogus of docker run"),
+        (&["docker", "compose", "up"], "compose files cannot be converted"),
         (&["docker", "run"], "docker run needs an image"),
     ] {
         let output = run(program().args(["convert", "--"]).args(line));

@@ -110,7 +110,7 @@ fn the_github_job_deploys_and_fails_where_the_objects_do() {
     let (codes, said) = github(&runner);
     assert!(codes.values().all(|code| *code == 0), "{codes:?}\n{said}");
     assert!(said.contains("web would be created") && said.contains("converged after "), "{said}");
-    assert!(!codes.contains_key("Say what happened"), "{codes:?}");
+    assert!(!codes.contains_key("Show what happened"), "{codes:?}");
     assert!(!runner.temp.path().join("certs").exists(), "the certificates are removed");
     // Once more, and with nothing to do.
     let (codes, said) = github(&runner);
@@ -123,7 +123,7 @@ fn the_github_job_deploys_and_fails_where_the_objects_do() {
     let (codes, said) = github(&runner);
     assert_eq!((codes["Show what would change"], codes["Deploy"]), (0, 2), "{codes:?}\n{said}");
     assert!(said.contains("manifest unknown"), "{said}");
-    assert_eq!((codes["Say what happened"], codes["Remove the certificates"]), (0, 0), "{codes:?}\n{said}");
+    assert_eq!((codes["Show what happened"], codes["Remove the certificates"]), (0, 0), "{codes:?}\n{said}");
 }
 
 /// Runs a job as a GitLab runner does: before and script in one shell, after in another. Returns the exit code of the

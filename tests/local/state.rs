@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use support::Daemon;
 use support::daemon::{Setup, program};
 use support::process::{run, run_with_input, text};
+use support::{Daemon, SOON};
 use tempfile::TempDir;
 
 fn start(dir: &Path) -> Daemon {
@@ -91,6 +91,8 @@ fn a_backup_of_a_running_daemon_is_restored_by_one_command() {
     let path = file.to_str().unwrap();
     let daemon = start(data.path());
     daemon.client.submit(&object("web", 1));
+    // The record of its convergence is part of a backup.
+    daemon.converges("web", SOON);
     let address = daemon.url.trim_start_matches("https://").to_owned();
     let addr = format!("--addr={address}");
     let (code, _, said) = tool(data.path(), &["backup", path, &addr], b"");

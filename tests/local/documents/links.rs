@@ -100,7 +100,7 @@ fn the_readme_is_short() {
 
 #[test]
 fn every_path_in_the_documents_exists() {
-    let path = Regex::new(r"`((?:src|tests|docs|examples)/[A-Za-z0-9_./-]*)`").unwrap();
+    let path = Regex::new(r"`((?:src|tests|docs|examples|fuzz|\.ci)/[A-Za-z0-9_./-]*)`").unwrap();
     let (mut missing, mut paths) = (Vec::new(), 0);
     for document in documents() {
         let text = fs::read_to_string(&document).unwrap();

@@ -12,7 +12,7 @@ use super::{Certificates, Client, Cluster, Reply, holds_within};
 
 /// From exec to the banner. The first start makes certificates; a busy machine is slow.
 const START: Duration = Duration::from_secs(20);
-/// DESIGN 7: SIGTERM ends it within 8 s.
+/// SIGTERM ends the daemon within 8 s.
 const STOP: Duration = Duration::from_secs(10);
 /// How much of the log a failing test shows.
 const LOG_TAIL: usize = 80;
