@@ -25,7 +25,7 @@ fn whoever_waits_is_told_what_really_became_of_it() {
 
     // One that ends at once, and one that runs for a while: neither has ever converged, and the old ones go on.
     for (flag, monitor, ends) in
-        [("--exit=3", "300ms", "exit code 3"), ("--crash-after=1000", "4s", "ended with exit code")]
+        [("--exit=3", "1s", "exit code 3"), ("--crash-after=1000", "4s", "ended with exit code")]
     {
         let bad =
             object_with("web", 3, json!({"Cmd": [flag], "Update": {"Monitor": monitor, "FailAfter": "0s"}}));
@@ -83,7 +83,7 @@ fn a_dry_run_says_what_will_happen_and_refuses_what_the_endpoint_cannot_do() {
     let plan = dry(object_with("web", 1, json!({"Image": "scsm-nosuch:1", "Pull": "never"}))).json();
     assert_eq!(
         plan["Objects"][0]["Warnings"],
-        json!(["the image scsm-nosuch:1 is not there, and Pull is \"never\""]),
+        json!(["the image scsm-nosuch:1 does not exist, and Pull is \"never\""]),
         "{plan}"
     );
     for (field, object) in [

@@ -154,7 +154,7 @@ fn whatever_is_logged_no_secret_of_an_object_is() {
         daemon.client.delete("/objects/web");
         daemon.wait_until(SOON, "it is gone", || cluster.containers().is_empty());
         let log = daemon.log();
-        assert!(log.contains("looking again after events"), "our own details are logged: {log}");
+        assert!(log.contains("following events"), "our own details are logged: {log}");
         assert!(!log.contains("s3cr3t"), "{log}");
     }
 }
