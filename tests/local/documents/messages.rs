@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use swarm_cluster_state_manager::api::problem::ProblemKind;
+
 use super::root;
 
 /// What stands for a varying part in a quoted message.
@@ -64,4 +66,13 @@ fn every_message_in_the_troubleshooting_guide_exists_in_the_source() {
         messages.iter().filter(|message| !lines.iter().any(|line| says(line, message))).collect();
     assert!(unknown.is_empty(), "no message in src/ has these words in this order: {unknown:#?}");
     assert!(messages.len() >= 40, "only {} messages are explained", messages.len());
+}
+
+#[test]
+fn every_kind_of_problem_is_in_the_troubleshooting_guide() {
+    let document = fs::read_to_string(root().join("docs/troubleshooting.md")).unwrap();
+    let explained = quoted(&document);
+    let missing: Vec<&str> =
+        ProblemKind::ALL.iter().map(|kind| kind.title()).filter(|title| !explained.contains(title)).collect();
+    assert!(missing.is_empty(), "no heading quotes {missing:?}");
 }
