@@ -125,19 +125,22 @@ impl Guard {
     /// Checks that the files are in place and as the last commit left them.
     pub(super) fn check(&self) -> Result<(), Displaced> {
         self.check_place()?;
-        match Stamp::of(&self.state.path) {
-            Ok(stamp) if stamp == self.written => Ok(()),
-            Ok(_) => Err(Displaced::Altered(self.state.path.clone())),
-            Err(error) => Err(Displaced::Unknown { path: self.state.path.clone(), why: error.to_string() }),
-        }
+        if self.stamp()? == self.written { Ok(()) } else { Err(Displaced::Altered(self.state.path.clone())) }
     }
 
     /// After a commit: checks that the files are in place. From then on [`Guard::check`] expects what the commit left.
     pub(super) fn committed(&mut self) -> Result<(), Displaced> {
         self.check_place()?;
-        self.written = Stamp::of(&self.state.path)
-            .map_err(|error| Displaced::Unknown { path: self.state.path.clone(), why: error.to_string() })?;
+        self.written = self.stamp()?;
         Ok(())
+    }
+
+    /// Reads the stamp of the state file. If the file disappeared since its place was checked, the error says how.
+    fn stamp(&self) -> Result<Stamp, Displaced> {
+        Stamp::of(&self.state.path).map_err(|error| match self.check_place() {
+            Err(displaced) => displaced,
+            Ok(()) => Displaced::Unknown { path: self.state.path.clone(), why: error.to_string() },
+        })
     }
 
     fn check_place(&self) -> Result<(), Displaced> {
@@ -158,5 +161,22 @@ impl Guard {
             Found::Another => Err(Displaced::Replaced(path())),
             Found::Unknown(why) => Err(Displaced::Unknown { path: path(), why }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_disappears_during_a_check_is_reported_as_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state.redb");
+        fs::write(&state, "state").unwrap();
+        let guard = Guard::over(&state, None).unwrap();
+        fs::remove_file(&state).unwrap();
+        assert!(matches!(guard.stamp(), Err(Displaced::Removed(_))), "{:?}", guard.check());
     }
 }
