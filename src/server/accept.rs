@@ -48,29 +48,29 @@ mod handshakes;
 
 pub use bind::{BindError, bind};
 
-/// The first wait after `accept` has failed for want of something.
+/// The first wait after `accept` failed for lack of resources.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest one: within it a freed descriptor is noticed.
+/// The longest wait, after which a freed descriptor is noticed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// At most one log line per kind of problem and period.
 const LOG_PERIOD: Duration = Duration::from_secs(10);
-/// How often the rate limiter forgets identities that have been quiet.
+/// How often the rate limiter drops idle identities.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
-/// For the last tasks to end once their connections have been cut; they only have to be polled once.
+/// For the last tasks to end after their connections were dropped; they only need one poll.
 const CUT_GRACE: Duration = Duration::from_millis(250);
 
-/// The server has stopped without being told to.
+/// The server stopped without a stop signal.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// An accept loop is gone. It has no way to end but a panic.
-    #[error("an accept loop of the HTTPS server has died: {0}")]
+    /// An accept loop ended, which only a panic can cause.
+    #[error("an accept loop of the HTTPS server died: {0}")]
     LoopDied(String),
 }
 
 /// Serves `router` on `listeners` until `shutdown`, then lets requests in flight finish, for `limits.drain` at
 /// the most, and returns when no connection is left.
 ///
-/// Each new connection takes the present value of `tls`. Each request has an `Arc<Peer>` and an
+/// Each new connection uses the current value of `tls`. Each request has an `Arc<Peer>` and an
 /// [`AnswerDeadline`](crate::server::connection::AnswerDeadline) among its extensions.
 pub async fn serve(
     listeners: Vec<TcpListener>,
@@ -97,7 +97,7 @@ pub async fn serve(
         loops.spawn(accept_loop(listener, server.clone()));
     }
     let result = watch(&mut loops, &server, &shutdown).await;
-    // The listeners close here, before any connection is waited for.
+    // The listeners close here, before the wait for connections.
     loops.shutdown().await;
     server.shared.stop.cancel();
     server.drain().await;
@@ -112,7 +112,7 @@ struct Server {
     rate: Arc<HandshakeRate>,
     shared: Arc<Shared>,
     connections: TaskTracker,
-    /// The time for draining is over: connections are dropped wherever they are.
+    /// After the drain time, connections are dropped in any state.
     cut: CancellationToken,
 }
 
@@ -138,7 +138,7 @@ impl Server {
     }
 }
 
-/// Waits for the stop signal and keeps house meanwhile. An accept loop that ends before is an error.
+/// Waits for the stop signal and runs periodic cleanup. An accept loop that ends earlier is an error.
 async fn watch(
     loops: &mut JoinSet<()>,
     server: &Server,
@@ -151,7 +151,7 @@ async fn watch(
             biased;
             () = shutdown.cancelled() => return Ok(()),
             Some(ended) = loops.join_next() => {
-                // The signal may have ended it in this very moment.
+                // The signal may have ended it at this moment.
                 if shutdown.is_cancelled() {
                     return Ok(());
                 }
@@ -187,7 +187,7 @@ async fn accept_loop(listener: TcpListener, server: Arc<Server>) {
                         "connections cannot be accepted ({e}): raise the limit of open files (ulimit -n) if it is that; trying again"
                     );
                 }
-                // Its descriptor is free in a moment.
+                // Its descriptor will be free shortly.
                 server.handshakes.evict_one();
                 tokio::select! {
                     biased;
@@ -200,15 +200,15 @@ async fn accept_loop(listener: TcpListener, server: Arc<Server>) {
     }
 }
 
-/// These are told about one connection that is already gone; the next accept is about another. All else (out of
-/// descriptors, buffers or memory) would only be told again at once.
+/// These errors concern one connection that is already gone. All others (out of descriptors, buffers or memory) would
+/// only repeat at once.
 fn concerns_one_client(e: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, TimedOut};
     matches!(e.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | TimedOut)
 }
 
-/// Counts the connection among the handshakes and starts its task; closes it at once where its address has all of its
-/// connections.
+/// Counts the connection among the handshakes and starts its task; closes it at once if its address has reached its
+/// limit.
 fn admit(tcp: TcpStream, address: SocketAddr, server: &Arc<Server>) {
     if server.slots.full(address.ip()) {
         refuse(
@@ -239,12 +239,12 @@ async fn connection(tcp: TcpStream, address: SocketAddr, server: Arc<Server>, pe
 }
 
 async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server, pending: Handshake) {
-    // Answers are written whole; to hold them back for a fuller packet only costs time.
+    // Responses are written completely; delaying them for a fuller packet only costs time.
     if let Err(e) = tcp.set_nodelay(true) {
         debug!(peer = %address, "TCP_NODELAY: {e}");
     }
     if let Err(e) = notice_vanished(&tcp, &server.shared.limits) {
-        debug!(peer = %address, "the kernel keeps its own patience with a client that vanishes: {e}");
+        debug!(peer = %address, "the kernel's own timeout applies to a client that vanishes: {e}");
     }
     let progress = ConnectionProgress::new();
     let greeted = tokio::select! {
@@ -259,7 +259,7 @@ async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server, pending:
             serve_connection(stream, Arc::new(peer), names, progress, &server.shared).await;
             drop(places);
         }
-        // Until the client has read why, it is among the handshakes.
+        // It counts as a handshake until the client has read the reason.
         Err(refusal) => tokio::select! {
             () = refusal.settle(address, &server.shared) => {}
             () = pending.evicted() => {}
@@ -267,7 +267,7 @@ async fn converse(tcp: TcpStream, address: SocketAddr, server: &Server, pending:
     }
 }
 
-/// Performs the handshake, and finds the client's places among the connections.
+/// Performs the handshake, and takes the client's permits for a connection.
 async fn greet(
     tcp: TcpStream,
     address: SocketAddr,
@@ -280,7 +280,7 @@ async fn greet(
         server.rate.token(address.ip(), server.slots.has_any(address.ip()), tcp).await
     };
     let (stream, peer, token) = handshake(tcp, address, &tls, progress, limits, token).await?;
-    // One identity that connects again and again has to be paid for, too.
+    // An identity that reconnects all the time also uses up its rate.
     if server.shared.may_connect(&peer.identity) {
         token.give_back();
     }

@@ -1,18 +1,19 @@
-//! One connection, from the handshake's end to its own: HTTP/1.1 by hyper, and a bound on every wait.
+//! One connection after its handshake: HTTP/1.1 by hyper, and a deadline for every wait.
 //!
-//! What runs here: hyper reads requests and writes answers; the router answers them. After each poll the
-//! connection's own task asks its `ConnectionProgress` what could become overdue next, and sets its one timer to that:
+//! Hyper reads requests and writes responses; the router handles them. After each poll, the connection's task asks its
+//! `ConnectionProgress` for the next deadline, and sets its one timer to it:
 //!
 //! - a head that does not end ([`Limits::head`]), a connection without requests ([`Limits::idle`]),
-//! - a client that does not take its answer ([`Limits::stall`]);
-//! - a body that does not end is the handler's to see, as [`BodyError::TooSlow`] ([`Limits::body`]),
-//! - a handler that does not answer is cut off with 503 ([`Limits::handler`], [`AnswerDeadline`]),
-//! - an identity that asks too often gets 429 and is told when to come back.
+//! - a client that does not read its response ([`Limits::stall`]).
 //!
-//! What wakes it: the socket, that timer, and the stop signal, at which an idle connection closes at once, one
-//! at work after its answer, and one that streams after what it has written.
+//! The handler sees a body that does not end as [`BodyError::TooSlow`] ([`Limits::body`]). A handler that does not answer
+//! is cut off with 503 ([`Limits::handler`], [`AnswerDeadline`]). An identity that exceeds its rate gets 429 with
+//! `Retry-After`.
 //!
-//! What it never does: decide who may do what (it only puts the peer into the request), or look into a body.
+//! At the stop signal, an idle connection closes at once, a busy one after its response, and a stream after what it has
+//! written.
+//!
+//! It makes no access decisions (it only adds the peer to the request) and does not inspect bodies.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -60,11 +61,11 @@ pub(super) use linger::linger;
 pub(super) use progress::ConnectionProgress;
 pub(super) use progress_stream::ProgressStream;
 
-/// The most of a request's head, and of what is read ahead, in bytes a connection: 64 KiB is eight times what
-/// proxies usually let pass.
+/// Maximum size of a request head and of the read buffer, in bytes per connection: eight times the usual limit of
+/// proxies.
 const BUFFER: usize = 64 << 10;
 
-/// What all connections share.
+/// Shared by all connections.
 pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) stop: CancellationToken,
@@ -72,7 +73,7 @@ pub(super) struct Shared {
     pub(super) metrics: Arc<Metrics>,
     router: Router,
     rate: DefaultKeyedRateLimiter<Arc<str>>,
-    /// Handshakes of an identity, at the rate of its requests.
+    /// The handshakes of each identity, with the same rate as its requests.
     connects: DefaultKeyedRateLimiter<Arc<str>>,
 }
 
@@ -89,7 +90,7 @@ impl Shared {
         Shared { limits, stop, throttle, metrics, router, rate, connects }
     }
 
-    /// Drops the rate limiter's memory of identities that have all of their burst again: nothing is lost by it.
+    /// Drops identities with a full burst from the rate limiter; this changes no decision.
     pub(super) fn forget_quiet_identities(&self) {
         for limiter in [&self.rate, &self.connects] {
             limiter.retain_recent();
@@ -97,12 +98,12 @@ impl Shared {
         }
     }
 
-    /// Whether an identity connects no more often than it may ask.
+    /// Whether an identity connects no more often than it may send requests.
     pub(super) fn may_connect(&self, identity: &Arc<str>) -> bool {
         self.connects.check_key(identity).is_ok()
     }
 
-    /// How long an identity must wait before its next request; `None` if it may ask now.
+    /// How long an identity must wait before its next request; `None` if it may send one now.
     fn wait(&self, identity: &Arc<str>) -> Option<Duration> {
         let too_early = self.rate.check_key(identity).err()?;
         Some(too_early.wait_time_from(self.rate.clock().now()))
@@ -120,7 +121,7 @@ pub(super) async fn serve_connection(
     progress.greeted();
     let service = Answering { peer: peer.clone(), names, progress: progress.clone(), shared: shared.clone() };
     let mut connection = http1::Builder::new()
-        // The progress has the finer deadlines.
+        // `ConnectionProgress` has the finer deadlines.
         .header_read_timeout(None)
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), service);
@@ -136,7 +137,7 @@ pub(super) async fn serve_connection(
         if let Poll::Ready(result) = connection.poll_without_shutdown(cx) {
             return Poll::Ready(Ok(result));
         }
-        // Now that all has been done that could be done, what could become overdue?
+        // Nothing is left to do now: which deadline is next?
         let Some((deadline, overdue)) = progress.deadline(&shared.limits) else { return Poll::Pending };
         if timer.deadline() != deadline {
             timer.as_mut().reset(deadline);
@@ -172,13 +173,13 @@ pub(super) async fn serve_connection(
                 "cut",
                 &format!("it took nothing of its answer for {limit}"),
             );
-            // Without this the kernel would keep the answer and try on for minutes.
+            // Without this, the kernel would retry the response for minutes.
             let _ = stream.get_ref().0.get_ref().set_zero_linger();
         }
     }
 }
 
-/// Ends TLS and the connection; `still_sending` if the client may not have come to its end.
+/// Ends TLS and the connection; `still_sending` if the client may still send data.
 async fn close(mut stream: TlsStream<ProgressStream<TcpStream>>, still_sending: bool, bound: Duration) {
     let farewell = timeout(bound, stream.shutdown()).await;
     if still_sending && matches!(farewell, Ok(Ok(()))) {
@@ -233,7 +234,7 @@ impl Answering {
             Some(Ok(answer)) => answer,
             Some(Err(never)) => match never {},
             None => {
-                warn!(peer = %self.peer.address, "{what}: no answer in time, given up");
+                warn!(peer = %self.peer.address, "{what}: no response in time, given up");
                 overdue()
             }
         };
@@ -256,9 +257,9 @@ fn overdue() -> Response<Body> {
     problem(ProblemKind::NoAnswerInTime, Duration::ZERO, detail)
 }
 
-/// An error of the connection itself, with the time at which it may be gone.
+/// An error response of the connection itself, with a `Retry-After`.
 fn problem(kind: ProblemKind, retry_after: Duration, detail: &str) -> Response<Body> {
-    // Rounded up, so that it is never 0: the client would come back at once.
+    // Rounded up, so that it is never 0.
     let seconds = u32::try_from(retry_after.as_secs() + 1).unwrap_or(u32::MAX);
     Problem::new(kind, detail).retry_after(seconds).into_response()
 }

@@ -31,7 +31,7 @@ pub enum NoPermit {
     /// All permits are held.
     #[error("all {limit} are in use")]
     Exhausted {
-        /// How many there are.
+        /// The size of the pool.
         limit: usize,
     },
     /// This identity holds its share.
@@ -39,9 +39,9 @@ pub enum NoPermit {
         "this identity has {held} of the {limit}, and one identity may have half of what the others leave"
     )]
     ShareUsed {
-        /// How many it holds.
+        /// The permits it holds.
         held: usize,
-        /// How many there are.
+        /// The size of the pool.
         limit: usize,
     },
 }
@@ -52,17 +52,17 @@ impl FairShare {
         Arc::new(FairShare { limit, held: Mutex::default(), given_back: Notify::new() })
     }
 
-    /// How many permits there are.
+    /// The size of the pool.
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// How many permits are held.
+    /// The number of permits in use.
     pub fn in_use(&self) -> usize {
         self.held().total
     }
 
-    /// One permit for this identity, at once or not at all.
+    /// Returns a permit for this identity, without waiting.
     pub fn try_acquire(self: &Arc<Self>, identity: &Arc<str>) -> Result<Permit, NoPermit> {
         let limit = self.limit;
         let mut held = self.held();
@@ -71,7 +71,7 @@ impl FairShare {
         }
         let own = held.by_identity.get(identity).copied().unwrap_or(0);
         let left_by_others = limit - (held.total - own);
-        // Half of it, rounded up: of a single permit the half is that permit.
+        // Half, rounded up, so that a single permit can be used.
         if own >= left_by_others.div_ceil(2) {
             return Err(NoPermit::ShareUsed { held: own, limit });
         }
@@ -80,8 +80,8 @@ impl FairShare {
         Ok(Permit { pool: self.clone(), identity: identity.clone() })
     }
 
-    /// One permit for this identity, as soon as one is free; [`NoPermit::ShareUsed`] at once if it has its share.
-    /// The caller bounds the wait.
+    /// Waits for a permit; returns [`NoPermit::ShareUsed`] at once if this identity holds its share. The caller sets the
+    /// deadline.
     pub async fn acquire(self: &Arc<Self>, identity: &Arc<str>) -> Result<Permit, NoPermit> {
         loop {
             // Registered before the attempt, so that a permit returned in between wakes this one.
@@ -93,7 +93,7 @@ impl FairShare {
         }
     }
 
-    /// One permit for this identity, as soon as there is one and its share is not used. The caller bounds the wait.
+    /// Waits until a permit is free and this identity holds less than its share. The caller sets the deadline.
     pub async fn wait_for(self: &Arc<Self>, identity: &Arc<str>) -> Permit {
         loop {
             let given_back = self.given_back.notified();

@@ -1,59 +1,59 @@
-//! The server's bounds in one place, each with its unit and its reason. Tests put milliseconds in.
+//! The server's limits, each with its unit and its reason. Tests use milliseconds.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// Connections of clients that have shown a certificate, at once. Half of the usual limit of 1024 descriptors, so that
-/// however many clients come, the calls to the engine and the store still get theirs. One identity may have half of
-/// what the others leave.
+/// Concurrent connections with a client certificate: half of the usual limit of 1024 descriptors, so that calls to the
+/// engine and the store always have some. One identity may use half of what the others leave.
 pub const CONNECTIONS: usize = 512;
-/// Connections at once of one address (of one /64 in IPv6): half of all, so that no single machine locks the
-/// others out, and so many because behind a proxy or NAT all clients have one address.
+/// Concurrent connections per address (per /64 in IPv6): half of all, so that no single machine locks the others out.
+/// Not fewer, because all clients behind a proxy or NAT share one address.
 pub const CONNECTIONS_PER_ADDRESS: usize = 256;
-/// Connections at once whose client has not shown a certificate yet, beside [`CONNECTIONS`]: a quarter of the usual
-/// limit of descriptors. The oldest gives way to a new one.
+/// Concurrent handshakes, in addition to [`CONNECTIONS`]: a quarter of the usual limit of descriptors. A new one replaces
+/// the oldest.
 pub const HANDSHAKES: usize = 256;
-/// Of these of one address (of one /64 in IPv6): half of all, so that a burst of clients behind one proxy gets through
-/// and no machine alone drops the handshakes of others.
+/// Concurrent handshakes per address (per /64 in IPv6): half of all, so that a burst of clients behind one proxy gets
+/// through and no single machine displaces the handshakes of others.
 pub const HANDSHAKES_PER_ADDRESS: usize = 128;
-/// Handshakes of one address that may fail, a second and at once. Each costs about a millisecond of a processor: a
-/// burst a fifth of a second, a flood a fiftieth of a core. Handshakes that succeed do not count.
+/// Failed handshakes per address: rate per second, and burst. Each costs about 1 ms of CPU, so a burst costs 0.2 s and a
+/// flood 2 % of a core. Successful handshakes do not count.
 pub const FAILED_HANDSHAKES_PER_ADDRESS: (u32, u32) = (20, 200);
-/// Handshakes that may fail in all, a second and at once, before addresses wait that have no connection with a
-/// certificate: a tenth of a core.
+/// Failed handshakes of all addresses: rate per second, and burst, before addresses without an authenticated connection
+/// wait. A tenth of a core.
 pub const FAILED_HANDSHAKES: (u32, u32) = (100, 400);
-/// Descriptors that no client gets: standard streams, listeners, two runtimes, the state's files and signals take
-/// some twenty, the observer two connections to the engine. Each engine call at once (`--parallel`) takes one more.
+/// Descriptors reserved for the daemon: about twenty for standard streams, listeners, runtimes, state files and signals,
+/// and two for the observer. Each concurrent engine call (`--parallel`) needs one more.
 pub const RESERVED_DESCRIPTORS: usize = 32;
-/// Clients that are served however few descriptors there are.
+/// The minimum number of clients, however few descriptors there are.
 const FEWEST: usize = 4;
-/// From connecting to the end of the handshake. A handshake is two round trips; ten seconds forgive a satellite.
+/// From the connection to the end of the handshake. A handshake takes two round trips; ten seconds suffice for a
+/// satellite link.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
-/// From the first byte of a request to the end of its head, and from the handshake to the end of the first one.
+/// From the first byte of a request to the end of its head; for the first request, from the handshake.
 pub const HEAD: Duration = Duration::from_secs(10);
-/// Without any request on a connection that has had one.
+/// How long a connection may be idle between requests.
 pub const IDLE: Duration = Duration::from_secs(60);
 /// From the end of the head to the end of the body: a body of 1 MiB at 35 kB/s.
 pub const BODY: Duration = Duration::from_secs(30);
-/// From a request to the head of its answer, reading the body apart. A handler that is asked to wait says so
+/// From a request to the head of its response, without the time to read the body. A handler that waits extends it
 /// through [`AnswerDeadline`](crate::server::connection::AnswerDeadline).
 pub const HANDLER: Duration = Duration::from_secs(30);
-/// Without the client taking a single byte of an answer that is ready for it.
+/// How long a client may take no byte of a response.
 pub const STALL: Duration = Duration::from_secs(30);
-/// After this time of silence keep-alive probes are sent. Without a reply for as long again the connection is closed, and
-/// its permits are returned.
+/// The kernel sends keep-alive probes after this time of silence, and closes the connection after the same time without
+/// a reply, which returns its permits.
 pub const VANISHED: Duration = Duration::from_secs(30);
-/// After an answer that ends the connection while the client still sends: so long is read and thrown away, since
-/// closing at once would reset the connection and destroy the answer on its way.
+/// How long to read and discard after a response that ends the connection while the client still sends. Closing at once
+/// would reset the connection and destroy the response in flight.
 pub const LINGER: Duration = Duration::from_secs(2);
-/// From the stop signal to the end of the last connection. Below the eight seconds that the process has.
+/// From the stop signal to the end of the last connection; below the eight seconds of the whole shutdown.
 pub const DRAIN: Duration = Duration::from_secs(5);
-/// Requests a second of one identity: a hundred scripts that poll twice a second.
+/// Requests per second and identity: a hundred scripts that poll twice a second.
 pub const REQUESTS_PER_SECOND: NonZeroU32 = at_least_one(200);
-/// Requests of one identity at once, before the rate counts.
+/// The burst of requests per identity, before the rate applies.
 pub const REQUEST_BURST: NonZeroU32 = at_least_one(400);
 
-/// What a client may take up, in time and in number. The defaults are the constants of this module.
+/// The limits. The defaults are the constants of this module.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// See [`CONNECTIONS`].
@@ -117,8 +117,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The defaults, or fewer connections where the process may have only so many open files: a third of what is left
-    /// for clients goes to handshakes, the rest to those who have shown a certificate.
+    /// The defaults, with fewer connections if the process may open few files: a third of the descriptors left for
+    /// clients go to handshakes, the rest to authenticated connections.
     pub fn for_descriptors(descriptors: usize, engine_calls: usize) -> Limits {
         let for_clients = descriptors.saturating_sub(RESERVED_DESCRIPTORS + engine_calls);
         let handshakes = (for_clients / 3).clamp(FEWEST, HANDSHAKES);
@@ -132,7 +132,7 @@ impl Limits {
         }
     }
 
-    /// How many of these open files are left beside clients and engine calls.
+    /// How many of these descriptors clients and engine calls leave.
     pub fn left_of(&self, descriptors: usize, engine_calls: usize) -> usize {
         descriptors.saturating_sub(self.connections + self.handshakes + RESERVED_DESCRIPTORS + engine_calls)
     }

@@ -1,5 +1,4 @@
-//! Keeps a flood of clients from becoming a flood of log lines: one line a kind and period, with a count of
-//! those that were left out since.
+//! Limits log lines about connections: one line per kind and period, with the number of suppressed lines.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,7 +12,7 @@ use crate::clock;
 
 pub(crate) struct Throttle {
     period: Duration,
-    /// The kinds are words in the source, so there are only so many.
+    /// The kinds are literals in the source, so their number is bounded.
     kinds: Mutex<BTreeMap<&'static str, Kind>>,
 }
 
@@ -27,7 +26,7 @@ impl Throttle {
         Throttle { period, kinds: Mutex::new(BTreeMap::new()) }
     }
 
-    /// Whether to write a line of this kind now; if so, how many were left out before it.
+    /// Whether to write a line of this kind now; if so, how many were suppressed before it.
     pub(crate) fn pass(&self, kind: &'static str) -> Option<u64> {
         let now = clock::monotonic();
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,7 +43,7 @@ impl Throttle {
         }
     }
 
-    /// Logs what became of a connection and why; beyond one line a kind and period, at the debug level.
+    /// Logs the end of a connection and its reason; beyond one line per kind and period, at debug level.
     pub(crate) fn log(&self, kind: &'static str, peer: SocketAddr, what: &str, reason: &str) {
         match self.pass(kind) {
             Some(0) => info!(%peer, "{what}: {reason}"),

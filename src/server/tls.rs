@@ -1,15 +1,14 @@
-//! TLS of the server: who is let in, and what is told to whom.
+//! The server's TLS: which clients are admitted.
 //!
-//! Mutual TLS without a switch to turn it off. A client is let in with a certificate of the CA that is for
-//! clients. The holder of the daemon's own certificate is let in as well, for the health check has nothing else. Such a
-//! peer is marked [`Peer::health_only`], also where the certificate is for clients too, as the one towards a Docker
-//! endpoint has to be: the handlers answer it nothing but whether the daemon lives. So is a peer with an earlier
-//! certificate for the daemon's key.
+//! Mutual TLS, which cannot be turned off. A client needs a certificate of the CA with the client usage. The holder of
+//! the daemon's own certificate is admitted too, because the health check has no other. Such a peer is marked
+//! [`Peer::health_only`], even if the certificate also has the client usage, as a certificate for a Docker endpoint must:
+//! it may only ask for the daemon's health. The same applies to an earlier certificate for the daemon's key.
 //!
-//! Sessions are never resumed, neither by ticket nor by id: each connection shows its certificate, and what is
-//! decided about that certificate is decided about the connection. There is no early data.
+//! Sessions are never resumed, neither by ticket nor by id: each connection presents its certificate, and decisions
+//! about the certificate apply to the connection. There is no early data.
 //!
-//! webpki does not look at the key usage of certificates; that is done here, as RFC 5280 has it.
+//! webpki does not check the key usage of certificates; this module does, per RFC 5280.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +26,7 @@ use super::peer::{Peer, PeerError};
 use super::request_check::ServedNames;
 use crate::certificates::{CertificateError, Identity, KeyUsage, provider};
 
-/// The server's side of TLS for one identity. Replace it as a whole when the files change.
+/// The server side of TLS for one identity. Replace it as a whole when the files change.
 #[derive(Debug, Clone)]
 pub struct Tls {
     config: Arc<ServerConfig>,
@@ -62,7 +61,7 @@ impl Tls {
         &self.config
     }
 
-    /// The names that this side's certificate is for.
+    /// The names that our certificate is valid for.
     pub fn names(&self) -> &ServedNames {
         &self.names
     }
@@ -74,7 +73,7 @@ impl Tls {
     }
 }
 
-/// Lets in the CA's clients, and the holder of the daemon's own certificate.
+/// Admits clients of the CA, and the holder of the daemon's own certificate.
 #[derive(Debug)]
 struct Admission {
     authorities: Arc<dyn ClientCertVerifier>,
@@ -82,30 +81,30 @@ struct Admission {
     own_key: Option<SubjectPublicKeyInfoDer<'static>>,
 }
 
-/// The public key of a certificate, unless it cannot be read.
+/// The public key of a certificate; `None` if it cannot be parsed.
 fn public_key<'a>(certificate: &'a CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDer<'a>> {
     ParsedCertificate::try_from(certificate).ok().map(|parsed| parsed.subject_public_key_info())
 }
 
 impl Admission {
-    /// The peer shows that it is the daemon itself, whatever the certificate is for.
+    /// Whether the peer is the daemon itself, whatever the usage of the certificate.
     fn for_health_only(&self, leaf: &CertificateDer<'_>) -> bool {
         *leaf == self.own || self.own_key.is_some() && public_key(leaf) == self.own_key
     }
 
-    /// Whether it is a client's certificate of the CA.
+    /// Whether it is a client certificate of the CA.
     fn client(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        // Through one that may not sign certificates there is no path.
+        // An intermediate certificate that may not sign certificates is not part of a path.
         let signers: Vec<CertificateDer<'_>> =
             intermediates.iter().filter(|der| KeyUsage::of(der).sign_certificates).cloned().collect();
         let verified =
             self.authorities.verify_client_cert(end_entity, &signers, now).map_err(|error| match error {
-                // A CA of the same name with another key: the alert is to say that the CA is unknown.
+                // A CA of the same name with another key: the alert should say that the CA is unknown.
                 Error::InvalidCertificate(InvalidCertificate::BadSignature) => {
                     InvalidCertificate::UnknownIssuer.into()
                 }
@@ -118,7 +117,7 @@ impl Admission {
     }
 }
 
-/// A client's certificate whose key may not sign, as a handshake asks of it.
+/// A client certificate whose key usage does not allow signing, which a handshake requires.
 #[derive(Debug, thiserror::Error)]
 #[error("the key usage lacks digitalSignature")]
 pub(super) struct NotForSigning;
@@ -135,7 +134,7 @@ impl ClientCertVerifier for Admission {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         match self.client(end_entity, intermediates, now) {
-            // The very same bytes; that the peer has the key to them is proven by the handshake's signature.
+            // The same certificate; the handshake's signature proves that the peer has its key.
             Err(_) if *end_entity == self.own => Ok(ClientCertVerified::assertion()),
             condition => condition,
         }

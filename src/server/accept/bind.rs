@@ -1,14 +1,14 @@
-//! Takes the listen addresses, all before anything else is touched, or says why not.
+//! Binds all listen addresses before anything else starts.
 
 use std::io;
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket};
 
-/// Connections that the kernel keeps ready while the daemon is busy or full; it caps the figure itself.
+/// The backlog: connections that the kernel queues while the daemon is busy or full. The kernel caps it.
 const BACKLOG: u32 = 1024;
 
-/// A listen address that cannot be had.
+/// A listen address that cannot be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Another process listens there.
@@ -20,17 +20,17 @@ pub enum BindError {
         /// The address.
         address: SocketAddr,
     },
-    /// This daemon itself listens there, by an earlier `--addr`.
+    /// This daemon already listens there, because of an earlier `--addr`.
     #[error(
         "cannot listen on {address}: an earlier --addr, {by}, takes it already. Leave one of the two out"
     )]
     Twice {
         /// The address.
         address: SocketAddr,
-        /// The one that takes it.
+        /// The earlier address.
         by: SocketAddr,
     },
-    /// No right to the port.
+    /// No permission for the port.
     #[error(
         "cannot listen on {address}: ports below 1024 are for root. Choose a higher one with --addr, or give the program the capability CAP_NET_BIND_SERVICE"
     )]
@@ -47,12 +47,12 @@ pub enum BindError {
         /// The address.
         address: SocketAddr,
     },
-    /// Anything else.
+    /// Any other error.
     #[error("cannot listen on {address}: {source}")]
     Other {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -77,13 +77,13 @@ pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A daemon that was just stopped must be able to start again: old connections linger in TIME_WAIT.
+    // A daemon must be able to restart at once, while old connections are in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// The address of `listener` if it takes `address` as well.
+/// The address of `listener`, if it also accepts connections to `address`.
 fn covers(listener: &TcpListener, address: SocketAddr) -> Option<SocketAddr> {
     let by = listener.local_addr().ok()?;
     let same_ip = by.ip() == address.ip() || by.ip().is_unspecified() || address.ip().is_unspecified();

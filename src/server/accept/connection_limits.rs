@@ -1,4 +1,4 @@
-//! Counts the connections of each address whose clients have shown a certificate.
+//! Counts the authenticated connections of each address.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,7 +9,7 @@ use crate::server::limits::Limits;
 
 pub(super) struct ConnectionLimits {
     per_address: usize,
-    /// How many each address has; those with none are not in it, so it is never larger than the whole.
+    /// Connections by address; addresses without one are not in it, so it is never larger than the total.
     taken: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -21,7 +21,7 @@ impl ConnectionLimits {
         })
     }
 
-    /// Whether the address has all of its share.
+    /// Whether the address has reached its share.
     pub(super) fn full(&self, ip: IpAddr) -> bool {
         self.taken().get(&neighbourhood(ip)).is_some_and(|count| *count >= self.per_address)
     }
@@ -31,7 +31,7 @@ impl ConnectionLimits {
         self.taken().contains_key(&neighbourhood(ip))
     }
 
-    /// One of the address's share, at once; `None` if the address has no more.
+    /// Takes one of the address's share without waiting; `None` if all are in use.
     pub(super) fn share(self: &Arc<Self>, ip: IpAddr) -> Option<Share> {
         let ip = neighbourhood(ip);
         let mut taken = self.taken();
@@ -48,7 +48,7 @@ impl ConnectionLimits {
     }
 }
 
-/// A connection's place in its address's share, given back when dropped.
+/// A connection's part of its address's share, returned when dropped.
 pub(super) struct Share {
     slots: Arc<ConnectionLimits>,
     ip: IpAddr,
@@ -65,7 +65,7 @@ impl Drop for Share {
     }
 }
 
-/// What counts as one address: in IPv6 a /64, since every machine has a whole one to choose from.
+/// What counts as one address: a /64 in IPv6, since each machine can choose any address in its own.
 pub(super) fn neighbourhood(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),

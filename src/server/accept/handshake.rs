@@ -20,29 +20,29 @@ use crate::server::tls::{NotForSigning, Tls};
 /// The first byte of every TLS connection: a record of the handshake.
 const TLS_HANDSHAKE_RECORD: u8 = 0x16;
 
-/// What plain HTTP is answered.
+/// The response to plain HTTP.
 const USE_HTTPS: &str = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
     This port speaks HTTPS only: use https:// and a client certificate of the CA that this daemon trusts \
     (curl: --cacert ca.pem --cert cert.pem --key key.pem).\n";
 
-/// Why a connection did not come to be.
+/// Why a connection was not established.
 #[derive(Debug)]
 pub(super) struct HandshakeRefusal {
-    /// A word for the log's throttle and the metrics.
+    /// The kind, for the log's throttle and the metrics.
     kind: &'static str,
     /// A sentence for the log.
     reason: String,
-    /// Caused by port scans, load balancers and browsers: not worth a log line.
+    /// Caused by port scans, load balancers and browsers; logged at debug level.
     everyday: bool,
-    /// The client has an answer, or an alert of TLS, to read.
+    /// The client has a response or a TLS alert to read.
     farewell: Option<TcpStream>,
 }
 
 /// A connection after its handshake.
 pub(super) type Stream = TlsStream<ProgressStream<TcpStream>>;
 
-/// Performs the handshake within `limits.handshake`, once the client has begun one and `token` is there, which comes
-/// back with it.
+/// Performs the handshake within `limits.handshake`, after the client has begun it and `token` is available. Returns the
+/// token.
 pub(super) async fn handshake<T>(
     tcp: TcpStream,
     address: SocketAddr,
@@ -78,7 +78,7 @@ async fn attempt<T>(
     let accept = TlsAcceptor::from(tls.config().clone()).accept(ProgressStream::new(tcp, progress));
     let stream = match accept.into_fallible().await {
         Ok(stream) => stream,
-        // In TLS 1.3 the client has sent its request by now.
+        // In TLS 1.3, the client may already have sent its request.
         Err((e, socket)) => {
             return Err(HandshakeRefusal { farewell: Some(socket.into_inner()), ..explain(&e) });
         }
@@ -93,7 +93,7 @@ impl HandshakeRefusal {
         HandshakeRefusal { kind, reason: reason.to_owned(), everyday: false, farewell: None }
     }
 
-    /// There were too many handshakes, and this was the oldest one.
+    /// There were too many handshakes, and this one was the oldest.
     pub(super) fn crowded() -> HandshakeRefusal {
         HandshakeRefusal::new("crowded", "its handshake was the oldest of too many that were under way")
     }
@@ -102,13 +102,13 @@ impl HandshakeRefusal {
         HandshakeRefusal { everyday: true, ..HandshakeRefusal::new("gone", reason) }
     }
 
-    /// Why, in a sentence.
+    /// The reason, as a sentence.
     #[cfg(test)]
     pub(super) fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// Counts it, tells the log, and lets the client read what it was told.
+    /// Counts it, logs it, and lets the client read the response.
     pub(super) async fn settle(self, address: SocketAddr, shared: &Shared) {
         shared.metrics.connection_refused(self.kind);
         if self.everyday {
@@ -159,7 +159,7 @@ fn explain_tls(error: &Error) -> HandshakeRefusal {
         Error::InvalidCertificate(other) if format!("{other:?}").contains("UnsupportedCertVersion") => {
             ("version", "its certificate is of X.509 version 1: make it anew with extensions")
         }
-        // A decrypt error: it knows another CA of the same name.
+        // A decrypt error: the client knows another CA of the same name.
         Error::AlertReceived(
             AlertDescription::UnknownCA
             | AlertDescription::BadCertificate

@@ -1,9 +1,9 @@
-//! How many handshakes may fail: of each address, and in all.
+//! The rate of failed handshakes, per address and in total.
 //!
-//! A handshake costs the server a signature and the client nothing: a recorded first message, sent again and again,
-//! would keep processors busy. So each handshake takes a token and gives it back when it ends with a valid
-//! certificate. Who is out of tokens waits for the next one, and is counted among the handshakes meanwhile. Without
-//! tokens of the whole, an address that has a connection with a certificate goes on, and others wait.
+//! A handshake costs the server a signature and the client nothing: replaying a recorded first message would keep the
+//! CPU busy. Each handshake therefore takes a token and returns it if it ends with a valid certificate. An address
+//! without tokens waits for the next one, and counts as a handshake meanwhile. When the total runs out of tokens, an
+//! address with an authenticated connection continues, and others wait.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,11 +17,11 @@ use crate::clock;
 use crate::server::accept::connection_limits::neighbourhood;
 use crate::server::limits::Limits;
 
-/// The most addresses with a bucket of their own; all others share one. With 40 bytes each that is 160 KiB.
+/// Maximum number of addresses with their own bucket; all others share one. At 40 bytes each, that is 160 KiB.
 const ADDRESSES: usize = 4096;
-/// What all addresses beyond [`ADDRESSES`] count as.
+/// The shared bucket of all addresses beyond [`ADDRESSES`].
 const OTHERS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
-/// From one look for a token to the next.
+/// The interval between attempts to take a token.
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
 
 pub(super) struct HandshakeRate {
@@ -30,7 +30,7 @@ pub(super) struct HandshakeRate {
     buckets: Mutex<Buckets>,
 }
 
-/// Tokens a second, and the most that are saved up.
+/// Tokens per second, and the maximum that accumulate.
 #[derive(Debug, Clone, Copy)]
 struct Quota {
     per_second: f64,
@@ -81,8 +81,8 @@ impl HandshakeRate {
         })
     }
 
-    /// A token for a handshake of `ip`, as soon as there is one. `known`: the address has a connection whose client
-    /// has shown a certificate. `None` where the client goes away meanwhile.
+    /// Waits for a token for a handshake of `ip`. `known`: the address has an authenticated connection. `None` if the
+    /// client disconnects meanwhile.
     pub(super) async fn token(
         self: &Arc<Self>,
         ip: IpAddr,
@@ -94,7 +94,7 @@ impl HandshakeRate {
                 return Some(token);
             }
             sleep(LOOK_AGAIN).await;
-            // It may have left with its first message unread, and then takes no token.
+            // A client that left with its first message unread takes no token.
             let state = timeout(Duration::ZERO, client.ready(Interest::READABLE)).await;
             if state.is_ok_and(|state| state.is_ok_and(|state| state.is_read_closed())) {
                 return None;
@@ -131,14 +131,14 @@ impl HandshakeRate {
     }
 }
 
-/// What a handshake has taken.
+/// The token of a handshake.
 pub(super) struct Token {
     rate: Arc<HandshakeRate>,
     ip: IpAddr,
 }
 
 impl Token {
-    /// The handshake has succeeded: it does not count.
+    /// The handshake succeeded and does not count.
     pub(super) fn give_back(self) {
         let mut buckets = self.rate.buckets();
         buckets.whole.give_back(self.rate.whole);

@@ -23,7 +23,7 @@ pub(super) struct Handshakes {
 #[derive(Default)]
 struct Pending {
     next: u64,
-    /// By the order of their beginning.
+    /// By age, oldest first.
     by_age: BTreeMap<u64, (IpAddr, CancellationToken)>,
     per_address: HashMap<IpAddr, usize>,
 }
@@ -37,7 +37,7 @@ impl Handshakes {
         })
     }
 
-    /// Registers a new connection, in place of the oldest one where there is no room.
+    /// Registers a new connection, in place of the oldest one if there is no room.
     pub(super) fn begin(self: &Arc<Self>, ip: IpAddr) -> Handshake {
         let ip = neighbourhood(ip);
         let mut pending = self.pending();
@@ -56,7 +56,7 @@ impl Handshakes {
         Handshake { all: self.clone(), id, evicted }
     }
 
-    /// Makes room for one, for want of a descriptor. False where no handshake is under way.
+    /// Drops the oldest to free a descriptor. False if no handshake is under way.
     pub(super) fn evict_one(&self) -> bool {
         let mut pending = self.pending();
         match pending.most_crowded() {
@@ -81,7 +81,7 @@ impl Pending {
         }
     }
 
-    /// The address with the most handshakes; of several such the one with the oldest.
+    /// The address with the most handshakes; among equals, the one with the oldest.
     fn most_crowded(&self) -> Option<IpAddr> {
         let most = self.per_address.values().max()?;
         let crowded = |ip: &IpAddr| self.per_address.get(ip) == Some(most);
@@ -98,7 +98,7 @@ impl Pending {
     }
 }
 
-/// A connection without a certificate so far. Dropping it makes room for another one.
+/// A connection that is not authenticated yet. Dropping it makes room for another one.
 pub(super) struct Handshake {
     all: Arc<Handshakes>,
     id: u64,
@@ -106,7 +106,7 @@ pub(super) struct Handshake {
 }
 
 impl Handshake {
-    /// Ends when the connection has to give way.
+    /// Completes when a newer connection displaces this one.
     pub(super) async fn evicted(&self) {
         self.evicted.cancelled().await;
     }

@@ -1,4 +1,4 @@
-//! The bodies of a request and its answer, each with a bound of its own.
+//! The bodies of a request and its response, each with its own deadline.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use crate::server::connection::progress::ConnectionProgress;
 /// Why a request's body ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// It was not complete in time. Answer 408.
+    /// It was not complete in time. Respond with 408.
     #[error("the request's body was not complete within {}", humantime::format_duration(*.0))]
     TooSlow(Duration),
     /// The connection or its framing broke.
@@ -26,20 +26,18 @@ pub enum BodyError {
 }
 
 impl BodyError {
-    /// Whether `error`, or what it was caused by, says that a request's body was not complete in time. For the
-    /// errors that axum wraps around.
+    /// Whether `error` or one of its sources is a request body that was not complete in time. For errors wrapped by axum.
     pub fn is_too_slow(error: &(dyn Error + 'static)) -> bool {
         let mut causes = std::iter::successors(Some(error), |&error| error.source());
         causes.any(|cause| matches!(cause.downcast_ref(), Some(BodyError::TooSlow(_))))
     }
 }
 
-/// A request's body that must be complete by a deadline, which runs from when it is first waited for: before that its
-/// reader had no turn.
+/// A request body with a deadline, which starts when the body is first awaited.
 pub(super) struct RequestBody {
     incoming: Incoming,
     bound: Duration,
-    /// Made when the body first has to be waited for, which for most it never has.
+    /// Created when the body is first pending; most bodies never are.
     timer: Option<Pin<Box<Sleep>>>,
     ended: bool,
     progress: Arc<ConnectionProgress>,
@@ -88,7 +86,7 @@ impl Drop for RequestBody {
     }
 }
 
-/// From the head of a request to the end of its answer: tells the [`ConnectionProgress`] when dropped.
+/// From the head of a request to the end of its response: updates the [`ConnectionProgress`] when dropped.
 pub(super) struct Exchange {
     progress: Arc<ConnectionProgress>,
 }
@@ -106,8 +104,7 @@ impl Drop for Exchange {
     }
 }
 
-/// An answer's body. One of unknown length is a stream that may go on for ever: it ends, as if complete, when
-/// the server is told to stop.
+/// A response body. A body of unknown length is a stream: it ends, as if complete, when the server stops.
 pub(super) struct AnswerBody {
     body: Body,
     stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
@@ -145,7 +142,7 @@ impl HttpBody for AnswerBody {
 
     fn size_hint(&self) -> SizeHint {
         match self.stop {
-            // A stream has no length; that it may be replaced by nothing is not to be promised either.
+            // A stream has no length, and no promise that it is empty.
             Some(_) => SizeHint::default(),
             None => self.body.size_hint(),
         }

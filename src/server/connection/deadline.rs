@@ -1,4 +1,4 @@
-//! The time that a handler has for the head of its answer.
+//! The deadline of a handler for the head of its response.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,19 +29,19 @@ impl AnswerDeadline {
         }
     }
 
-    /// The answer may take `wait` from now, and after that the usual time. Never shortens.
+    /// Extends the deadline by `wait` from now plus the usual time. Never shortens it.
     pub fn allow(&self, wait: Duration) {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         *until = (*until).max(clock::monotonic() + wait + self.usual);
         self.extended.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the handler was asked to wait.
+    /// Whether the handler extended the deadline.
     pub(super) fn extended(&self) -> bool {
         self.extended.load(Ordering::Relaxed)
     }
 
-    /// Awaits `answer` until the deadline, wherever that has moved meanwhile.
+    /// Awaits `answer` until the deadline, which may move meanwhile.
     pub(super) async fn keep<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
         let mut answer = pin!(answer);
         loop {

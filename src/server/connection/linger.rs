@@ -1,7 +1,7 @@
-//! Closing so that the client can read our last words.
+//! Closes a connection so that the client can read the last response.
 //!
-//! A socket that is closed with bytes unread resets the connection, and the reset overtakes the answer (or the
-//! TLS alert) on its way. So our half is closed first, and what the client still sends is read and thrown away.
+//! Closing a socket with unread bytes resets the connection, and the reset overtakes the response (or the TLS alert). So
+//! our half is closed first, and what the client still sends is read and discarded.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// The most that is thrown away, in bytes: a client that still sends after this much has its reset.
+/// The maximum to discard, in bytes: a client that sends more gets the reset.
 const THROWN_AWAY: usize = 16 << 20;
 
-/// Closes our half of `tcp`, reads until the client closes its own or `bound` is over, and drops it.
+/// Closes our half of `tcp`, reads until the client closes its half or `bound` has passed, and drops it.
 pub(crate) async fn linger(mut tcp: TcpStream, bound: Duration) {
     let farewell = async {
         let mut scratch = [0; 4096];
@@ -26,6 +26,6 @@ pub(crate) async fn linger(mut tcp: TcpStream, bound: Duration) {
         }
         Some(())
     };
-    // However it ends, the connection is over.
+    // The result does not matter: the connection is over.
     let _ = timeout(bound, farewell).await;
 }

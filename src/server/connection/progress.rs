@@ -1,8 +1,7 @@
-//! How far a connection is, and by when it has to get on.
+//! The state of a connection, and its next deadline.
 //!
-//! Written by the parts of one connection (the socket below TLS, the service above HTTP, the bodies) and read by
-//! that connection's own task after each poll. So the lock is never waited for; it is there because the parts
-//! share it.
+//! The parts of one connection (the socket below TLS, the service above HTTP, the bodies) write it, and the connection's
+//! task reads it after each poll. All run in one task, so the lock is never contended.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,7 +20,7 @@ pub(crate) struct ConnectionProgress {
 struct State {
     phase: RequestPhase,
     since: Instant,
-    /// The kernel has taken nothing of what is ready for the client since then.
+    /// Since when the kernel accepts no data for the client.
     stalled: Option<Instant>,
     /// The last request's body was not read to its end.
     unread: bool,
@@ -31,15 +30,15 @@ struct State {
 enum RequestPhase {
     /// The handshake has its own deadline.
     Handshake,
-    /// A request's head is awaited or under way.
+    /// Waiting for a request head, or reading it.
     Head,
-    /// From a request's head to the end of its answer: the bodies and the handler have deadlines of their own.
+    /// From a request head to the end of its response: the bodies and the handler have their own deadlines.
     Busy,
     /// Between requests.
     Idle,
 }
 
-/// What a connection was too slow with.
+/// What was too slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Overdue {
     Head,
@@ -54,12 +53,12 @@ impl ConnectionProgress {
         Arc::new(ConnectionProgress { state: Mutex::new(state) })
     }
 
-    /// The handshake is done; the first request is awaited.
+    /// The handshake is complete; the first request is next.
     pub(super) fn greeted(&self) {
         self.state().enter(RequestPhase::Head);
     }
 
-    /// Bytes have come from the client.
+    /// Received bytes from the client.
     pub(super) fn received(&self) {
         let mut state = self.state();
         if state.phase == RequestPhase::Idle {
@@ -74,18 +73,18 @@ impl ConnectionProgress {
         state.unread = false;
     }
 
-    /// The answer is complete, or given up.
+    /// The response is complete, or was abandoned.
     pub(super) fn answered(&self) {
         self.state().enter(RequestPhase::Idle);
     }
 
-    /// The kernel takes no more bytes for the client.
+    /// The kernel accepts no more bytes for the client.
     pub(super) fn stalled(&self) {
         let mut state = self.state();
         state.stalled.get_or_insert_with(clock::monotonic);
     }
 
-    /// The kernel has taken bytes for the client.
+    /// The kernel accepted bytes for the client.
     pub(super) fn moved(&self) {
         self.state().stalled = None;
     }
@@ -100,7 +99,7 @@ impl ConnectionProgress {
         self.state().unread
     }
 
-    /// The next moment at which something is overdue.
+    /// The next deadline.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, Overdue)> {
         let state = self.state();
         let phase = match state.phase {

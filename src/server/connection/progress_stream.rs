@@ -1,7 +1,7 @@
-//! The socket, below TLS, watched: what comes in and what does not go out is noted in the [`ConnectionProgress`].
+//! The socket below TLS, wrapped to record received and blocked data in the [`ConnectionProgress`].
 //!
-//! Below TLS, because only here one sees what the kernel really takes: TLS has a buffer of its own that accepts
-//! an answer long after the client has stopped reading.
+//! It is below TLS because only there the kernel's acceptance is visible: TLS has its own buffer, which accepts a response
+//! long after the client has stopped reading.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
