@@ -145,3 +145,8 @@ fn seed_6037_does_not_refill_a_slot_with_the_old_spec_while_it_retries_the_new_o
 fn seed_7966_leaves_a_late_create_alone_and_the_judge_does_not_count_it_as_a_copy() {
     holds(7966);
 }
+
+#[test]
+fn seed_827_starts_what_is_back_in_its_slot_while_the_create_of_its_replacement_is_in_doubt() {
+    holds(827);
+}

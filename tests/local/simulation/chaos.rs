@@ -253,6 +253,7 @@ impl Engine for Chaos {
         let manager = new.manager.clone();
         self.note(|| format!("create {}", identity.container_name()));
         judge.asked(1);
+        let begun = judge.now();
         let work = {
             let judge = judge.clone();
             async move {
@@ -264,7 +265,8 @@ impl Engine for Chaos {
                 };
                 let outcome = world.create(new).await;
                 if matches!(outcome, Outcome::Done(_)) {
-                    judge.created(&identity, &world.real());
+                    let given_up = judge.now().since(begun) > DEADLINE;
+                    judge.created(&identity, given_up, &world.real());
                 }
                 outcome
             }

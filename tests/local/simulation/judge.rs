@@ -120,10 +120,18 @@ impl Judge {
         }
     }
 
-    /// A create took effect: the container is about to run.
-    pub(crate) fn created(&self, identity: &ContainerIdentity, real: &[Real]) {
+    /// A create took effect: the container is about to run. One whose caller had given up on it starts only by another
+    /// step. It does not count if an earlier attempt runs in its slot: that one had vanished from the lists, is back, and
+    /// holds the slot.
+    pub(crate) fn created(&self, identity: &ContainerIdentity, given_up: bool, real: &[Real]) {
         self.inner.lock().unwrap().creates += 1;
-        self.weigh(identity, 1, real);
+        let earlier_runs = real.iter().any(|other| {
+            let of = &other.container.identity;
+            (&of.object, of.slot) == (&identity.object, identity.slot)
+                && of.attempt < identity.attempt
+                && other.container.state == ContainerState::Running
+        });
+        self.weigh(identity, usize::from(!(given_up && earlier_runs)), real);
     }
 
     /// A start took effect.
