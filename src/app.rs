@@ -8,35 +8,26 @@
 //! The loops run forever: those of [`control`], the writer of the state, the reporter of the status and the
 //! server. When one of them ends, the process ends with an error: there is never a live server over a dead loop.
 
+use crate::app::certificates::absolute;
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::Context;
 use arc_swap::ArcSwap;
-use rustls::pki_types::ServerName;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 use self::settings::Settings;
 use crate::api::event::EventKind;
-use crate::certificates::{Files, Identity, generate};
+use crate::certificates::Identity;
 use crate::clock::Clock;
-use crate::control::{self, Control, Parts, Tasks};
+use crate::control::{self, Control, Parts};
 use crate::core::identity;
-use crate::engine::docker::transport::{Address, Transport};
-use crate::engine::docker::{DockerEngine, OwnData};
-use crate::engine::endpoint::Endpoint;
-use crate::engine::simulated::SimulatedEngine;
-use crate::engine::{self, Engine};
+use crate::engine::{Engine, MeasuredEngine};
 use crate::http::{self, ApiState, Expensive, SharedResponses};
 use crate::logs::{self, Logs};
 use crate::server::accept;
@@ -50,16 +41,15 @@ use crate::store::redb::{self, Lock, RedbStore, Writer};
 use crate::store::{self, Store};
 use crate::telemetry::{Expiry, Exposition, Metrics};
 
+mod banner;
+mod certificates;
 mod descriptors;
+mod engine;
 pub mod settings;
+mod supervision;
 
 /// Threads of each runtime. Control needs one, and a second for when that one decodes a long list.
 const THREADS: usize = 2;
-/// Steps that are under way when the signal comes may take this long to end. What does not is in doubt, and
-/// found by the next start.
-const FINISH_STEPS: Duration = Duration::from_secs(5);
-/// The last lines of the log have this long to reach the disk.
-const WRITE_LOG: Duration = Duration::from_secs(1);
 /// The end of the runtimes, with whatever still blocks in them; all in all a stop takes less than 8 s.
 const RUNTIME_END: Duration = Duration::from_millis(500);
 
@@ -74,7 +64,7 @@ pub struct App {
     clock: Clock,
     control: Runtime,
     serving: Runtime,
-    client: ClientFiles,
+    client: banner::ClientFiles,
     state: State,
 }
 
@@ -85,13 +75,6 @@ struct State {
     writer: Option<Writer>,
     /// Keeps other processes out of the data directory.
     _lock: Option<Lock>,
-}
-
-/// What a client on this machine presents, for the banner.
-struct ClientFiles {
-    words: String,
-    /// Where the certificates are, and whether they are new.
-    note: String,
 }
 
 /// Prepares everything. Every error here is a configuration error.
@@ -106,7 +89,7 @@ pub fn start(settings: Settings) -> anyhow::Result<App> {
     let lock = || settings.data_dir.as_deref().map(Lock::take).transpose();
     // Where certificates are to be made the directory is needed now; else not before the given ones are found good.
     let early = settings.files.is_none().then(lock).transpose()?;
-    let (files, client) = certificates(&settings)?;
+    let (files, client) = certificates::certificates(&settings)?;
     let identity = Identity::load(&files)?;
     let tls = Tls::new(&identity)?;
     let clock = {
@@ -114,9 +97,10 @@ pub fn start(settings: Settings) -> anyhow::Result<App> {
         Clock::start()
     };
     let mut expiries = vec![("server", identity.not_after()), ("ca", identity.authorities_not_after())];
-    let engine = engine(&settings, &identity, own_data(&settings, &files), &mut expiries, clock)?;
+    let engine =
+        engine::engine(&settings, &identity, engine::own_data(&settings, &files), &mut expiries, clock)?;
     let metrics = Arc::new(Metrics::new());
-    let engine = Arc::new(engine::MeasuredEngine::new(engine, metrics.clone()));
+    let engine = Arc::new(MeasuredEngine::new(engine, metrics.clone()));
     let lock = early.map_or_else(lock, Ok)?;
     let state = state(&settings, lock, clock)?;
     Ok(App { settings, tls, engine, metrics, expiries, listeners, clock, control, serving, client, state })
@@ -147,98 +131,6 @@ fn runtime(name: &str) -> anyhow::Result<Runtime> {
         .with_context(|| format!("the {name} runtime cannot be started"))
 }
 
-/// The files given, or the set of the data directory, made where there is none yet.
-fn certificates(settings: &Settings) -> anyhow::Result<(Files, ClientFiles)> {
-    match (&settings.files, &settings.data_dir) {
-        (Some(files), _) => {
-            let ca = files.ca.display();
-            let client = ClientFiles {
-                words: format!("--cacert {ca} --cert CLIENT-CERT.pem --key CLIENT-KEY.pem"),
-                note: format!(
-                    "as given; clients need a certificate signed by {ca}, such as docker-machine's"
-                ),
-            };
-            Ok((files.clone(), client))
-        }
-        (None, Some(dir)) => {
-            let dir = absolute(dir)?.join("certs");
-            // For an address that listens on all, the certificate names the machine's own.
-            let hosts: Vec<ServerName<'static>> = settings.addresses.iter().map(|a| a.ip().into()).collect();
-            let made = generate::ensure(&dir, &hosts)?;
-            let shown = made.client();
-            let client = ClientFiles {
-                words: format!(
-                    "--cacert {} --cert {} --key {}",
-                    quoted(&shown.ca.display().to_string()),
-                    quoted(&shown.cert.display().to_string()),
-                    quoted(&shown.key.display().to_string())
-                ),
-                note: format!(
-                    "{} ({})",
-                    dir.display(),
-                    if made.made_now { "made now" } else { "made earlier" }
-                ),
-            };
-            Ok((made.server(), client))
-        }
-        (None, None) => bail!("neither certificates nor a data directory to make them in"),
-    }
-}
-
-fn absolute(dir: &std::path::Path) -> anyhow::Result<PathBuf> {
-    std::path::absolute(dir).with_context(|| format!("--data-dir={} is no path", dir.display()))
-}
-
-/// A word for a shell.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    match word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
-}
-
-/// What no submitted object may reach through a volume: the data directory, certificates and keys.
-fn own_data(settings: &Settings, files: &Files) -> OwnData {
-    let mut paths: Vec<PathBuf> = settings.data_dir.iter().cloned().collect();
-    for files in std::iter::once(files).chain(&settings.engine_files) {
-        paths.extend([files.ca.clone(), files.cert.clone(), files.key.clone()]);
-    }
-    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
-    OwnData::of_this_process(paths.into_iter().map(absolute).collect())
-}
-
-/// The engine. Where it is spoken to with certificates, their ends are put among the `expiries`.
-fn engine(
-    settings: &Settings,
-    own: &Identity,
-    data: OwnData,
-    expiries: &mut Vec<Expiry>,
-    clock: Clock,
-) -> anyhow::Result<Arc<dyn Engine>> {
-    let address = match &settings.endpoint {
-        Endpoint::Simulated(nodes) => {
-            warn!(nodes, "the engine is simulated: no container is really run");
-            return Ok(Arc::new(SimulatedEngine::new(*nodes, clock)));
-        }
-        Endpoint::Unix(path) => Address::Unix(path.clone()),
-        Endpoint::Tcp { host, port } => {
-            let tls = if settings.allow_plain_engine {
-                warn!(endpoint = %settings.endpoint, "speaking plain TCP with the engine: whoever can reach it is root there");
-                None
-            } else {
-                let separate = settings.engine_files.as_ref().map(Identity::load).transpose()?;
-                let identity = separate.as_ref().unwrap_or(own);
-                expiries.push(("engine_client", identity.not_after()));
-                expiries.push(("engine_ca", identity.authorities_not_after()));
-                Some(identity.client_config()?)
-            };
-            Address::Tcp { host: host.clone(), port: *port, tls }
-        }
-    };
-    Ok(Arc::new(DockerEngine::new(Transport::new(address)).protecting(data)))
-}
-
 impl App {
     /// Runs until a signal asks to stop, or a part dies.
     pub fn run(self) -> anyhow::Result<()> {
@@ -260,7 +152,7 @@ impl App {
         // Before anybody is told that it runs: from then on a signal means an orderly stop.
         let signals = {
             let _inside = control.enter();
-            Signals {
+            supervision::Signals {
                 terminate: signal(SignalKind::terminate())?,
                 interrupt: signal(SignalKind::interrupt())?,
             }
@@ -298,7 +190,7 @@ impl App {
         info!(endpoint = %endpoint, state = store.durability(), resync = ?settings.resync, lost_after = ?settings.lost_after,
               parallel = settings.parallel, cluster = %settings.claims.cluster,
               manager = %store.ownership().manager(), "starting");
-        greet(&settings, &listeners, &client, &store.durability())?;
+        banner::greet(&settings, &listeners, &client, &store.durability())?;
 
         let logs = Logs::new(engine.clone(), sources.clone());
         let descriptors = descriptors::raise_limit();
@@ -331,123 +223,10 @@ impl App {
             metrics,
             stop.clone(),
         ));
-        let loops = Loops { tasks, reporter, writer };
-        let result = control.block_on(supervise(signals, loops, server, stop));
+        let loops = supervision::Loops { tasks, reporter, writer };
+        let result = control.block_on(supervision::supervise(signals, loops, server, stop));
         serving.shutdown_timeout(RUNTIME_END);
         control.shutdown_timeout(RUNTIME_END);
         result
     }
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-/// What runs beside the server.
-struct Loops {
-    tasks: Tasks,
-    reporter: JoinHandle<()>,
-    writer: Option<Writer>,
-}
-
-/// Watches the loops and the signals.
-async fn supervise(
-    mut signals: Signals,
-    loops: Loops,
-    mut server: JoinHandle<Result<(), accept::ServeError>>,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let Loops { mut tasks, mut reporter, writer } = loops;
-    // It stops last: what the others still do stands in its log.
-    let all_done = CancellationToken::new();
-    let writer_end = all_done.clone();
-    let mut writer = tokio::spawn(async move {
-        match writer {
-            Some(writer) => writer.run(writer_end).await,
-            None => writer_end.cancelled().await,
-        }
-    });
-    tokio::select! {
-        _ = signals.terminate.recv() => info!("SIGTERM: stopping; a second one ends at once"),
-        _ = signals.interrupt.recv() => info!("SIGINT: stopping; a second one ends at once"),
-        ended = tasks.watch() => return Err(ended.into()),
-        ended = &mut reporter => match ended {
-            Ok(()) => bail!("the reporter of the status ended"),
-            Err(error) => bail!("the reporter of the status died: {error}"),
-        },
-        ended = &mut writer => match ended {
-            Ok(()) => bail!("the writer of the state ended"),
-            Err(error) => bail!("the writer of the state died: {error}"),
-        },
-        ended = &mut server => return Err(match ended {
-            Ok(Ok(())) => anyhow!("the server ended"),
-            Ok(Err(error)) => error.into(),
-            Err(error) => anyhow!("the server died: {error}"),
-        }),
-    }
-    stop.cancel();
-    let orderly = async {
-        let steps = timeout(FINISH_STEPS, tasks.finish_steps()).await;
-        if steps.is_err() {
-            warn!(
-                "steps were still under way after {}: the next start finds what became of them",
-                humantime::format_duration(FINISH_STEPS)
-            );
-        }
-        let served = server.await;
-        all_done.cancel();
-        if timeout(WRITE_LOG, &mut writer).await.is_err() {
-            warn!("the end of the log could not be written in time");
-        }
-        served
-    };
-    tokio::select! {
-        ended = orderly => ended.context("the server died while stopping")?.context("the server failed while stopping")?,
-        _ = signals.terminate.recv() => bail!("a second SIGTERM: ended at once"),
-        _ = signals.interrupt.recv() => bail!("a second SIGINT: ended at once"),
-    }
-    reporter.abort();
-    info!("stopped");
-    Ok(())
-}
-
-/// Says where everything is, with a command to paste.
-fn greet(
-    settings: &Settings,
-    listeners: &[TcpListener],
-    client: &ClientFiles,
-    durability: &str,
-) -> anyhow::Result<()> {
-    let mut text = format!("swarm-cluster-state-manager {}\n", env!("CARGO_PKG_VERSION"));
-    let mut bound: Vec<SocketAddr> = Vec::new();
-    for listener in listeners {
-        let address = listener.local_addr().context("an address that was bound is not known")?;
-        text += &format!("  listening on  https://{address} (mutual TLS)\n");
-        bound.push(address);
-    }
-    let simulated = if matches!(settings.endpoint, Endpoint::Simulated(_)) {
-        " (SIMULATED: no container is really run)"
-    } else {
-        ""
-    };
-    text += &format!("  engine        {}{simulated}\n", settings.endpoint);
-    text += &format!("  certificates  {}\n", client.note);
-    text += &format!("  state         {durability}\n");
-    if let Some(first) = bound.first() {
-        let host = if first.ip().is_unspecified() {
-            format!("127.0.0.1:{}", first.port())
-        } else {
-            first.to_string()
-        };
-        text += &format!(
-            "\nTry it:\n  curl https://{host}/submit {words} -d '{{\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}}'\n  \
-             curl https://{host}/status {words}\n",
-            words = client.words
-        );
-    }
-    let mut stdout = std::io::stdout().lock();
-    // Standard output may be closed.
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    Ok(())
 }

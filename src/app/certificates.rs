@@ -1,0 +1,52 @@
+//! The certificates of the daemon: configured, or generated in the data directory.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use rustls::pki_types::ServerName;
+
+use crate::app::banner::{ClientFiles, quoted};
+use crate::app::settings::Settings;
+use crate::certificates::{Files, generate};
+
+/// The configured files, or the set in the data directory, which is generated if it does not exist.
+pub(super) fn certificates(settings: &Settings) -> anyhow::Result<(Files, ClientFiles)> {
+    match (&settings.files, &settings.data_dir) {
+        (Some(files), _) => {
+            let ca = files.ca.display();
+            let client = ClientFiles {
+                options: format!("--cacert {ca} --cert CLIENT-CERT.pem --key CLIENT-KEY.pem"),
+                note: format!(
+                    "as configured; clients need a certificate signed by {ca}, such as docker-machine's"
+                ),
+            };
+            Ok((files.clone(), client))
+        }
+        (None, Some(dir)) => {
+            let dir = absolute(dir)?.join("certs");
+            // For an unspecified address, the certificate contains the machine's own.
+            let hosts: Vec<ServerName<'static>> = settings.addresses.iter().map(|a| a.ip().into()).collect();
+            let made = generate::ensure(&dir, &hosts)?;
+            let shown = made.client();
+            let client = ClientFiles {
+                options: format!(
+                    "--cacert {} --cert {} --key {}",
+                    quoted(&shown.ca.display().to_string()),
+                    quoted(&shown.cert.display().to_string()),
+                    quoted(&shown.key.display().to_string())
+                ),
+                note: format!(
+                    "{} ({})",
+                    dir.display(),
+                    if made.made_now { "generated now" } else { "generated earlier" }
+                ),
+            };
+            Ok((made.server(), client))
+        }
+        (None, None) => bail!("neither certificates nor a data directory to generate them in"),
+    }
+}
+
+pub(super) fn absolute(dir: &std::path::Path) -> anyhow::Result<PathBuf> {
+    std::path::absolute(dir).with_context(|| format!("--data-dir={} is not a path", dir.display()))
+}
