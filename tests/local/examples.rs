@@ -202,7 +202,7 @@ fn documented_block(begins: &str) -> String {
 fn the_documented_commands_make_a_certificate_for_another_client() {
     let runner = Runner::new();
     let certificates = runner.daemon.made().directory().to_owned();
-    let commands = documented_block("mkdir -m 700 alice && cp ca.pem alice/");
+    let commands = documented_block("mkdir -p -m 700 alice && cp ca.pem alice/");
     assert!(commands.contains("openssl x509 -req"), "{commands}");
     let environment = BTreeMap::from([("SCSM_ADDR".to_owned(), runner.address().to_owned())]);
     let in_there = |script: &str| {
