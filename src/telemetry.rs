@@ -1,7 +1,7 @@
 //! Counters and timers for `/metrics`.
 //!
 //! Nothing runs here. Each component holds the [`Metrics`] and counts operations as they end: the engine and the store through
-//! decorators ([`engine::Measured`](crate::engine::Measured), [`store::Measured`](crate::store::Measured)), the workers their
+//! decorators ([`engine::MeasuredEngine`](crate::engine::MeasuredEngine), [`store::Measured`](crate::store::Measured)), the workers their
 //! passes and actions, the server its connections and requests. Data that the status has is not kept twice: an [`Exposition`]
 //! reads it from snapshots on request.
 //!

@@ -1,7 +1,7 @@
 //! A cache of our own containers, and whether it can be trusted.
 //!
-//! The [`Cache`] is written from two sides. The [`observer`](crate::control::observer) brings complete lists of the whole
-//! cluster or of one object; the [`actuator`](crate::control::actuator) brings the outcomes of our own calls, which are newer
+//! The [`Cache`] is written from two sides. The observer brings complete lists of the whole
+//! cluster or of one object; the actuator brings the outcomes of our own calls, which are newer
 //! than any list that began before them. Each entry knows when it was written, so that a late list never undoes what is known
 //! better: the rule "newer than our last write", per container.
 //!
