@@ -136,7 +136,7 @@ impl ClientCertVerifier for Admission {
         match self.client(end_entity, intermediates, now) {
             // The same certificate; the handshake's signature proves that the peer has its key.
             Err(_) if *end_entity == self.own => Ok(ClientCertVerified::assertion()),
-            condition => condition,
+            result => result,
         }
     }
 

@@ -93,7 +93,7 @@ fn without_an_engine_it_serves_and_says_so_and_starts_work_when_the_engine_comes
     assert!(daemon.log().contains("docker.sock"), "and so does the log:\n{}", daemon.log());
     daemon.client.submit(&object(&name, 2));
     assert_eq!(daemon.object(&name)["Running"], 0);
-    assert_ne!(daemon.object(&name)["Phase"], "converged", "what is not known is not claimed");
+    assert_ne!(daemon.object(&name)["Phase"], "converged", "it does not claim what it does not know");
 
     let relay = Relay::open(&socket, engine.endpoint());
     let took = daemon.wait_until(SOON, "it works by itself", || cluster.running().len() == 2);

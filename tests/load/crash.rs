@@ -77,10 +77,9 @@ fn body(group: &str, mark: u64) -> Value {
 
 /// The mark of a group, as the daemon has it. Half an array is what must never be.
 fn found(objects: &BTreeMap<String, u64>, group: &str) -> Option<u64> {
-    let identity: BTreeSet<Option<u64>> =
-        names(group).iter().map(|name| objects.get(name).copied()).collect();
-    assert!(identity.len() == 1, "half an array: {group} has the identity {identity:?}");
-    identity.into_iter().next().unwrap()
+    let marks: BTreeSet<Option<u64>> = names(group).iter().map(|name| objects.get(name).copied()).collect();
+    assert!(marks.len() == 1, "half an array: {group} has the marks {marks:?}");
+    marks.into_iter().next().unwrap()
 }
 
 /// The marks of all objects; none if it is gone before it could be asked.

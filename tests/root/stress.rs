@@ -131,7 +131,7 @@ fn while_an_engine_is_held_up_the_daemon_answers_and_afterwards_there_are_never_
         let status = scene.daemon.status();
         slowest = slowest.max(asked.elapsed());
         let web = &status["Objects"][0];
-        assert_ne!(web["Phase"], "converged", "what is not known is not claimed: {status}");
+        assert_ne!(web["Phase"], "converged", "it does not claim what it does not know: {status}");
         let reason = web["Reason"].as_str().unwrap_or_default().to_owned();
         assert!(!reason.is_empty(), "{status}");
         if said.last() != Some(&reason) {

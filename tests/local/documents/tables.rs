@@ -1,6 +1,6 @@
 //! Generated parts of the documents, each between `<!-- begin NAME -->` and `<!-- end NAME -->`.
 //!
-//! `SCSM_UPDATE_DOCUMENTS=1 cargo test --test local documents` writes them anew.
+//! `SCSM_UPDATE_DOCUMENTS=1 cargo test --test local documents` regenerates them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

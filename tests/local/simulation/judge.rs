@@ -198,8 +198,8 @@ impl Judge {
         let mut inner = self.inner.lock().unwrap();
         let rivals = real.iter().any(|real| real.container.id == *id && inner.is_rivals(real));
         if rivals || inner.foreign.contains(id) {
-            let condition = format!("{} a container of somebody else was touched", self.clock.now().0);
-            inner.verdicts.push(condition);
+            let finding = format!("{} a container of somebody else was touched", self.clock.now().0);
+            inner.verdicts.push(finding);
         }
     }
 

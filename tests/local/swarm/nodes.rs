@@ -169,7 +169,7 @@ async fn fact_13_a_node_that_is_reached_while_we_look_hides_nothing() {
         let manager = Manager::start(&fake);
         manager.submit(web_with(6, &json!({"History": 0}))).await;
         manager.converges("web", 6, SOON).await;
-        // Second attempts all, so that whoever does not know them finds the names of the first ones free.
+        // All are second attempts, so that a daemon that does not know them finds the names of the first attempts free.
         for first in running(&fake) {
             fake.exit(&first, 1);
         }
