@@ -63,7 +63,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "telemetry::exposition",
         ],
     ),
-    ("client", &["api", "certificates", "core"]),
+    ("client", &["api", "certificates", "clock", "core"]),
     ("cli", &["api", "app", "certificates", "client", "clock", "core", "engine", "logs", "store"]),
     ("main", &["cli"]),
 ];
