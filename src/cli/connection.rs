@@ -14,6 +14,7 @@ use super::environment::variable;
 use super::exit::fail;
 use super::flags::default_data_dir;
 use super::output;
+use super::runtime::block_on;
 use crate::certificates::{Files, Identity};
 use crate::client::{Address, ClientError, Daemon};
 
@@ -144,11 +145,7 @@ impl Connection {
             format!("{looked}; set the directory with ca.pem, cert.pem and key.pem with --cert-path or SCSM_CERT_PATH")
         })?;
         let daemon = Daemon::new(address, &identity)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let done = runtime.block_on(command(&daemon));
-        // Do not wait for a name lookup that hangs.
-        runtime.shutdown_background();
-        done.map_err(|error| match error.downcast_ref() {
+        block_on(command(&daemon)).map_err(|error| match error.downcast_ref() {
             Some(ClientError::Certificate { .. }) => error.context(looked),
             Some(ClientError::NotSent { .. }) => {
                 anyhow::anyhow!("{error}; is it running? Set its address with --addr, SCSM_ADDR or a context")
