@@ -15,16 +15,15 @@ use http::{Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::api::problem::Problem;
 use crate::certificates::{CertificateError, Identity};
+use crate::connector::{self, Connector, Target};
 use crate::core::sanitize;
 
 mod address;
-mod connect;
 mod error;
 mod lines;
 mod tls;
@@ -33,16 +32,14 @@ pub use address::Address;
 pub use error::ClientError;
 pub use lines::{Lines, SILENCE};
 
-use connect::Connector;
-
+/// The deadline for name lookup, TCP connect and TLS handshake; the daemon has the same for a handshake.
+const CONNECT: Duration = Duration::from_secs(10);
 /// From a request to the head of its answer, in addition to a requested wait; the daemon has the same deadline.
 const HEAD: Duration = Duration::from_secs(35);
 /// From the head of an answer to its end.
 const BODY: Duration = Duration::from_secs(60);
 /// The largest answer, in bytes: enough for the status of 100,000 containers.
 const ANSWER_MAX_BYTES: usize = 256 << 20;
-/// Idle connections are closed after this, before the daemon closes them.
-const IDLE: Duration = Duration::from_secs(30);
 
 /// A connection to a daemon.
 #[derive(Debug, Clone)]
@@ -133,11 +130,9 @@ impl Answer {
 impl Daemon {
     /// A client for the daemon at `address`. Sends nothing yet.
     pub fn new(address: Address, identity: &Identity) -> Result<Daemon, CertificateError> {
-        let connector = Connector::new(address.clone(), identity)?;
-        let http = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_timer(TokioTimer::new())
-            .build(connector);
+        let tls = Some(identity.client_config()?.into());
+        let target = Target::Tcp { host: address.host.clone(), port: address.port, tls };
+        let http = connector::pools().build(Connector::new(target, CONNECT));
         Ok(Daemon { http, address, identity: Arc::new(identity.clone()) })
     }
 

@@ -14,6 +14,7 @@ use super::environment::variable;
 use super::exit::fail;
 use super::flags::default_data_dir;
 use super::output;
+use super::runtime::block_on;
 use crate::certificates::{Files, Identity};
 use crate::client::{Address, ClientError, Daemon};
 
@@ -104,7 +105,7 @@ impl FromArgMatches for Connection {
 const FILES: [&str; 3] = ["ca.pem", "cert.pem", "key.pem"];
 
 /// The address of a daemon, and the certificates for it.
-struct Target {
+struct Destination {
     address: Address,
     certificates: PathBuf,
     /// Where the path of the certificates is from, for messages.
@@ -139,7 +140,7 @@ impl Connection {
         &self,
         command: impl AsyncFnOnce(&Daemon) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        let Target { address, certificates: directory, source } = self.target()?;
+        let Destination { address, certificates: directory, source } = self.destination()?;
         // For messages: "." does not say where that is.
         let directory = std::path::absolute(&directory).unwrap_or(directory);
         let [ca, cert, key] = FILES.map(|name| directory.join(name));
@@ -156,11 +157,7 @@ impl Connection {
         let identity =
             Identity::load(&Files { ca, cert, key }).map_err(|error| anyhow::anyhow!("{error} {from}"))?;
         let daemon = Daemon::new(address, &identity)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let done = runtime.block_on(command(&daemon));
-        // Do not wait for a name lookup that hangs.
-        runtime.shutdown_background();
-        done.map_err(|error| match error.downcast_ref() {
+        block_on(command(&daemon)).map_err(|error| match error.downcast_ref() {
             Some(ClientError::Certificate { .. }) => anyhow::anyhow!("{error} {from}"),
             Some(ClientError::NotSent { .. }) => {
                 anyhow::anyhow!("{error}; is it running? Set its address with --addr, SCSM_ADDR or a context")
@@ -170,7 +167,7 @@ impl Connection {
     }
 
     /// Flags take precedence over variables, these over contexts, and these over defaults.
-    fn target(&self) -> anyhow::Result<Target> {
+    fn destination(&self) -> anyhow::Result<Destination> {
         let ConnectionFlags { addr, cert_path, .. } = &self.flags;
         let given = self.given;
         let context = self.context()?;
@@ -206,7 +203,7 @@ impl Connection {
                 None => made()?,
             },
         };
-        Ok(Target { address, certificates, source })
+        Ok(Destination { address, certificates, source })
     }
 
     /// The given context, or the current one. Its file is not read if the flags are sufficient.
