@@ -208,7 +208,7 @@ impl Worker {
             Ok(ended) => ended,
             // A step that panicked may have done anything; the worker dies with it, and the process.
             Err(error) => {
-                std::panic::resume_unwind(Box::new(format!("a step of {} died: {error}", self.name)))
+                std::panic::resume_unwind(Box::new(format!("a step of {} panicked: {error}", self.name)))
             }
         };
         if let Some(i) = self.under_way.iter().position(|step| step.action == action) {

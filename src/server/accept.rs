@@ -63,8 +63,8 @@ const CUT_GRACE: Duration = Duration::from_millis(250);
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// An accept loop ended, which only a panic can cause.
-    #[error("an accept loop of the HTTPS server died: {0}")]
-    LoopDied(String),
+    #[error("an accept loop of the HTTPS server ended unexpectedly: {0}")]
+    LoopEnded(String),
 }
 
 /// Serves `router` on `listeners` until `shutdown`, then lets requests in flight finish, for `limits.drain` at
@@ -155,7 +155,7 @@ async fn watch(
                 if shutdown.is_cancelled() {
                     return Ok(());
                 }
-                return Err(ServeError::LoopDied(match ended {
+                return Err(ServeError::LoopEnded(match ended {
                     Ok(()) => "it returned".to_owned(),
                     Err(e) => e.to_string(),
                 }));
