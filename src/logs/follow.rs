@@ -289,7 +289,7 @@ impl Follow {
                 if !std::mem::replace(&mut self.noted_permits, true) {
                     reader.note(
                         None,
-                        format!("{NO_PERMIT_LEFT}; those that are left out join when others are done"),
+                        format!("{NO_PERMIT_LEFT}; the missing ones follow when others have ended"),
                     );
                 }
                 continue;
@@ -343,7 +343,7 @@ pub(super) fn too_many(there: usize) -> String {
 
 /// The note that no permit is left.
 pub(super) const NO_PERMIT_LEFT: &str =
-    "too many logs are read at once, over all clients and by this one, to read those of all containers";
+    "too many logs are read at once, by all clients or by this one, to read those of all containers";
 
 /// The events of one log; the last one is a failure or the end.
 fn open(
