@@ -80,7 +80,7 @@ pub(super) enum Displaced {
     /// Another file has its name.
     #[error(
         "{0} was replaced by another file: move that file away, and the state is written again; or, if that file is the \
-         state to go on with, restart the daemon"
+         right state, restart the daemon"
     )]
     Replaced(PathBuf),
     /// The lock file is gone, so another process may use the directory.
