@@ -262,7 +262,7 @@ fn trouble(report: &Report) -> Option<(&'static str, String)> {
     fn of<T>(outcome: &Outcome<T>) -> Option<(&'static str, String)> {
         match outcome {
             Outcome::Done(_) => None,
-            Outcome::Refused(refusal) => Some(("refused", refusal.words.clone())),
+            Outcome::Refused(refusal) => Some(("refused", refusal.message.clone())),
             Outcome::NotSent(why) => Some(("not sent", why.clone())),
             Outcome::InDoubt(why) => Some(("in doubt", why.clone())),
         }
@@ -274,7 +274,7 @@ fn trouble(report: &Report) -> Option<(&'static str, String)> {
         | Report::Started(outcome)
         | Report::NotStopped(outcome)
         | Report::Removed(outcome) => of(outcome),
-        Report::CreateInFlight(words) => Some(("in doubt", words.clone())),
+        Report::CreateInFlight(message) => Some(("in doubt", message.clone())),
     }
 }
 
