@@ -124,9 +124,9 @@ impl Observer {
                 () = sleep_until(self.clock.instant(relist_at.unwrap_or_default())), if relist_at.is_some() => true,
                 gathered = events.gather() => { gathered?; false }
             };
-            let found = events.take();
-            if everything || found.everything || found.objects.len() > MANY_OBJECTS {
-                self.follow(&found).await;
+            let burst = events.take();
+            if everything || burst.everything || burst.objects.len() > MANY_OBJECTS {
+                self.follow(&burst).await;
                 // A plain engine stays the same while connected.
                 let info = match kind.has_nodes() {
                     true => self.ask("/info", self.engine.info()).await?,
@@ -134,8 +134,8 @@ impl Observer {
                 };
                 relist_at = self.list_all(info, &identity, &mut events).await?;
             } else {
-                self.follow(&found).await;
-                for object in &found.objects {
+                self.follow(&burst).await;
+                for object in &burst.objects {
                     self.list(Some(object), &mut events).await?;
                 }
             }
@@ -254,7 +254,7 @@ impl Observer {
     /// signal that explains it.
     fn check(&self, events: &mut PendingEvents) -> Result<(), EngineError> {
         events.check()?;
-        self.note_signals(&std::mem::take(&mut events.found.signalled));
+        self.note_signals(&std::mem::take(&mut events.burst.signalled));
         Ok(())
     }
 }
