@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-use strum::IntoStaticStr;
+use strum::{EnumString, IntoStaticStr};
 
 use crate::core::labels::ContainerIdentity;
 use crate::core::manager_id::ManagerId;
@@ -29,9 +28,8 @@ impl From<&str> for ContainerId {
 }
 
 /// The lifecycle state of a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
-#[serde(rename_all = "lowercase")]
 pub enum ContainerState {
     /// Created, not started.
     Created,
@@ -54,11 +52,21 @@ impl ContainerState {
     pub fn word(self) -> &'static str {
         self.into()
     }
+
+    /// Whether a container in it holds its slot: its process exists or is about to.
+    pub fn live(self) -> bool {
+        match self {
+            ContainerState::Created
+            | ContainerState::Running
+            | ContainerState::Paused
+            | ContainerState::Restarting => true,
+            ContainerState::Exited | ContainerState::Removing | ContainerState::Dead => false,
+        }
+    }
 }
 
 /// The result of a container's health check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Health {
     /// It has no health check.
     None,
@@ -134,13 +142,7 @@ impl Container {
 
     /// Whether it holds its slot: its process exists or is about to.
     pub fn live(&self) -> bool {
-        matches!(
-            self.state,
-            ContainerState::Created
-                | ContainerState::Running
-                | ContainerState::Paused
-                | ContainerState::Restarting
-        )
+        self.state.live()
     }
 
     /// Whether its process has ended.
