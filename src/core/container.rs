@@ -135,6 +135,26 @@ pub struct Signalled {
 }
 
 impl Container {
+    /// One that was just created under the name of its identity, and was not started.
+    pub fn new(id: ContainerId, identity: ContainerIdentity, image: &str, created: Time) -> Container {
+        Container {
+            id,
+            name: identity.container_name(),
+            identity,
+            manager: None,
+            rival: false,
+            node: None,
+            state: ContainerState::Created,
+            health: Health::None,
+            visibility: Visibility::Clear,
+            image: image.to_owned(),
+            image_id: None,
+            created,
+            detail: None,
+            signalled: None,
+        }
+    }
+
     /// Whether it is running and not known to be unhealthy.
     pub fn ready(&self) -> bool {
         self.state == ContainerState::Running && matches!(self.health, Health::None | Health::Healthy)
