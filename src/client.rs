@@ -7,6 +7,7 @@
 //! Nothing is retried here, as only the caller knows whether that is harmless. An error says whether the request cannot have
 //! reached the daemon, may have reached it, or was refused.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -20,10 +21,12 @@ use tokio::time::timeout;
 use crate::api::problem::Problem;
 use crate::certificates::{CertificateError, Identity};
 use crate::connector::{self, Connector, Target};
+use crate::core::sanitize;
 
 mod address;
 mod error;
 mod lines;
+mod tls;
 
 pub use address::Address;
 pub use error::ClientError;
@@ -43,6 +46,8 @@ const ANSWER_MAX_BYTES: usize = 256 << 20;
 pub struct Daemon {
     http: Client<Connector, Full<Bytes>>,
     address: Address,
+    /// What the client presents, to explain a refusal.
+    identity: Arc<Identity>,
 }
 
 /// A request.
@@ -128,7 +133,7 @@ impl Daemon {
         let tls = Some(identity.client_config()?.into());
         let target = Target::Tcp { host: address.host.clone(), port: address.port, tls };
         let http = connector::pools().build(Connector::new(target, CONNECT));
-        Ok(Daemon { http, address })
+        Ok(Daemon { http, address, identity: Arc::new(identity.clone()) })
     }
 
     /// The daemon's address.
@@ -179,7 +184,10 @@ impl Daemon {
         let request = request.body(Full::new(ask.body)).map_err(|e| impossible(e.to_string()))?;
         match timeout(within, self.http.request(request)).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(ClientError::of(&self.address, error.is_connect(), &error)),
+            Ok(Err(error)) => Err(match tls::explain(&self.address, &self.identity, &error) {
+                Some(message) => ClientError::Certificate { message: sanitize::message(&message) },
+                None => ClientError::of(&self.address, error.is_connect(), &error),
+            }),
             Err(_) => Err(ClientError::Broken {
                 address: self.address.clone(),
                 message: format!("no answer within {}", humantime::format_duration(within)),

@@ -87,7 +87,7 @@ fn those_who_take_nothing_cost_little_get_the_newest_when_they_do_and_are_cut_wh
     back.kill();
 
     // The others have 30 s.
-    let shown_out = || daemon.log().contains("it took nothing of its answer for 30s");
+    let shown_out = || daemon.log().contains("it read nothing of its answer for 30s");
     assert!(holds_within(Duration::from_secs(40), shown_out).is_some(), "{}", daemon.log());
     // All of them: what is left open is the quick reader's, and that of this question.
     let open = || {

@@ -65,7 +65,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "telemetry::exposition",
         ],
     ),
-    ("client", &["api", "certificates", "connector", "core"]),
+    ("client", &["api", "certificates", "clock", "connector", "core"]),
     (
         "cli",
         &["api", "app", "certificates", "client", "clock", "connector", "core", "engine", "logs", "store"],

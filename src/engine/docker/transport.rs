@@ -39,7 +39,7 @@ pub enum TransportError {
 
 impl From<TransportError> for EngineError {
     fn from(error: TransportError) -> Self {
-        EngineError::new(error.to_string())
+        EngineError::unanswered(error.to_string())
     }
 }
 

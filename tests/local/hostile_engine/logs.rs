@@ -342,10 +342,10 @@ async fn where_too_much_is_read_already_it_is_said_and_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn an_object_without_running_containers_says_so_and_is_followed_all_the_same() {
     let (fake, manager) = docker(0).await;
-    assert_eq!(all(&manager, asked()).await, [" # no container of web runs"]);
+    assert_eq!(all(&manager, asked()).await, [" # no container of web is running; its status says why"]);
     fake.answer_logs(|_, _| pieces(vec![line(1, "first"), line(2, "second")], false));
     let mut lines = read(&manager, LogQuery { tail: 1, ..follow() });
-    assert_eq!(next(&mut lines).await, " # no container of web runs");
+    assert_eq!(next(&mut lines).await, " # no container of web is running; its status says why");
     manager.submit(object("web", 1)).await;
     for text in ["first", "second"] {
         assert_eq!(
