@@ -186,7 +186,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::core::container::{Health, Visibility};
     use crate::core::labels::ContainerIdentity;
     use crate::core::name::ObjectName;
     use crate::core::object::Object;
@@ -244,27 +243,11 @@ mod tests {
         let new = spec("new", port("8080"));
         let old = spec("old", port("8080"));
         let container = |state| {
-            Arc::new(Container {
-                id: "id".into(),
-                name: "old.1.1".to_owned(),
-                identity: ContainerIdentity {
-                    object: ObjectName::parse("old").unwrap(),
-                    slot: 1,
-                    attempt: 1,
-                    template: old.template.hash.clone(),
-                },
-                manager: None,
-                rival: false,
-                node: None,
-                state,
-                health: Health::None,
-                visibility: Visibility::Clear,
-                image: String::new(),
-                image_id: None,
-                created: crate::core::time::Time(0),
-                detail: None,
-                signalled: None,
-            })
+            let object = ObjectName::parse("old").unwrap();
+            let template = old.template.hash.clone();
+            let identity = ContainerIdentity { object, slot: 1, attempt: 1, template };
+            let created = Container::new("id".into(), identity, "", crate::core::time::Time(0));
+            Arc::new(Container { state, ..created })
         };
         let waits = |object: Object, state| {
             let objects = [(object.spec.name.clone(), Arc::new(object))].into();

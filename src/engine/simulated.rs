@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use self::event::SimulatedEvent;
 use super::logs::{LogLines, LogRequest, LogsError};
 use crate::clock::Clock;
-use crate::core::container::{Container, ContainerId, ContainerState, Health, Visibility};
+use crate::core::container::{Container, ContainerId, ContainerState};
 use crate::core::engine_kind::EngineKind;
 use crate::core::labels::ContainerIdentity;
 use crate::core::name::ObjectName;
@@ -96,21 +96,12 @@ impl SimulatedEngine {
             attempt: 1,
             template: TemplateHash::from_label("foreign"),
         };
+        let created = Container::new(world.next_id(name), identity, "foreign", self.clock.now());
         let container = Container {
-            id: world.next_id(name),
             name: name.to_owned(),
-            identity,
-            manager: None,
-            rival: false,
             node: world.nodes().first().map(|node| node.address.clone()),
             state: ContainerState::Running,
-            health: Health::None,
-            visibility: Visibility::Clear,
-            image: "foreign".to_owned(),
-            image_id: None,
-            created: self.clock.now(),
-            detail: None,
-            signalled: None,
+            ..created
         };
         Some(world.put(cluster, container, true))
     }
@@ -120,22 +111,9 @@ impl SimulatedEngine {
     pub(crate) fn sample(object: &crate::core::object::Object, slot: u32) -> Container {
         let template = object.spec.template.hash.clone();
         let identity = ContainerIdentity { object: object.spec.name.clone(), slot, attempt: 1, template };
-        Container {
-            id: format!("id of {}", identity.container_name()).as_str().into(),
-            name: identity.container_name(),
-            identity,
-            manager: None,
-            rival: false,
-            node: None,
-            state: ContainerState::Running,
-            health: Health::None,
-            visibility: Visibility::Clear,
-            image: object.spec.template.image.clone(),
-            image_id: None,
-            created: crate::core::time::Time(0),
-            detail: None,
-            signalled: None,
-        }
+        let id = format!("id of {}", identity.container_name()).as_str().into();
+        let created = Container::new(id, identity, &object.spec.template.image, crate::core::time::Time(0));
+        Container { state: ContainerState::Running, ..created }
     }
 
     /// Ends a container's process.

@@ -19,7 +19,7 @@ use proptest::prelude::*;
 
 use super::scenarios::spec;
 use super::*;
-use crate::core::container::{ContainerState, Health, Visibility};
+use crate::core::container::{ContainerState, Health};
 use crate::core::exclusive::InTheWay;
 use crate::core::memory::report::Report;
 use crate::core::outcome::Outcome;
@@ -68,21 +68,12 @@ pub(super) fn world() -> impl Strategy<Value = World> {
                     false => TemplateHash::from_label("stale"),
                 };
                 let identity = ContainerIdentity { object: object.spec.name.clone(), slot, attempt, template: hash };
+                let id = format!("id{slot}-{attempt}").as_str().into();
                 Arc::new(Container {
-                    id: format!("id{slot}-{attempt}").as_str().into(),
-                    name: identity.container_name(),
-                    identity,
-                    manager: None,
-                    rival: false,
                     node: Some(format!("n{node}")),
                     state,
                     health: if state == ContainerState::Running { health } else { Health::None },
-                    visibility: Visibility::Clear,
-                    image: "img".to_owned(),
-                    image_id: None,
-                    created: Time(HOUR - age),
-                    detail: None,
-                    signalled: None,
+                    ..Container::new(id, identity, "img", Time(HOUR - age))
                 })
             })
             .collect();
@@ -136,20 +127,8 @@ impl World {
                         "a name twice"
                     );
                     self.containers.push(Arc::new(Container {
-                        id: id.clone(),
-                        name: identity.container_name(),
-                        identity: identity.clone(),
-                        manager: None,
-                        rival: false,
-                        node: None,
                         state: ContainerState::Running,
-                        health: Health::None,
-                        visibility: Visibility::Clear,
-                        image: image.clone(),
-                        image_id: None,
-                        created: self.now,
-                        detail: None,
-                        signalled: None,
+                        ..Container::new(id.clone(), identity.clone(), image, self.now)
                     }));
                     Report::Created(Outcome::Done(id))
                 }

@@ -1,7 +1,6 @@
 //! The cache, fed with lists and with our own writes.
 
 use super::*;
-use crate::core::container::Health;
 use crate::core::engine_kind::EngineKind;
 use crate::core::evidence::Evidence;
 use crate::core::labels::ContainerIdentity;
@@ -11,22 +10,8 @@ use crate::engine::EngineInfo;
 
 fn container(id: &str, object: &str, state: ContainerState) -> Container {
     let object = ObjectName::parse(object).unwrap();
-    Container {
-        id: id.into(),
-        name: format!("{object}.1.1"),
-        identity: ContainerIdentity { object, slot: 1, attempt: 1, template: TemplateHash::from_label("t") },
-        manager: None,
-        rival: false,
-        node: None,
-        state,
-        health: Health::None,
-        visibility: Visibility::Clear,
-        image: "img".to_owned(),
-        image_id: None,
-        created: Time(0),
-        detail: None,
-        signalled: None,
-    }
+    let identity = ContainerIdentity { object, slot: 1, attempt: 1, template: TemplateHash::from_label("t") };
+    Container { state, ..Container::new(id.into(), identity, "img", Time(0)) }
 }
 
 fn there(cache: &Cache) -> Vec<(String, ContainerState)> {

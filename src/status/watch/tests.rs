@@ -9,7 +9,7 @@ use crate::control::cache::Cache;
 use crate::control::heartbeat::Heartbeat;
 use crate::control::progress::Progresses;
 use crate::core::condition::{Condition, Phase};
-use crate::core::container::{Container, ContainerState, Health, Visibility};
+use crate::core::container::{Container, ContainerState};
 use crate::core::labels::ContainerIdentity;
 use crate::core::spec::TemplateHash;
 use crate::core::submission::{self, Submission};
@@ -53,27 +53,10 @@ fn name(text: &str) -> ObjectName {
 }
 
 fn container(object: &str, slot: u32) -> Container {
-    Container {
-        id: format!("{object}-{slot}").as_str().into(),
-        name: format!("{object}.{slot}.1"),
-        identity: ContainerIdentity {
-            object: name(object),
-            slot,
-            attempt: 1,
-            template: TemplateHash::from_label("t"),
-        },
-        manager: None,
-        rival: false,
-        node: None,
-        state: ContainerState::Running,
-        health: Health::None,
-        visibility: Visibility::Clear,
-        image: "a".to_owned(),
-        image_id: None,
-        created: Time(0),
-        detail: None,
-        signalled: None,
-    }
+    let id = format!("{object}-{slot}").as_str().into();
+    let template = TemplateHash::from_label("t");
+    let identity = ContainerIdentity { object: name(object), slot, attempt: 1, template };
+    Container { state: ContainerState::Running, ..Container::new(id, identity, "a", Time(0)) }
 }
 
 impl World {
