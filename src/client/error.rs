@@ -27,6 +27,14 @@ pub enum ClientError {
         /// What is wrong, and the way out.
         message: String,
     },
+    /// The server at the address is another one.
+    #[error("the server at {address} does not speak HTTPS ({message}): set the daemon's address with --addr")]
+    NotHttps {
+        /// The address.
+        address: Address,
+        /// What it sent instead.
+        message: String,
+    },
     /// The connection ended before the answer did: the request may have been carried out.
     #[error("the connection to the daemon at {address} broke: {message}")]
     Broken {
@@ -74,7 +82,7 @@ impl ClientError {
             ClientError::Refused(problem) => matches!(problem.status, 429 | 502..=504),
             // A proxy in front of the daemon.
             ClientError::Unexpected { status, .. } => matches!(status.as_u16(), 429 | 502..=504),
-            ClientError::Certificate { .. } => false,
+            ClientError::Certificate { .. } | ClientError::NotHttps { .. } => false,
         };
         passes.then_some(ClientError::SOON)
     }
