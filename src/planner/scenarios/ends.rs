@@ -114,7 +114,7 @@ fn a_removal_by_others_is_reported_and_our_own_is_not() {
     memory.observe(&object, std::slice::from_ref(&running), NOW);
     let mut ours = memory.clone();
     memory.observe(&object, &[], at(5));
-    let said = "web.1.1 was removed after 5s, and not by this manager";
+    let said = "web.1.1 was removed after 5s by someone else";
     assert_eq!(memory.take_unreported(), [(EndKind::Vanished, said.to_owned())]);
     ours.begun(&Action::Remove { id: running.id.clone(), name: running.name.clone(), force: false });
     ours.observe(&object, &[detail(exited(143), "web.1.1 t1 exited")], at(5));
@@ -154,7 +154,7 @@ fn a_container_reported_unhealthy_during_its_removal_by_a_user_is_removed_and_no
     memory.observe(&object, &[killed], at(5));
     memory.observe(&object, &[going], at(5));
     memory.observe(&object, &[], at(6));
-    let said = "web.1.1 was removed after 6s, and not by this manager";
+    let said = "web.1.1 was removed after 6s by someone else";
     assert_eq!(memory.take_unreported(), [(EndKind::Vanished, said.to_owned())]);
     assert_eq!(memory.ends().restarts(), 0);
 }
