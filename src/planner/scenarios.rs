@@ -43,9 +43,10 @@ use crate::core::signal::Signal;
 use crate::core::spec::{Spec, TemplateHash};
 use crate::core::submission::{self, Submission};
 
-mod disturbed;
 mod ends;
 mod failures;
+mod fallback;
+mod interference;
 mod nodes;
 mod rollout;
 mod slots;
@@ -129,6 +130,32 @@ fn container(line: &str) -> Container {
             stop: false,
         }),
     }
+}
+
+/// An object of one container with this template; the one that worked last is `was`.
+fn object(hash: &str, was: &str) -> Object {
+    let mut spec = spec("web", 1, "");
+    spec.template.hash = TemplateHash::from_label(was);
+    let mut object = Object::new(spec.clone());
+    if was != hash {
+        object.converged = Some(Converged { generation: 0, spec: Some(Arc::new(spec)) });
+        object.spec.template.hash = TemplateHash::from_label(hash);
+    }
+    object
+}
+
+fn look(object: &Object, containers: &[Arc<Container>], memory: &Memory, now: Time) -> Plan {
+    plan(Input {
+        object,
+        containers,
+        under_way: &[],
+        evidence: &Evidence::Good,
+        nodes: &Nodes::default(),
+        in_the_way: &InTheWay::new(),
+        memory,
+        now,
+        offset: WallOffset::default(),
+    })
 }
 
 /// Nodes that come to stand as a world's lines say, by way of their own rules.

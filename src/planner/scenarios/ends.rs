@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::disturbed::{look, object};
-use super::{NOW, container};
+use super::{NOW, container, look, object};
 use crate::core::condition::Phase;
 use crate::core::container::{Container, Detail, Signalled};
 use crate::core::memory::Memory;
