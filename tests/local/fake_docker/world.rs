@@ -8,123 +8,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
-use swarm_cluster_state_manager::core::labels::{LABEL_OBJECT, LABEL_PREFIX};
 use swarm_cluster_state_manager::core::time::Time;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
 use super::names::{self, Network, Volume};
 
+mod container;
+
+pub(crate) use container::{Container, Lag, Life};
+
 /// The wall clock when a world begins.
 pub(crate) const EPOCH: Time = Time(1_795_368_540_000);
 /// Longer than any test.
 pub(crate) const FOR_GOOD: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-
-/// Where in its life a container is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Life {
-    Created,
-    Running,
-    Exited(i32),
-}
-
-impl Life {
-    /// Docker's word for it.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Life::Created => "created",
-            Life::Running => "running",
-            Life::Exited(_) => "exited",
-        }
-    }
-}
-
-/// What a cache still says: what was, until it catches up.
-#[derive(Debug, Clone, Copy)]
-struct Stale {
-    said: Life,
-    until: Instant,
-}
-
-/// A container.
-#[derive(Debug, Clone)]
-pub(crate) struct Container {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) image: String,
-    pub(crate) labels: Map<String, Value>,
-    pub(crate) command: Vec<String>,
-    /// What it was made from, as the engine understood it.
-    pub(crate) body: Value,
-    pub(crate) created: Instant,
-    pub(crate) started: Option<Instant>,
-    pub(crate) ended: Option<Instant>,
-    pub(crate) life: Life,
-    /// A removal is under way.
-    pub(crate) leaving: bool,
-    /// A Swarm manager has not heard of it yet.
-    pub(crate) unheard_of: bool,
-    /// The engine is still busy with its end; an inspect waits for that.
-    pub(crate) settled: Instant,
-    state: Stale,
-    status: Stale,
-}
-
-impl Container {
-    fn label(&self, name: &str) -> Option<&str> {
-        self.labels.get(name)?.as_str()
-    }
-
-    /// The object of this program that it belongs to.
-    pub(crate) fn object(&self) -> Option<&str> {
-        self.label(LABEL_OBJECT)
-    }
-
-    fn slot(&self) -> Option<&str> {
-        self.label(&format!("{LABEL_PREFIX}slot"))
-    }
-
-    /// It runs, or was made to run.
-    pub(crate) fn live(&self) -> bool {
-        matches!(self.life, Life::Created | Life::Running)
-    }
-
-    /// What a list calls its state at `now`.
-    pub(crate) fn listed_state(&self, now: Instant) -> Life {
-        if now < self.state.until { self.state.said } else { self.life }
-    }
-
-    /// What a list makes its status sentence from at `now`.
-    pub(crate) fn listed_status(&self, now: Instant) -> Life {
-        if now < self.status.until { self.status.said } else { self.life }
-    }
-
-    /// Lists say something else of it than what is, for a while.
-    pub(crate) fn mislead(&mut self, state: Life, status: Life, until: Instant) {
-        self.state = Stale { said: state, until };
-        self.status = Stale { said: status, until };
-    }
-
-    fn live_on(&mut self, life: Life, now: Instant, lag: Lag) {
-        self.state = Stale { said: self.listed_state(now), until: now + lag.state };
-        self.status = Stale { said: self.listed_status(now), until: now + lag.status };
-        self.life = life;
-        match life {
-            Life::Created => {}
-            Life::Running => (self.started, self.ended) = (Some(now), None),
-            Life::Exited(_) => self.ended = Some(now),
-        }
-    }
-}
-
-/// How long after a change a list still shows what was. Its two fields come from two caches.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Lag {
-    pub(crate) state: Duration,
-    pub(crate) status: Duration,
-}
 
 /// What a Swarm manager thinks of a node. A plain engine's one node is always healthy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -358,31 +257,8 @@ impl World {
     pub(crate) fn make(&mut self, node: usize, name: &str, body: &Value, asked: Duration) -> String {
         let mut body = body.clone();
         merge(&mut body, &self.misread);
-        let body = &body;
         let id = self.unique_id();
-        let now = Instant::now();
-        let words = |value: &Value| -> Vec<String> {
-            let words = value.as_array().into_iter().flatten();
-            words.filter_map(|word| word.as_str().map(str::to_owned)).collect()
-        };
-        let fresh = Stale { said: Life::Created, until: now };
-        let container = Container {
-            id: id.clone(),
-            name: name.to_owned(),
-            image: body["Image"].as_str().unwrap_or_default().to_owned(),
-            labels: body["Labels"].as_object().cloned().unwrap_or_default(),
-            command: words(&body["Cmd"]),
-            body: body.clone(),
-            created: now,
-            started: None,
-            ended: None,
-            life: Life::Created,
-            leaving: false,
-            unheard_of: false,
-            settled: now,
-            state: fresh,
-            status: fresh,
-        };
+        let container = Container::new(id.clone(), name, body, Instant::now());
         self.record(What::Create, node, &container, asked);
         self.emit("create", node, &container);
         self.nodes[node].containers.insert(id.clone(), container);
@@ -444,11 +320,7 @@ impl World {
         let now = Instant::now();
         self.nodes[node].lost = None;
         for container in self.nodes[node].containers.values_mut() {
-            for (stale, lag) in [(&mut container.state, lag.state), (&mut container.status, lag.status)] {
-                if stale.until > now {
-                    stale.until = now + lag;
-                }
-            }
+            container.catch_up(now, lag);
         }
     }
 
