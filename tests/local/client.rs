@@ -22,7 +22,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use support::daemon::program;
-use support::process::{Gathered, run, run_with_input, text, wait};
+use support::process::{CapturedOutput, run, run_with_input, text, wait};
 use support::{Certificates, Daemon, SOON, holds_within};
 use tempfile::TempDir;
 
@@ -46,7 +46,7 @@ struct Ran {
 
 impl User {
     fn of(daemon: &Daemon) -> User {
-        User::with(&daemon.url, &daemon.made())
+        User::with(&daemon.url, &daemon.certificates())
     }
 
     fn with(url: &str, certificates: &Certificates) -> User {
@@ -94,8 +94,8 @@ impl User {
         let mut command = self.program();
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let out = child.stdout.take().map(Gathered::from);
-        let err = child.stderr.take().map(Gathered::from);
+        let out = child.stdout.take().map(CapturedOutput::from);
+        let err = child.stderr.take().map(CapturedOutput::from);
         Running { child, out, err }
     }
 
@@ -108,14 +108,14 @@ impl User {
 /// A command that goes on. Dropping ends it.
 struct Running {
     child: Child,
-    out: Option<Gathered>,
-    err: Option<Gathered>,
+    out: Option<CapturedOutput>,
+    err: Option<CapturedOutput>,
 }
 
 impl Running {
     /// What it has said so far, on both streams.
     fn said(&self) -> String {
-        [&self.out, &self.err].into_iter().flatten().map(Gathered::text).collect()
+        [&self.out, &self.err].into_iter().flatten().map(CapturedOutput::text).collect()
     }
 
     #[track_caller]

@@ -199,7 +199,7 @@ fn it_listens_on_every_address_given_and_memory_only_is_said() {
     addresses.dedup();
     assert_eq!(addresses.len(), 2, "two listeners, two addresses:\n{banner}");
     for port in addresses {
-        let client = support::Client::new(&format!("https://127.0.0.1:{port}"), &daemon.made());
+        let client = support::Client::new(&format!("https://127.0.0.1:{port}"), &daemon.certificates());
         assert_eq!(client.get("/healthz").status, 200);
     }
 }
@@ -208,7 +208,7 @@ fn it_listens_on_every_address_given_and_memory_only_is_said() {
 fn the_healthcheck_subcommand_tells_a_well_daemon_from_none() {
     let daemon = Daemon::simulated();
     let port = daemon.url.rsplit(':').next().unwrap();
-    let data = daemon.made().directory().parent().unwrap().display().to_string();
+    let data = daemon.certificates().directory().parent().unwrap().display().to_string();
     let check = |port: &str| {
         run(program().args([
             "healthcheck",
@@ -256,7 +256,7 @@ fn a_variable_that_is_set_to_nothing_counts_as_unset() {
 
     let client_reads = variables(&["status", "--help"]);
     assert!(client_reads.iter().any(|name| name == "SCSM_CERT_PATH"), "{client_reads:?}");
-    let certificates = daemon.made();
+    let certificates = daemon.certificates();
     let mut status = program();
     status.envs(client_reads.iter().map(String::as_str).chain(others).map(|name| (name, "")));
     status

@@ -20,7 +20,7 @@ fn shown() -> BTreeMap<String, BTreeSet<String>> {
     let daemon = Daemon::simulated();
     daemon.connected();
     daemon.client.submit(&serde_json::json!({"Name": "web", "Image": "a", "Count": 1}));
-    Client::without_certificate(&daemon.url, &daemon.made()).try_request("/", &[], b"").unwrap_err();
+    Client::without_certificate(&daemon.url, &daemon.certificates()).try_request("/", &[], b"").unwrap_err();
     let mut shown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in daemon.client.get("/metrics").body.lines().filter(|line| !line.starts_with('#')) {
         let (series, _) = line.rsplit_once(' ').unwrap();

@@ -30,7 +30,7 @@ fn the_objects_are_taken_and_both_forms_are_the_same() {
     runner.checks_out("web.json", &example("web.json"));
     let environment = BTreeMap::from([
         ("SCSM_ADDR".to_owned(), runner.address().to_owned()),
-        ("SCSM_CERT_PATH".to_owned(), runner.daemon.made().directory().display().to_string()),
+        ("SCSM_CERT_PATH".to_owned(), runner.daemon.certificates().directory().display().to_string()),
     ]);
     let submit = |file: &str| {
         let script = format!("swarm-cluster-state-manager submit --wait 50s examples/{file}");
@@ -201,7 +201,7 @@ fn documented_block(begins: &str) -> String {
 #[test]
 fn the_documented_commands_make_a_certificate_for_another_client() {
     let runner = Runner::new();
-    let certificates = runner.daemon.made().directory().to_owned();
+    let certificates = runner.daemon.certificates().directory().to_owned();
     let commands = documented_block("mkdir -p -m 700 alice && cp ca.pem alice/");
     assert!(commands.contains("openssl x509 -req"), "{commands}");
     let environment = BTreeMap::from([("SCSM_ADDR".to_owned(), runner.address().to_owned())]);

@@ -184,13 +184,13 @@ impl FakeDocker {
                 }
             };
             if timeout(within, waiting).await.is_err() {
-                panic!("{caller}: not within {within:?}: {what}\n{}", self.account());
+                panic!("{caller}: not within {within:?}: {what}\n{}", self.effects());
             }
         }
     }
 
     /// All that was done, a line each.
-    pub(crate) fn account(&self) -> String {
+    pub(crate) fn effects(&self) -> String {
         self.look(|world| world.trace.iter().map(|effect| format!("  {effect}\n")).collect())
     }
 }

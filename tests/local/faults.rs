@@ -126,7 +126,7 @@ fn run(case: Case) -> Account {
         account.wrong.extend(too_many.map(|effect| format!("one too many:{effect}")));
     });
     if !account.wrong.is_empty() {
-        account.wrong.push(format!("what was done:\n{}", fake.account()));
+        account.wrong.push(format!("what was done:\n{}", fake.effects()));
     }
     account
 }
@@ -255,13 +255,13 @@ async fn the_stand_in_says_what_a_real_engine_was_recorded_to_say() {
     fake.change(|world| world.registry = Registry::HasNone);
     let body = r#"{"Image":"nginx:1.9.6","Labels":{"a":"b"}}"#;
     let create = async |name: &str, body: &str| {
-        fake.ask("POST", &format!("/v1.41/containers/create?name={name}"), body).await
+        fake.request("POST", &format!("/v1.41/containers/create?name={name}"), body).await
     };
     let message = |words: &str| format!("{{\"message\":{}}}\n", json!(words));
     assert_eq!(create("x", body).await, (404, message("No such image: nginx:1.9.6")));
     let missing = "no such image: nginx:1.9.6: No such image: nginx:1.9.6";
-    assert_eq!(fake.ask("GET", "/images/nginx:1.9.6/json", "").await, (404, message(missing)));
-    let (status, words) = fake.ask("POST", "/images/create?fromImage=nginx&tag=1.9.6", "").await;
+    assert_eq!(fake.request("GET", "/images/nginx:1.9.6/json", "").await, (404, message(missing)));
+    let (status, words) = fake.request("POST", "/images/create?fromImage=nginx&tag=1.9.6", "").await;
     assert!(status == 404 && words.contains("manifest unknown"), "{status} {words}");
 
     fake.bring_image("nginx:1.9.6");
@@ -275,7 +275,7 @@ async fn the_stand_in_says_what_a_real_engine_was_recorded_to_say() {
     );
     assert_eq!(create("x", body).await, (409, message(&taken)));
     let change =
-        async |method: &str, path: &str| fake.ask(method, &format!("/containers/{path}"), "").await.0;
+        async |method: &str, path: &str| fake.request(method, &format!("/containers/{path}"), "").await.0;
     assert_eq!(change("POST", &format!("{id}/start")).await, 204);
     assert_eq!(change("POST", "x/start").await, 304);
     assert_eq!(change("DELETE", "x").await, 409, "it runs");
@@ -286,13 +286,13 @@ async fn the_stand_in_says_what_a_real_engine_was_recorded_to_say() {
     fake.exit(&id, 3);
     let states = async || -> Vec<String> {
         let list: Value =
-            serde_json::from_str(&fake.ask("GET", "/containers/json?all=1", "").await.1).unwrap();
+            serde_json::from_str(&fake.request("GET", "/containers/json?all=1", "").await.1).unwrap();
         let states = list.as_array().unwrap().iter().filter(|entry| entry["Id"] == id.as_str());
         states.map(|entry| format!("{} {}", entry["State"], entry["Status"])).collect()
     };
     assert_eq!(states().await, [r#""running" "Up Less than a second""#]);
     let found: Value =
-        serde_json::from_str(&fake.ask("GET", &format!("/containers/{id}/json"), "").await.1).unwrap();
+        serde_json::from_str(&fake.request("GET", &format!("/containers/{id}/json"), "").await.1).unwrap();
     assert_eq!((&found["State"]["Status"], &found["State"]["ExitCode"]), (&json!("exited"), &json!(3)));
     assert_eq!(states().await, [r#""exited" "Exited (3) Less than a second ago""#]);
 
@@ -300,7 +300,7 @@ async fn the_stand_in_says_what_a_real_engine_was_recorded_to_say() {
     let (one, other) = tokio::join!(change("DELETE", "x?v=1&force=1"), change("DELETE", "x?v=1&force=1"));
     assert_eq!((one, other), (204, 409), "a removal is in progress");
     assert_eq!(change("DELETE", "x").await, 404);
-    assert_eq!(fake.ask("GET", "/containers/x/json", "").await, (404, message("No such container: x")));
+    assert_eq!(fake.request("GET", "/containers/x/json", "").await, (404, message("No such container: x")));
 }
 
 #[test]

@@ -83,7 +83,7 @@ async fn one_strange_entry_costs_the_others_nothing_and_is_not_replaced() {
         fake.kill(&db.unwrap());
         manager.converges("db", 1, SOON).await;
         sleep(WHILE).await;
-        assert_eq!(creates(&fake), before + 1, "{what}: only db was replaced\n{}", fake.account());
+        assert_eq!(creates(&fake), before + 1, "{what}: only db was replaced\n{}", fake.effects());
         fake.rewrite_no_more(Call::List);
         manager.converges("web", 1, SOON).await;
         assert_eq!(creates(&fake), before + 1, "{what}");
@@ -98,7 +98,7 @@ async fn a_strange_entry_is_not_replaced_after_a_restart_either() {
         let before = creates(&fake);
         let manager = manager.killed_and_started_again();
         sleep(WHILE).await;
-        assert_eq!(creates(&fake), before, "{what}\n{}", fake.account());
+        assert_eq!(creates(&fake), before, "{what}\n{}", fake.effects());
         fake.rewrite_no_more(Call::List);
         for name in ["web", "db"] {
             manager.converges(name, 1, SOON).await;
@@ -120,7 +120,7 @@ async fn what_not_even_an_inspect_can_tell_is_left_as_it_is() {
     sleep(WHILE).await;
     let manager = manager.killed_and_started_again();
     sleep(WHILE).await;
-    assert_eq!(creates(&fake), before, "{}", fake.account());
+    assert_eq!(creates(&fake), before, "{}", fake.effects());
     let status = manager.object("web").unwrap();
     assert_eq!(status.containers.len(), 1, "{}", serde_json::to_string(&status).unwrap());
 }

@@ -193,7 +193,7 @@ fn clients_cannot_invent_labels() {
     for method in ["BREW", "WHEN"] {
         assert_eq!(daemon.client.request("/status", &["--request", method], b"").status, 405);
     }
-    let silent = Client::without_certificate(&daemon.url, &daemon.made());
+    let silent = Client::without_certificate(&daemon.url, &daemon.certificates());
     silent.try_request("/metrics", &[], b"").unwrap_err();
     let scraped = scrape(&daemon);
     shows(

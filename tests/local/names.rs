@@ -42,7 +42,7 @@ async fn refused(fake: &FakeDocker, manager: &Manager, words: &str) {
             status.objects.iter().any(|o| says(&o.reason)) && manager.failing("web")
         })
         .await;
-    assert_eq!(fake.look(|world| world.count(What::Start)), 0, "{}", fake.account());
+    assert_eq!(fake.look(|world| world.count(What::Start)), 0, "{}", fake.effects());
 }
 
 #[tokio::test(start_paused = true)]
@@ -50,10 +50,10 @@ async fn the_beginning_of_a_networks_id_is_not_taken_for_its_name() {
     for fake in both() {
         // The endpoint itself takes it for the network of the host.
         let body = r#"{"Image":"app:1","HostConfig":{"NetworkMode":"0"}}"#;
-        let (status, made) = fake.ask("POST", "/containers/create?name=probe", body).await;
+        let (status, made) = fake.request("POST", "/containers/create?name=probe", body).await;
         assert_eq!(status, 201, "{made}");
         let found: Value =
-            serde_json::from_str(&fake.ask("GET", "/containers/probe/json", "").await.1).unwrap();
+            serde_json::from_str(&fake.request("GET", "/containers/probe/json", "").await.1).unwrap();
         assert!(found["NetworkSettings"]["Networks"]["host"].is_object(), "{found}");
 
         let manager = Manager::start(&fake);
@@ -171,8 +171,8 @@ async fn what_an_earlier_create_left_is_verified_before_it_is_started() {
         manager.converges("web", 1, MINUTE).await;
         fake.look(|world| {
             let of = |what: What| world.trace.iter().filter(move |e| e.what == what).map(|e| e.id.clone());
-            assert!(!of(What::Start).any(|id| id == left), "{}", fake.account());
-            assert!(of(What::Remove).any(|id| id == left), "{}", fake.account());
+            assert!(!of(What::Start).any(|id| id == left), "{}", fake.effects());
+            assert!(of(What::Remove).any(|id| id == left), "{}", fake.effects());
         });
     }
 }
@@ -196,7 +196,7 @@ async fn an_error_that_a_plain_engine_answers_although_it_created_makes_no_secon
     let manager = Manager::start(&fake);
     manager.submit(web(json!({}))).await;
     manager.converges("web", 2, MINUTE).await;
-    assert_eq!(fake.look(|world| world.count(What::Create)), 2, "{}", fake.account());
+    assert_eq!(fake.look(|world| world.count(What::Create)), 2, "{}", fake.effects());
 }
 
 #[tokio::test(start_paused = true)]

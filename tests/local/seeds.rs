@@ -173,7 +173,7 @@ fn tell(seed: u64) -> Option<String> {
     let keep = Mutex::new((None, Vec::new()));
     let words = paused(story(seed, &keep)).err()?;
     let (fake, lines) = keep.into_inner().unwrap();
-    let done = fake.map(|fake: FakeDocker| fake.account()).unwrap_or_default();
+    let done = fake.map(|fake: FakeDocker| fake.effects()).unwrap_or_default();
     Some(format!("seed {seed}: {words}\nwhat happened:\n{}\nwhat was done:\n{done}", lines.join("\n")))
 }
 

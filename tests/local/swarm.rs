@@ -77,7 +77,7 @@ fn never_one_too_many(fake: &FakeDocker, count: usize) {
             world.trace.iter().filter(|e| e.what == What::Create && e.object.as_deref() == Some("web"));
         ours.filter(|e| e.there >= count).map(ToString::to_string).collect()
     });
-    assert!(too_many.is_empty(), "made though none was missing: {too_many:#?}\n{}", fake.account());
+    assert!(too_many.is_empty(), "made though none was missing: {too_many:#?}\n{}", fake.effects());
 }
 
 /// What the status says of the object, once its reason has these words.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use hyper::Method;
 use serde_json::{Value, json};
-use support::kept::{Kept, made_client};
+use support::connection::{Connection, generated_client};
 use support::{Daemon, SOON};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -120,7 +120,7 @@ fn without_an_engine_nothing_fails_and_nothing_is_foretold() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_waits_is_told_what_took_its_place() {
     let daemon = Daemon::simulated();
-    let identity = made_client(&daemon.made());
+    let identity = generated_client(&daemon.certificates());
     for (change, path, status, word, said) in [
         ("POST", "/submit", 424, "failed", "generation 3 has replaced it before it had converged, by O="),
         (
@@ -132,32 +132,32 @@ async fn whoever_waits_is_told_what_took_its_place() {
         ),
         ("DELETE", "/objects/web", 424, "failed", "it was deleted before it had converged"),
     ] {
-        let mut client = Kept::open(&daemon, &identity).await.unwrap();
+        let mut client = Connection::open(&daemon, &identity).await.unwrap();
         client.post("/submit", &object("web", "web:1", 1)).await.unwrap();
         let first = client.get("/objects/web").await.unwrap().json()["Generation"].as_u64().unwrap();
-        let mut other = Kept::open(&daemon, &identity).await.unwrap();
+        let mut other = Connection::open(&daemon, &identity).await.unwrap();
         let waiting = tokio::spawn(async move { other.post("/submit?wait=30s", &endless("web")).await });
         daemon.wait_until(SOON, "it is taken", || daemon.object("web")["Generation"] == first + 1);
         let path = path.replace("to=1", &format!("to={first}"));
         let said = said.replace("generation 3", &format!("generation {}", first + 2));
         let said = said.replace("generation 1", &format!("generation {first}"));
         let body = if path == "/submit" { object("web", "web:3", 1).to_string() } else { String::new() };
-        client.ask(change.parse().unwrap(), &path, None, body).await.unwrap();
+        client.request(change.parse().unwrap(), &path, None, body).await.unwrap();
         let answer = timeout(SOON, waiting).await.unwrap().unwrap().unwrap();
         let problem = answer.json();
         assert_eq!((answer.status.as_u16(), &problem["Outcome"]), (status, &json!(word)), "{problem}");
         assert!(problem["detail"].as_str().unwrap().contains(&said), "{said:?} is not in {problem}");
-        client.ask(Method::DELETE, "/objects/web", None, "").await.unwrap();
+        client.request(Method::DELETE, "/objects/web", None, "").await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn those_who_wait_are_told_when_the_daemon_stops() {
     let mut daemon = Daemon::simulated();
-    let identity = made_client(&daemon.made());
+    let identity = generated_client(&daemon.certificates());
     let mut waiting = JoinSet::new();
     for i in 0..20 {
-        let mut client = Kept::open(&daemon, &identity).await.unwrap();
+        let mut client = Connection::open(&daemon, &identity).await.unwrap();
         waiting.spawn(async move { client.post("/submit?wait=10m", &endless(&format!("w-{i}"))).await });
     }
     daemon.wait_until(SOON, "all of them are taken", || {

@@ -32,7 +32,7 @@ impl Home {
 
 /// The address and the directory of a daemon's certificates.
 fn place(daemon: &Daemon) -> (String, String) {
-    let certificates = daemon.made().directory().to_str().unwrap().to_owned();
+    let certificates = daemon.certificates().directory().to_str().unwrap().to_owned();
     (daemon.url.trim_start_matches("https://").to_owned(), certificates)
 }
 

@@ -18,7 +18,7 @@ fn status(environment: &[(&str, &str)], flags: &[&str]) -> Ran {
 #[test]
 fn flags_win_over_variables_and_those_over_the_data_directory() {
     let daemon = Daemon::simulated();
-    let made = daemon.made();
+    let made = daemon.certificates();
     let certs = made.directory().to_str().unwrap().to_owned();
     let data = made.directory().parent().unwrap().to_str().unwrap().to_owned();
     let port = daemon.url.rsplit(':').next().unwrap().to_owned();
@@ -53,7 +53,7 @@ fn flags_win_over_variables_and_those_over_the_data_directory() {
 #[test]
 fn what_leads_nowhere_is_named_with_the_way_out() {
     let daemon = Daemon::simulated();
-    let made = daemon.made();
+    let made = daemon.certificates();
     let certs = made.directory().to_str().unwrap().to_owned();
     let here = daemon.url.trim_start_matches("https://").to_owned();
     let addr = ("SCSM_ADDR", here.as_str());

@@ -62,7 +62,7 @@ struct SlowClient {
 
 impl SlowClient {
     fn connect(daemon: &Daemon) -> Self {
-        let made = daemon.made();
+        let made = daemon.certificates();
         let child = Command::new("openssl")
             .args(["s_client", "-quiet", "-connect", daemon.url.trim_start_matches("https://"), "-CAfile"])
             .arg(made.ca())

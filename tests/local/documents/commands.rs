@@ -36,8 +36,11 @@ impl User {
             fs::create_dir(user.home.path().join(directory)).unwrap();
         }
         for certificate in ["ca.pem", "cert.pem", "key.pem", "server.pem", "cert.pfx"] {
-            fs::copy(user.daemon.made().directory().join(certificate), user.home.path().join(certificate))
-                .unwrap();
+            fs::copy(
+                user.daemon.certificates().directory().join(certificate),
+                user.home.path().join(certificate),
+            )
+            .unwrap();
         }
         let objects = json!([
             {"Name": "team-a-x", "Image": "x:1", "Count": 1, "Update": {"Monitor": "0s"}},
@@ -86,7 +89,7 @@ impl User {
         shell
             .env("SCSM_ADDR", self.daemon.url.trim_start_matches("https://"))
             .env("SCSM_CERT_PATH", self.home.path());
-        shell.env("SCSM_DATA_DIR", self.daemon.made().directory().parent().unwrap());
+        shell.env("SCSM_DATA_DIR", self.daemon.certificates().directory().parent().unwrap());
         let output = run(&mut shell);
         let (code, said) =
             (output.status.code(), format!("{}{}", text(&output.stdout), text(&output.stderr)));

@@ -167,7 +167,7 @@ impl Manager {
             };
             if timeout(within, waiting).await.is_err() {
                 let status = serde_json::to_string_pretty(&self.status()).unwrap();
-                panic!("{caller}: not within {within:?}: {what}\n{}{status}", self.fake.account());
+                panic!("{caller}: not within {within:?}: {what}\n{}{status}", self.fake.effects());
             }
             began.elapsed()
         }

@@ -217,7 +217,7 @@ impl FakeDocker {
     }
 
     /// Asks it something without HTTP and without faults; returns the status and the body.
-    pub(crate) async fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+    pub(crate) async fn request(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let request = Request::read(&method.parse().unwrap(), &path.parse().unwrap(), body.as_bytes());
         let Reply { status, body, .. } = self.clone().answer(request, Duration::ZERO).await;
         match body {

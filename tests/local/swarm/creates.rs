@@ -16,7 +16,7 @@ async fn fact_1_a_create_whose_answer_has_no_warnings_makes_one_container() {
     let (fake, manager) = three_nodes(5).await;
     sleep(WHILE).await;
     manager.converges("web", 5, SOON).await;
-    assert_eq!((done(&fake, What::Create), done(&fake, What::Remove)), (5, 0), "{}", fake.account());
+    assert_eq!((done(&fake, What::Create), done(&fake, What::Remove)), (5, 0), "{}", fake.effects());
 }
 
 #[tokio::test(start_paused = true)]
@@ -31,7 +31,7 @@ async fn fact_2_errors_are_plain_text_and_their_words_reach_the_status() {
     // One that failed to start keeps its name until it is removed; none may pile up.
     sleep(WHILE).await;
     let there = fake.look(|world| world.reachable("web").count());
-    assert!(there <= 1, "one at a time: {}", fake.account());
+    assert!(there <= 1, "one at a time: {}", fake.effects());
 }
 
 #[tokio::test(start_paused = true)]
@@ -72,7 +72,7 @@ async fn fact_3_a_create_that_was_made_though_the_answer_is_500_is_found_again()
     let manager = Manager::start(&fake);
     manager.submit(web(3)).await;
     manager.converges("web", 3, WHILE).await;
-    assert_eq!(done(&fake, What::Create), 3, "{}", fake.account());
+    assert_eq!(done(&fake, What::Create), 3, "{}", fake.effects());
     assert_eq!(names(&fake), ["web.1.1", "web.2.1", "web.3.1"].map(str::to_owned).into());
 }
 
@@ -85,7 +85,7 @@ async fn fact_4_a_create_lands_after_its_client_has_gone_and_no_other_name_is_tr
     manager.submit(web(2)).await;
     manager.converges("web", 2, seconds(900)).await;
     assert!(fake.called(Call::Create) > 2, "the name was asked for again, and refused");
-    assert_eq!(names(&fake), ["web.1.1", "web.2.1"].map(str::to_owned).into(), "{}", fake.account());
+    assert_eq!(names(&fake), ["web.1.1", "web.2.1"].map(str::to_owned).into(), "{}", fake.effects());
     assert_eq!(done(&fake, What::Create), 2);
     never_one_too_many(&fake, 2);
 }
@@ -110,7 +110,7 @@ async fn fact_6_it_pulls_within_the_create_however_long_that_takes_and_only_wher
     manager.converges("web", 1, seconds(600)).await;
     assert_eq!(fake.called(Call::Pull), 0, "/images/create would pull on all nodes");
     let pulled = fake.look(|world| world.nodes.iter().filter(|n| n.images.contains("app:1")).count());
-    assert_eq!((pulled, done(&fake, What::Create)), (1, 1), "{}", fake.account());
+    assert_eq!((pulled, done(&fake, What::Create)), (1, 1), "{}", fake.effects());
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,7 +140,7 @@ async fn fact_6_a_failed_pull_that_marks_all_nodes_unhealthy_starts_no_replaceme
     // It is tried again and again, and each time the nodes are unhealthy for a while.
     sleep(seconds(600)).await;
     assert!(fake.called(Call::Pull) > 3);
-    assert_eq!(running(&fake), before, "{}", fake.account());
+    assert_eq!(running(&fake), before, "{}", fake.effects());
     assert_eq!((done(&fake, What::Create), done(&fake, What::Remove)), (6, 0));
     let other = manager.object("other").unwrap();
     assert!(other.reason.contains("connection refused"), "{}", other.reason);
@@ -167,7 +167,7 @@ async fn fact_8_what_is_read_back_has_labels_of_the_managers_own_and_that_restar
     manager.submit(object).await;
     sleep(WHILE).await;
     manager.converges("web", 3, SOON).await;
-    assert_eq!(running(&fake), before, "{}", fake.account());
+    assert_eq!(running(&fake), before, "{}", fake.effects());
 }
 
 #[tokio::test(start_paused = true)]

@@ -74,7 +74,7 @@ async fn thirty_on_three_nodes_survive_a_lost_node_and_a_restarted_manager_witho
             // The lost node cannot be reached by it: it stays Pending.
             fake.restart_manager(seconds(2), &[seconds(4), seconds(1), seconds(9)]);
             thirty(REPLACED + LOST_AFTER * 2).await;
-            let case = format!("{processes:?}, restarted after {restarted_after} s\n{}", fake.account());
+            let case = format!("{processes:?}, restarted after {restarted_after} s\n{}", fake.effects());
             assert_eq!(done(&fake, What::Create) - 6, 30 + on_it, "{case}");
 
             fake.return_node(1, AT_ONCE);
@@ -99,7 +99,7 @@ async fn with_hold_a_lost_nodes_containers_are_waited_for() {
     let before = running(&fake);
     fake.lose(0, Processes::GoOn, seconds(1));
     sleep(seconds(600)).await;
-    assert_eq!(done(&fake, What::Create), 6, "{}", fake.account());
+    assert_eq!(done(&fake, What::Create), 6, "{}", fake.effects());
     assert!(manager.object("web").unwrap().reason.contains("hold"));
     fake.return_node(0, AT_ONCE);
     manager.converges("web", 6, SETTLED).await;
@@ -119,7 +119,7 @@ async fn a_node_that_flaps_moves_its_containers_once_at_the_most() {
     sleep(WHILE).await;
     manager.converges("web", 6, SOON).await;
     let made = done(&fake, What::Create);
-    assert!(made <= 8, "{made} were made for six\n{}", fake.account());
+    assert!(made <= 8, "{made} were made for six\n{}", fake.effects());
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,7 +136,7 @@ async fn containers_of_an_object_that_nobody_submitted_are_reported_and_left_alo
     manager.submit(web(4)).await;
     says(&manager, "--take-over=").await;
     sleep(WHILE).await;
-    assert_eq!(running(&fake), before, "{}", fake.account());
+    assert_eq!(running(&fake), before, "{}", fake.effects());
     drop(manager);
     // A manager that takes them over takes them as they are.
     let manager = Manager::start_taking_over(&fake);
@@ -144,7 +144,7 @@ async fn containers_of_an_object_that_nobody_submitted_are_reported_and_left_alo
     manager.converges("web", 4, SOON).await;
     sleep(WHILE).await;
     manager.converges("web", 4, SOON).await;
-    assert_eq!(running(&fake), before, "{}", fake.account());
+    assert_eq!(running(&fake), before, "{}", fake.effects());
     assert!(manager.status().unclaimed.is_empty());
 }
 
@@ -164,7 +164,7 @@ async fn what_a_deleted_objects_create_brings_late_is_removed() {
         manager.vanishes("web", WHILE).await;
         sleep(WHILE).await;
         manager.vanishes("web", SOON).await;
-        assert_eq!(done(&fake, What::Create), 2, "{fault:?}\n{}", fake.account());
+        assert_eq!(done(&fake, What::Create), 2, "{fault:?}\n{}", fake.effects());
     }
 }
 
@@ -180,7 +180,7 @@ async fn a_create_in_doubt_that_nobody_needs_any_more_does_not_degrade_what_runs
     manager.converges("web", 1, seconds(180)).await;
     sleep(seconds(120)).await;
     manager.converges("web", 1, SOON).await;
-    assert_eq!(names(&fake), ["web.1.1".to_owned()].into(), "{}", fake.account());
+    assert_eq!(names(&fake), ["web.1.1".to_owned()].into(), "{}", fake.effects());
 }
 
 #[tokio::test(start_paused = true)]
@@ -195,7 +195,7 @@ async fn our_own_death_at_any_moment_of_a_create_leaves_no_container_too_many() 
         manager.converges("web", 4, WHILE).await;
         sleep(WHILE).await;
         manager.converges("web", 4, SOON).await;
-        assert_eq!(done(&fake, What::Create), 4, "killed after {after:?}\n{}", fake.account());
+        assert_eq!(done(&fake, What::Create), 4, "killed after {after:?}\n{}", fake.effects());
         never_one_too_many(&fake, 4);
     }
 }

@@ -19,7 +19,7 @@ async fn fact_7_names_are_taken_by_lost_nodes_too_so_a_replacement_has_the_next_
     let node = its_node(&fake);
     fake.lose(node, Processes::GoOn, Duration::ZERO);
     manager.converges("web", 1, REPLACED).await;
-    assert_eq!(names(&fake), ["web.1.2".to_owned()].into(), "{}", fake.account());
+    assert_eq!(names(&fake), ["web.1.2".to_owned()].into(), "{}", fake.effects());
     // A name that is refused over and over would show here.
     assert_eq!(fake.called(Call::Create), 2);
 }
@@ -39,7 +39,7 @@ async fn fact_10_containers_of_a_lost_node_do_not_vanish_from_our_lists() {
             status.objects.iter().any(|o| o.name == "web" && o.containers.len() == 6)
         })
         .await;
-    assert_eq!(done(&fake, What::Create), 6, "{}", fake.account());
+    assert_eq!(done(&fake, What::Create), 6, "{}", fake.effects());
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,7 +65,7 @@ async fn fact_12_after_a_kill_the_two_states_disagree_and_one_replacement_is_mad
         fake.kill(&victim);
         manager.converges("web", 3, WHILE).await;
         sleep(WHILE).await;
-        assert_eq!(done(&fake, What::Create), 3 + round, "{}", fake.account());
+        assert_eq!(done(&fake, What::Create), 3 + round, "{}", fake.effects());
         assert_eq!(running(&fake).len(), 3);
     }
     // Of each slot's dead one is kept; no other was removed.
@@ -98,11 +98,11 @@ async fn fact_12_where_the_states_disagree_for_good_an_inspect_settles_it_either
         let case = format!("{says:?}, and it runs: {runs}");
         if runs {
             sleep(WHILE).await;
-            assert!(running(&fake).contains(&one), "{case}\n{}", fake.account());
+            assert!(running(&fake).contains(&one), "{case}\n{}", fake.effects());
         }
         manager.converges("web", 3, WHILE).await;
         let made = done(&fake, What::Create);
-        assert_eq!(made, if runs { 3 } else { 4 }, "{case}\n{}", fake.account());
+        assert_eq!(made, if runs { 3 } else { 4 }, "{case}\n{}", fake.effects());
     }
 }
 
@@ -119,7 +119,7 @@ async fn fact_12_after_a_nodes_return_what_ended_is_replaced_once_and_what_runs_
             sleep(WHILE).await;
             manager.converges("web", 3, SOON).await;
             let ended = usize::from(processes == Processes::End);
-            let case = format!("{processes:?} {lag:?}\n{}", fake.account());
+            let case = format!("{processes:?} {lag:?}\n{}", fake.effects());
             assert_eq!(done(&fake, What::Create), 3 + ended, "{case}");
             never_one_too_many(&fake, 3);
         }
@@ -134,7 +134,7 @@ async fn fact_13_the_empty_and_short_lists_of_a_manager_that_was_restarted_start
         fake.restart_manager(seconds(2), &reached);
         sleep(seconds(40)).await;
         manager.converges("web", 9, SOON).await;
-        assert_eq!(running(&fake), before, "{reached:?}\n{}", fake.account());
+        assert_eq!(running(&fake), before, "{reached:?}\n{}", fake.effects());
     }
     assert_eq!(done(&fake, What::Create), 9);
     // And where our own process starts before a manager that knows nothing yet.
@@ -143,7 +143,7 @@ async fn fact_13_the_empty_and_short_lists_of_a_manager_that_was_restarted_start
     says(&manager, "Pending").await;
     sleep(seconds(40)).await;
     manager.converges("web", 9, SOON).await;
-    assert_eq!((running(&fake), done(&fake, What::Create)), (before, 9), "{}", fake.account());
+    assert_eq!((running(&fake), done(&fake, What::Create)), (before, 9), "{}", fake.effects());
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,7 +158,7 @@ async fn fact_13_a_node_that_stays_pending_blocks_nobody_for_ever() {
     manager.converges("web", 6, SETTLED).await;
     sleep(WHILE).await;
     manager.converges("web", 6, SOON).await;
-    assert_eq!(done(&fake, What::Create), 8, "{}", fake.account());
+    assert_eq!(done(&fake, What::Create), 8, "{}", fake.effects());
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,7 +179,7 @@ async fn fact_13_a_node_that_is_reached_while_we_look_hides_nothing() {
         let manager = manager.killed_and_started_again();
         sleep(SETTLED).await;
         manager.converges("web", 6, SOON).await;
-        assert_eq!(done(&fake, What::Create), 12, "reached after {moment:?}\n{}", fake.account());
+        assert_eq!(done(&fake, What::Create), 12, "reached after {moment:?}\n{}", fake.effects());
         assert_eq!(running(&fake), before);
     }
 }
@@ -200,7 +200,7 @@ async fn fact_13_names_that_were_given_away_twice_are_told_apart_by_id() {
     manager.converges("web", 6, SETTLED).await;
     sleep(WHILE).await;
     manager.converges("web", 6, SOON).await;
-    assert_eq!(done(&fake, What::Remove), 2, "{}", fake.account());
+    assert_eq!(done(&fake, What::Remove), 2, "{}", fake.effects());
 }
 
 #[tokio::test(start_paused = true)]
@@ -242,11 +242,11 @@ async fn fact_15_with_every_node_down_the_ping_is_fine_and_nothing_is_done() {
         fake.lose(node, Processes::GoOn, seconds(1));
     }
     sleep(seconds(300)).await;
-    assert_eq!(fake.ask("GET", "/_ping", "").await.0, 200);
+    assert_eq!(fake.request("GET", "/_ping", "").await.0, 200);
     manager.submit(web(7)).await;
     manager.submit(json!({"Name": "new", "Image": "app:1", "Count": 1})).await;
     sleep(seconds(60)).await;
-    assert_eq!((done(&fake, What::Create), done(&fake, What::Remove)), (6, 0), "{}", fake.account());
+    assert_eq!((done(&fake, What::Create), done(&fake, What::Remove)), (6, 0), "{}", fake.effects());
     let reason = manager.object("web").unwrap().reason;
     assert!(reason.contains("no node behind tcp://fake:3376 is up"), "{reason}");
     let nodes = manager.status().engine.nodes;
@@ -256,7 +256,7 @@ async fn fact_15_with_every_node_down_the_ping_is_fine_and_nothing_is_done() {
     }
     manager.converges("web", 7, SETTLED).await;
     manager.converges("new", 1, SOON).await;
-    assert!(before.is_subset(&running(&fake)), "{}", fake.account());
+    assert!(before.is_subset(&running(&fake)), "{}", fake.effects());
     assert_eq!(done(&fake, What::Create), 8);
 }
 

@@ -16,7 +16,7 @@ async fn the_stand_in_says_what_a_real_manager_was_recorded_to_say() {
     fake.bring_image("pause:1");
     fake.change(|world| world.registry = Registry::Unreachable);
     let create = async |name: &str, body: &str| {
-        fake.ask("POST", &format!("/v1.40/containers/create?name={name}"), body).await
+        fake.request("POST", &format!("/v1.40/containers/create?name={name}"), body).await
     };
     let (status, body) = create("nginx.1.aaaaa", r#"{"Image":"pause:1","Labels":{"app":"x"}}"#).await;
     let made: Value = serde_json::from_str(&body).unwrap();
@@ -36,7 +36,7 @@ async fn the_stand_in_says_what_a_real_manager_was_recorded_to_say() {
     let placed = r#"{"Image":"pause:1","Cmd":["/nope"],"Labels":{"com.docker.swarm.constraints":"[\"name==n3\",\"ostype==linux\"]"}}"#;
     assert_eq!(create("nginx.4.aaaaa", placed).await.0, 201);
 
-    let start = async |key: &str| fake.ask("POST", &format!("/containers/{key}/start"), "").await;
+    let start = async |key: &str| fake.request("POST", &format!("/containers/{key}/start"), "").await;
     assert_eq!(start("nginx.1.aaaaa").await, (204, String::new()));
     assert_eq!(start("nginx.1.aaaaa").await, (204, String::new()), "also where it runs already");
     let (status, words) = start("nginx.4.aaaaa").await;
@@ -44,7 +44,7 @@ async fn the_stand_in_says_what_a_real_manager_was_recorded_to_say() {
     assert!(status == 500 && words.starts_with(failed), "{status} {words}");
 
     let list = async |query: &str| -> Vec<Value> {
-        let (status, body) = fake.ask("GET", &format!("/containers/json?{query}"), "").await;
+        let (status, body) = fake.request("GET", &format!("/containers/json?{query}"), "").await;
         assert_eq!(status, 200);
         serde_json::from_str(&body).unwrap()
     };
@@ -57,14 +57,14 @@ async fn the_stand_in_says_what_a_real_manager_was_recorded_to_say() {
     assert_eq!(entry["State"], "running");
     assert_eq!(entry["Status"], "Up Less than a second");
     assert!(entry["Labels"]["com.docker.swarm.id"].is_string(), "{entry}");
-    let (status, found) = fake.ask("GET", "/containers/nginx.1.aaaaa/json", "").await;
+    let (status, found) = fake.request("GET", "/containers/nginx.1.aaaaa/json", "").await;
     let found: Value = serde_json::from_str(&found).unwrap();
     assert_eq!(
         (status, &found["Name"], &found["Node"]["Name"]),
         (200, &json!("/nginx.1.aaaaa"), &json!(node))
     );
 
-    let pulled = fake.ask("POST", "/images/create?fromImage=nosuch&tag=1", "").await;
+    let pulled = fake.request("POST", "/images/create?fromImage=nosuch&tag=1", "").await;
     assert!(
         pulled.0 == 200 && pulled.1.contains(r#"{"error":"Error response from daemon: Get "#),
         "{pulled:?}"
@@ -95,7 +95,7 @@ async fn the_stand_in_says_what_a_real_manager_was_recorded_to_say() {
         ("GET", "/_ping", 200, "OK"),
         ("GET", "/nodes", 404, "404 page not found\n"),
     ] {
-        assert_eq!(fake.ask(method, path, "").await, (status, words.to_owned()), "{method} {path}");
+        assert_eq!(fake.request(method, path, "").await, (status, words.to_owned()), "{method} {path}");
     }
     assert_eq!(
         create("nginx.1.aaaaa", r#"{"Image":"pause:1"}"#).await,
@@ -110,7 +110,7 @@ async fn the_stand_in_says_what_a_real_manager_was_recorded_to_say() {
     fake.restart_manager(Duration::ZERO, &[seconds(1); 3]);
     fake.return_node(0, AT_ONCE);
     assert_eq!(list("all=1").await.len(), 1, "what runs on nodes that were not reached yet is not shown");
-    let (_, info) = fake.ask("GET", "/info", "").await;
+    let (_, info) = fake.request("GET", "/info", "").await;
     let info: Value = serde_json::from_str(&info).unwrap();
     let rows = info["SystemStatus"].as_array().unwrap();
     assert_eq!(info["ServerVersion"], "swarm/1.2.9");
