@@ -1,7 +1,7 @@
 //! A classic Swarm manager's dialect: plain text errors, many nodes, and two caches that disagree.
 //!
-//! The manager passes requests on to the engines it knows, and answers from what it remembers where it need not. What
-//! it does not know, because it was just started, it does not speak of: lists are short, names are free.
+//! The manager forwards requests to the engines that it knows, or answers from its caches. After a restart it does not know
+//! all nodes yet: lists are incomplete, and names that are in use count as free.
 
 use std::time::Duration;
 
@@ -18,18 +18,18 @@ use super::world::{Container, Event, Life, Node, View, World};
 
 mod changes;
 
-/// How long a list takes to be made, and then to be sent.
+/// How long a list takes to be collected, and again to be sent.
 const LIST: Duration = Duration::from_millis(2);
-/// What every engine calls itself here, but for the address.
+/// The id of every engine, without the address.
 const ENGINE_ID: &str = "SI65:2QDP:H2ZB:EAOW:PXX5:EWMW:YQAG:SKKP:JMN7:OLZN:325C:KSCO";
 
-pub(crate) fn error(status: u16, words: &str) -> Reply {
-    Reply::new(status, "text/plain; charset=utf-8", format!("{words}\n"))
+pub(crate) fn error(status: u16, message: &str) -> Reply {
+    Reply::new(status, "text/plain; charset=utf-8", format!("{message}\n"))
 }
 
-/// What an engine's words become.
-fn repeated(words: &str) -> String {
-    format!("Error response from daemon: {words}")
+/// How the manager repeats an engine's message.
+fn repeated(message: &str) -> String {
+    format!("Error response from daemon: {message}")
 }
 
 fn no_connection(node: &Node) -> String {
@@ -49,11 +49,11 @@ pub(crate) async fn answer(fake: &FakeDocker, request: Request, longer: Duration
                 "Os": "linux", "Arch": "amd64", "BuildTime": "",
             }),
         ),
-        Request::Info => fake.look(info),
+        Request::Info => fake.read(info),
         Request::Events { .. } => fake.change(events),
         Request::List { all, filters } => {
             sleep(LIST).await;
-            let list = fake.look(|world| list(world, all, &filters));
+            let list = fake.read(|world| list(world, all, &filters));
             sleep(LIST).await;
             list
         }
@@ -62,20 +62,20 @@ pub(crate) async fn answer(fake: &FakeDocker, request: Request, longer: Duration
             let known = |world: &World| {
                 world.nodes.iter().any(|node| node.view != View::Pending && node.images.contains(&image))
             };
-            match fake.look(known) {
+            match fake.read(known) {
                 true => Reply::new(200, "application/json", answers::DOCKER_IMAGE),
                 false => error(404, &format!("No such image: {image}")),
             }
         }
         Request::Networks { filters } => {
-            fake.look(|world| Reply::json(200, &world.list_networks(&filters, true)))
+            fake.read(|world| Reply::json(200, &world.list_networks(&filters, true)))
         }
-        Request::Network { key } => match fake.look(|world| world.show_network_by(&key)) {
+        Request::Network { key } => match fake.read(|world| world.show_network_by(&key)) {
             Some(network) => Reply::json(200, &network),
             None => error(404, &format!("No such network: {key}")),
         },
         Request::Volumes { filters } => {
-            fake.look(|world| Reply::json(200, &world.list_volumes(&filters, true)))
+            fake.read(|world| Reply::json(200, &world.list_volumes(&filters, true)))
         }
         Request::Pull { image } => changes::pull_everywhere(fake, &image).await,
         Request::Create { name, body } => changes::create(fake, &name, body, longer).await,
@@ -83,7 +83,7 @@ pub(crate) async fn answer(fake: &FakeDocker, request: Request, longer: Duration
         Request::Stop { key } => changes::stop(fake, &key, longer).await,
         Request::Remove { key, force } => changes::remove(fake, &key, force).await,
         Request::Logs(asked) => {
-            let found = fake.look(|world| {
+            let found = fake.read(|world| {
                 find(world, &asked.key)
                     .map(|(n, c)| (c.name, world.nodes[n].view, world.nodes[n].name.clone()))
             });
@@ -99,12 +99,12 @@ pub(crate) async fn answer(fake: &FakeDocker, request: Request, longer: Duration
     }
 }
 
-/// What the manager knows of: the containers of nodes that it has reached, lost ones included.
+/// The containers that the manager knows: those of nodes that it has reached, including lost ones.
 fn known(world: &World) -> impl Iterator<Item = (usize, &Container)> {
-    world.containers().filter(|(n, c)| world.nodes[*n].view != View::Pending && !c.unheard_of)
+    world.containers().filter(|(n, c)| world.nodes[*n].view != View::Pending && !c.hidden)
 }
 
-/// The container that an id or a name stands for. A name that two have stands for none.
+/// The container with an id or a name. An ambiguous name matches none.
 fn find(world: &World, key: &str) -> Option<(usize, Container)> {
     let called = |(n, c): &(usize, &Container)| {
         c.name == key || key.split_once('/') == Some((&world.nodes[*n].name, &c.name))
@@ -170,15 +170,14 @@ fn short(node: &Node) -> String {
     node.name.replace("node-", "n")
 }
 
-/// A list. Filters that the manager does not know are ignored; with a `status` one, or without `all`, the containers of
-/// lost nodes are left out.
+/// A list. Unknown filters are ignored; with a `status` filter, or without `all`, the containers of lost nodes are left out.
 fn list(world: &World, all: bool, filters: &Filters) -> Reply {
     let now = Instant::now();
-    let mut there: Vec<_> = known(world).collect();
-    there.sort_by_key(|(_, c)| (std::cmp::Reverse(c.created), c.id.clone()));
+    let mut containers: Vec<_> = known(world).collect();
+    containers.sort_by_key(|(_, c)| (std::cmp::Reverse(c.created), c.id.clone()));
     let stopped_too = all || filters.get("status").is_some_and(|wanted| wanted.iter().any(|s| s == "exited"));
     let healthy = |n: usize| world.nodes[n].view == View::Healthy;
-    let entries: Vec<Value> = there
+    let entries: Vec<Value> = containers
         .into_iter()
         .filter(|(n, c)| stopped_too || (c.listed_state(now) == Life::Running && healthy(*n)))
         .filter(|(n, _)| !filters.contains_key("status") || healthy(*n))
@@ -193,7 +192,7 @@ fn list(world: &World, all: bool, filters: &Filters) -> Reply {
 }
 
 async fn inspect(fake: &FakeDocker, key: &str) -> Reply {
-    let found = fake.look(|world| {
+    let found = fake.read(|world| {
         find(world, key).map(|(n, c)| (n, c, world.nodes[n].view, world.nodes[n].name.clone()))
     });
     match found {
@@ -202,8 +201,8 @@ async fn inspect(fake: &FakeDocker, key: &str) -> Reply {
             error(500, &format!("Container {key} running on unhealthy node {node}"))
         }
         Some((n, container, ..)) => match fake.inspect(n, &container.id).await {
-            Err((status, words)) => error(status, &words),
-            Ok(container) => fake.look(|world| {
+            Err((status, message)) => error(status, &message),
+            Ok(container) => fake.read(|world| {
                 let mut found = answers::inspect(&SWARM, world, n, &container);
                 let Node { name, address, .. } = &world.nodes[n];
                 found["Node"]["ID"] = json!(engine_id(address));
@@ -221,12 +220,12 @@ fn ip(address: &str) -> &str {
     address.split(':').next().unwrap_or_default()
 }
 
-/// Events of all nodes' containers and of the nodes, whatever filters were asked for, with nothing between them.
+/// Events of all containers and nodes, whatever the filters, without separators.
 fn events(world: &mut World) -> Reply {
     let (sender, mut receiver) = mpsc::unbounded_channel::<Event>();
     world.listen(sender);
     let next = move |cx: &mut std::task::Context<'_>| {
-        receiver.poll_recv(cx).map(|event| event.map(|event| tell(&event).to_string().into_bytes()))
+        receiver.poll_recv(cx).map(|event| event.map(|event| json_of(&event).to_string().into_bytes()))
     };
     Reply {
         status: 200,
@@ -235,10 +234,10 @@ fn events(world: &mut World) -> Reply {
     }
 }
 
-fn tell(event: &Event) -> Value {
+fn json_of(event: &Event) -> Value {
     let (name, address) = &event.node;
     let (id, ip) = (engine_id(address), ip(address));
-    let mut told = match &event.container {
+    let mut value = match &event.container {
         Some(container) => answers::event(event, container),
         None => json!({
             "status": event.action, "Type": "swarm", "Action": event.action,
@@ -246,41 +245,41 @@ fn tell(event: &Event) -> Value {
         }),
     };
     let from = event.container.as_ref().map_or("swarm", |c| &c.image);
-    told["from"] = json!(format!("{from} node:{name}"));
-    let attributes = &mut told["Actor"]["Attributes"];
+    value["from"] = json!(format!("{from} node:{name}"));
+    let attributes = &mut value["Actor"]["Attributes"];
     attributes["node.addr"] = json!(address);
     attributes["node.id"] = json!(id);
     attributes["node.ip"] = json!(ip);
     attributes["node.name"] = json!(name);
-    told["node"] = json!({"Name": name, "Id": id, "Addr": address, "Ip": ip});
-    told
+    value["node"] = json!({"Name": name, "Id": id, "Addr": address, "Ip": ip});
+    value
 }
 
-/// The manager takes a node for unhealthy.
-pub(super) fn lose_sight(world: &mut World, node: usize, error: &str) {
-    let there = &mut world.nodes[node];
-    there.error = error.to_owned();
-    if there.view == View::Healthy {
-        there.view = View::Unhealthy;
+/// The manager marks a node as unhealthy.
+pub(super) fn mark_unhealthy(world: &mut World, node: usize, error: &str) {
+    let state = &mut world.nodes[node];
+    state.error = error.to_owned();
+    if state.view == View::Healthy {
+        state.view = View::Unhealthy;
         world.emit_node("engine_disconnect", node);
     }
 }
 
-/// The manager reaches a node: again, or for the first time since it was started.
-pub(super) fn regain_sight(world: &mut World, node: usize) {
-    let there = &mut world.nodes[node];
-    if there.lost.is_some() {
+/// The manager reaches a node, again or for the first time since it was started.
+pub(super) fn mark_reached(world: &mut World, node: usize) {
+    let state = &mut world.nodes[node];
+    if state.lost.is_some() {
         return;
     }
-    there.error.clear();
-    match std::mem::replace(&mut there.view, View::Healthy) {
+    state.error.clear();
+    match std::mem::replace(&mut state.view, View::Healthy) {
         View::Healthy => {}
         View::Unhealthy => world.emit_node("engine_reconnect", node),
         View::Pending => world.emit_node("engine_connect", node),
     }
 }
 
-/// The words by which the manager calls a node lost.
-pub(super) fn lost_words(world: &World, node: usize) -> String {
+/// The manager's error for a lost node.
+pub(super) fn connection_error(world: &World, node: usize) -> String {
     no_connection(&world.nodes[node])
 }

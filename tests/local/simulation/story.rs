@@ -12,7 +12,6 @@ use swarm_cluster_state_manager::core::condition::Phase;
 use swarm_cluster_state_manager::core::container::ContainerId;
 use swarm_cluster_state_manager::core::time::Time;
 use swarm_cluster_state_manager::engine::simulated::SimulatedEngine;
-use swarm_cluster_state_manager::store::Store;
 use swarm_cluster_state_manager::store::memory::MemoryStore;
 use tokio::sync::watch;
 use tokio::time::sleep;

@@ -1,4 +1,4 @@
-//! One container, and what lists say of it.
+//! A container, and what lists show of it.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use swarm_cluster_state_manager::core::labels::{LABEL_OBJECT, LABEL_PREFIX};
 use tokio::time::Instant;
 
-/// Where in its life a container is.
+/// The state of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
     Created,
@@ -15,7 +15,7 @@ pub(crate) enum Life {
 }
 
 impl Life {
-    /// Docker's word for it.
+    /// Docker's name of the state.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Life::Created => "created",
@@ -25,10 +25,10 @@ impl Life {
     }
 }
 
-/// What a cache still says: what was, until it catches up.
+/// An earlier state that a cache shows until it catches up.
 #[derive(Debug, Clone, Copy)]
 struct Stale {
-    said: Life,
+    shown: Life,
     until: Instant,
 }
 
@@ -40,17 +40,17 @@ pub(crate) struct Container {
     pub(crate) image: String,
     pub(crate) labels: Map<String, Value>,
     pub(crate) command: Vec<String>,
-    /// What it was made from, as the engine understood it.
+    /// The create body, as the engine understood it.
     pub(crate) body: Value,
     pub(crate) created: Instant,
     pub(crate) started: Option<Instant>,
     pub(crate) ended: Option<Instant>,
     pub(crate) life: Life,
-    /// A removal is under way.
-    pub(crate) leaving: bool,
-    /// A Swarm manager has not heard of it yet.
-    pub(crate) unheard_of: bool,
-    /// The engine is still busy with its end; an inspect waits for that.
+    /// Whether a removal is under way.
+    pub(crate) removing: bool,
+    /// Whether a Swarm manager does not know it yet.
+    pub(crate) hidden: bool,
+    /// When its end is complete; an inspect waits for that.
     pub(crate) settled: Instant,
     state: Stale,
     status: Stale,
@@ -60,7 +60,7 @@ impl Container {
     /// A container made from a create body.
     pub(super) fn new(id: String, name: &str, body: Value, now: Instant) -> Container {
         let command = body["Cmd"].as_array().into_iter().flatten();
-        let fresh = Stale { said: Life::Created, until: now };
+        let fresh = Stale { shown: Life::Created, until: now };
         Container {
             id,
             name: name.to_owned(),
@@ -72,8 +72,8 @@ impl Container {
             started: None,
             ended: None,
             life: Life::Created,
-            leaving: false,
-            unheard_of: false,
+            removing: false,
+            hidden: false,
             settled: now,
             state: fresh,
             status: fresh,
@@ -84,7 +84,7 @@ impl Container {
         self.labels.get(name)?.as_str()
     }
 
-    /// The object of this program that it belongs to.
+    /// The manager's object that it belongs to.
     pub(crate) fn object(&self) -> Option<&str> {
         self.label(LABEL_OBJECT)
     }
@@ -93,30 +93,30 @@ impl Container {
         self.label(&format!("{LABEL_PREFIX}slot"))
     }
 
-    /// It runs, or was made to run.
+    /// Whether it runs, or was created to run.
     pub(crate) fn live(&self) -> bool {
         matches!(self.life, Life::Created | Life::Running)
     }
 
-    /// What a list calls its state at `now`.
+    /// Its `State` in a list.
     pub(crate) fn listed_state(&self, now: Instant) -> Life {
-        if now < self.state.until { self.state.said } else { self.life }
+        if now < self.state.until { self.state.shown } else { self.life }
     }
 
-    /// What a list makes its status sentence from at `now`.
+    /// The state from which a list builds its `Status`.
     pub(crate) fn listed_status(&self, now: Instant) -> Life {
-        if now < self.status.until { self.status.said } else { self.life }
+        if now < self.status.until { self.status.shown } else { self.life }
     }
 
-    /// Lists say something else of it than what is, for a while.
+    /// Makes lists show something else for a while.
     pub(crate) fn mislead(&mut self, state: Life, status: Life, until: Instant) {
-        self.state = Stale { said: state, until };
-        self.status = Stale { said: status, until };
+        self.state = Stale { shown: state, until };
+        self.status = Stale { shown: status, until };
     }
 
-    pub(super) fn live_on(&mut self, life: Life, now: Instant, lag: Lag) {
-        self.state = Stale { said: self.listed_state(now), until: now + lag.state };
-        self.status = Stale { said: self.listed_status(now), until: now + lag.status };
+    pub(super) fn enter(&mut self, life: Life, now: Instant, lag: Lag) {
+        self.state = Stale { shown: self.listed_state(now), until: now + lag.state };
+        self.status = Stale { shown: self.listed_status(now), until: now + lag.status };
         self.life = life;
         match life {
             Life::Created => {}
@@ -125,7 +125,7 @@ impl Container {
         }
     }
 
-    /// Lists that still show what was catch up after this lag.
+    /// Makes lists that show an earlier state catch up after this lag.
     pub(super) fn catch_up(&mut self, now: Instant, lag: Lag) {
         for (stale, lag) in [(&mut self.state, lag.state), (&mut self.status, lag.status)] {
             if stale.until > now {
@@ -135,7 +135,7 @@ impl Container {
     }
 }
 
-/// How long after a change a list still shows what was. Its two fields come from two caches.
+/// How long a list shows the earlier state after a change. Its two fields come from two caches.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Lag {
     pub(crate) state: Duration,
