@@ -88,7 +88,7 @@ impl Trial {
         let own = |names: Vec<String>| names.iter().map(|name| format!("{name}{suffix}")).collect();
         let resources = Resources { engine, networks: own(networks), volumes: own(volumes) };
         let trial = Trial { runner, cluster, resources, file: file.to_owned(), text, suffix, port };
-        trial.runner.checks_out(file, &trial.text);
+        trial.runner.write_example(file, &trial.text);
         Some(trial)
     }
 
@@ -138,7 +138,7 @@ impl Trial {
     #[track_caller]
     fn change(&self, from: &str, to: &str) {
         assert!(self.text.contains(from), "{from} is not in {}", self.file);
-        self.runner.checks_out(&self.file, &self.text.replace(from, to));
+        self.runner.write_example(&self.file, &self.text.replace(from, to));
         let output =
             self.succeeds(&format!("swarm-cluster-state-manager submit --wait 50s examples/{}", self.file));
         assert!(output.contains("converged after "), "{output}");

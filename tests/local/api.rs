@@ -1,5 +1,4 @@
-//! What scripts can rely on: a submit that waits, is rehearsed, prunes, goes back, or is refused, told by curl and by
-//! clients that keep their connections, without Docker.
+//! The parts of the API that scripts rely on: waits, dry runs, pruning, rollback and preconditions, on the simulated engine.
 
 use serde_json::{Value, json};
 
@@ -12,7 +11,7 @@ fn object(name: &str, image: &str, count: u32) -> Value {
     json!({"Name": name, "Image": image, "Count": count, "Update": {"Monitor": "100ms"}})
 }
 
-/// The members of an answer that a script looks at.
+/// The fields of an answer that a script checks.
 fn outcome(answer: &Value) -> (&str, u64, &str, &str) {
     let text = |name: &str| answer[name].as_str().unwrap_or_default();
     (text("Name"), answer["Generation"].as_u64().unwrap_or_default(), text("Result"), text("Outcome"))

@@ -115,8 +115,8 @@ fn no_module_imports_one_above_it() {
 fn no_two_files_import_each_other() {
     let edges = Tree::read().edges();
     let circles = circles(&edges);
-    let told: Vec<String> = circles.iter().map(|circle| describe(circle, &edges)).collect();
-    assert!(circles.is_empty(), "{} circles:\n{}", circles.len(), told.join("\n"));
+    let descriptions: Vec<String> = circles.iter().map(|circle| describe(circle, &edges)).collect();
+    assert!(circles.is_empty(), "{} circles:\n{}", circles.len(), descriptions.join("\n"));
 }
 
 #[test]

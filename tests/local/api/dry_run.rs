@@ -5,7 +5,7 @@ use support::Daemon;
 
 use super::object;
 
-/// The steps that the log tells of an object, in the order in which they were begun.
+/// The steps of an object in the log, in the order in which they began.
 fn steps(daemon: &Daemon, name: &str) -> Vec<String> {
     let log = daemon.log();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -14,7 +14,7 @@ fn steps(daemon: &Daemon, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_rehearsal_foretells_the_very_steps_and_does_none_of_them() {
+fn a_dry_run_predicts_exactly_the_steps_and_performs_none() {
     let daemon = Daemon::simulated();
     let mut so_far = 0;
     for (wanted, changed) in [
@@ -27,27 +27,27 @@ fn a_rehearsal_foretells_the_very_steps_and_does_none_of_them() {
         let before = (daemon.client.get("/objects").body, daemon.object_or_none("web"));
         let reply = daemon.client.post("/submit?dry_run=true", wanted.to_string());
         assert_eq!(reply.status, 200, "{reply:?}");
-        let rehearsed = reply.json();
-        assert_eq!(rehearsed["DryRun"], true);
-        assert_eq!(rehearsed["Changes"], u32::from(changed), "{rehearsed}");
+        let dry_run = reply.json();
+        assert_eq!(dry_run["DryRun"], true);
+        assert_eq!(dry_run["Changes"], u32::from(changed), "{dry_run}");
         assert_eq!((daemon.client.get("/objects").body, daemon.object_or_none("web")), before);
-        assert_eq!(steps(&daemon, "web").len(), so_far, "nothing was done");
+        assert_eq!(steps(&daemon, "web").len(), so_far, "no step was taken");
 
         let done = daemon.client.post("/submit?wait=40s", wanted.to_string());
         assert_eq!(done.status, 200, "{done:?}");
-        let (done, foretold) = (done.json(), &rehearsed["Objects"][0]);
+        let (done, predicted) = (done.json(), &dry_run["Objects"][0]);
         for member in ["Name", "Generation", "Result"] {
-            assert_eq!(foretold[member], done[member], "{member} of {rehearsed}");
+            assert_eq!(predicted[member], done[member], "{member} of {dry_run}");
         }
         let taken = steps(&daemon, "web").split_off(so_far);
         so_far += taken.len();
-        assert_eq!(foretold["Plan"], json!(taken), "as it was done");
-        assert_eq!(daemon.client.get("/plan").json()["Changes"], 0, "and then there is nothing left to do");
+        assert_eq!(predicted["Plan"], json!(taken), "the steps of the submit");
+        assert_eq!(daemon.client.get("/plan").json()["Changes"], 0, "nothing is left to do");
     }
 }
 
 #[test]
-fn a_rehearsal_is_refused_where_the_change_would_be() {
+fn a_dry_run_is_refused_if_the_change_would_be() {
     let daemon = Daemon::simulated();
     daemon.client.submit(&object("web", "web:1", 1));
     let body = object("web", "web:2", 1).to_string();
@@ -64,5 +64,5 @@ fn a_rehearsal_is_refused_where_the_change_would_be() {
     assert_eq!((reply.status, reply.problem().0.contains("never had another one")), (422, true), "{reply:?}");
     let reply = daemon.client.request("/objects/web?dry_run", &["--request", "DELETE"], b"");
     assert_eq!(reply.json()["Objects"][0]["Result"], "deleted", "{reply:?}");
-    assert_eq!(daemon.client.get("/objects/web").status, 200, "and it is still there");
+    assert_eq!(daemon.client.get("/objects/web").status, 200, "it still exists");
 }

@@ -6,14 +6,14 @@ use support::Daemon;
 use super::{object, outcome};
 
 #[test]
-fn what_was_read_can_be_sent_back_and_its_generation_is_the_condition() {
+fn an_object_that_was_read_can_be_submitted_and_its_generation_is_the_precondition() {
     let daemon = Daemon::simulated();
     let submit = |path: &str, body: &Value| daemon.client.post(path, body.to_string());
     daemon.client.submit(&object("web", "web:1", 1));
     let read = daemon.client.get("/objects/web").json();
     assert_eq!(read["Generation"], 1);
 
-    // As it was read: unchanged, also with a header that says the same.
+    // As it was read: unchanged, also with a header of the same generation.
     assert_eq!(submit("/submit", &read).json()["Result"], "unchanged");
     let mut changed = read.clone();
     changed["Count"] = json!(2);
@@ -21,7 +21,7 @@ fn what_was_read_can_be_sent_back_and_its_generation_is_the_condition() {
     let reply = daemon.client.request("/submit", &same, changed.to_string().as_bytes());
     assert_eq!((reply.status, outcome(&reply.json())), (200, ("web", 2, "updated", "")));
 
-    // Once more it is not what was read: refused, and on paper, too.
+    // A second time the generation is outdated: refused, in a dry run, too.
     for path in ["/submit", "/submit?dry_run", "/submit?wait=5s"] {
         let reply = submit(path, &changed);
         assert_eq!(reply.status, 412, "{path}: {reply:?}");
@@ -30,7 +30,7 @@ fn what_was_read_can_be_sent_back_and_its_generation_is_the_condition() {
             detail.contains("generation 2") && detail.contains("Generation in the submitted object is 1")
         );
     }
-    // The list is an array of what can be sent back, and one of it that is old has nothing taken.
+    // The list of all objects can be submitted, too; if one is outdated, none is accepted.
     daemon.client.submit(&object("db", "db:1", 1));
     let mut all = daemon.client.get("/objects").json();
     assert_eq!(submit("/submit", &all).status, 200);
@@ -38,17 +38,17 @@ fn what_was_read_can_be_sent_back_and_its_generation_is_the_condition() {
     all[1]["Generation"] = json!(1);
     assert_eq!(submit("/submit", &all).status, 412);
     let shown = daemon.client.get("/objects/db").json();
-    assert_eq!((&shown["Generation"], &shown["Count"]), (&json!(1), &json!(1)), "nothing of it was taken");
+    assert_eq!((&shown["Generation"], &shown["Count"]), (&json!(1), &json!(1)), "nothing was accepted");
     all[1]["Generation"] = json!(2);
     assert_eq!(submit("/submit", &all).status, 200);
 
-    // The generation itself is no part of what is stored.
-    let past = daemon.client.get("/objects/db/history").json();
-    assert!(past["Revisions"][0]["Object"]["Generation"].is_null(), "{past}");
+    // The generation is not stored as a field of the spec.
+    let history = daemon.client.get("/objects/db/history").json();
+    assert!(history["Revisions"][0]["Object"]["Generation"].is_null(), "{history}");
 }
 
 #[test]
-fn a_generation_of_0_asks_for_a_new_object_and_another_one_for_one_that_is_there() {
+fn generation_0_requires_that_the_object_is_new_and_any_other_that_it_exists() {
     let daemon = Daemon::simulated();
     let with = |generation: Value| {
         let mut web = object("web", "web:1", 1);
@@ -64,10 +64,10 @@ fn a_generation_of_0_asks_for_a_new_object_and_another_one_for_one_that_is_there
     assert_eq!(submit(json!(null)).status, 200);
     assert_eq!(submit(json!("1")).problem().1, "Generation");
     daemon.client.delete("/objects/web");
-    assert_eq!(submit(json!(2)).status, 412, "a deleted object is none");
+    assert_eq!(submit(json!(2)).status, 412, "a deleted object does not exist");
     assert_eq!(submit(json!(0)).status, 201);
 
-    // A header that says something else is no condition that could hold.
+    // A header that contradicts the generation is refused.
     for (header, generation, status) in [
         ("If-Match: \"7\"", 3, 400),
         ("If-Match: *", 0, 400),

@@ -11,13 +11,13 @@ use tokio::time::timeout;
 
 use super::{object, outcome};
 
-/// One that never counts as converged within a test: what runs is to be watched for an hour.
+/// An object that does not converge within a test: its containers are monitored for an hour.
 fn endless(name: &str) -> Value {
     json!({"Name": name, "Image": "web:1", "Count": 1, "Update": {"Monitor": "1h"}})
 }
 
 #[test]
-fn a_submit_that_waits_answers_when_all_of_it_runs() {
+fn a_submit_with_a_wait_answers_when_all_containers_run() {
     let daemon = Daemon::simulated();
     let answer = daemon.client.post("/submit?wait=20s", object("web", "web:1", 5).to_string());
     assert_eq!((answer.status, answer.content_type.as_str()), (200, "application/json"), "{answer:?}");
@@ -34,12 +34,12 @@ fn a_submit_that_waits_answers_when_all_of_it_runs() {
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     assert_eq!(daemon.object("web")["Containers"], before);
 
-    // An update is answered when the last old container is gone, an array when all of it has settled.
+    // An update is answered when the last old container is gone, an array when every object has an outcome.
     let array = json!([object("web", "web:2", 5), object("db", "db:1", 2)]);
     let answer = daemon.client.post("/submit?wait=50s", array.to_string());
     assert_eq!(answer.status, 200, "{answer:?}");
     let answer = answer.json();
-    assert_eq!(answer["Outcome"], "converged", "as a failure has it: {answer}");
+    assert_eq!(answer["Outcome"], "converged", "the array has an outcome, too: {answer}");
     assert_eq!(outcome(&answer["Objects"][0]), ("web", 2, "updated", "converged"));
     assert_eq!(outcome(&answer["Objects"][1]), ("db", 1, "created", "converged"));
     let shown = daemon.object("web");
@@ -52,7 +52,7 @@ fn a_submit_that_waits_answers_when_all_of_it_runs() {
 }
 
 #[test]
-fn what_cannot_work_is_called_failed_and_what_is_not_known_is_not() {
+fn a_spec_that_cannot_work_fails_and_an_open_one_times_out() {
     let daemon = Daemon::simulated();
     let begun = Instant::now();
     let mut none = object("web", "nosuch:1", 3);
@@ -60,9 +60,9 @@ fn what_cannot_work_is_called_failed_and_what_is_not_known_is_not() {
     let reply = daemon.client.post("/submit?wait=50s", none.to_string());
     assert_eq!(reply.status, 424, "{reply:?}");
     let (detail, _) = reply.problem();
-    eprintln!("an image that cannot be had is called a failure after {:?}", begun.elapsed());
-    assert!(begun.elapsed() < Duration::from_secs(15), "long before the time that was given");
-    assert!(detail.contains("nosuch:1 not found: manifest unknown"), "the engine's own words: {detail}");
+    eprintln!("a missing image is a failure after {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(15), "long before the end of the wait");
+    assert!(detail.contains("nosuch:1 not found: manifest unknown"), "the engine's own message: {detail}");
     let answer = reply.json();
     assert_eq!(outcome(&answer), ("web", 1, "created", "failed"));
     assert_eq!(answer["title"], "Failed");
@@ -75,7 +75,7 @@ fn what_cannot_work_is_called_failed_and_what_is_not_known_is_not() {
     nowhere["Update"] = json!({"FailAfter": "0s"});
     let array = json!([object("ok", "web:1", 1), cannot_start, nowhere, endless("slow")]);
     let reply = daemon.client.post("/submit?wait=15s", array.to_string());
-    assert_eq!(reply.status, 424, "the worst decides: {reply:?}");
+    assert_eq!(reply.status, 424, "the worst outcome decides: {reply:?}");
     let (detail, _) = reply.problem();
     assert!(
         detail.contains("'cmd'") && detail.contains("/nope") && detail.contains("1 more of the 4"),
@@ -97,12 +97,12 @@ fn what_cannot_work_is_called_failed_and_what_is_not_known_is_not() {
     assert!(detail.contains("within 1s: 1 of 1 run") && detail.contains("1h"), "{detail}");
 
     let reply = daemon.client.post("/submit?wait=1s", object("web", "nosuch:2", 3).to_string());
-    assert_eq!(reply.status, 504, "one failure is none: {reply:?}");
+    assert_eq!(reply.status, 504, "one failed attempt is not a failure yet: {reply:?}");
     assert_eq!(reply.json()["title"], "Timed out");
 }
 
 #[test]
-fn without_an_engine_nothing_fails_and_nothing_is_foretold() {
+fn without_an_engine_a_wait_times_out_and_a_plan_is_empty() {
     let nowhere = std::env::temp_dir().join(support::unique("no-engine.sock"));
     let endpoint = format!("--swarm-manager=unix://{}", nowhere.display());
     let daemon = support::daemon::Setup::new().flag(endpoint).start();
@@ -114,11 +114,11 @@ fn without_an_engine_nothing_fails_and_nothing_is_foretold() {
     assert!(plan["Objects"][0]["Waiting"].as_str().unwrap().contains("has not answered"), "{plan}");
     let reply = daemon.client.request("/objects/web?wait=1s", &["--request", "DELETE"], b"");
     assert_eq!((reply.status, outcome(&reply.json())), (504, ("web", 2, "deleted", "timed_out")));
-    assert!(reply.problem().0.contains("waiting for the engine"), "who knows what is there: {reply:?}");
+    assert!(reply.problem().0.contains("waiting for the engine"), "the containers are unknown: {reply:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_waits_is_told_what_took_its_place() {
+async fn a_waiting_client_learns_which_change_replaced_its_own() {
     let daemon = Daemon::simulated();
     let identity = generated_client(&daemon.certificates());
     for (change, path, status, word, said) in [
@@ -137,7 +137,7 @@ async fn whoever_waits_is_told_what_took_its_place() {
         let first = client.get("/objects/web").await.unwrap().json()["Generation"].as_u64().unwrap();
         let mut other = Connection::open(&daemon, &identity).await.unwrap();
         let waiting = tokio::spawn(async move { other.post("/submit?wait=30s", &endless("web")).await });
-        daemon.wait_until(SOON, "it is taken", || daemon.object("web")["Generation"] == first + 1);
+        daemon.wait_until(SOON, "it is accepted", || daemon.object("web")["Generation"] == first + 1);
         let path = path.replace("to=1", &format!("to={first}"));
         let said = said.replace("generation 3", &format!("generation {}", first + 2));
         let said = said.replace("generation 1", &format!("generation {first}"));
@@ -152,7 +152,7 @@ async fn whoever_waits_is_told_what_took_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn those_who_wait_are_told_when_the_daemon_stops() {
+async fn waiting_clients_are_answered_when_the_daemon_stops() {
     let mut daemon = Daemon::simulated();
     let identity = generated_client(&daemon.certificates());
     let mut waiting = JoinSet::new();
@@ -160,7 +160,7 @@ async fn those_who_wait_are_told_when_the_daemon_stops() {
         let mut client = Connection::open(&daemon, &identity).await.unwrap();
         waiting.spawn(async move { client.post("/submit?wait=10m", &endless(&format!("w-{i}"))).await });
     }
-    daemon.wait_until(SOON, "all of them are taken", || {
+    daemon.wait_until(SOON, "all submits are accepted", || {
         daemon.client.get("/objects").json().as_array().map(Vec::len) == Some(20)
     });
     daemon.signal("TERM");
@@ -172,7 +172,7 @@ async fn those_who_wait_are_told_when_the_daemon_stops() {
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains("was committed") && detail.contains("stopping"), "{detail}");
     }
-    eprintln!("SIGTERM: 20 who waited were answered within {:?}", begun.elapsed());
+    eprintln!("SIGTERM: 20 waiting clients were answered within {:?}", begun.elapsed());
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     assert!(daemon.ended(Duration::from_secs(8)).is_some_and(|status| status.success()), "{}", daemon.log());
 }

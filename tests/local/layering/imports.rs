@@ -126,7 +126,7 @@ fn read_module(path: &[String], items: &[Item], module: &mut Module) {
 
 struct Reader<'a> {
     path: Vec<String>,
-    /// Modules that were imported under a name of their own.
+    /// Imported modules by their local name.
     aliases: BTreeMap<String, Vec<String>>,
     children: BTreeSet<String>,
     module: &'a mut Module,
@@ -226,7 +226,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
 
     fn visit_macro(&mut self, one: &'ast syn::Macro) {
         visit::visit_macro(self, one);
-        // What is inside is no syntax tree: every run of `name::name` in it is taken for a path.
+        // The tokens are not parsed: every sequence `name::name` counts as a path.
         let text = one.tokens.to_string();
         let mut run: Vec<String> = Vec::new();
         let mut joined = false;

@@ -28,7 +28,7 @@ pub struct Runner {
 impl Runner {
     pub fn new() -> Runner {
         let runner = Runner::on(Daemon::simulated());
-        runner.checks_out("web.yaml", &example("web.yaml"));
+        runner.write_example("web.yaml", &example("web.yaml"));
         runner
     }
 
@@ -39,7 +39,7 @@ impl Runner {
         Runner { daemon, checkout, temp }
     }
 
-    pub fn checks_out(&self, name: &str, content: &str) {
+    pub fn write_example(&self, name: &str, content: &str) {
         fs::write(self.checkout.path().join("examples").join(name), content).unwrap();
     }
 
