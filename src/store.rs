@@ -2,7 +2,7 @@
 //!
 //! A [`Store`] keeps the desired state: it accepts one transaction at a time, makes it durable, publishes the new snapshot, then
 //! answers. Readers hold a snapshot and never wait for a writer. The pure function
-//! [`apply`](crate::core::transaction::apply) computes what a transaction does to a snapshot, for every store.
+//! [`apply`](crate::core::transaction::apply()) computes what a transaction does to a snapshot, for every store.
 //!
 //! Beside the objects a store keeps the [`EventLog`]: a change is in it before anything that the change causes.
 

@@ -1,8 +1,10 @@
 //! What a transaction does to a snapshot.
 
 use super::*;
-use crate::core::object::MAX_REVISIONS;
-use crate::core::submission::Submission;
+use crate::core::desired::{Desired, Quarantined};
+use crate::core::object::{MAX_REVISIONS, Revision};
+use crate::core::submission::{self, Submission};
+use crate::core::time::Time;
 
 fn spec(name: &str, count: u32) -> Box<Spec> {
     let text = format!(r#"{{"Name": "{name}", "Image": "a", "Count": {count}}}"#);

@@ -4,189 +4,40 @@
 //! is detected and never misread. A new file is written beside the old one and replaces it by a rename, so it is always
 //! complete.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::ops::RangeInclusive;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use redb::backends::FileBackend;
-use redb::{
-    Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition,
-    TableError,
-};
+use redb::{Builder, Database, DatabaseError};
 
+use self::batch::write;
+use self::content::read;
+#[cfg(test)]
+use self::tables::{META, OBJECTS};
 use super::mark::{self, Mark};
-use crate::api::event::Event;
-use crate::core::container::ContainerId;
-use crate::core::desired::{Desired, Quarantined};
-use crate::core::identity::{Identity, IdentityError};
-use crate::core::name::ObjectName;
-use crate::core::object::{Object, Objects};
 use crate::crash_points;
 use crate::store::ownership::Unwritten;
-use crate::store::record;
+
+mod batch;
+mod content;
+mod error;
+mod tables;
+
+pub(super) use batch::Batch;
+pub(super) use content::Content;
+pub use error::OpenError;
 
 /// The file's name in the data directory.
 pub(super) const FILE: &str = "state.redb";
 /// A state file that is not complete yet.
 const NEW: &str = "state.redb.new";
-/// The version of the tables. Raise it whenever an older program would misread them.
-const FORMAT: u64 = 2;
-/// The previous format, without identity and records of containers.
-const FORMAT_WITHOUT_IDENTITY: u64 = 1;
 /// Pages that redb keeps in memory: few, as the file is read only once, at the start.
 const CACHE_BYTES: usize = 1 << 20;
-
-/// Numbers by name: the format, the store's number, its commits, and the last reserved event number.
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-/// Objects by name, see [`record`].
-const OBJECTS: TableDefinition<'_, &str, &str> = TableDefinition::new("objects");
-/// The tail of the event log by number, as JSON.
-const EVENTS: TableDefinition<'_, u64, &str> = TableDefinition::new("events");
-
-/// The identity, as JSON, under one key.
-const IDENTITY: TableDefinition<'_, &str, &str> = TableDefinition::new("identity");
-const IDENTITY_KEY: &str = "identity";
-/// The ids of containers that were created or adopted.
-const CONTAINERS: TableDefinition<'_, &str, ()> = TableDefinition::new("containers");
-
-/// Why the state cannot be opened. Each message says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process uses the directory.
-    #[error(
-        "the data directory {dir} is in use by process {by}: stop that one first, or give this one another --data-dir"
-    )]
-    InUse {
-        /// The directory.
-        dir: PathBuf,
-        /// The process id that it recorded.
-        by: String,
-    },
-    /// The file is missing although there was one.
-    #[error(
-        "{path} is missing, and yet {commit} commits were acknowledged here: put it back, or `restore` a backup; to begin \
-         empty, delete {mark} beside it (what runs goes on running, and is taken over when it is submitted again)"
-    )]
-    Missing {
-        /// The state file.
-        path: PathBuf,
-        /// The last acknowledged commit.
-        commit: u64,
-        /// The mark's name.
-        mark: &'static str,
-    },
-    /// An older copy of the file.
-    #[error(
-        "{path} is an old copy: it ends with commit {found}, and commit {acknowledged} was acknowledged here. Put the newer one \
-         back. If the old state is what you want, bring it in with `restore`, from a file that `backup` made, or delete \
-         {mark} beside it to take this copy as it is"
-    )]
-    Older {
-        /// The state file.
-        path: PathBuf,
-        /// Its last commit.
-        found: u64,
-        /// The last acknowledged commit.
-        acknowledged: u64,
-        /// The mark's name.
-        mark: &'static str,
-    },
-    /// The file of another store.
-    #[error(
-        "{path} is not the state that this directory had, but another manager's: put the right one back, or delete \
-         {mark} beside it to take this one as it is"
-    )]
-    Foreign {
-        /// The state file.
-        path: PathBuf,
-        /// The mark's name.
-        mark: &'static str,
-    },
-    /// Refused because of its identity.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// Written by a newer version.
-    #[error(
-        "{path} was written by a newer version of this program (format {found}; this one knows {FORMAT}): run that version, \
-         or `restore` a backup that this version made"
-    )]
-    Newer {
-        /// The state file.
-        path: PathBuf,
-        /// Its format.
-        found: u64,
-    },
-    /// Damaged.
-    #[error(
-        "{path} is damaged ({why}): `restore` a backup; without one, move it and {mark} away to begin empty (what runs \
-         goes on running, and is taken over when it is submitted again)"
-    )]
-    Damaged {
-        /// The state file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-        /// The mark's name.
-        mark: &'static str,
-    },
-    /// The file system failed.
-    #[error("{path} cannot be {what}: {error}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What was tried.
-        what: &'static str,
-        /// The error.
-        error: io::Error,
-    },
-}
-
-impl OpenError {
-    pub(super) fn io(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> OpenError {
-        let path = path.to_owned();
-        move |error| OpenError::Io { path, what, error }
-    }
-
-    pub(super) fn damaged(path: &Path, why: impl ToString) -> OpenError {
-        OpenError::Damaged { path: path.to_owned(), why: why.to_string(), mark: mark::FILE }
-    }
-}
-
-/// The content of a state file.
-#[derive(Debug, Default)]
-pub(super) struct Content {
-    pub(super) desired: Desired,
-    /// The tail of the event log, oldest first.
-    pub(super) events: Vec<Event>,
-    /// No event has a greater number.
-    pub(super) last_event: u64,
-    /// The identity; `None` in a state of a version without identities.
-    pub(super) identity: Option<Identity>,
-    /// Recorded containers.
-    pub(super) recorded: BTreeSet<ContainerId>,
-}
-
-/// One transaction.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    /// Changed objects.
-    pub(super) objects: Vec<Arc<Object>>,
-    /// Names of dropped tombstones.
-    pub(super) forgotten: Vec<ObjectName>,
-    /// New events.
-    pub(super) events: Vec<Arc<Event>>,
-    /// The first event that is kept.
-    pub(super) oldest_event: u64,
-    /// No event before the next batch will have a greater number.
-    pub(super) promised_event: u64,
-    /// Changes of the identity and of the recorded containers.
-    pub(super) ownership: Unwritten,
-}
 
 /// An open state file and its mark.
 pub(super) struct StateFile {
@@ -328,135 +179,6 @@ fn open_existing(path: &Path) -> Result<Database, OpenError> {
 fn unless_it_panics<T>(path: &Path, read: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
         .unwrap_or_else(|_| Err(OpenError::damaged(path, "it cannot be read at all")))
-}
-
-/// Reads everything, with the store's number and its last commit.
-fn read(database: &Database, path: &Path) -> Result<(u64, u64, Content), OpenError> {
-    let damaged = |error: redb::Error| OpenError::damaged(path, error);
-    let reading = database.begin_read().map_err(|e| damaged(e.into()))?;
-    let meta = reading.open_table(META).map_err(|e| damaged(e.into()))?;
-    let number = |name: &str| {
-        let found = meta.get(name).map_err(|e| damaged(e.into()))?;
-        found.map(|n| n.value()).ok_or_else(|| OpenError::damaged(path, format!("it has no '{name}'")))
-    };
-    match number("format")? {
-        FORMAT | FORMAT_WITHOUT_IDENTITY => {}
-        found if found > FORMAT => return Err(OpenError::Newer { path: path.to_owned(), found }),
-        found => return Err(OpenError::damaged(path, format!("its format is {found}"))),
-    }
-    let (mut objects, mut quarantined) = (Objects::new(), BTreeMap::new());
-    let table = reading.open_table(OBJECTS).map_err(|e| damaged(e.into()))?;
-    for entry in table.iter().map_err(|e| damaged(e.into()))? {
-        let (name, stored) = entry.map_err(|e| damaged(e.into()))?;
-        let name = ObjectName::parse(name.value())
-            .ok_or_else(|| OpenError::damaged(path, format!("{:?} is no name", name.value())))?;
-        match record::decode(&name, stored.value()) {
-            Ok(object) => drop(objects.insert(name, Arc::new(object))),
-            Err(unreadable) => drop(quarantined.insert(name, unreadable)),
-        }
-    }
-    let mut events = Vec::new();
-    let table = reading.open_table(EVENTS).map_err(|e| damaged(e.into()))?;
-    for entry in table.iter().map_err(|e| damaged(e.into()))? {
-        let (id, text) = entry.map_err(|e| damaged(e.into()))?;
-        // An event of a newer version is no reason to refuse the state.
-        match serde_json::from_str::<Event>(text.value()) {
-            Ok(event) => events.push(event),
-            Err(error) => {
-                tracing::warn!(id = id.value(), %error, "an event in the state cannot be read: left out")
-            }
-        }
-    }
-    let desired = Desired { objects: Arc::new(objects), quarantined: Arc::new(quarantined) };
-    let (identity, recorded) = read_ownership(&reading, path)?;
-    let content = Content { desired, events, last_event: number("last-event")?, identity, recorded };
-    Ok((number("store")?, number("commit")?, content))
-}
-
-/// The identity and the recorded containers. States of older versions lack these tables.
-fn read_ownership(
-    reading: &redb::ReadTransaction,
-    path: &Path,
-) -> Result<(Option<Identity>, BTreeSet<ContainerId>), OpenError> {
-    let damaged = |error: redb::Error| OpenError::damaged(path, error);
-    let identity = match reading.open_table(IDENTITY) {
-        Ok(table) => {
-            let stored = table.get(IDENTITY_KEY).map_err(|e| damaged(e.into()))?;
-            let read = |text: &str| {
-                serde_json::from_str(text)
-                    .map_err(|error| OpenError::damaged(path, format!("its identity: {error}")))
-            };
-            stored.map(|text| read(text.value())).transpose()?
-        }
-        Err(TableError::TableDoesNotExist(_)) => None,
-        Err(error) => return Err(damaged(error.into())),
-    };
-    let mut recorded = BTreeSet::new();
-    match reading.open_table(CONTAINERS) {
-        Ok(table) => {
-            for entry in table.iter().map_err(|e| damaged(e.into()))? {
-                let (id, _) = entry.map_err(|e| damaged(e.into()))?;
-                recorded.insert(ContainerId::from(id.value()));
-            }
-        }
-        Err(TableError::TableDoesNotExist(_)) => {}
-        Err(error) => return Err(damaged(error.into())),
-    }
-    Ok((identity, recorded))
-}
-
-/// Commits one transaction, which is on disk when this returns.
-fn write(
-    database: &Database,
-    mark: Mark,
-    batch: &Batch,
-    quarantined: &BTreeMap<ObjectName, Quarantined>,
-) -> Result<(), redb::Error> {
-    let json = |error: serde_json::Error| redb::Error::Io(error.into());
-    let mut transaction = database.begin_write()?;
-    transaction.set_durability(Durability::Immediate)?;
-    transaction.set_two_phase_commit(true);
-    {
-        let mut meta = transaction.open_table(META)?;
-        meta.insert("format", FORMAT)?;
-        meta.insert("store", mark.store)?;
-        meta.insert("commit", mark.commit)?;
-        meta.insert("last-event", batch.promised_event)?;
-        let mut objects = transaction.open_table(OBJECTS)?;
-        for object in &batch.objects {
-            objects.insert(object.spec.name.as_str(), record::encode(object).map_err(json)?.as_str())?;
-        }
-        for (name, unreadable) in quarantined {
-            objects.insert(name.as_str(), &*unreadable.stored)?;
-        }
-        for name in &batch.forgotten {
-            objects.remove(name.as_str())?;
-        }
-        if let Some(identity) = &batch.ownership.identity {
-            let text = serde_json::to_string(identity).map_err(json)?;
-            transaction.open_table(IDENTITY)?.insert(IDENTITY_KEY, text.as_str())?;
-        }
-        if !batch.ownership.records.is_empty() {
-            let mut containers = transaction.open_table(CONTAINERS)?;
-            for (id, there) in &batch.ownership.records {
-                match there {
-                    true => drop(containers.insert(&*id.0, ())?),
-                    false => drop(containers.remove(&*id.0)?),
-                }
-            }
-        }
-        let mut events = transaction.open_table(EVENTS)?;
-        for event in &batch.events {
-            events.insert(event.id, serde_json::to_string(&**event).map_err(json)?.as_str())?;
-        }
-        let gone: RangeInclusive<u64> = 0..=batch.oldest_event.saturating_sub(1);
-        if batch.oldest_event > 0 {
-            events.retain_in(gone, |_, _| false)?;
-        }
-    }
-    crash_points::point("amid-commit");
-    transaction.commit()?;
-    Ok(())
 }
 
 /// Makes a closed file claim another format.
