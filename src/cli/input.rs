@@ -211,7 +211,7 @@ mod tests {
             ("x.yml", "a:\n  b: 1\n  b: 2\n", "line 3, column 3"),
             ("-", "Name: [1,\n", "line 1, column 7"),
             ("-", "a: .inf\n", "line 1, column 4"),
-            ("-", "a: *nobody\n", "line 1, column 4"),
+            ("-", "a: *unknown\n", "line 1, column 4"),
             (
                 "x.json",
                 "{\"Name\":\n \"web\" \"Image\": 1}",

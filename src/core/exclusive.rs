@@ -207,17 +207,17 @@ mod tests {
         json!({"NetworkingConfig": {"EndpointsConfig": {"net": {"IPAMConfig": {"IPv4Address": address}}}}})
     }
 
-    fn said(more: serde_json::Value) -> Vec<String> {
+    fn described(more: serde_json::Value) -> Vec<String> {
         spec("web", more).template.exclusives().iter().map(Exclusive::to_string).collect()
     }
 
     #[test]
     fn fixed_ports_and_addresses_are_exclusive_and_what_the_engine_chooses_is_not() {
-        assert_eq!(said(port("8080")), ["host port 8080/tcp"]);
-        assert_eq!(said(port("8080-8090")), ["host ports 8080-8090/tcp"]);
-        assert_eq!(said(address("172.30.0.9")), ["address 172.30.0.9 in network net"]);
+        assert_eq!(described(port("8080")), ["host port 8080/tcp"]);
+        assert_eq!(described(port("8080-8090")), ["host ports 8080-8090/tcp"]);
+        assert_eq!(described(address("172.30.0.9")), ["address 172.30.0.9 in network net"]);
         for chosen in [port(""), port("0"), address(""), json!({})] {
-            assert_eq!(said(chosen.clone()), [""; 0], "{chosen}");
+            assert_eq!(described(chosen.clone()), [""; 0], "{chosen}");
         }
         let room = |text| spec("web", port(text)).template.exclusives()[0].room();
         assert_eq!((room("8080"), room("8080-8090")), (1, 11));
@@ -236,7 +236,7 @@ mod tests {
         assert!(!held(&at("127.0.0.1", "80", "tcp"), &at("127.0.0.2", "80", "tcp")));
         assert!(!held(&at("", "80", "tcp"), &at("", "80", "udp")));
         assert!(!held(&at("", "80", "tcp"), &at("", "81", "tcp")));
-        assert!(!held(&at("", "80-89", "tcp"), &at("", "80", "tcp")), "another port of the range will do");
+        assert!(!held(&at("", "80-89", "tcp"), &at("", "80", "tcp")), "another port of the range is free");
     }
 
     #[test]

@@ -90,7 +90,7 @@ mod tests {
         let containers = [container(1, None), container(2, Some(&rival)), container(9, None)];
         let plan = planned(&object, &containers);
         assert_eq!((plan.steps, plan.wake_at, plan.condition.phase), (Vec::new(), None, Phase::Blocked));
-        assert_eq!(plan.condition.ready, 2, "only ours are counted");
+        assert_eq!(plan.condition.ready, 2, "only own containers are counted");
         let says = format!(
             "manager {rival} has created 1 of its containers in this cluster: this one creates and removes nothing"
         );
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_deleted_object_our_containers_go_and_another_managers_stay() {
+    fn a_deletion_removes_own_containers_and_leaves_another_managers() {
         let object = Object { deleted: Some(NOW), ..Object::new(spec("web", 5, "")) };
         let rival = ManagerId::of_bits(7);
         let ours = container(1, None);

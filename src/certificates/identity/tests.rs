@@ -1,4 +1,4 @@
-//! What can be loaded, and what is said where it cannot.
+//! Which files can be loaded, and the errors.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ fn docker_machines_files_load() {
 }
 
 #[test]
-fn keys_load_in_all_three_forms() {
+fn keys_load_in_all_three_formats() {
     let authority = Authority::new();
     let directory = authority.path("");
     openssl(&directory, "ecparam -name prime256v1 -genkey -out sec1-key.pem");
@@ -46,7 +46,7 @@ fn keys_load_in_all_three_forms() {
 }
 
 #[test]
-fn each_unfit_file_is_named_with_what_is_wrong() {
+fn each_invalid_file_is_named_with_its_error() {
     let good = &FIXTURE.server;
     let path = |name| FIXTURE.authority.path(name);
     let file = |name, content: &str| {
@@ -112,7 +112,7 @@ fn each_unfit_file_is_named_with_what_is_wrong() {
 }
 
 #[test]
-fn an_encrypted_key_is_told_from_none() {
+fn an_encrypted_key_has_its_own_message() {
     let directory = FIXTURE.authority.path("");
     for form in ["-traditional", ""] {
         openssl(
@@ -140,7 +140,7 @@ fn an_expired_certificate_still_loads() {
 }
 
 #[test]
-fn no_subject_can_pose_as_another() {
+fn no_subject_can_imitate_another() {
     let leaf = |subject| Leaf { subject, ..Leaf::default() };
     let subject = |name: &str, text| {
         let files = FIXTURE.authority.issue_again(name, "server", &leaf(text));

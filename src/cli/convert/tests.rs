@@ -7,7 +7,7 @@ use super::*;
 
 mod every_flag;
 
-/// A place with two variables and some files.
+/// An environment with two variables and some files.
 struct TestInput;
 
 impl LocalInput for TestInput {

@@ -1,4 +1,4 @@
-//! The cache, fed with lists and with our own writes.
+//! The cache, filled by lists and by the manager's own calls.
 
 use super::*;
 use crate::core::container::Health;
@@ -29,7 +29,7 @@ fn container(id: &str, object: &str, state: ContainerState) -> Container {
     }
 }
 
-fn there(cache: &Cache) -> Vec<(String, ContainerState)> {
+fn states(cache: &Cache) -> Vec<(String, ContainerState)> {
     cache.all().iter().map(|c| (c.id.0.to_string(), c.state)).collect()
 }
 
@@ -70,14 +70,14 @@ fn a_list_does_not_undo_what_was_written_after_it_began() {
             container("new", "web", ContainerState::Created),
         ],
     );
-    assert_eq!(there(&cache), [("new".to_owned(), ContainerState::Running)]);
+    assert_eq!(states(&cache), [("new".to_owned(), ContainerState::Running)]);
     // The next list lacks it; that alone proves nothing.
     let begun = cache.begin_list();
     let absent = cache.listed(begun, None, vec![]);
     assert_eq!(absent.iter().map(|c| &*c.id.0).collect::<Vec<_>>(), ["new"]);
-    assert_eq!(there(&cache), [("new".to_owned(), ContainerState::Running)]);
+    assert_eq!(states(&cache), [("new".to_owned(), ContainerState::Running)]);
     cache.gone(begun, &["new".into()]);
-    assert_eq!(there(&cache), []);
+    assert_eq!(states(&cache), []);
 }
 
 #[test]
@@ -87,13 +87,13 @@ fn an_end_is_accepted_even_from_an_answer_requested_before_our_start_returned() 
     let begun = cache.begin_list();
     cache.changed(&"a".into(), |c| c.state = ContainerState::Running);
     cache.listed(begun, None, vec![container("a", "web", ContainerState::Created)]);
-    assert_eq!(there(&cache), [("a".to_owned(), ContainerState::Running)]);
+    assert_eq!(states(&cache), [("a".to_owned(), ContainerState::Running)]);
     cache.inspected(
         begun,
         &"a".into(),
         Lookup::Ours(Box::new(container("a", "web", ContainerState::Exited))),
     );
-    assert_eq!(there(&cache), [("a".to_owned(), ContainerState::Exited)]);
+    assert_eq!(states(&cache), [("a".to_owned(), ContainerState::Exited)]);
 }
 
 #[test]
@@ -101,13 +101,13 @@ fn an_inspect_outweighs_the_lists_until_one_of_them_agrees() {
     let cache = Cache::new();
     let listed = container("a", "web", ContainerState::Removing);
     cache.wrote(listed.clone());
-    assert!(!cache.contradicts(&listed), "nothing has contradicted it");
+    assert!(!cache.contradicts(&listed), "no inspect has contradicted it");
     cache.overrule(&listed.id, ContainerState::Dead);
     assert!(cache.contradicts(&listed));
     assert!(cache.contradicts(&listed), "a list that repeats itself proves nothing");
     let agrees = Container { state: ContainerState::Dead, ..listed.clone() };
     assert!(!cache.contradicts(&agrees));
-    assert!(!cache.contradicts(&listed), "from then on the lists are believed again");
+    assert!(!cache.contradicts(&listed), "the lists are trusted again");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_list_requested_before_an_inspect_does_not_undo_it() {
     );
     cache.inspected(begun, &"a".into(), Lookup::NotFound);
     cache.listed(old, None, vec![container("a", "web", ContainerState::Created)]);
-    assert_eq!(there(&cache), [("a".to_owned(), ContainerState::Running)]);
+    assert_eq!(states(&cache), [("a".to_owned(), ContainerState::Running)]);
 }
 
 #[test]
@@ -146,6 +146,6 @@ fn only_receivers_of_changed_objects_are_woken() {
     assert_eq!(web.borrow_and_update().len(), 1);
     let begun = cache.begin_list();
     cache.listed(begun, None, vec![container("a", "web", ContainerState::Running)]);
-    assert!(!web.has_changed().unwrap(), "the same again is no change");
+    assert!(!web.has_changed().unwrap(), "an identical list is no change");
     assert!(db.borrow_and_update().is_empty());
 }

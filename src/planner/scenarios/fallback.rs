@@ -12,7 +12,7 @@ use crate::core::time::Time;
 const STUCK: &str = "failed create 1.2 image ago=0";
 
 #[test]
-fn while_a_rollout_is_stuck_a_slot_that_lost_its_old_container_gets_the_spec_that_worked() {
+fn while_a_rollout_is_stuck_a_slot_that_lost_its_old_container_gets_the_last_converged_spec() {
     scenario(
         &format!(
             "object web 3 t1 was=t0
@@ -26,7 +26,7 @@ fn while_a_rollout_is_stuck_a_slot_that_lost_its_old_container_gets_the_spec_tha
 }
 
 #[test]
-fn once_a_spec_has_worked_the_fallback_needs_no_first_try() {
+fn the_fallback_to_a_converged_spec_needs_no_trial_container() {
     scenario(
         &format!(
             "object web 4 t1 was=t0
@@ -41,7 +41,7 @@ fn once_a_spec_has_worked_the_fallback_needs_no_first_try() {
 }
 
 #[test]
-fn a_slot_whose_new_container_ended_before_it_was_proven_gets_the_spec_that_worked() {
+fn a_slot_whose_new_container_ended_before_it_was_proven_gets_the_last_converged_spec() {
     scenario(
         "object web 2 t1 was=t0
          web.1.1 t0 exited
@@ -54,7 +54,7 @@ fn a_slot_whose_new_container_ended_before_it_was_proven_gets_the_spec_that_work
 }
 
 #[test]
-fn a_slot_that_the_present_template_has_taken_over_stays_with_it() {
+fn a_slot_that_was_updated_keeps_the_present_template() {
     let object = object("t1", "t0");
     let mut memory = Memory::new(1);
     let running = |line: &str| vec![Arc::new(container(line))];
@@ -66,28 +66,32 @@ fn a_slot_that_the_present_template_has_taken_over_stays_with_it() {
 }
 
 #[test]
-fn a_slot_that_was_emptied_for_its_update_is_the_present_templates() {
+fn a_slot_that_was_emptied_for_its_update_gets_the_present_template() {
     let object = object("t1", "t0");
     let mut memory = Memory::new(1);
     let old = container("web.1.1 t0 running");
     memory.observe(&object, &[Arc::new(old.clone())], NOW);
     let remove = Action::Remove { id: old.id.clone(), name: old.name.clone(), force: false };
     memory.begun(&remove);
-    // Between the stop and the removal it is seen ended, by a signal that was ours.
+    // Between the stop and the removal the container is observed as ended by the manager's own signal.
     let signalled = Some(Signalled { signal: Signal::TERM, at: NOW, stop: true });
     let stopped = Container { state: ContainerState::Exited, signalled, ..old };
     memory.observe(&object, &[Arc::new(stopped)], NOW);
     memory.ended(&remove, Report::Removed(Outcome::Done(())), NOW);
     assert!(memory.updated(1));
-    assert_eq!((memory.held(1), memory.present().slot(1)), (None, None), "our own stop is no user's");
-    // A newer spec begins with what worked.
+    assert_eq!(
+        (memory.held(1), memory.present().slot(1)),
+        (None, None),
+        "the manager's own stop is no user's stop"
+    );
+    // A newer spec begins with the last converged one.
     let newer = Object { generation: 2, ..object };
     memory.observe(&newer, &[], NOW);
     assert!(!memory.updated(1));
 }
 
 #[test]
-fn if_the_spec_that_worked_no_longer_works_the_present_one_is_tried() {
+fn if_the_last_converged_spec_fails_the_present_one_is_tried() {
     scenario(
         "object web 2 t1 was=t0
          web.1.1 t0 running
@@ -99,7 +103,7 @@ fn if_the_spec_that_worked_no_longer_works_the_present_one_is_tried() {
 }
 
 #[test]
-fn a_slot_that_was_emptied_for_a_spec_that_fails_gets_the_one_that_worked_back() {
+fn a_slot_that_was_emptied_for_a_failing_spec_gets_the_last_converged_one_back() {
     scenario(
         "object web 1 t1 was=t0 stop-first
          failed create 1.2 refused ago=9
@@ -107,7 +111,7 @@ fn a_slot_that_was_emptied_for_a_spec_that_fails_gets_the_one_that_worked_back()
         r#"create web.1.1 image=old cause="missing replica, while the rollout has not converged"
            blocked: 0 of 1 run; the engine's words; failed 2 times in a row"#,
     );
-    // It is not stopped for another try before that is due.
+    // It is not stopped for another attempt before that is due.
     scenario(
         "object web 1 t1 was=t0 stop-first
          web.1.1 t0 running
@@ -119,7 +123,7 @@ fn a_slot_that_was_emptied_for_a_spec_that_fails_gets_the_one_that_worked_back()
 }
 
 #[test]
-fn a_slot_that_was_emptied_for_a_retry_of_the_present_spec_gets_that_and_not_the_old_one_again() {
+fn a_slot_that_was_emptied_for_a_retry_of_the_present_spec_gets_that_one() {
     let more = r#", "Update": {"Order": "stop-first"}"#;
     let old = spec("web", 1, "");
     let mut object = Object::new(spec("web", 1, more));
@@ -147,16 +151,16 @@ fn a_slot_that_was_emptied_for_a_retry_of_the_present_spec_gets_that_and_not_the
         let at = NOW + Duration::from_secs(second);
         memory.ended(&create, Report::Created(Outcome::Refused(refusal)), at);
     }
-    // Its retry is due: the old one is stopped for it.
+    // Its retry is due: the old container is stopped for it.
     let now = NOW + Duration::from_secs(60);
     memory.observe(&object, std::slice::from_ref(&stale), now);
-    let steps = look(&object, std::slice::from_ref(&stale), &memory, now).steps;
+    let steps = plan_for(&object, std::slice::from_ref(&stale), &memory, now).steps;
     assert_eq!(steps.len(), 1, "{steps:?}");
     assert!(matches!(&steps[0].action, Action::Remove { .. }), "{steps:?}");
     memory.begun(&steps[0].action);
     memory.ended(&steps[0].action, Report::Removed(Outcome::Done(())), now);
     memory.observe(&object, &[], now);
-    let steps = look(&object, &[], &memory, now).steps;
+    let steps = plan_for(&object, &[], &memory, now).steps;
     let images: Vec<String> = steps.iter().map(Step::to_string).collect();
     assert_eq!(images, ["create web.1.1 image=new cause=\"missing replica\""]);
 }

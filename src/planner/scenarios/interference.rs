@@ -50,7 +50,7 @@ fn a_container_that_runs_again_after_a_restart_ends_the_wait_and_its_next_end_co
 }
 
 #[test]
-fn only_a_recent_signal_that_asks_to_end_excuses_an_end() {
+fn only_a_recent_stop_signal_excuses_an_end() {
     let counted = |signal, seconds: u64, stop_signal| {
         let object = object("t1", "t1");
         let mut memory = Memory::new(1);
@@ -64,7 +64,7 @@ fn only_a_recent_signal_that_asks_to_end_excuses_an_end() {
     };
     let (hup, quit) = (Signal(1), Signal(3));
     assert!(counted(hup, 1, None), "HUP asks to read the configuration");
-    assert!(counted(Signal::TERM, 60, None), "it went on for a minute");
+    assert!(counted(Signal::TERM, 60, None), "it ran on for a minute");
     assert!(counted(quit, 1, None));
     for (signal, stop_signal) in [
         (Signal::TERM, None),
@@ -78,7 +78,7 @@ fn only_a_recent_signal_that_asks_to_end_excuses_an_end() {
 }
 
 #[test]
-fn a_container_that_the_engine_restarts_has_failed_and_is_not_converged_in_between() {
+fn an_object_whose_container_the_engine_restarts_has_failed_and_is_not_converged_in_between() {
     let object = object("t1", "t1");
     let mut memory = Memory::new(1);
     let run = |restarts| {
@@ -90,7 +90,7 @@ fn a_container_that_the_engine_restarts_has_failed_and_is_not_converged_in_betwe
         memory.observe(&object, &[run(restarts)], NOW + Duration::from_secs(5 * restarts));
     }
     let now = NOW + Duration::from_secs(15);
-    let condition = look(&object, &[run(3)], &memory, now).condition;
+    let condition = plan_for(&object, &[run(3)], &memory, now).condition;
     assert_eq!((condition.phase, condition.failing), (Phase::Degraded, true));
     assert_eq!(
         condition.reason,
@@ -99,7 +99,7 @@ fn a_container_that_the_engine_restarts_has_failed_and_is_not_converged_in_betwe
     );
     let later = now + backoff::STABLE_RUN;
     memory.observe(&object, &[run(3)], later);
-    assert_eq!(look(&object, &[run(3)], &memory, later).condition.phase, Phase::Converged);
+    assert_eq!(plan_for(&object, &[run(3)], &memory, later).condition.phase, Phase::Converged);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn the_health_check_interval_is_the_containers_own_which_its_image_may_define() 
     let world = [Arc::new(Container { detail, ..container("web.1.1 t1 running unhealthy") })];
     memory.observe(&object, &world, NOW);
     let removed =
-        |at| look(&object, &world, &memory, at).steps.iter().any(|s| s.cause.ends_with("interval of 2s"));
+        |at| plan_for(&object, &world, &memory, at).steps.iter().any(|s| s.cause.ends_with("interval of 2s"));
     assert!(!removed(NOW + Duration::from_secs(1)));
     assert!(removed(NOW + Duration::from_secs(2)));
 }
@@ -138,10 +138,10 @@ fn a_successful_start_without_effect_is_a_failure() {
         template: made.identity.template.clone(),
     };
     memory.observe(&object, std::slice::from_ref(&made), NOW);
-    assert_eq!(look(&object, std::slice::from_ref(&made), &memory, NOW).steps.len(), 1);
+    assert_eq!(plan_for(&object, std::slice::from_ref(&made), &memory, NOW).steps.len(), 1);
     memory.ended(&start, Report::Started(Outcome::Done(())), NOW);
     memory.observe(&object, std::slice::from_ref(&made), NOW);
-    let plan = look(&object, std::slice::from_ref(&made), &memory, NOW);
+    let plan = plan_for(&object, std::slice::from_ref(&made), &memory, NOW);
     assert_eq!(plan.steps, []);
     assert!(
         plan.condition.reason.contains("web.1.1 was started, says the engine, and still does not run"),
@@ -170,16 +170,16 @@ fn a_removal_by_the_engine_that_does_not_end_is_requested_again() {
     let mut memory = Memory::new(1);
     let world = [Arc::new(container("web.1.1 t1 removing")), Arc::new(container("web.1.2 t1 running"))];
     memory.observe(&object, &world, NOW);
-    assert_eq!(look(&object, &world, &memory, NOW).steps, []);
+    assert_eq!(plan_for(&object, &world, &memory, NOW).steps, []);
     let later = NOW + Duration::from_secs(31);
     memory.observe(&object, &world, later);
-    let step = look(&object, &world, &memory, later).steps.remove(0);
+    let step = plan_for(&object, &world, &memory, later).steps.remove(0);
     assert_eq!(
         step.to_string(),
         r#"remove web.1.1 id=id-web.1.1 cause="the engine has not finished removing it""#
     );
     memory.ended(&step.action, Report::Removed(Outcome::InDoubt("500: busy".to_owned())), later);
-    let plan = look(&object, &world, &memory, later);
+    let plan = plan_for(&object, &world, &memory, later);
     assert_eq!(plan.condition.reason, "1 of 1 run; web.1.1 cannot be removed: 500: busy; failed once");
     assert_eq!(plan.condition.next_retry, plan.wake_at);
 }
@@ -192,7 +192,7 @@ fn an_ended_container_that_its_restart_policy_may_start_is_not_kept() {
     let world = [Arc::new(container("web.1.1 t1 exited")), Arc::new(container("web.1.2 t1 running"))];
     let mut memory = Memory::new(1);
     memory.observe(&object, &world, NOW);
-    let steps = look(&object, &world, &memory, NOW).steps;
+    let steps = plan_for(&object, &world, &memory, NOW).steps;
     let lines: Vec<String> = steps.iter().map(Step::to_string).collect();
     assert_eq!(
         lines,
@@ -221,7 +221,7 @@ fn starts_without_effect_are_backed_off_exponentially() {
 }
 
 #[test]
-fn a_container_that_a_user_restarts_is_not_removed_meanwhile_whatever_its_restart_policy() {
+fn a_container_that_a_user_restarts_is_not_removed_meanwhile_even_with_a_restart_policy() {
     let more = r#", "HostConfig": {"RestartPolicy": {"Name": "unless-stopped"}}"#;
     let mut object = Object::new(spec("web", 1, more));
     object.spec.template.hash = TemplateHash::from_label("t1");
@@ -230,11 +230,11 @@ fn a_container_that_a_user_restarts_is_not_removed_meanwhile_whatever_its_restar
     let signalled = Some(Signalled { signal: Signal::TERM, at: NOW, stop: true });
     let stopped = [Arc::new(Container { signalled, ..container("web.1.1 t1 exited") })];
     memory.observe(&object, &stopped, NOW);
-    assert_eq!(look(&object, &stopped, &memory, NOW).steps, []);
+    assert_eq!(plan_for(&object, &stopped, &memory, NOW).steps, []);
     let later = NOW + RESTART_GRACE;
     memory.observe(&object, &stopped, later);
     assert!(
-        look(&object, &stopped, &memory, later)
+        plan_for(&object, &stopped, &memory, later)
             .steps
             .iter()
             .any(|s| s.to_string().starts_with("remove web.1.1"))
@@ -253,7 +253,7 @@ fn a_tag_that_was_moved_between_two_creates_is_reported() {
         let world: Vec<_> = ids.iter().enumerate().map(container).collect();
         let mut memory = Memory::new(1);
         memory.observe(&object, &world, NOW);
-        let condition = look(&object, &world, &memory, NOW).condition;
+        let condition = plan_for(&object, &world, &memory, NOW).condition;
         assert_eq!(condition.phase, Phase::Converged);
         condition.reason
     };

@@ -1,4 +1,4 @@
-//! The server as its clients see it: real sockets, real TLS, docker-machine's certificates.
+//! The server with real sockets, real TLS and docker-machine's certificates.
 
 use std::process::{Command, Output};
 use std::time::Instant;
@@ -38,7 +38,7 @@ const fn ms(ms: u64) -> Duration {
 }
 
 /// A running server.
-struct Site {
+struct TestServer {
     address: SocketAddr,
     tls: Arc<ArcSwap<Tls>>,
     stop: CancellationToken,
@@ -47,19 +47,19 @@ struct Site {
 
 type Client = TlsStream<TcpStream>;
 
-impl Site {
-    fn start(limits: Limits) -> Site {
-        Site::start_as(&FIXTURE.server, limits)
+impl TestServer {
+    fn start(limits: Limits) -> TestServer {
+        TestServer::start_with(&FIXTURE.server, limits)
     }
 
-    fn start_as(files: &Files, limits: Limits) -> Site {
+    fn start_with(files: &Files, limits: Limits) -> TestServer {
         let listeners = bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
         let address = listeners[0].local_addr().unwrap();
         let tls = Arc::new(ArcSwap::from_pointee(Tls::new(&Identity::load(files).unwrap()).unwrap()));
         let stop = CancellationToken::new();
         let served =
             tokio::spawn(serve(listeners, tls.clone(), router(), limits, Arc::default(), stop.clone()));
-        Site { address, tls, stop, served }
+        TestServer { address, tls, stop, served }
     }
 
     async fn tcp(&self) -> TcpStream {
@@ -79,7 +79,7 @@ impl Site {
         TlsConnector::from(config).connect(name, self.tcp().await).await
     }
 
-    /// Stops the server and tells how long that took.
+    /// Stops the server and returns how long that took.
     async fn stop(self) -> Duration {
         let begin = Instant::now();
         self.stop.cancel();
@@ -135,13 +135,13 @@ async fn length(request: Request<Body>) -> impl IntoResponse {
     }
 }
 
-/// Sends `request` and reads one answer by its `Content-Length`.
-async fn ask(client: &mut Client, request: &str) -> io::Result<String> {
+/// Sends `request` and reads one response by its `Content-Length`.
+async fn send(client: &mut Client, request: &str) -> io::Result<String> {
     client.write_all(request.as_bytes()).await?;
-    answer(client).await
+    read_response(client).await
 }
 
-async fn answer(client: &mut Client) -> io::Result<String> {
+async fn read_response(client: &mut Client) -> io::Result<String> {
     let mut text = Vec::new();
     loop {
         if let Some(head) = text.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -158,7 +158,7 @@ async fn answer(client: &mut Client) -> io::Result<String> {
     }
 }
 
-/// How long until the server closes; panics if it does not within five seconds.
+/// Waits until the server closes the connection, and returns how long that took; panics after five seconds.
 async fn until_closed(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> Duration {
     let begin = Instant::now();
     let mut rest = Vec::new();
@@ -166,7 +166,7 @@ async fn until_closed(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> Durat
     begin.elapsed()
 }
 
-/// Runs a program, without input, beside the server.
+/// Runs a program without blocking the server.
 async fn run(mut command: Command) -> Output {
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
@@ -189,8 +189,8 @@ fn client_config(
     })
 }
 
-async fn curl(site: &Site, url: &str, arguments: &[&str]) -> (Option<i32>, String) {
-    let url = url.replace("HOST", &format!("127.0.0.1:{}", site.address.port()));
+async fn curl(server: &TestServer, url: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let url = url.replace("HOST", &format!("127.0.0.1:{}", server.address.port()));
     let mut command = Command::new("curl");
     command.args(["-sS", "-m", "10", &url]).args(arguments);
     let output = run(command).await;

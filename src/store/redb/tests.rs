@@ -1,4 +1,4 @@
-//! The file under all that can happen to it: what is read is what was committed, or nothing is read at all.
+//! The state file: what is read is what was committed, or it is refused.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,7 +28,7 @@ fn name(text: &str) -> ObjectName {
     ObjectName::parse(text).unwrap()
 }
 
-/// Where an fsync costs nothing, if there is such a place: nobody cuts the power of a test.
+/// A directory in which fsync is cheap, if there is one, as tests have no power failures.
 fn directory() -> TempDir {
     match tempfile::Builder::new().prefix("scsm-store-").tempdir_in("/dev/shm") {
         Ok(dir) => dir,
@@ -50,7 +50,7 @@ impl Running {
         Ok(Running { store, writer: tokio::spawn(writer.run(stop.clone())), stop })
     }
 
-    async fn take(&self, change: Change) -> (Effect, u64) {
+    async fn commit(&self, change: Change) -> (Effect, u64) {
         let committed = self.store.commit(Transaction::of([change])).await.unwrap();
         (committed[0].effect, committed[0].object.generation)
     }
@@ -69,7 +69,7 @@ fn claims(cluster: &str) -> Claims {
     Claims::of_cluster(name(cluster))
 }
 
-/// What is wanted, as one text to compare.
+/// The desired state as text, to compare.
 fn text(desired: &Desired) -> String {
     backup::write(desired, None, Time(0)).unwrap()
 }
@@ -79,10 +79,10 @@ async fn everything_is_restored_after_a_restart() {
     let dir = directory();
     let store = Running::open(dir.path()).unwrap();
     for count in 1..=12 {
-        assert_eq!(store.take(put("web", count)).await.1, u64::from(count));
+        assert_eq!(store.commit(put("web", count)).await.1, u64::from(count));
     }
-    store.take(put("gone", 1)).await;
-    store.take(Change::Delete(name("gone"))).await;
+    store.commit(put("gone", 1)).await;
+    store.commit(Change::Delete(name("gone"))).await;
     store.store.event_log().note_general(EventKind::Engine, "the last line");
     let before = text(&store.desired());
     let events = store.store.event_log().after(0, 100).events;
@@ -92,7 +92,7 @@ async fn everything_is_restored_after_a_restart() {
     assert_eq!(text(&store.desired()), before);
     assert_eq!(store.desired().objects[&name("web")].revisions.len(), 10);
     assert_eq!(store.store.event_log().after(0, 100).events, events);
-    assert_eq!(store.take(put("gone", 1)).await, (Effect::Created, 3));
+    assert_eq!(store.commit(put("gone", 1)).await, (Effect::Created, 3));
     let last = store.store.event_log().after(0, 100).events.last().unwrap().id;
     assert!(last > events.last().unwrap().id, "numbers grow over a restart: {last}");
     store.close().await;
@@ -102,7 +102,7 @@ async fn everything_is_restored_after_a_restart() {
 async fn writers_are_serialized_and_a_stale_one_is_always_refused() {
     let dir = directory();
     let store = Arc::new(Running::open(dir.path()).unwrap());
-    store.take(put("web", 0)).await;
+    store.commit(put("web", 0)).await;
     let stale = Arc::new(AtomicUsize::new(0));
     let writers: Vec<_> = (0..64)
         .map(|_| {
@@ -134,23 +134,23 @@ async fn writers_are_serialized_and_a_stale_one_is_always_refused() {
     }
     let web = store.desired().objects[&name("web")].clone();
     assert_eq!((web.spec.count, web.generation), (64 * 20, 64 * 20 + 1));
-    assert!(stale.load(Ordering::Relaxed) > 0, "some of them met");
+    assert!(stale.load(Ordering::Relaxed) > 0, "some of them conflicted");
     let before = text(&store.desired());
     Arc::into_inner(store).unwrap().close().await;
     assert_eq!(text(&export(dir.path()).unwrap().0), before);
 }
 
 #[tokio::test]
-async fn a_state_that_is_not_the_newest_of_its_directory_is_refused_with_a_way_out() {
+async fn a_state_that_is_not_the_newest_of_its_directory_is_refused_with_advice() {
     let dir = directory();
     let (path, mark_path) = (dir.path().join(file::FILE), dir.path().join(mark::FILE));
     let refusal = || Running::open(dir.path()).err().map(|e| e.to_string()).unwrap_or_default();
     let store = Running::open(dir.path()).unwrap();
-    store.take(put("web", 1)).await;
+    store.commit(put("web", 1)).await;
     store.close().await;
     let old = fs::read(&path).unwrap();
     let store = Running::open(dir.path()).unwrap();
-    store.take(put("web", 2)).await;
+    store.commit(put("web", 2)).await;
     store.close().await;
     let good = fs::read(&path).unwrap();
 
@@ -164,13 +164,13 @@ async fn a_state_that_is_not_the_newest_of_its_directory_is_refused_with_a_way_o
     Running::open(other.path()).unwrap().close().await;
     fs::copy(other.path().join(file::FILE), &path).unwrap();
     assert!(refusal().contains("another manager's"), "{}", refusal());
-    // With the mark deleted, as the message says, the old copy is taken as it is.
+    // After the mark is deleted, as the message advises, the old copy is used.
     fs::write(&path, &old).unwrap();
     fs::remove_file(&mark_path).unwrap();
     let store = Running::open(dir.path()).unwrap();
     assert_eq!(store.desired().objects[&name("web")].spec.count, 1);
     store.close().await;
-    // Half a mark, as a power cut may leave it, is no reason to refuse.
+    // An incomplete mark, which a power failure may leave, is ignored.
     fs::write(&path, &good).unwrap();
     fs::write(&mark_path, "store 12").unwrap();
     Running::open(dir.path()).unwrap().close().await;
@@ -199,8 +199,8 @@ async fn a_second_process_is_refused() {
 async fn an_unreadable_object_is_quarantined_and_the_others_work() {
     let dir = directory();
     let store = Running::open(dir.path()).unwrap();
-    store.take(put("web", 1)).await;
-    store.take(put("odd", 1)).await;
+    store.commit(put("web", 1)).await;
+    store.commit(put("odd", 1)).await;
     store.close().await;
     let stored = r#"{"Generation":7,"Revisions":[{"Generation":7,"At":1,"By":"","Submitted":{"Name":"odd","Later":1}}]}"#;
     file::claim_object(&dir.path().join(file::FILE), "odd", stored);
@@ -211,11 +211,11 @@ async fn an_unreadable_object_is_quarantined_and_the_others_work() {
         let found = &desired.quarantined[&name("odd")];
         assert_eq!((found.generation, &*found.stored), (7, stored));
         assert!(found.why.contains("there is no field 'Later'"), "{}", found.why);
-        store.take(put("web", 2)).await;
+        store.commit(put("web", 2)).await;
         store.close().await;
     }
     let store = Running::open(dir.path()).unwrap();
-    assert_eq!(store.take(put("odd", 2)).await, (Effect::Created, 8));
+    assert_eq!(store.commit(put("odd", 2)).await, (Effect::Created, 8));
     assert!(store.desired().quarantined.is_empty());
     store.close().await;
 }
@@ -224,13 +224,13 @@ async fn an_unreadable_object_is_quarantined_and_the_others_work() {
 async fn a_backup_is_restored_and_generations_never_decrease() {
     let dir = directory();
     let store = Running::open(dir.path()).unwrap();
-    store.take(put("web", 1)).await;
-    store.take(put("same", 1)).await;
+    store.commit(put("web", 1)).await;
+    store.commit(put("same", 1)).await;
     let saved = backup::read(&text(&store.desired())).unwrap().desired;
     for count in 2..5 {
-        store.take(put("web", count)).await;
+        store.commit(put("web", count)).await;
     }
-    store.take(put("later", 1)).await;
+    store.commit(put("later", 1)).await;
     let numbered = *store.store.event_log().last().borrow();
     store.close().await;
 
@@ -247,7 +247,7 @@ async fn a_backup_is_restored_and_generations_never_decrease() {
     assert!(!desired.objects.contains_key(&name("later")));
     assert!(*store.store.event_log().last().borrow() >= numbered);
     store.close().await;
-    // Into a directory that never was one, and over a file that cannot be read.
+    // Into an empty directory, and over an unreadable file.
     let fresh = directory();
     assert_eq!(restore(fresh.path(), saved.clone(), None, Time(9)).unwrap(), None);
     assert_eq!(text(&export(fresh.path()).unwrap().0), text(&saved));

@@ -80,7 +80,9 @@ fn names_of_objects_are_completed_where_they_belong() {
         );
         assert_eq!(completions(&user, shell, &[PROGRAM, "app"]), ["apply"]);
         assert!(completions(&user, shell, &[PROGRAM, "sub"]).contains(&"submit".to_owned()));
-        assert!(completions(&user, shell, &[PROGRAM, "status", "--cert"]).contains(&"--cert-path".to_owned()));
+        assert!(
+            completions(&user, shell, &[PROGRAM, "status", "--cert"]).contains(&"--cert-path".to_owned())
+        );
     }
     // The daemon's address in the command line is used.
     let address = user.address.clone();

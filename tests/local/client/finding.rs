@@ -81,7 +81,9 @@ fn a_missing_certificate_or_daemon_is_named_with_advice() {
     let ran = status(&[addr, ("SCSM_CERT_PATH", theirs)], &[]).ends_with(1).complains("not signed by the CA");
     ran.complains(theirs);
     let mixed = tempfile::tempdir().unwrap();
-    for (name, from) in [("ca.pem", certificates.ca()), ("cert.pem", stranger.cert()), ("key.pem", stranger.key())] {
+    for (name, from) in
+        [("ca.pem", certificates.ca()), ("cert.pem", stranger.cert()), ("key.pem", stranger.key())]
+    {
         std::fs::copy(from, mixed.path().join(name)).unwrap();
     }
     let mixed = mixed.path().to_str().unwrap();

@@ -173,8 +173,10 @@ fn files_are_given_like_to_kubectl() {
     ] {
         fs::write(directory.join(name), content).unwrap();
     }
-    let (directory, one) = (directory.display().to_string(), user.file("one.yaml", &object("one", "nginx", 0)));
-    let ran = user.runs_with(&["submit", &one, "-f", &directory, "--filename", "-"], &object("last", "nginx", 0));
+    let (directory, one) =
+        (directory.display().to_string(), user.file("one.yaml", &object("one", "nginx", 0)));
+    let ran =
+        user.runs_with(&["submit", &one, "-f", &directory, "--filename", "-"], &object("last", "nginx", 0));
     let names: Vec<&str> = ran.out.lines().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(names, ["one", "a", "b", "c", "last"], "{ran:?}");
 

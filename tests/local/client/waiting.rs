@@ -91,7 +91,10 @@ fn a_deletion_continues_after_an_error_and_prints_the_result_of_each_object() {
     submit(&["a", "b", "c"]);
     let ran = user.runs(&["delete", "a", "missing", "b", "nothing", "a", "--wait=50s"]).ends_with(1);
     let ran = ran.says("a deleted: generation 2").says("b deleted: generation 2").says("all 2 objects");
-    assert!(ran.err.contains("missing not deleted: ") && ran.err.contains("nothing not deleted: "), "{ran:?}");
+    assert!(
+        ran.err.contains("missing not deleted: ") && ran.err.contains("nothing not deleted: "),
+        "{ran:?}"
+    );
     ran.complains("2 of 4 objects not deleted: missing, nothing");
     assert_eq!(daemon.status()["Objects"].as_array().unwrap().len(), 1, "c is left");
 

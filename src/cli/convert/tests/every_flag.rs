@@ -325,7 +325,7 @@ fn a_flag_without_equivalent_is_left_out_with_a_reason() {
 
 #[test]
 fn every_flag_has_a_test() {
-    let here = include_str!("every_flag.rs");
+    let here = [include_str!("../tests.rs"), include_str!("every_flag.rs")].concat();
     for flag in flags::FLAGS {
         let long = |name: &&str| ["\"", "="].iter().any(|end| here.contains(&format!("\"--{name}{end}")));
         let short = flag.short.is_some_and(|letter| here.contains(&format!("\"-{letter}")));

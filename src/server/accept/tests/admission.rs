@@ -9,17 +9,17 @@ use crate::certificates::generate;
 use crate::certificates::testing::{Authority, Leaf, openssl};
 
 #[tokio::test]
-async fn a_client_of_the_ca_is_let_in_and_known() {
-    let site = Site::start(Limits::default());
-    let mut client = site.client().await;
-    let said = ask(&mut client, "GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+async fn a_client_of_the_ca_is_accepted_and_identified() {
+    let server = TestServer::start(Limits::default());
+    let mut client = server.client().await;
+    let response = send(&mut client, "GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let print = openssl(&FIXTURE.authority.path(""), "x509 -in cert.pem -noout -fingerprint -sha256");
     let print = print.trim().split_once('=').unwrap().1.replace(':', "").to_lowercase();
-    assert!(said.ends_with(&format!("O=alice.<bootstrap> {print} false\n")), "{said}");
-    assert_eq!(client.get_ref().1.alpn_protocol(), None, "nothing was asked for");
+    assert!(response.ends_with(&format!("O=alice.<bootstrap> {print} false\n")), "{response}");
+    assert_eq!(client.get_ref().1.alpn_protocol(), None, "the client requested no protocol");
 }
 
-/// What the server logs of a client, or `None` if it is let in.
+/// The refusal that the server logs for a client, or `None` if it accepts the client.
 async fn refusal(tls: &Tls, config: Arc<ClientConfig>) -> Option<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -41,7 +41,7 @@ async fn refusal(tls: &Tls, config: Arc<ClientConfig>) -> Option<String> {
 }
 
 #[tokio::test]
-async fn each_refused_certificate_gets_its_sentence() {
+async fn each_refused_certificate_has_its_own_reason() {
     let tls = Tls::new(&Identity::load(&FIXTURE.server).unwrap()).unwrap();
     let stranger = Authority::new();
     let other = stranger.issue("other", &Leaf::default());
@@ -55,90 +55,92 @@ async fn each_refused_certificate_gets_its_sentence() {
         let refused = async |files: Option<&Files>| {
             refusal(&tls, client_config(version, files)).await.unwrap_or_default()
         };
-        assert_eq!(refused(Some(&FIXTURE.client)).await, "", "the right one passes");
+        assert_eq!(refused(Some(&FIXTURE.client)).await, "", "the right certificate is accepted");
         assert!(refused(None).await.contains("no client certificate"));
         assert!(refused(Some(&other)).await.contains("of another CA"));
         assert!(refused(Some(&expired)).await.contains("has expired"));
         assert!(refused(Some(&server)).await.contains("lacks clientAuth"));
     }
-    // A client that trusts another CA than ours.
+    // A client that trusts another CA.
     let distrust =
         Identity::load(&Files { ca: other.ca, ..FIXTURE.client.clone() }).unwrap().client_config().unwrap();
-    let said = refusal(&tls, distrust).await.unwrap();
-    assert!(said.contains("does not trust this daemon's certificate"), "{said}");
+    let response = refusal(&tls, distrust).await.unwrap();
+    assert!(response.contains("does not trust this daemon's certificate"), "{response}");
 }
 
 #[tokio::test]
-async fn a_refused_client_gets_nothing_and_disturbs_nobody() {
-    let site = Site::start(Limits::default());
-    let Ok(mut nobody) = site.client_with(client_config(&rustls::version::TLS13, None)).await else {
-        panic!("TLS 1.3 notices later")
+async fn a_client_without_a_certificate_is_refused_and_disturbs_no_one() {
+    let server = TestServer::start(Limits::default());
+    let Ok(mut anonymous) = server.client_with(client_config(&rustls::version::TLS13, None)).await else {
+        panic!("with TLS 1.3 the client notices later")
     };
-    let said = ask(&mut nobody, GET).await.unwrap_err().to_string();
-    assert!(said.contains("CertificateRequired"), "the alert arrives, not a reset: {said}");
-    assert!(ask(&mut site.client().await, GET).await.unwrap().ends_with("hello\n"));
+    let response = send(&mut anonymous, GET).await.unwrap_err().to_string();
+    assert!(response.contains("CertificateRequired"), "the alert arrives, not a reset: {response}");
+    assert!(send(&mut server.client().await, GET).await.unwrap().ends_with("hello\n"));
 }
 
 #[tokio::test]
-async fn the_daemons_own_certificate_is_let_in_for_its_health() {
-    let site = Site::start(Limits::default());
+async fn the_daemons_own_certificate_is_accepted_for_the_health_check() {
+    let server = TestServer::start(Limits::default());
     let identity = Identity::load(&FIXTURE.server).unwrap();
-    let mut client = site.client_with(identity.pinned_client_config().unwrap()).await.unwrap();
-    let said = ask(&mut client, "GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-    assert!(said.contains("O=alice.swarm-master ") && said.ends_with(" true\n"), "{said}");
+    let mut client = server.client_with(identity.pinned_client_config().unwrap()).await.unwrap();
+    let response = send(&mut client, "GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    assert!(response.contains("O=alice.swarm-master ") && response.ends_with(" true\n"), "{response}");
 
-    // Under whatever name, but only to the holder of that very certificate.
+    // The pinned client accepts any name, but only this certificate.
     let pinned = identity.pinned_client_config().unwrap();
     let name = ServerName::try_from("some.other.name").unwrap();
-    TlsConnector::from(pinned).connect(name, site.tcp().await).await.unwrap();
+    TlsConnector::from(pinned).connect(name, server.tcp().await).await.unwrap();
     let elsewhere = Identity::load(&FIXTURE.client).unwrap().pinned_client_config().unwrap();
-    assert!(site.client_with(elsewhere).await.is_err());
+    assert!(server.client_with(elsewhere).await.is_err());
 }
 
 #[tokio::test]
-async fn an_own_certificate_that_is_for_clients_too_is_for_health_only() {
+async fn the_daemons_own_certificate_with_client_auth_is_for_health_only() {
     let both = Leaf { usage: Some("serverAuth,clientAuth"), ..Leaf::default() };
     let before = FIXTURE.authority.issue_again("before-renewal", "server", &both);
     let files = FIXTURE.authority.issue_again("both", "server", &both);
-    let site = Site::start_as(&files, Limits::default());
+    let server = TestServer::start_with(&files, Limits::default());
     for own in [&files, &before] {
-        let said = ask(&mut site.client_as(own).await, "GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            .await
-            .unwrap();
-        assert!(said.ends_with(" true\n"), "{}: {said}", own.cert.display());
+        let response =
+            send(&mut server.client_as(own).await, "GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .await
+                .unwrap();
+        assert!(response.ends_with(" true\n"), "{}: {response}", own.cert.display());
     }
-    let said = ask(&mut site.client().await, "GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-    assert!(said.ends_with(" false\n"), "{said}");
+    let response =
+        send(&mut server.client().await, "GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    assert!(response.ends_with(" false\n"), "{response}");
 }
 
 #[tokio::test]
-async fn an_expired_own_certificate_still_answers_the_health_check() {
+async fn an_expired_server_certificate_still_answers_the_health_check() {
     let expired = FIXTURE.authority.issue_again(
         "own-expired",
         "server",
         &Leaf { days: -1, usage: Some("serverAuth"), ..Leaf::default() },
     );
-    let site = Site::start_as(&expired, Limits::default());
+    let server = TestServer::start_with(&expired, Limits::default());
     let config = Identity::load(&expired).unwrap().pinned_client_config().unwrap();
-    let mut client = site.client_with(config).await.unwrap();
-    let said = ask(&mut client, "GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-    assert!(said.ends_with(" true\n"), "{said}");
+    let mut client = server.client_with(config).await.unwrap();
+    let response = send(&mut client, "GET /peer HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    assert!(response.ends_with(" true\n"), "{response}");
 }
 
 #[tokio::test]
-async fn no_session_is_ever_resumed() {
-    let site = Site::start(Limits::default());
+async fn no_tls_session_is_ever_resumed() {
+    let server = TestServer::start(Limits::default());
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let config = client_config(version, Some(&FIXTURE.client));
         for _ in 0..3 {
-            let mut client = site.client_with(config.clone()).await.unwrap();
-            assert!(ask(&mut client, LAST_GET).await.unwrap().ends_with("hello\n"));
+            let mut client = server.client_with(config.clone()).await.unwrap();
+            assert!(send(&mut client, LAST_GET).await.unwrap().ends_with("hello\n"));
             assert_eq!(client.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
         }
     }
-    // OpenSSL reconnects five times with the session it has got, if it has got one.
+    // OpenSSL reconnects five times and offers its session, if it has one.
     let mut command = Command::new("openssl");
-    command.args(["s_client", "-reconnect", "-tls1_2", "-connect", &site.address.to_string()]);
+    command.args(["s_client", "-reconnect", "-tls1_2", "-connect", &server.address.to_string()]);
     command.arg("-cert").arg(&FIXTURE.client.cert).arg("-key").arg(&FIXTURE.client.key);
     let output = run(command).await;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -146,18 +148,18 @@ async fn no_session_is_ever_resumed() {
 }
 
 #[tokio::test]
-async fn a_new_identity_holds_from_the_next_connection_on() {
-    let site = Site::start(Limits::default());
-    let mut before = site.client().await;
-    ask(&mut before, GET).await.unwrap();
+async fn a_new_identity_is_used_from_the_next_connection_on() {
+    let server = TestServer::start(Limits::default());
+    let mut before = server.client().await;
+    send(&mut before, GET).await.unwrap();
     let base = tempfile::tempdir().unwrap();
     let made = generate::ensure(&base.path().join("certificates"), &[]).unwrap();
-    site.tls.store(Arc::new(Tls::new(&Identity::load(&made.server()).unwrap()).unwrap()));
-    assert!(ask(&mut site.client_as(&made.client()).await, GET).await.unwrap().ends_with("hello\n"));
-    assert!(ask(&mut before, GET).await.unwrap().ends_with("hello\n"), "the old connection goes on");
+    server.tls.store(Arc::new(Tls::new(&Identity::load(&made.server()).unwrap()).unwrap()));
+    assert!(send(&mut server.client_as(&made.client()).await, GET).await.unwrap().ends_with("hello\n"));
+    assert!(send(&mut before, GET).await.unwrap().ends_with("hello\n"), "the old connection continues");
 }
 
-/// A certificate signed by another one than the CA itself, with these extensions.
+/// A certificate signed by `by`, with these extensions.
 fn issue(name: &str, by: &str, extensions: &str) -> Files {
     let directory = FIXTURE.authority.path("");
     std::fs::write(directory.join(format!("{name}.ext")), extensions).unwrap();
@@ -173,7 +175,7 @@ fn issue(name: &str, by: &str, extensions: &str) -> Files {
 }
 
 #[tokio::test]
-async fn certificates_are_only_taken_for_what_they_are_for() {
+async fn certificates_are_accepted_only_for_their_purpose() {
     let tls = Tls::new(&Identity::load(&FIXTURE.server).unwrap()).unwrap();
     let leaf =
         |usage: &str| format!("basicConstraints=critical,CA:false\n{usage}extendedKeyUsage=clientAuth\n");
@@ -183,13 +185,13 @@ async fn certificates_are_only_taken_for_what_they_are_for() {
         refusal(&tls, client_config(version, Some(files))).await.unwrap_or_default()
     };
     assert_eq!(refused(&issue("signs", "ca", &good)).await, "");
-    assert_eq!(refused(&issue("no-usage", "ca", &leaf(""))).await, "", "what is not said is not limited");
-    let said = refused(&issue("encrypts", "ca", &leaf("keyUsage=critical,keyEncipherment\n"))).await;
-    assert!(said.contains("lacks digitalSignature"), "{said}");
+    assert_eq!(refused(&issue("no-usage", "ca", &leaf(""))).await, "", "without key usage there is no limit");
+    let response = refused(&issue("encrypts", "ca", &leaf("keyUsage=critical,keyEncipherment\n"))).await;
+    assert!(response.contains("lacks digitalSignature"), "{response}");
     let own_ca = "basicConstraints=critical,CA:true\nkeyUsage=critical,digitalSignature,keyCertSign\n";
-    assert_ne!(refused(&issue("leaf-ca", "ca", own_ca)).await, "", "a CA is no client");
+    assert_ne!(refused(&issue("leaf-ca", "ca", own_ca)).await, "", "a CA certificate is refused");
 
-    for (name, extensions, taken) in [
+    for (name, extensions, accepted) in [
         ("mid", "basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign\n", true),
         ("mid-unlimited", "basicConstraints=critical,CA:true\n", true),
         (
@@ -209,10 +211,10 @@ async fn certificates_are_only_taken_for_what_they_are_for() {
         let pem = |path: &std::path::Path| std::fs::read_to_string(path).unwrap();
         let whole = pem(&below.cert) + &pem(&FIXTURE.authority.path(&format!("{name}.pem")));
         std::fs::write(FIXTURE.authority.path(&chain), whole).unwrap();
-        let said = refused(&Files { cert: FIXTURE.authority.path(&chain), ..below }).await;
-        assert_eq!(said.is_empty(), taken, "{name}: {said}");
+        let response = refused(&Files { cert: FIXTURE.authority.path(&chain), ..below }).await;
+        assert_eq!(response.is_empty(), accepted, "{name}: {response}");
     }
-    // One level of authorities, and two are shown.
+    // A path length of 0 allows no second level of authorities.
     issue("top", "ca", "basicConstraints=critical,CA:true,pathlen:0\nkeyUsage=critical,keyCertSign\n");
     issue("second", "top", "basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign\n");
     let below = issue("below-second", "second", &good);
@@ -223,25 +225,25 @@ async fn certificates_are_only_taken_for_what_they_are_for() {
 }
 
 #[tokio::test]
-async fn curl_gets_in_with_the_generated_set_as_pem_and_as_pkcs12() {
+async fn curl_is_accepted_with_the_generated_pem_and_pkcs12_files() {
     let base = tempfile::tempdir().unwrap();
     let made = generate::ensure(&base.path().join("certificates"), &[]).unwrap();
-    let site = Site::start_as(&made.server(), Limits::default());
+    let server = TestServer::start_with(&made.server(), Limits::default());
     let path = |name: &str| made.directory.join(name).display().to_string();
     let (ca, cert, key, pfx) = (path("ca.pem"), path("cert.pem"), path("key.pem"), path("cert.pfx"));
     let data = ["-d", r#"{"Name": "nginx", "Image": "nginx:1.9.6", "Count": 5}"#, "--cacert", &ca];
     let p12 = ["--cert", &pfx, "--cert-type", "P12", "--pass", generate::PFX_PASSWORD];
     assert_eq!(
-        curl(&site, "https://HOST/length", &[&data[..], &p12].concat()).await,
+        curl(&server, "https://HOST/length", &[&data[..], &p12].concat()).await,
         (Some(0), "53\n".to_owned())
     );
     let pem = ["--cert", &cert, "--key", &key];
     for protocol in [&["--http1.1"][..], &["--http2"], &["--tlsv1.2", "--tls-max", "1.2"]] {
         assert_eq!(
-            curl(&site, "https://HOST/length", &[&data[..], &pem, protocol].concat()).await,
+            curl(&server, "https://HOST/length", &[&data[..], &pem, protocol].concat()).await,
             (Some(0), "53\n".to_owned())
         );
     }
-    let (code, said) = curl(&site, "https://HOST/", &["--cacert", &ca]).await;
-    assert!(code != Some(0) && said.contains("certificate required"), "{said}");
+    let (code, response) = curl(&server, "https://HOST/", &["--cacert", &ca]).await;
+    assert!(code != Some(0) && response.contains("certificate required"), "{response}");
 }

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use super::*;
 
-/// Runs [`descriptors_run_out`] in a process of its own that may have few files open.
+/// Runs [`descriptors_run_out`] in a separate process with a low limit of open files.
 #[tokio::test]
-async fn without_descriptors_it_waits_and_comes_back() {
+async fn without_free_descriptors_the_server_waits_and_recovers() {
     let test = "server::accept::tests::descriptors::descriptors_run_out";
     let program = std::env::current_exe().unwrap();
     let mut command = Command::new("sh");
@@ -27,38 +27,38 @@ async fn without_descriptors_it_waits_and_comes_back() {
 }
 
 #[tokio::test]
-#[ignore = "run by without_descriptors_it_waits_and_comes_back"]
+#[ignore = "run by without_free_descriptors_the_server_waits_and_recovers"]
 async fn descriptors_run_out() {
     let file = |name| Path::new(&std::env::var_os("SCSM_TEST_FILES").unwrap()).with_file_name(name);
     let server = Files { ca: file("ca.pem"), cert: file("server.pem"), key: file("server-key.pem") };
     let client = Files { ca: file("ca.pem"), cert: file("cert.pem"), key: file("cert-key.pem") };
-    let site = Site::start_as(&server, Limits::default());
+    let server = TestServer::start_with(&server, Limits::default());
     let config = Identity::load(&client).unwrap().client_config().unwrap();
 
     let statistics = std::fs::File::open("/proc/self/stat").unwrap();
 
-    // The process has both ends of each connection, so this ends soon.
+    // The process has both ends of each connection, so the limit is reached soon.
     let mut crowd = Vec::new();
-    while let Ok(stream) = TcpStream::connect(site.address).await {
+    while let Ok(stream) = TcpStream::connect(server.address).await {
         crowd.push(stream);
         assert!(crowd.len() < 100);
     }
     drop(crowd.pop());
-    let waiting = TcpStream::connect(site.address).await.expect("the kernel still takes it");
+    let waiting = TcpStream::connect(server.address).await.expect("the kernel still takes it");
     let before = processor_time(&statistics);
     sleep(ms(1500)).await;
     let spent = processor_time(&statistics) - before;
-    assert!(spent < ms(200), "it spins: {spent:?}");
-    assert!(!site.served.is_finished());
+    assert!(spent < ms(200), "it must not spin: {spent:?}");
+    assert!(!server.served.is_finished());
 
     crowd.clear();
     let name = ServerName::try_from("localhost").unwrap();
     let mut client =
         timeout(ms(5000), TlsConnector::from(config).connect(name, waiting)).await.unwrap().unwrap();
-    assert!(ask(&mut client, GET).await.unwrap().ends_with("hello\n"));
+    assert!(send(&mut client, GET).await.unwrap().ends_with("hello\n"));
 }
 
-/// What the process has spent, of `/proc/self/stat`, which was opened in better times.
+/// The processor time of the process, from `/proc/self/stat`, which was opened before.
 fn processor_time(mut statistics: &std::fs::File) -> Duration {
     let mut text = String::new();
     statistics.rewind().unwrap();

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A data directory with a daemon's hold on it.
+/// A data directory that a daemon holds.
 struct Held {
     dir: TempDir,
     _lock: Lock,
@@ -18,7 +18,7 @@ impl Held {
             RedbStore::open(&data, Some(&lock), &claims("default"), Clock::starting_at(Time(1_000))).unwrap();
         let stop = CancellationToken::new();
         let running = Running { store, writer: tokio::spawn(writer.run(stop.clone())), stop };
-        running.take(put("web", 1)).await;
+        running.commit(put("web", 1)).await;
         Held { dir, _lock: lock, running }
     }
 
@@ -26,7 +26,7 @@ impl Held {
         self.dir.path().join("data")
     }
 
-    /// The directory goes at once, so that no look falls in between.
+    /// Removes the directory at once, so that no check falls in between.
     fn lose_directory(&self) {
         let trash = self.dir.path().join("trash");
         fs::rename(self.data(), &trash).unwrap();
@@ -39,11 +39,11 @@ impl Held {
         refused.to_string()
     }
 
-    /// Waits until submits are taken again.
+    /// Waits until submits are accepted again.
     async fn recovers(&self) {
         for _ in 0..400 {
             if self.running.store.trouble().is_none() {
-                self.running.take(put("web", 3)).await;
+                self.running.commit(put("web", 3)).await;
                 return;
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -57,17 +57,20 @@ async fn a_data_directory_that_is_removed_or_replaced_in_use_accepts_nothing() {
     let held = Held::new().await;
     held.lose_directory();
     let unchanged = held.running.store.commit(Transaction::of([put("web", 1)])).await;
-    assert!(matches!(unchanged, Err(StoreError::Unsettled(_))), "nor is it called unchanged: {unchanged:?}");
-    let said = held.refused().await;
-    assert!(said.contains("was removed, moved or replaced") && said.contains("`backup`"), "{said}");
+    assert!(
+        matches!(unchanged, Err(StoreError::Unsettled(_))),
+        "a submit without a change is refused, too: {unchanged:?}"
+    );
+    let error = held.refused().await;
+    assert!(error.contains("was removed, moved or replaced") && error.contains("`backup`"), "{error}");
     assert!(held.running.store.durability().contains("CANNOT BE WRITTEN"));
-    // Another daemon begins there: this one keeps its hands off.
+    // Another daemon starts there: this one leaves its files alone.
     let other = Lock::take(&held.data()).unwrap();
     let (theirs, _writer) =
         RedbStore::open(&held.data(), Some(&other), &claims("default"), Clock::starting_at(Time(1))).unwrap();
     held.refused().await;
     assert!(theirs.objects().borrow().is_empty());
-    assert_eq!(held.running.desired().objects[&name("web")].spec.count, 1, "what was acknowledged is shown");
+    assert_eq!(held.running.desired().objects[&name("web")].spec.count, 1, "the acknowledged state is shown");
     held.running.close().await;
 }
 
@@ -89,7 +92,7 @@ async fn a_removed_state_file_is_written_again_and_a_replaced_one_is_left_alone(
     let held = Held::new().await;
     let state = held.data().join(file::FILE);
     fs::remove_file(&state).unwrap();
-    // Refused, unless the writer has looked and recovered before.
+    // Refused, unless the writer has noticed and recovered already.
     let _ = held.running.store.commit(Transaction::of([put("web", 2)])).await;
     held.recovers().await;
     assert!(state.exists());
@@ -99,8 +102,11 @@ async fn a_removed_state_file_is_written_again_and_a_replaced_one_is_left_alone(
     fs::write(&copy, "a copy from elsewhere").unwrap();
     fs::hard_link(&state, &aside).unwrap();
     fs::rename(&copy, &state).unwrap();
-    let said = held.refused().await;
-    assert!(said.contains("was replaced by another file") && said.contains("restart the daemon"), "{said}");
+    let error = held.refused().await;
+    assert!(
+        error.contains("was replaced by another file") && error.contains("restart the daemon"),
+        "{error}"
+    );
     assert_eq!(fs::read(&state).unwrap(), b"a copy from elsewhere");
     fs::rename(&aside, &state).unwrap();
     held.recovers().await;
@@ -120,7 +126,7 @@ async fn a_lost_directory_is_noticed_without_a_submit() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    panic!("nobody noticed");
+    panic!("it was not noticed");
 }
 
 #[tokio::test]
@@ -138,10 +144,10 @@ async fn a_state_file_that_is_truncated_or_overwritten_in_place_is_written_again
         [&|| truncate(0), &|| truncate(length / 2), &|| truncate(length + 1), &overwrite];
     for damage in damages {
         damage();
-        // Refused, unless the writer has looked and recovered before.
+        // Refused, unless the writer has noticed and recovered already.
         let _ = held.running.store.commit(Transaction::of([put("web", 2)])).await;
         held.recovers().await;
-        // As a process that is killed leaves it.
+        // Like after a kill.
         let copy = directory();
         fs::copy(&state, copy.path().join(file::FILE)).unwrap();
         assert_eq!(export(copy.path()).unwrap().0.objects[&name("web")].spec.count, 3);

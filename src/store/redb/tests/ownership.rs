@@ -27,16 +27,16 @@ async fn identity_and_records_are_restored_after_a_restart() {
     let open = |claims: &Claims| RedbStore::open(dir.path(), None, claims, Clock::starting_at(Time(1)));
     drop(open(&taking).unwrap());
     let (store, _writer) = open(&claims("default")).unwrap();
-    assert_eq!(store.ownership().identity().taken_over, taking.take_over, "it holds without the flag");
+    assert_eq!(store.ownership().identity().taken_over, taking.take_over, "the take-over is remembered");
 }
 
 #[tokio::test]
 async fn a_state_for_another_cluster_is_refused_unchanged_or_adopted_without_its_tombstones() {
     let dir = directory();
     let store = Running::open(dir.path()).unwrap();
-    store.take(put("web", 1)).await;
-    store.take(put("gone", 1)).await;
-    store.take(Change::Delete(name("gone"))).await;
+    store.commit(put("web", 1)).await;
+    store.commit(put("gone", 1)).await;
+    store.commit(Change::Delete(name("gone"))).await;
     store.store.ownership().record(&"a".into());
     store.close().await;
     let before = fs::read(dir.path().join(mark::FILE)).unwrap();
@@ -49,7 +49,7 @@ async fn a_state_for_another_cluster_is_refused_unchanged_or_adopted_without_its
     assert_eq!(store.objects().borrow().keys().collect::<Vec<_>>(), [&name("web")]);
     assert!(store.ownership().recorded().is_empty());
     drop((store, _writer));
-    assert!(open(&claims("default")).is_err(), "and now it is the other one's");
+    assert!(open(&claims("default")).is_err(), "it belongs to the other cluster now");
     open(&claims("other")).unwrap();
 }
 
@@ -57,7 +57,7 @@ async fn a_state_for_another_cluster_is_refused_unchanged_or_adopted_without_its
 async fn a_restored_state_continues_as_the_manager_that_it_was_saved_from() {
     let (saved, other) = (directory(), directory());
     let store = Running::open(saved.path()).unwrap();
-    store.take(put("web", 1)).await;
+    store.commit(put("web", 1)).await;
     let identity = store.store.ownership().identity();
     store.close().await;
     let store = Running::open(other.path()).unwrap();
