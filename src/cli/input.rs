@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn errors_have_a_line_and_a_column() {
-        for (name, text, said) in [
+        for (name, text, expected) in [
             (
                 "x.yaml",
                 "Name: web\nName: api\n",
@@ -221,7 +221,7 @@ mod tests {
             ("-", "{\"Name\": \"a\"} {\"Name\": \"b\"}", "trailing characters"),
         ] {
             let error = read(name, text).unwrap_err();
-            assert!(error.contains(said), "{text}: {error}");
+            assert!(error.contains(expected), "{text}: {error}");
             assert!(!error.contains('\n'), "one line: {error}");
         }
     }

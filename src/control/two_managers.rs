@@ -183,7 +183,12 @@ async fn a_manager_without_its_state_takes_over_its_containers_on_request_and_re
 /// A container of web as a list shows it.
 fn listed(id: &str, name: &str, slot: u32) -> Container {
     let object = Object::new(spec(1));
-    Container { id: id.into(), name: name.to_owned(), ..SimulatedEngine::sample(&object, slot) }
+    let template = object.spec.template.hash.as_str();
+    Container {
+        id: id.into(),
+        name: name.to_owned(),
+        ..Container::sample(&format!("web.{slot}.1"), template)
+    }
 }
 
 fn take(cache: &Cache, list: Vec<Container>) -> (Vec<String>, Vec<String>) {

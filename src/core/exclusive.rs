@@ -186,9 +186,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::core::container::{Health, Visibility};
-    use crate::core::labels::ContainerIdentity;
-    use crate::core::name::ObjectName;
     use crate::core::object::Object;
     use crate::core::spec::Spec;
     use crate::core::submission;
@@ -243,29 +240,8 @@ mod tests {
     fn only_a_container_that_its_object_no_longer_wants_is_waited_for() {
         let new = spec("new", port("8080"));
         let old = spec("old", port("8080"));
-        let container = |state| {
-            Arc::new(Container {
-                id: "id".into(),
-                name: "old.1.1".to_owned(),
-                identity: ContainerIdentity {
-                    object: ObjectName::parse("old").unwrap(),
-                    slot: 1,
-                    attempt: 1,
-                    template: old.template.hash.clone(),
-                },
-                manager: None,
-                rival: false,
-                node: None,
-                state,
-                health: Health::None,
-                visibility: Visibility::Clear,
-                image: String::new(),
-                image_id: None,
-                created: crate::core::time::Time(0),
-                detail: None,
-                signalled: None,
-            })
-        };
+        let container =
+            |state| Arc::new(Container { state, ..Container::sample("old.1.1", old.template.hash.as_str()) });
         let waits = |object: Object, state| {
             let objects = [(object.spec.name.clone(), Arc::new(object))].into();
             in_the_way([&new.template].into_iter(), &objects, &[container(state)]).into_values().next()

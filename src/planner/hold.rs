@@ -56,7 +56,6 @@ mod tests {
     use crate::core::memory::Memory;
     use crate::core::plan::Plan;
     use crate::core::time::WallOffset;
-    use crate::engine::simulated::SimulatedEngine;
     use crate::planner::input::Input;
     use crate::planner::plan;
 
@@ -65,7 +64,7 @@ mod tests {
         Arc::new(Container {
             manager: manager.cloned(),
             rival: manager.is_some(),
-            ..SimulatedEngine::sample(&object, slot)
+            ..Container::sample(&format!("web.{slot}.1"), object.spec.template.hash.as_str())
         })
     }
 

@@ -7,7 +7,6 @@ use crate::core::availability::Nodes;
 use crate::core::condition::Phase;
 use crate::core::container::Container;
 use crate::core::container::ContainerId;
-use crate::core::labels::ContainerIdentity;
 use crate::core::memory::Memory;
 use crate::core::object::Object;
 use crate::core::plan::Action;
@@ -19,11 +18,11 @@ use proptest::prelude::*;
 
 use super::scenarios::spec;
 use super::*;
-use crate::core::container::{ContainerState, Health, Visibility};
+use crate::core::container::{ContainerState, Health};
 use crate::core::exclusive::InTheWay;
 use crate::core::memory::report::Report;
 use crate::core::outcome::Outcome;
-use crate::core::spec::{Order, TemplateHash};
+use crate::core::spec::Order;
 
 const HOUR: u64 = 3_600_000;
 
@@ -63,26 +62,13 @@ pub(super) fn world() -> impl Strategy<Value = World> {
             .into_iter()
             .filter(|(slot, attempt, ..)| names.insert((*slot, *attempt)))
             .map(|(slot, attempt, state, health, current, node, age)| {
-                let hash = match current {
-                    true => object.spec.template.hash.clone(),
-                    false => TemplateHash::from_label("stale"),
-                };
-                let identity = ContainerIdentity { object: object.spec.name.clone(), slot, attempt, template: hash };
+                let template = if current { object.spec.template.hash.as_str() } else { "stale" };
                 Arc::new(Container {
-                    id: format!("id{slot}-{attempt}").as_str().into(),
-                    name: identity.container_name(),
-                    identity,
-                    manager: None,
-                    rival: false,
                     node: Some(format!("n{node}")),
                     state,
                     health: if state == ContainerState::Running { health } else { Health::None },
-                    visibility: Visibility::Clear,
-                    image: "img".to_owned(),
-                    image_id: None,
                     created: Time(HOUR - age),
-                    detail: None,
-                    signalled: None,
+                    ..Container::sample(&format!("web.{slot}.{attempt}"), template)
                 })
             })
             .collect();
@@ -137,19 +123,9 @@ impl World {
                     );
                     self.containers.push(Arc::new(Container {
                         id: id.clone(),
-                        name: identity.container_name(),
-                        identity: identity.clone(),
-                        manager: None,
-                        rival: false,
-                        node: None,
-                        state: ContainerState::Running,
-                        health: Health::None,
-                        visibility: Visibility::Clear,
                         image: image.clone(),
-                        image_id: None,
                         created: self.now,
-                        detail: None,
-                        signalled: None,
+                        ..Container::sample(&identity.container_name(), identity.template.as_str())
                     }));
                     Report::Created(Outcome::Done(id))
                 }

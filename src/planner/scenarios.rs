@@ -35,7 +35,6 @@ use crate::core::availability::{NodeTimeouts, Nodes};
 use crate::core::container::{ContainerState, Health, Signalled, Visibility};
 use crate::core::exclusive::InTheWay;
 use crate::core::memory::report::Report;
-use crate::core::name::ObjectName;
 use crate::core::node::{Node, NodeState};
 use crate::core::object::Converged;
 use crate::core::outcome::{Outcome, Refusal, RefusalKind};
@@ -83,8 +82,6 @@ fn ordinals(name: &str) -> (u32, u32) {
 
 fn container(line: &str) -> Container {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let (slot, attempt) = ordinals(words[0]);
-    let object = words[0].rsplitn(3, '.').nth(2).unwrap();
     let state = match words[2] {
         "created" => ContainerState::Created,
         "running" => ContainerState::Running,
@@ -102,16 +99,6 @@ fn container(line: &str) -> Container {
         _ => Health::None,
     };
     Container {
-        id: ContainerId::from(format!("id-{}", words[0]).as_str()),
-        name: words[0].to_owned(),
-        identity: ContainerIdentity {
-            object: ObjectName::parse(object).unwrap(),
-            slot,
-            attempt,
-            template: TemplateHash::from_label(words[1]),
-        },
-        manager: None,
-        rival: false,
         node: words.iter().find_map(|w| w.strip_prefix("node=")).map(str::to_owned),
         state,
         health,
@@ -120,15 +107,13 @@ fn container(line: &str) -> Container {
             () if words.contains(&"disputed") => Visibility::Disputed,
             () => Visibility::Clear,
         },
-        image: "img".to_owned(),
-        image_id: None,
         created: ago(&words, "created").unwrap_or(Time(NOW.0 - 3_600_000)),
-        detail: None,
         signalled: words.contains(&"signalled").then_some(Signalled {
             signal: Signal::KILL,
             at: NOW,
             stop: false,
         }),
+        ..Container::sample(words[0], words[1])
     }
 }
 

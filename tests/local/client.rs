@@ -113,21 +113,21 @@ struct Running {
 
 impl Running {
     /// Its output so far, on both streams.
-    fn said(&self) -> String {
+    fn output(&self) -> String {
         [&self.out, &self.err].into_iter().flatten().map(CapturedOutput::text).collect()
     }
 
     #[track_caller]
     fn says(&self, words: &str) {
-        let found = holds_within(SOON, || self.said().contains(words));
-        assert!(found.is_some(), "not printed: {words}\n{}", self.said());
+        let found = holds_within(SOON, || self.output().contains(words));
+        assert!(found.is_some(), "not printed: {words}\n{}", self.output());
     }
 
     /// Waits until it ends by itself.
     #[track_caller]
     fn ends(mut self) -> Ran {
         let status =
-            wait(&mut self.child, ENDS).unwrap_or_else(|| panic!("it does not end: {}", self.said()));
+            wait(&mut self.child, ENDS).unwrap_or_else(|| panic!("it does not end: {}", self.output()));
         let [stdout, stderr] = [self.out.take(), self.err.take()].map(|stream| stream.unwrap().rest());
         Ran::of(Output { status, stdout, stderr })
     }

@@ -139,8 +139,8 @@ fn an_incomplete_set_is_never_completed() {
     ensure(&directory, &[]).unwrap();
     fs::remove_file(directory.join("ca-key.pem")).unwrap();
     let before = contents(&directory);
-    let said = ensure(&directory, &[]).unwrap_err().to_string();
-    assert!(said.contains("ca-key.pem is missing, ca.pem exists. Restore ca-key.pem"), "{said}");
+    let error = ensure(&directory, &[]).unwrap_err().to_string();
+    assert!(error.contains("ca-key.pem is missing, ca.pem exists. Restore ca-key.pem"), "{error}");
     assert_eq!(before, contents(&directory));
 }
 
@@ -148,8 +148,8 @@ fn an_incomplete_set_is_never_completed() {
 fn a_directory_with_other_files_is_not_touched() {
     let base = tempfile::tempdir().unwrap();
     fs::write(base.path().join("notes.txt"), "mine").unwrap();
-    let said = ensure(base.path(), &[]).unwrap_err().to_string();
-    assert!(said.contains("not empty (it contains notes.txt)"), "{said}");
+    let error = ensure(base.path(), &[]).unwrap_err().to_string();
+    assert!(error.contains("not empty (it contains notes.txt)"), "{error}");
     assert_eq!(contents(base.path()).len(), 1);
 }
 
@@ -171,6 +171,6 @@ fn of_two_concurrent_starts_one_generates_the_set_and_both_use_it() {
 fn a_directory_that_cannot_be_created_is_named() {
     let base = tempfile::tempdir().unwrap();
     fs::write(base.path().join("file"), "").unwrap();
-    let said = ensure(&base.path().join("file/certificates"), &[]).unwrap_err().to_string();
-    assert!(said.contains("file") && said.contains("cannot be written"), "{said}");
+    let error = ensure(&base.path().join("file/certificates"), &[]).unwrap_err().to_string();
+    assert!(error.contains("file") && error.contains("cannot be written"), "{error}");
 }

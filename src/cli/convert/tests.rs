@@ -95,8 +95,8 @@ fn ports_are_parsed_in_all_forms() {
         "published=1",
         "a=1",
     ] {
-        let said = error(&["docker", "run", "-p", publish, "a"]);
-        assert!(said.starts_with(&format!("--publish {publish}")), "{said}");
+        let message = error(&["docker", "run", "-p", publish, "a"]);
+        assert!(message.starts_with(&format!("--publish {publish}")), "{message}");
     }
 }
 
@@ -176,7 +176,7 @@ fn several_containers_cannot_share_a_port_or_an_address() {
 
 #[test]
 fn an_error_names_its_flag() {
-    for (line, said) in [
+    for (line, expected) in [
         (vec!["docker", "run", "--bogus", "a"], "unknown flag --bogus of docker run"),
         (vec!["docker", "run", "--memry", "1g", "a"], "did you mean --memory?"),
         (vec!["docker", "run", "-dx", "a"], "docker run has no flag -x (in -dx)"),
@@ -231,7 +231,7 @@ fn an_error_names_its_flag() {
         (vec!["docker"], "expected a `docker run`"),
     ] {
         let error = error(&line);
-        assert!(error.contains(said), "{line:?}: {error}");
+        assert!(error.contains(expected), "{line:?}: {error}");
     }
 }
 

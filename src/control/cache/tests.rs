@@ -1,32 +1,13 @@
 //! The cache, filled by lists and by the manager's own calls.
 
 use super::*;
-use crate::core::container::Health;
 use crate::core::engine_kind::EngineKind;
 use crate::core::evidence::Evidence;
-use crate::core::labels::ContainerIdentity;
-use crate::core::spec::TemplateHash;
 use crate::core::time::WallOffset;
 use crate::engine::EngineInfo;
 
 fn container(id: &str, object: &str, state: ContainerState) -> Container {
-    let object = ObjectName::parse(object).unwrap();
-    Container {
-        id: id.into(),
-        name: format!("{object}.1.1"),
-        identity: ContainerIdentity { object, slot: 1, attempt: 1, template: TemplateHash::from_label("t") },
-        manager: None,
-        rival: false,
-        node: None,
-        state,
-        health: Health::None,
-        visibility: Visibility::Clear,
-        image: "img".to_owned(),
-        image_id: None,
-        created: Time(0),
-        detail: None,
-        signalled: None,
-    }
+    Container { id: id.into(), state, ..Container::sample(&format!("{object}.1.1"), "t") }
 }
 
 fn states(cache: &Cache) -> Vec<(String, ContainerState)> {

@@ -271,8 +271,8 @@ mod tests {
 
     #[test]
     fn exit_codes_above_128_name_their_signal() {
-        for (code, said) in [(137, Some("SIGKILL")), (143, Some("SIGTERM")), (139, Some("SIGSEGV"))] {
-            assert_eq!(killed_by(code).map(|signal| signal.to_string()).as_deref(), said);
+        for (code, name) in [(137, Some("SIGKILL")), (143, Some("SIGTERM")), (139, Some("SIGSEGV"))] {
+            assert_eq!(killed_by(code).map(|signal| signal.to_string()).as_deref(), name);
         }
         for code in [0, 1, 127, 128, 160, 255, -1] {
             assert_eq!(killed_by(code), None, "{code}");

@@ -62,7 +62,7 @@ fn dockers_other_forms_are_accepted_and_normalised() {
 
 #[test]
 fn files_of_other_systems_are_recognized() {
-    for (text, said) in [
+    for (text, expected) in [
         (r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {}}"#, "a Kubernetes manifest"),
         (r#"{"version": "3", "services": {"web": {"image": "a"}}}"#, "a compose file"),
         (r#"[{"Id": "abc", "State": {}, "Config": {}, "Image": "sha256:1"}]"#, "docker inspect"),
@@ -70,7 +70,7 @@ fn files_of_other_systems_are_recognized() {
         (r#"{"Name": "web", "Phase": "converged", "ObservedGeneration": 1}"#, "GET /objects/NAME"),
     ] {
         let (_, message) = field(text);
-        assert!(message.contains(said) && !message.contains("known here"), "{message}");
+        assert!(message.contains(expected) && !message.contains("known here"), "{message}");
     }
 }
 

@@ -113,8 +113,8 @@ fn a_foreign_removal_is_reported_and_the_managers_own_is_not() {
     memory.observe(&object, std::slice::from_ref(&running), NOW);
     let mut ours = memory.clone();
     memory.observe(&object, &[], at(5));
-    let said = "web.1.1 was removed after 5s, and not by this manager";
-    assert_eq!(memory.take_unreported(), [(EndKind::Vanished, said.to_owned())]);
+    let report = "web.1.1 was removed after 5s, and not by this manager";
+    assert_eq!(memory.take_unreported(), [(EndKind::Vanished, report.to_owned())]);
     ours.begun(&Action::Remove { id: running.id.clone(), name: running.name.clone(), force: false });
     ours.observe(&object, &[detail(exited(143), "web.1.1 t1 exited")], at(5));
     ours.observe(&object, &[], at(6));
@@ -131,8 +131,8 @@ fn a_failing_health_check_is_reported_with_its_output() {
     let (reports, mut memory) = reported("web.1.1 t1 running", output(None));
     assert_eq!((reports, memory.ends().restarts()), (vec![], 1));
     memory.observe(&object("t1", "t1"), &[output(Some("connection refused"))], at(6));
-    let said = "web.1.1 is unhealthy: its health check says: connection refused";
-    assert_eq!(memory.take_unreported(), [(EndKind::Unhealthy, said.to_owned())]);
+    let report = "web.1.1 is unhealthy: its health check says: connection refused";
+    assert_eq!(memory.take_unreported(), [(EndKind::Unhealthy, report.to_owned())]);
 }
 
 #[test]
@@ -153,8 +153,8 @@ fn a_container_reported_unhealthy_during_its_removal_by_a_user_is_removed_and_no
     memory.observe(&object, &[killed], at(5));
     memory.observe(&object, &[going], at(5));
     memory.observe(&object, &[], at(6));
-    let said = "web.1.1 was removed after 6s, and not by this manager";
-    assert_eq!(memory.take_unreported(), [(EndKind::Vanished, said.to_owned())]);
+    let report = "web.1.1 was removed after 6s, and not by this manager";
+    assert_eq!(memory.take_unreported(), [(EndKind::Vanished, report.to_owned())]);
     assert_eq!(memory.ends().restarts(), 0);
 }
 

@@ -9,9 +9,7 @@ use crate::control::cache::Cache;
 use crate::control::heartbeat::Heartbeat;
 use crate::control::progress::Progresses;
 use crate::core::condition::{Condition, Phase};
-use crate::core::container::{Container, ContainerState, Health, Visibility};
-use crate::core::labels::ContainerIdentity;
-use crate::core::spec::TemplateHash;
+use crate::core::container::Container;
 use crate::core::submission::{self, Submission};
 use crate::core::time::Time;
 use crate::core::transaction::{Change, Transaction};
@@ -53,27 +51,7 @@ fn name(text: &str) -> ObjectName {
 }
 
 fn container(object: &str, slot: u32) -> Container {
-    Container {
-        id: format!("{object}-{slot}").as_str().into(),
-        name: format!("{object}.{slot}.1"),
-        identity: ContainerIdentity {
-            object: name(object),
-            slot,
-            attempt: 1,
-            template: TemplateHash::from_label("t"),
-        },
-        manager: None,
-        rival: false,
-        node: None,
-        state: ContainerState::Running,
-        health: Health::None,
-        visibility: Visibility::Clear,
-        image: "a".to_owned(),
-        image_id: None,
-        created: Time(0),
-        detail: None,
-        signalled: None,
-    }
+    Container::sample(&format!("{object}.{slot}.1"), "t")
 }
 
 impl World {
@@ -168,7 +146,7 @@ async fn a_reader_gets_a_full_snapshot_and_then_changes() {
     assert_eq!(received(&mut watching).await.0, ["web=2"], "a condition is a change, too");
     world.delete("web").await;
     assert_eq!(received(&mut watching).await.0, ["web=0"], "its container still exists");
-    world.cache.removed(&"web-1".into());
+    world.cache.removed(&"id-web.1.1".into());
     assert_eq!(received(&mut watching).await.0, ["web gone"]);
     world.put("web", 3).await;
     assert_eq!(received(&mut watching).await.0, ["web=3"]);

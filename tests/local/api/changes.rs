@@ -31,7 +31,7 @@ fn with_prune_an_array_is_the_complete_set() {
         daemon.status()["Objects"].as_array().unwrap().iter().map(|row| row["Name"].clone()).collect();
     assert_eq!(names, ["other", "team-a", "team-d"], "the pruned objects are gone");
 
-    for (path, body, said) in [
+    for (path, body, expected) in [
         ("/submit?prune=", &body, "allowed is a prefix of names"),
         ("/submit?prune=team-*", &body, "allowed is a prefix of names"),
         ("/submit?prune=team-", &object("team-a", "web:1", 1).to_string(), "put it into [ ]"),
@@ -42,7 +42,7 @@ fn with_prune_an_array_is_the_complete_set() {
     ] {
         let reply = daemon.client.post(path, body);
         assert_eq!(reply.status, 400, "{path}: {reply:?}");
-        assert!(reply.problem().0.contains(said), "{path}: {reply:?}");
+        assert!(reply.problem().0.contains(expected), "{path}: {reply:?}");
     }
     // An empty array would delete all.
     assert_eq!(daemon.client.post("/submit?prune=team-", "[]").status, 422);

@@ -121,7 +121,7 @@ fn without_an_engine_a_wait_times_out_and_a_plan_is_empty() {
 async fn a_waiting_client_learns_which_change_replaced_its_own() {
     let daemon = Daemon::simulated();
     let identity = generated_client(&daemon.certificates());
-    for (change, path, status, word, said) in [
+    for (change, path, status, word, expected) in [
         ("POST", "/submit", 424, "failed", "generation 3 has replaced it before it had converged, by O="),
         (
             "POST",
@@ -139,14 +139,14 @@ async fn a_waiting_client_learns_which_change_replaced_its_own() {
         let waiting = tokio::spawn(async move { other.post("/submit?wait=30s", &endless("web")).await });
         daemon.wait_until(SOON, "it is accepted", || daemon.object("web")["Generation"] == first + 1);
         let path = path.replace("to=1", &format!("to={first}"));
-        let said = said.replace("generation 3", &format!("generation {}", first + 2));
-        let said = said.replace("generation 1", &format!("generation {first}"));
+        let expected = expected.replace("generation 3", &format!("generation {}", first + 2));
+        let expected = expected.replace("generation 1", &format!("generation {first}"));
         let body = if path == "/submit" { object("web", "web:3", 1).to_string() } else { String::new() };
         client.request(change.parse().unwrap(), &path, None, body).await.unwrap();
         let answer = timeout(SOON, waiting).await.unwrap().unwrap().unwrap();
         let problem = answer.json();
         assert_eq!((answer.status.as_u16(), &problem["Outcome"]), (status, &json!(word)), "{problem}");
-        assert!(problem["detail"].as_str().unwrap().contains(&said), "{said:?} is not in {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(&expected), "{expected:?} is not in {problem}");
         client.request(Method::DELETE, "/objects/web", None, "").await.unwrap();
     }
 }

@@ -42,10 +42,10 @@ fn flags_precede_variables_contexts_and_defaults() {
     let ((one_addr, one_certs), (two_addr, two_certs)) = (place(&one), place(&two));
     let home = Home::new();
     for (name, addr, certs) in [("one", &one_addr, &one_certs), ("two", &two_addr, &two_certs)] {
-        let said = format!("`context use {name}`");
+        let hint = format!("`context use {name}`");
         home.runs(&[], &["context", "set", name, "--addr", addr, "--cert-path", certs])
             .ends_with(0)
-            .says(&said);
+            .says(&hint);
     }
     let asks = |variables: &[(&str, &str)], flags: &[&str], daemon: &str| {
         let line: Vec<&str> = ["version"].iter().chain(flags).copied().collect();
@@ -113,13 +113,13 @@ fn a_mistake_in_the_file_is_named_with_its_line() {
     let file = home.file();
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     let path = file.to_str().unwrap();
-    for (content, said) in [
+    for (content, expected) in [
         ("current: prod\ncontexts:\n  prod: {adr: a}\n", "line 3"),
         ("current: prod\n", "unknown context 'prod'"),
         ("contexts: {prod: {addr: 'http://a'}}\n", "HTTPS only"),
     ] {
         fs::write(&file, content).unwrap();
-        home.runs(&[], &["status"]).ends_with(1).complains(said).complains(path);
+        home.runs(&[], &["status"]).ends_with(1).complains(expected).complains(path);
     }
     // The file is not read if flags have everything.
     let daemon = Daemon::simulated();

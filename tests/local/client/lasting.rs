@@ -107,8 +107,8 @@ fn followed_events_continue_over_a_restart_and_none_is_repeated() {
     user.runs(&["submit", &user.file("api.yaml", &object("api", "nginx", 1))]).ends_with(0);
     events.says("submitted api (1): created");
     events.says("reconnecting");
-    let said = events.said();
-    assert_eq!(said.matches("submitted web (1): created").count(), 1, "{said}");
+    let output = events.output();
+    assert_eq!(output.matches("submitted web (1): created").count(), 1, "{output}");
 }
 
 /// A proxy that loses the first answer: the daemon gets the request, but the client gets no answer.

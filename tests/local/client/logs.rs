@@ -76,8 +76,8 @@ fn followed_logs_continue_over_a_restart_and_end_with_the_object() {
     // The restarted daemon has a new simulated cluster, whose first container has the same name.
     let _successor = start(Setup::in_directory(data.path()).succeeding(&daemon.url));
     logs.says("reconnecting");
-    let started = || logs.said().matches(" of nginx started on ").count();
-    assert!(support::holds_within(SOON, || started() == 2).is_some(), "{}", logs.said());
+    let started = || logs.output().matches(" of nginx started on ").count();
+    assert!(support::holds_within(SOON, || started() == 2).is_some(), "{}", logs.output());
     user.runs(&["delete", "web", "--wait=50s"]).ends_with(0);
     let ran = logs.ends().ends_with(0);
     let mut lines: Vec<&str> = ran.out.lines().collect();

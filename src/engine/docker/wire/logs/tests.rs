@@ -128,8 +128,8 @@ fn invalid_cut_off_and_failed_streams_are_errors() {
     assert_eq!(multiplexed(&frame(4, b"x")), LogReadError::NotFramed);
     assert_eq!(multiplexed(&[1, 0, 0]), LogReadError::BrokeOff);
     assert_eq!(multiplexed(&frame(1, b"line\n")[..10]), LogReadError::BrokeOff);
-    let said = [b"no such\nfile".to_vec(), vec![b'x'; 10_000]].concat();
-    let LogReadError::Engine(message) = multiplexed(&frame(3, &said)) else { panic!("no error") };
+    let message = [b"no such\nfile".to_vec(), vec![b'x'; 10_000]].concat();
+    let LogReadError::Engine(message) = multiplexed(&frame(3, &message)) else { panic!("no error") };
     assert!(message.starts_with("no such\\nfilexxx") && message.len() <= sanitize::MESSAGE_MAX_BYTES);
 }
 
