@@ -48,6 +48,7 @@ mod plan;
 mod reason;
 mod reference;
 mod rollback;
+mod runtime;
 mod scale;
 mod status;
 mod submit;

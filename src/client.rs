@@ -7,6 +7,7 @@
 //! Nothing is retried here, as only the caller knows whether that is harmless. An error says whether the request cannot have
 //! reached the daemon, may have reached it, or was refused.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -14,38 +15,39 @@ use http::{Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::api::problem::Problem;
 use crate::certificates::{CertificateError, Identity};
+use crate::connector::{self, Connector, Target};
+use crate::core::sanitize;
 
 mod address;
-mod connect;
 mod error;
 mod lines;
+mod tls;
 
 pub use address::Address;
 pub use error::ClientError;
 pub use lines::{Lines, SILENCE};
 
-use connect::Connector;
-
+/// The deadline for name lookup, TCP connect and TLS handshake; the daemon has the same for a handshake.
+const CONNECT: Duration = Duration::from_secs(10);
 /// From a request to the head of its answer, in addition to a requested wait; the daemon has the same deadline.
 const HEAD: Duration = Duration::from_secs(35);
 /// From the head of an answer to its end.
 const BODY: Duration = Duration::from_secs(60);
 /// The largest answer, in bytes: enough for the status of 100,000 containers.
 const ANSWER_MAX_BYTES: usize = 256 << 20;
-/// Idle connections are closed after this, before the daemon closes them.
-const IDLE: Duration = Duration::from_secs(30);
 
 /// A connection to a daemon.
 #[derive(Debug, Clone)]
 pub struct Daemon {
     http: Client<Connector, Full<Bytes>>,
     address: Address,
+    /// What the client presents, to explain a refusal.
+    identity: Arc<Identity>,
 }
 
 /// A request.
@@ -128,12 +130,10 @@ impl Answer {
 impl Daemon {
     /// A client for the daemon at `address`. Sends nothing yet.
     pub fn new(address: Address, identity: &Identity) -> Result<Daemon, CertificateError> {
-        let connector = Connector::new(address.clone(), identity)?;
-        let http = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_timer(TokioTimer::new())
-            .build(connector);
-        Ok(Daemon { http, address })
+        let tls = Some(identity.client_config()?.into());
+        let target = Target::Tcp { host: address.host.clone(), port: address.port, tls };
+        let http = connector::pools().build(Connector::new(target, CONNECT));
+        Ok(Daemon { http, address, identity: Arc::new(identity.clone()) })
     }
 
     /// The daemon's address.
@@ -184,7 +184,10 @@ impl Daemon {
         let request = request.body(Full::new(ask.body)).map_err(|e| impossible(e.to_string()))?;
         match timeout(within, self.http.request(request)).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(ClientError::of(&self.address, error.is_connect(), &error)),
+            Ok(Err(error)) => Err(match tls::explain(&self.address, &self.identity, &error) {
+                Some(message) => ClientError::Certificate { message: sanitize::message(&message) },
+                None => ClientError::of(&self.address, error.is_connect(), &error),
+            }),
             Err(_) => Err(ClientError::Broken {
                 address: self.address.clone(),
                 message: format!("no answer within {}", humantime::format_duration(within)),

@@ -25,6 +25,7 @@
 //!
 //! * [`core`]: nouns and decisions, pure. [`planner`]: the rules, pure.
 //! * [`engine`] and [`store`]: the two sides of the outside world, each a trait with several implementations.
+//!   [`connector`]: connections to the engine's API and to a daemon.
 //! * [`control`]: the reconcile loop. [`status`], [`logs`], [`telemetry`]: what users see of it.
 //! * [`api`]: the wire contract. [`http`]: the routes. [`server`] and [`certificates`]: connections and TLS.
 //! * [`client`] and [`cli`]: the other side of the wire. [`app`]: composition and supervision.
@@ -51,6 +52,7 @@
 pub mod core;
 pub mod planner;
 
+pub mod connector;
 pub mod engine;
 pub mod store;
 

@@ -18,7 +18,7 @@ use crate::control::cache::CopySeen;
 use crate::control::engine_state::EngineState;
 use crate::control::heartbeat::Heartbeat;
 use crate::control::progress::{Progress, Progresses};
-use crate::core::availability::Tracked;
+use crate::core::availability::{Nodes, Tracked};
 use crate::core::condition::Phase;
 use crate::core::container::{Container, Visibility};
 use crate::core::desired::Quarantined;
@@ -78,7 +78,9 @@ impl StatusReader {
         for container in self.cache.all() {
             by_object.entry(container.identity.object.clone()).or_default().push(container);
         }
-        let copies: Vec<_> = self.cache.copies().iter().map(|copy| copy_status(copy)).collect();
+        let engine: Arc<EngineState> = self.cache.engine().borrow().clone();
+        let nodes = &engine.nodes;
+        let copies: Vec<_> = self.cache.copies().iter().map(|copy| copy_status(copy, nodes)).collect();
         let mut statuses = Vec::new();
         for (name, object) in objects.iter() {
             let mut containers = by_object.remove(name).unwrap_or_default();
@@ -93,6 +95,7 @@ impl StatusReader {
                     object,
                     progresses.get(name).map(Arc::as_ref),
                     &containers,
+                    nodes,
                     self.clock.offset(),
                 ));
             }
@@ -113,7 +116,7 @@ impl StatusReader {
             unclaimed: by_object
                 .into_values()
                 .flatten()
-                .map(|c| unclaimed_status(&c))
+                .map(|c| unclaimed_status(&c, nodes))
                 .chain(copies)
                 .collect(),
         }
@@ -130,7 +133,8 @@ impl StatusReader {
             return None;
         }
         let progress = self.progresses.borrow().get(name).cloned();
-        Some(object_status(&object, progress.as_deref(), &containers, self.clock.offset()))
+        let engine: Arc<EngineState> = self.cache.engine().borrow().clone();
+        Some(object_status(&object, progress.as_deref(), &containers, &engine.nodes, self.clock.offset()))
     }
 
     /// The numbers of every object in the status.
@@ -204,9 +208,10 @@ pub(crate) fn object_status(
     object: &Object,
     progress: Option<&Progress>,
     containers: &[Arc<Container>],
+    nodes: &Nodes,
     offset: WallOffset,
 ) -> ObjectStatus {
-    let mut containers: Vec<_> = containers.iter().map(|c| container_status(c)).collect();
+    let mut containers: Vec<_> = containers.iter().map(|c| container_status(c, nodes)).collect();
     containers.sort_by(|a, b| (a.slot, a.attempt, &a.id).cmp(&(b.slot, b.attempt, &b.id)));
     let mut status = ObjectStatus {
         name: object.spec.name.to_string(),
@@ -277,16 +282,16 @@ fn node_status(tracked: &Tracked, offset: WallOffset) -> Option<NodeStatus> {
     })
 }
 
-fn container_status(container: &Container) -> ContainerStatus {
+fn container_status(container: &Container, nodes: &Nodes) -> ContainerStatus {
     let detail = container.detail.as_deref().cloned().unwrap_or_default();
     let oom = detail.oom_killed.then(|| "out of memory".to_owned());
     let mut error = detail.error.or(oom);
-    match container.visibility {
-        Visibility::Clear => {}
-        Visibility::HostDown => error = Some("its node does not answer: last known state".to_owned()),
-        Visibility::Disputed => {
-            error = Some("the engine reports two states of it, or an unknown one: not settled yet".to_owned())
-        }
+    let unreachable = !nodes.availability(container).reachable();
+    if unreachable {
+        let state = container.state.word();
+        error = Some(format!("its node does not answer; its last known state is {state}"));
+    } else if container.visibility == Visibility::Disputed {
+        error = Some("the engine reports two states of it, or an unknown one: not settled yet".to_owned());
     }
     ContainerStatus {
         id: container.id.0.to_string(),
@@ -294,6 +299,7 @@ fn container_status(container: &Container) -> ContainerStatus {
         slot: container.identity.slot,
         attempt: container.identity.attempt,
         node: container.node.clone(),
+        unreachable,
         state: container.state.into(),
         health: container.health.into(),
         image: container.image.clone(),
@@ -312,8 +318,8 @@ fn container_status(container: &Container) -> ContainerStatus {
 }
 
 /// A container that is left alone because its object is unknown, or because it belongs to another manager.
-fn unclaimed_status(container: &Container) -> ContainerStatus {
-    let status = container_status(container);
+fn unclaimed_status(container: &Container, nodes: &Nodes) -> ContainerStatus {
+    let status = container_status(container, nodes);
     let reason = match &status.manager {
         Some(manager) => format!("manager {manager} created it; it is left alone"),
         None => "its object was never submitted; it is left alone".to_owned(),
@@ -321,8 +327,8 @@ fn unclaimed_status(container: &Container) -> ContainerStatus {
     ContainerStatus { reason: Some(reason), ..status }
 }
 
-fn copy_status(copy: &CopySeen) -> ContainerStatus {
-    let status = container_status(&copy.container);
+fn copy_status(copy: &CopySeen, nodes: &Nodes) -> ContainerStatus {
+    let status = container_status(&copy.container, nodes);
     ContainerStatus { manager: None, reason: Some(copy.reason.to_string()), ..status }
 }
 

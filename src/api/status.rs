@@ -140,13 +140,13 @@ pub struct ObjectStatus {
     #[serde(default)]
     #[schema(required)]
     pub observed_generation: u64,
-    /// Containers whose process runs.
+    /// Containers whose process runs, without those on lost nodes.
     #[serde(default)]
     #[schema(required)]
     pub running: u64,
     /// Containers that run and are not known to be unhealthy.
     pub ready: u64,
-    /// Live containers of the present spec.
+    /// Live containers of the present spec, without those on lost nodes.
     #[serde(default)]
     #[schema(required)]
     pub updated: u64,
@@ -208,6 +208,9 @@ pub struct ContainerStatus {
     /// The node it is on, if the endpoint has nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+    /// Its node does not answer: everything else is the last known state.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreachable: bool,
     /// Where in its life it is.
     pub state: ContainerState,
     /// The result of its health check.

@@ -8,8 +8,9 @@ use tracing::warn;
 use crate::app::settings::Settings;
 use crate::certificates::{Files, Identity};
 use crate::clock::Clock;
+use crate::connector::Target;
 use crate::engine::Engine;
-use crate::engine::docker::transport::{Address, Transport};
+use crate::engine::docker::transport::Transport;
 use crate::engine::docker::{DockerEngine, OwnData};
 use crate::engine::endpoint::Endpoint;
 use crate::engine::simulated::SimulatedEngine;
@@ -33,12 +34,12 @@ pub(super) fn engine(
     expiries: &mut Vec<Expiry>,
     clock: Clock,
 ) -> anyhow::Result<Arc<dyn Engine>> {
-    let address = match &settings.endpoint {
+    let target = match &settings.endpoint {
         Endpoint::Simulated(nodes) => {
             warn!(nodes, "the engine is simulated: no real containers run");
             return Ok(Arc::new(SimulatedEngine::new(*nodes, clock)));
         }
-        Endpoint::Unix(path) => Address::Unix(path.clone()),
+        Endpoint::Unix(path) => Target::Unix(path.clone()),
         Endpoint::Tcp { host, port } => {
             let tls = if settings.allow_plain_engine {
                 warn!(endpoint = %settings.endpoint, "the connection to the engine is plain TCP: anyone who can reach the engine is root on its host");
@@ -48,10 +49,10 @@ pub(super) fn engine(
                 let identity = separate.as_ref().unwrap_or(own);
                 expiries.push(("engine_client", identity.not_after()));
                 expiries.push(("engine_ca", identity.authorities_not_after()));
-                Some(identity.client_config()?)
+                Some(identity.client_config()?.into())
             };
-            Address::Tcp { host: host.clone(), port: *port, tls }
+            Target::Tcp { host: host.clone(), port: *port, tls }
         }
     };
-    Ok(Arc::new(DockerEngine::new(Transport::new(address)).protecting(data)))
+    Ok(Arc::new(DockerEngine::new(Transport::new(target)).protecting(data)))
 }

@@ -16,8 +16,9 @@ use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::client::verify_server_name;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ParsedCertificate;
+use tracing::info;
 
 use super::details::Details;
 use super::error::{CertificateError, Role};
@@ -147,7 +148,7 @@ fn write_set(directory: &Path, set: &Set) -> Result<(), CertificateError> {
     sync(directory)
 }
 
-/// Renews `server.pem` if necessary, and returns the reason.
+/// Renews `server.pem` if necessary, logs that, and returns the reason.
 fn renew_server(
     directory: &Path,
     in_use: &[ServerName<'static>],
@@ -170,7 +171,25 @@ fn renew_server(
     write_new(&draft, content.as_bytes(), PUBLIC_FILE)?;
     fs::rename(&draft, &server).map_err(writing(&server))?;
     sync(directory)?;
+    let until = humantime::format_rfc3339_seconds(read_server(&server)?.1.not_after);
+    info!("renewed the certificate in {}, as {reason}; the new one is valid until {until}", server.display());
     Ok(Some(reason))
+}
+
+fn read_server(server: &Path) -> Result<(CertificateDer<'static>, Details), CertificateError> {
+    let certificates = pem::read(Role::Certificate, server)?.certificates;
+    let first = certificates.into_iter().next();
+    let certificate = first.ok_or_else(|| bad(server, "no certificate in it"))?;
+    let details = Details::read(&certificate).map_err(|detail| bad(server, detail))?;
+    Ok((certificate, details))
+}
+
+fn bad(server: &Path, detail: impl ToString) -> CertificateError {
+    CertificateError::BadCertificate {
+        role: Role::Certificate,
+        path: server.into(),
+        detail: detail.to_string(),
+    }
 }
 
 fn outdated(
@@ -178,16 +197,12 @@ fn outdated(
     in_use: &[ServerName<'static>],
     now: SystemTime,
 ) -> Result<Option<String>, CertificateError> {
-    let bad =
-        |detail| CertificateError::BadCertificate { role: Role::Certificate, path: server.into(), detail };
-    let contents = pem::read(Role::Certificate, server)?;
-    let certificate = contents.certificates.first().ok_or_else(|| bad("no certificate in it".to_owned()))?;
-    let details = Details::read(certificate).map_err(bad)?;
+    let (certificate, details) = read_server(server)?;
     if details.not_after < now + RENEW_BEFORE {
         let date = humantime::format_rfc3339_seconds(details.not_after);
         return Ok(Some(format!("it was valid only until {date}")));
     }
-    let parsed = ParsedCertificate::try_from(certificate).map_err(|e| bad(e.to_string()))?;
+    let parsed = ParsedCertificate::try_from(&certificate).map_err(|e| bad(server, e))?;
     let lacking = in_use.iter().find(|name| verify_server_name(&parsed, name).is_err());
     Ok(lacking.map(|name| format!("it was not valid for {}", name.to_str())))
 }

@@ -14,6 +14,7 @@ use super::environment::variable;
 use super::exit::fail;
 use super::flags::default_data_dir;
 use super::output;
+use super::runtime::block_on;
 use crate::certificates::{Files, Identity};
 use crate::client::{Address, ClientError, Daemon};
 
@@ -100,11 +101,14 @@ impl FromArgMatches for Connection {
     }
 }
 
+/// The client's certificates in their directory, as docker-machine and the daemon name them.
+const FILES: [&str; 3] = ["ca.pem", "cert.pem", "key.pem"];
+
 /// The address of a daemon, and the certificates for it.
-struct Found {
+struct Destination {
     address: Address,
     certificates: PathBuf,
-    /// Where the path of the certificates comes from.
+    /// Where the path of the certificates is from, for messages.
     source: String,
 }
 
@@ -136,20 +140,25 @@ impl Connection {
         &self,
         command: impl AsyncFnOnce(&Daemon) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        let Found { address, certificates: directory, source } = self.find()?;
-        let file = |name| directory.join(name);
-        let files = Files { ca: file("ca.pem"), cert: file("cert.pem"), key: file("key.pem") };
-        let looked = format!("the client's certificates are expected in {}, {source}", directory.display());
-        let identity = Identity::load(&files).with_context(|| {
-            format!("{looked}; set the directory with ca.pem, cert.pem and key.pem with --cert-path or SCSM_CERT_PATH")
-        })?;
+        let Destination { address, certificates: directory, source } = self.destination()?;
+        // For messages: "." does not say where that is.
+        let directory = std::path::absolute(&directory).unwrap_or(directory);
+        let [ca, cert, key] = FILES.map(|name| directory.join(name));
+        let missing: Vec<&str> =
+            FILES.into_iter().filter(|name| matches!(directory.join(name).try_exists(), Ok(false))).collect();
+        anyhow::ensure!(
+            missing.is_empty(),
+            "no client certificate: {} (from {source}) lacks {}; set the directory with --cert-path, SCSM_CERT_PATH or \
+             DOCKER_CERT_PATH, which `docker-machine env` prints, or select a context",
+            directory.display(),
+            missing.join(", ")
+        );
+        let from = format!("(certificates from {source})");
+        let identity =
+            Identity::load(&Files { ca, cert, key }).map_err(|error| anyhow::anyhow!("{error} {from}"))?;
         let daemon = Daemon::new(address, &identity)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let done = runtime.block_on(command(&daemon));
-        // Do not wait for a name lookup that hangs.
-        runtime.shutdown_background();
-        done.map_err(|error| match error.downcast_ref() {
-            Some(ClientError::Certificate { .. }) => error.context(looked),
+        block_on(command(&daemon)).map_err(|error| match error.downcast_ref() {
+            Some(ClientError::Certificate { .. }) => anyhow::anyhow!("{error} {from}"),
             Some(ClientError::NotSent { .. }) => {
                 anyhow::anyhow!("{error}; is it running? Set its address with --addr, SCSM_ADDR or a context")
             }
@@ -158,7 +167,7 @@ impl Connection {
     }
 
     /// Flags take precedence over variables, these over contexts, and these over defaults.
-    fn find(&self) -> anyhow::Result<Found> {
+    fn destination(&self) -> anyhow::Result<Destination> {
         let ConnectionFlags { addr, cert_path, .. } = &self.flags;
         let given = self.given;
         let context = self.context()?;
@@ -177,14 +186,15 @@ impl Connection {
         };
         let of = |chosen: &Chosen| {
             let directory = chosen.context.cert_path.clone()?;
-            Some((directory, format!("as the context {} says", chosen.name)))
+            Some((directory, format!("the context {}", chosen.name)))
         };
-        let own = cert_path.clone().map(|path| (path, "as --cert-path or SCSM_CERT_PATH says".to_owned()));
+        let name = if given.cert_path { "--cert-path" } else { "SCSM_CERT_PATH" };
+        let own = cert_path.clone().map(|path| (path, name.to_owned()));
         let made = || -> anyhow::Result<(PathBuf, String)> {
             let data = self.state_dir().context("give --cert-path")?;
-            Ok((data.join("certs"), "where a daemon of this machine makes them".to_owned()))
+            Ok((data.join("certs"), "the data directory of a daemon on this machine".to_owned()))
         };
-        let dockers = || Some((variable("DOCKER_CERT_PATH")?.into(), "as DOCKER_CERT_PATH says".to_owned()));
+        let dockers = || Some((variable("DOCKER_CERT_PATH")?.into(), "DOCKER_CERT_PATH".to_owned()));
         let (certificates, source) = match own.clone().filter(|_| given.cert_path) {
             Some(own) => own,
             None if given.data_dir => made()?,
@@ -193,7 +203,7 @@ impl Connection {
                 None => made()?,
             },
         };
-        Ok(Found { address, certificates, source })
+        Ok(Destination { address, certificates, source })
     }
 
     /// The given context, or the current one. Its file is not read if the flags are sufficient.

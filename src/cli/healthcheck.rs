@@ -3,24 +3,29 @@
 //! The container has the daemon's files and no client certificate. So the check presents the daemon's own certificate and
 //! accepts only the same certificate from the server; names and addresses in it do not matter.
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::anyhow;
+use bytes::Bytes;
 use clap::Args;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, StreamOwned};
+use http::{Request, header};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1;
+use tokio::time::timeout;
 
 use super::exit::fail;
 use super::flags::{TlsFlags, address, default_data_dir};
+use super::runtime::block_on;
 use crate::certificates::{Files, Identity};
+use crate::connector::{Connector, Target};
 
 /// The deadline of each step.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// The largest answer; one line is usual.
-const ANSWER_MAX_BYTES: u64 = 64 * 1024;
+const ANSWER_MAX_BYTES: usize = 64 * 1024;
 
 /// Flags of `healthcheck`.
 #[derive(Debug, Args)]
@@ -43,7 +48,7 @@ pub(super) fn run(flags: &HealthcheckFlags) -> ExitCode {
     let Some(address) = flags.addr.first().copied().map(reachable) else {
         return fail(2, "--addr is empty");
     };
-    match ask(address, &files) {
+    match block_on(ask(address, &files)) {
         Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => ExitCode::SUCCESS,
         Ok(answer) => fail(1, &format!("the daemon at {address} is unhealthy: {}", answer.trim_end())),
         Err(error) => fail(1, &format!("the daemon at {address} does not answer: {error:#}")),
@@ -69,20 +74,28 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// Returns the whole answer, beginning with the status line.
-fn ask(address: SocketAddr, files: &Files) -> anyhow::Result<String> {
-    let config = Identity::load(files)?.pinned_client_config()?;
-    let socket = TcpStream::connect_timeout(&address, DEADLINE)?;
-    socket.set_read_timeout(Some(DEADLINE))?;
-    socket.set_write_timeout(Some(DEADLINE))?;
-    let connection = ClientConnection::new(config, ServerName::from(address.ip()))?;
-    let mut stream = StreamOwned::new(connection, socket);
-    write!(stream, "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    // The server may close the connection without a TLS goodbye.
-    match stream.take(ANSWER_MAX_BYTES).read_to_end(&mut answer) {
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof && !answer.is_empty() => {}
-        Err(error) => return Err(error.into()),
+async fn ask(address: SocketAddr, files: &Files) -> anyhow::Result<String> {
+    let tls = Some(Identity::load(files)?.pinned_client_config()?.into());
+    let host = match address {
+        SocketAddr::V6(ip) if ip.scope_id() > 0 => format!("{}%{}", ip.ip(), ip.scope_id()),
+        address => address.ip().to_string(),
+    };
+    let target = Target::Tcp { host, port: address.port(), tls };
+    let connection = Connector::new(target, DEADLINE).connect().await?;
+    let (mut requests, connection) = http1::handshake(connection).await?;
+    tokio::spawn(connection);
+    let request = Request::get("/healthz")
+        .header(header::HOST, address.to_string())
+        .header(header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())?;
+    let silent = |_| anyhow!("no answer within {}", humantime::format_duration(DEADLINE));
+    let answer = timeout(DEADLINE, requests.send_request(request)).await.map_err(silent)??;
+    let (head, body) = answer.into_parts();
+    let body = timeout(DEADLINE, Limited::new(body, ANSWER_MAX_BYTES).collect()).await.map_err(silent)?;
+    let body = body.map_err(anyhow::Error::from_boxed)?.to_bytes();
+    let mut answer = format!("{:?} {}\r\n", head.version, head.status);
+    for (name, value) in &head.headers {
+        answer += &format!("{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes()));
     }
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    Ok(answer + "\r\n" + &String::from_utf8_lossy(&body))
 }

@@ -68,7 +68,9 @@ fn change(line: &str, format: TableFormat) -> anyhow::Result<()> {
             output::line(format_args!("{name} {phase} {ready}/{count} generation {generation}: {reason}"))?;
         }
         Ok(StatusChange::Gone { name }) => output::line(format_args!("{name} gone"))?,
-        Ok(StatusChange::Engine { engine }) => output::line(cluster::engine(&engine))?,
+        Ok(StatusChange::Engine { engine }) => {
+            cluster::engine(&engine, Ages::now()).into_iter().try_for_each(output::line)?;
+        }
         // From a newer daemon.
         Ok(StatusChange::Other) | Err(_) => {}
     }
@@ -77,12 +79,13 @@ fn change(line: &str, format: TableFormat) -> anyhow::Result<()> {
 
 fn cluster(answer: &Answer) -> anyhow::Result<()> {
     let status: ClusterStatus = answer.json()?;
-    for line in cluster::head(&status) {
+    let ages = Ages::of(answer);
+    for line in cluster::head(&status, ages) {
         output::line(line)?;
     }
     match status.objects.is_empty() {
         true => output::line("no objects")?,
-        false => output::table(&cluster::rows(&status.objects, Ages::of(answer)))?,
+        false => output::table(&cluster::rows(&status.objects, ages))?,
     }
     for line in cluster::foot(&status) {
         output::line(line)?;

@@ -68,7 +68,7 @@ pub(super) fn run(flags: &VersionFlags) -> ExitCode {
             .join(" ");
         let known = if known.is_empty() { "unknown".to_owned() } else { known };
         let api = engine.api_version.map(|api| format!(", API {api}")).unwrap_or_default();
-        let lost = if engine.connected { "" } else { ", not connected" };
+        let lost = if engine.connected { "" } else { ", unavailable" };
         output::line(format_args!("engine {known}{api} at {}{lost}", engine.endpoint))?;
         Ok(0)
     })

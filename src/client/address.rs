@@ -19,13 +19,6 @@ pub struct Address {
     pub port: u16,
 }
 
-impl Address {
-    /// The name that the daemon's certificate must contain.
-    pub(super) fn server_name(&self) -> Option<ServerName<'static>> {
-        ServerName::try_from(self.host.clone()).ok()
-    }
-}
-
 impl FromStr for Address {
     type Err = String;
 
@@ -57,8 +50,11 @@ impl FromStr for Address {
             Ok(IpAddr::V6(ip)) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.to_string(),
             _ => host.to_owned(),
         };
-        let address = Address { host, port };
-        address.server_name().map(|_| address).ok_or_else(wanted)
+        // The daemon's certificate must contain it.
+        match ServerName::try_from(host.as_str()) {
+            Ok(_) => Ok(Address { host, port }),
+            Err(_) => Err(wanted()),
+        }
     }
 }
 

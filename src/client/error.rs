@@ -24,7 +24,7 @@ pub enum ClientError {
     /// One side does not accept the other's certificate: the request was not read.
     #[error("{message}")]
     Certificate {
-        /// What is wrong, and what to do.
+        /// What is wrong, and the way out.
         message: String,
     },
     /// The connection ended before the answer did: the request may have been carried out.
@@ -56,9 +56,6 @@ impl ClientError {
 
     /// The error of a request without an answer. `connecting`: it was not sent.
     pub(super) fn of(address: &Address, connecting: bool, error: &(dyn Error + 'static)) -> ClientError {
-        if let Some(message) = tls(address, error) {
-            return ClientError::Certificate { message: sanitize::message(&message) };
-        }
         let (address, message) = (address.clone(), sanitize::message(&innermost(error)));
         match connecting {
             true => ClientError::NotSent { address, message },
@@ -95,42 +92,8 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
         innermost = source;
     }
     match innermost.downcast_ref::<io::Error>().map(io::Error::kind) {
-        // The message of TLS is a lecture.
+        // The message of the TLS library is long and technical.
         Some(io::ErrorKind::UnexpectedEof) => "closed by the other side".to_owned(),
         _ => innermost.to_string(),
     }
-}
-
-/// The problem with the certificates, if that is the cause, and what to do.
-fn tls(address: &Address, error: &(dyn Error + 'static)) -> Option<String> {
-    use rustls::CertificateError::{BadSignature, NotValidForName, NotValidForNameContext, UnknownIssuer};
-    let mut next = Some(error);
-    let found = loop {
-        let error = next?;
-        let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        match inside.and_then(|e| e.downcast_ref::<rustls::Error>()) {
-            Some(found) => break found,
-            None => next = error.source(),
-        }
-    };
-    Some(match found {
-        rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => format!(
-            "the certificate of the daemon at {address} is not signed by the CA in ca.pem, which belongs to another \
-             daemon: set the directory with this daemon's certificates with --cert-path"
-        ),
-        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
-            format!("{found}: use an address with --addr that the daemon's certificate names")
-        }
-        rustls::Error::InvalidCertificate(_) => {
-            format!("the certificate of the daemon at {address} is invalid: {found}")
-        }
-        rustls::Error::AlertReceived(_) => format!(
-            "the daemon at {address} refuses this client's certificate ({found}): cert.pem must be signed by the CA in \
-             the daemon's --tlscacert and must not have expired"
-        ),
-        rustls::Error::InvalidMessage(_) => {
-            format!("the server at {address} does not speak HTTPS ({found})")
-        }
-        _ => return None,
-    })
 }

@@ -166,6 +166,7 @@ mod tests {
     use crate::core::availability::{NodeTimeouts, Nodes};
     use crate::core::node::{Node, NodeState};
     use crate::core::time::Time;
+    use crate::engine::error::EngineError;
 
     fn state(nodes: Nodes, listed: Option<u64>, trouble: Option<&str>) -> EngineState {
         let info = EngineInfo {
@@ -177,7 +178,7 @@ mod tests {
             own_volumes: Default::default(),
         };
         let trouble = trouble.map(|error| Trouble {
-            error: error.to_owned(),
+            error: EngineError::unanswered(error),
             since: Time(0),
             retry_at: Time(listed.unwrap_or_default()),
         });

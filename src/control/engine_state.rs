@@ -7,6 +7,7 @@ use crate::core::engine_kind::EngineKind;
 use crate::core::evidence::Evidence;
 use crate::core::time::{Time, WallOffset};
 use crate::engine::EngineInfo;
+use crate::engine::error::EngineError;
 
 /// The endpoint as last seen.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +16,7 @@ pub struct EngineState {
     pub endpoint: Arc<str>,
     /// The last answer about the engine, if there was one.
     pub info: Option<EngineInfo>,
-    /// Why it does not answer, if so.
+    /// Why it cannot be used, if so.
     pub trouble: Option<Trouble>,
     /// When the last complete list began.
     pub listed: Option<Time>,
@@ -25,11 +26,11 @@ pub struct EngineState {
     pub other_engine: Option<String>,
 }
 
-/// An endpoint that does not answer.
+/// An endpoint that does not answer, or whose answers cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
     /// The error of the endpoint or of the connection.
-    pub error: String,
+    pub error: EngineError,
     /// Since when.
     pub since: Time,
     /// The next try.
@@ -58,11 +59,15 @@ impl EngineState {
     pub fn evidence(&self, offset: WallOffset) -> Evidence {
         let endpoint = &self.endpoint;
         if let Some(trouble) = &self.trouble {
-            let reason = format!(
-                "waiting for the engine at {endpoint}, which has not answered since {}: {}",
-                trouble.since.shown(offset),
-                trouble.error
-            );
+            let (since, error) = (trouble.since.shown(offset), &trouble.error);
+            let reason = match error.answered() {
+                true => format!("cannot use the engine at {endpoint}: {error}"),
+                false => {
+                    format!(
+                        "waiting for the engine at {endpoint}, which has not answered since {since}: {error}"
+                    )
+                }
+            };
             return Evidence::Waiting { reason, until: Some(trouble.retry_at) };
         }
         if let Some((reason, until)) = self.distrust(offset) {
@@ -119,5 +124,31 @@ impl EngineState {
     /// The kind of endpoint, once it is known.
     pub fn kind(&self) -> Option<EngineKind> {
         self.info.as_ref().map(|info| info.kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(error: EngineError) -> String {
+        let trouble = Trouble { error, since: Time(0), retry_at: Time(250) };
+        let state = EngineState { trouble: Some(trouble), ..EngineState::unknown("tcp://m:3376".into()) };
+        match state.evidence(WallOffset::default()) {
+            Evidence::Waiting { reason, .. } => reason,
+            Evidence::Good => panic!("{state:?}"),
+        }
+    }
+
+    #[test]
+    fn an_engine_that_answers_is_not_reported_as_silent() {
+        assert_eq!(
+            waiting(EngineError::new("it speaks API 1.22; this program needs 1.24 or newer")),
+            "cannot use the engine at tcp://m:3376: it speaks API 1.22; this program needs 1.24 or newer"
+        );
+        assert_eq!(
+            waiting(EngineError::unanswered("connection refused")),
+            "waiting for the engine at tcp://m:3376, which has not answered since 1970-01-01T00:00:00.000Z: connection refused"
+        );
     }
 }

@@ -70,13 +70,19 @@ impl Observer {
             }
             let (since, said) = trouble.get_or_insert((now, String::new()));
             if said != error.message() {
-                warn!(endpoint = %self.cache.endpoint(), error = %error, "the engine does not answer; retrying until it does");
+                match error.answered() {
+                    true => {
+                        warn!(endpoint = %self.cache.endpoint(), %error, "cannot use the engine; retrying")
+                    }
+                    false => {
+                        warn!(endpoint = %self.cache.endpoint(), %error, "the engine does not answer; retrying")
+                    }
+                }
                 error.message().clone_into(said);
             }
             let (since, retry_at) = (*since, now + retry);
-            self.cache.set_engine(|state| {
-                state.trouble = Some(Trouble { error: error.message().to_owned(), since, retry_at })
-            });
+            self.cache
+                .set_engine(|state| state.trouble = Some(Trouble { error: error.clone(), since, retry_at }));
             sleep_until(self.clock.instant(retry_at)).await;
             retry = (retry * 2).min(LONGEST_RETRY);
         }
@@ -220,7 +226,8 @@ impl Observer {
         match tokio::time::timeout(SLOW, &mut question).await {
             Ok(answer) => answer,
             Err(_) => {
-                let error = format!("it was asked for {what} and has not answered yet");
+                let error =
+                    EngineError::unanswered(format!("it was asked for {what} and has not answered yet"));
                 let slow = Trouble { error, since: asked, retry_at: self.clock.now() };
                 // The earlier trouble, if any, is restored afterwards: only a list ends it.
                 let mut before = None;

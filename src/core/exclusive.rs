@@ -151,25 +151,25 @@ pub fn in_the_way<'a>(
     objects: &Objects,
     others: &[Arc<Container>],
 ) -> InTheWay {
-    let mut found = InTheWay::new();
+    let mut in_the_way = InTheWay::new();
     for template in templates {
         let needs = template.exclusives();
         if needs.is_empty() {
             continue;
         }
-        let held = others.iter().filter(|container| is_going(container, objects)).find_map(|container| {
+        let held = others.iter().filter(|container| is_stopping(container, objects)).find_map(|container| {
             let object = objects.get(&container.identity.object)?;
             let has = object.template(&container.identity.template)?.exclusives();
             let need = needs.iter().find(|need| has.iter().any(|has| need.is_held_by(has)))?;
-            Some(format!("{} is going and still has {need}", container.name))
+            Some(format!("{} is stopping and still holds {need}", container.name))
         });
-        found.extend(held.map(|words| (template.hash.clone(), words)));
+        in_the_way.extend(held.map(|message| (template.hash.clone(), message)));
     }
-    found
+    in_the_way
 }
 
 /// Whether a container is running and its object no longer wants it.
-fn is_going(container: &Container, objects: &Objects) -> bool {
+fn is_stopping(container: &Container, objects: &Objects) -> bool {
     let runs = matches!(
         container.state,
         ContainerState::Running | ContainerState::Paused | ContainerState::Restarting
@@ -250,9 +250,9 @@ mod tests {
         let deleted = Object { deleted: Some(crate::core::time::Time(1)), ..wanted.clone() };
         let none = Object { spec: Spec { count: 0, ..old.clone() }, ..wanted.clone() };
         assert_eq!(waits(wanted, ContainerState::Running), None);
-        let words = "old.1.1 is going and still has host port 8080/tcp";
-        assert_eq!(waits(deleted.clone(), ContainerState::Running).as_deref(), Some(words));
-        assert_eq!(waits(none, ContainerState::Running).as_deref(), Some(words));
+        let message = "old.1.1 is stopping and still holds host port 8080/tcp";
+        assert_eq!(waits(deleted.clone(), ContainerState::Running).as_deref(), Some(message));
+        assert_eq!(waits(none, ContainerState::Running).as_deref(), Some(message));
         assert_eq!(waits(deleted, ContainerState::Exited), None);
     }
 }

@@ -103,7 +103,7 @@ impl Engine for DockerEngine {
     ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
         let path = wire::events_path(cluster);
         let asked = timeout(QUESTION, self.transport.request(Method::GET, &path, None)).await;
-        let response = asked.map_err(|_| EngineError::new(no_answer(QUESTION)))??;
+        let response = asked.map_err(|_| EngineError::unanswered(no_answer(QUESTION)))??;
         if !response.status().is_success() {
             return Err(EngineError::new(format!("its event stream answers {}", response.status())));
         }

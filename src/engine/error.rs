@@ -4,17 +4,30 @@ use crate::core::sanitize;
 
 /// The error of a question to the engine. Its message is escaped and bounded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct EngineError(pub(super) String);
+#[error("{message}")]
+pub struct EngineError {
+    message: String,
+    answered: bool,
+}
 
 impl EngineError {
-    /// Escapes and bounds the message.
+    /// The engine has answered, and the answer is an error or cannot be used.
     pub fn new(message: impl AsRef<str>) -> EngineError {
-        EngineError(sanitize::message(message.as_ref()))
+        EngineError { message: sanitize::message(message.as_ref()), answered: true }
+    }
+
+    /// There is no answer, or no whole one.
+    pub fn unanswered(message: impl AsRef<str>) -> EngineError {
+        EngineError { answered: false, ..EngineError::new(message) }
     }
 
     /// The message.
     pub fn message(&self) -> &str {
-        &self.0
+        &self.message
+    }
+
+    /// Whether the engine has answered.
+    pub fn answered(&self) -> bool {
+        self.answered
     }
 }

@@ -148,15 +148,13 @@ impl Reading {
         let ended = there.iter().filter(|c| c.dead()).count();
         let text = match (self.reader.query.previous, ended) {
             _ if self.reader.query.container.is_some() => "it has not been started".to_owned(),
-            (true, _) => format!(
-                "no ended container of {object} is kept: its field History says how many are, of those that end by themselves"
-            ),
-            (false, 0) => format!("no container of {object} runs"),
-            (false, _) => {
-                format!(
-                    "no container of {object} runs; {ended} that ended are kept: previous=true shows their lines"
-                )
+            (true, _) => {
+                format!("{object} has no exited container; its field History sets how many are kept per slot")
             }
+            (false, 0) => format!("no container of {object} is running; its status says why"),
+            (false, _) => format!(
+                "no container of {object} is running; previous=true (--previous) shows the logs of the exited ones: {ended}"
+            ),
         };
         self.reader.note(self.reader.query.container.as_deref().map(Arc::from), text);
     }

@@ -3,6 +3,7 @@
 //! Written for the engineer on call: the reason names the container, keeps the engine's message, and says what the object
 //! waits for.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::core::availability::{Availability, Tracked};
@@ -43,10 +44,12 @@ impl Counts {
     fn of(input: &Input<'_>, ready: &dyn Fn(&Container) -> bool) -> Counts {
         let count = |test: &dyn Fn(&Container) -> bool| input.containers.iter().filter(|c| test(c)).count();
         let hash = &input.object.spec.template.hash;
+        // What a lost node runs is not known.
+        let lost = |c: &Container| input.nodes.availability(c) == Availability::Lost;
         Counts {
-            running: count(&|c| c.state == ContainerState::Running),
+            running: count(&|c| c.state == ContainerState::Running && !lost(c)),
             ready: count(ready),
-            updated: count(&|c| c.live() && c.identity.template == *hash),
+            updated: count(&|c| c.live() && c.identity.template == *hash && !lost(c)),
         }
     }
 }
@@ -104,14 +107,14 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         let reason = match (containers.len(), away) {
             (0, _) => "deleted, and nothing of it is left".to_owned(),
             (n, Some(away)) => {
-                format!(
-                    "deleted; {} still to go; {} goes when {}",
-                    counted(n),
-                    away.name,
-                    node_back(planning, away)
-                )
+                let node = planning.input.nodes.of(away);
+                let node = node.map(|node| {
+                    format!("node {}, which has not answered since {}", node.name(), silence(planning, node))
+                });
+                let node = node.unwrap_or_else(|| "its node, which does not answer".to_owned());
+                format!("deleted; {} still to be removed; {} waits for {node}", counted(n), away.name)
             }
-            (n, None) => format!("deleted; {} still to go", counted(n)),
+            (n, None) => format!("deleted; {} still to be removed", counted(n)),
         };
         let phase = if containers.is_empty() { Phase::Converged } else { Phase::Deleting };
         return Finding::new(phase, reason);
@@ -208,13 +211,9 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         );
         return Finding::new(Phase::Degraded, reason);
     }
-    let out_of_reach = |c: &&Container| c.live() && !planning.availability(c).reachable();
-    let lost: Vec<&Container> = containers.iter().map(Arc::as_ref).filter(out_of_reach).collect();
-    let left_over = lost.first().map(|first| {
-        format!("; {} more, such as {}, go when {}", lost.len(), first.name, node_back(planning, first))
-    });
     let mixed = mixed_images(planning).unwrap_or_default();
-    Finding::new(Phase::Converged, format!("{so_far}, as wanted{mixed}{}", left_over.unwrap_or_default()))
+    let left_over = left_over(planning).unwrap_or_default();
+    Finding::new(Phase::Converged, format!("{so_far}, as wanted{mixed}{left_over}"))
 }
 
 /// Reports that containers of one spec run different images: the tag was moved between their creates.
@@ -245,19 +244,31 @@ fn failures_of<'a>(planning: &Planning<'a>, number: u32) -> Option<&'a Failures>
     of_present.or_else(|| memory.fallback()?.slot(number).filter(|_| empty))
 }
 
-/// "node n2 is back, which has been away since …"
-fn node_back(planning: &Planning<'_>, container: &Container) -> String {
-    match planning.input.nodes.of(container) {
-        Some(node) => {
-            format!(
-                "node {} is back, which has been away since {} ({})",
-                node.name(),
-                node.since.shown(planning.input.offset),
-                node.trouble()
-            )
-        }
-        None => "its node is back".to_owned(),
-    }
+/// Containers on nodes that do not answer, which are replaced already.
+fn left_over(planning: &Planning<'_>) -> Option<String> {
+    let unreachable = |c: &&Container| c.live() && !planning.availability(c).reachable();
+    let all: Vec<&Container> =
+        planning.input.containers.iter().map(Arc::as_ref).filter(unreachable).collect();
+    let first = all.first()?;
+    let nodes: BTreeSet<Option<&str>> = all.iter().map(|c| c.node.as_deref()).collect();
+    let (on, once) = match (planning.input.nodes.of(first), nodes.len()) {
+        (Some(node), 1) => (
+            format!("node {}", node.name()),
+            format!("it is back; it has not answered since {}", silence(planning, node)),
+        ),
+        (None, 1) => ("a node that does not answer".to_owned(), "it is back".to_owned()),
+        (_, n) => (format!("{n} nodes that do not answer"), "they are back".to_owned()),
+    };
+    let name = &first.name;
+    Some(match all.len() {
+        1 => format!("; 1 container on {on} ({name}) is removed once {once}"),
+        n => format!("; {n} containers on {on} ({name}, …) are removed once {once}"),
+    })
+}
+
+/// Since when a node has not answered, and why: "2026-11-24T11:57:00Z (Unhealthy)".
+fn silence(planning: &Planning<'_>, node: &Tracked) -> String {
+    format!("{} ({})", node.since.shown(planning.input.offset), node.trouble())
 }
 
 /// Containers on nodes that do not answer, and until when they hold their slots.
@@ -269,28 +280,25 @@ fn away(planning: &Planning<'_>) -> Option<(String, Option<Time>)> {
     let away: Vec<&Container> = held.filter(|c| !planning.availability(c).reachable()).collect();
     let first = *away.first()?;
     let node = planning.input.nodes.of(first);
-    let name = node.map_or("its node", |node| node.name());
-    let since = node
-        .map(|n| format!(" since {} ({})", n.since.shown(planning.input.offset), n.trouble()))
-        .unwrap_or_default();
+    let name = node.map_or("its node".to_owned(), |node| format!("node {}", node.name()));
+    let since = node.map(|node| format!(" since {}", silence(planning, node))).unwrap_or_default();
     let lost_at = node.and_then(|node| node.lost_at);
-    let on_it = away.iter().filter(|c| c.node == first.node).count();
+    let its = match away.iter().filter(|c| c.node == first.node).count() {
+        1 => format!("{} on it is", first.name),
+        n => format!("{n} containers on it are"),
+    };
     let what = match (lost_at, planning.availability(first)) {
         (Some(at), _) if planning.input.object.on_node_lost() == OnNodeLost::Replace => {
-            format!(
-                "its {on_it} containers count as running until {}, then they are replaced elsewhere",
-                at.shown(planning.input.offset)
-            )
+            let at = at.shown(planning.input.offset);
+            format!("{its} replaced on other nodes at {at}, unless it is back by then")
         }
-        (_, Availability::Lost) | (Some(_), _) => {
-            format!("its {on_it} containers wait for it, as OnNodeLost is \"hold\"")
-        }
+        (_, Availability::Lost) | (Some(_), _) => format!("{its} not replaced, as OnNodeLost is \"hold\""),
         _ if node.is_some_and(Tracked::engine_answers) => {
-            format!("its {on_it} containers count as running, as its own engine still answers")
+            format!("{its} not replaced, as its own engine still answers")
         }
-        _ => format!("its {on_it} containers count as running until more is known about it"),
+        _ => format!("{its} not replaced until more is known about the node"),
     };
-    Some((format!("node {name} has not answered{since}: {what}"), lost_at))
+    Some((format!("{name} has not answered{since}: {what}"), lost_at))
 }
 
 fn counted(containers: usize) -> String {

@@ -225,7 +225,7 @@ fn admit(tcp: TcpStream, address: SocketAddr, server: &Arc<Server>) {
 
 fn refuse(server: &Server, kind: &'static str, address: SocketAddr, reason: &str) {
     server.shared.metrics.connection_refused(kind);
-    server.shared.throttle.log(kind, address, "refused", reason);
+    server.shared.throttle.log(kind, address, "client refused", reason);
 }
 
 async fn connection(tcp: TcpStream, address: SocketAddr, server: Arc<Server>, pending: Handshake) {

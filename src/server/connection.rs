@@ -160,8 +160,8 @@ pub(super) async fn serve_connection(
             shared.throttle.log(
                 "head",
                 peer.address,
-                "cut",
-                &format!("its request's head was not complete within {limit}"),
+                "connection closed",
+                &format!("the head of its request was not complete within {limit}"),
             );
             close(stream, false, limits.linger).await;
         }
@@ -170,8 +170,8 @@ pub(super) async fn serve_connection(
             shared.throttle.log(
                 "stall",
                 peer.address,
-                "cut",
-                &format!("it took nothing of its answer for {limit}"),
+                "connection closed",
+                &format!("it read nothing of its answer for {limit}"),
             );
             // Without this, the kernel would retry the response for minutes.
             let _ = stream.get_ref().0.get_ref().set_zero_linger();

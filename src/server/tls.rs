@@ -10,6 +10,8 @@
 //!
 //! webpki does not check the key usage of certificates; this module does, per RFC 5280.
 
+use std::cell::OnceCell;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -21,10 +23,28 @@ use rustls::{
     CertificateError as InvalidCertificate, DigitallySignedStruct, DistinguishedName, Error, OtherError,
     ServerConfig, SignatureScheme,
 };
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::peer::{Peer, PeerError};
 use super::request_check::ServedNames;
-use crate::certificates::{CertificateError, Identity, KeyUsage, provider};
+use crate::certificates::{CertificateError, Details, Identity, KeyUsage, provider};
+
+tokio::task_local! {
+    /// The certificate that is refused in this task's handshake: the error of rustls does not contain it.
+    static REFUSED: OnceCell<Details>;
+}
+
+/// A handshake that failed.
+pub(super) struct HandshakeError<S> {
+    /// Why.
+    pub(super) error: io::Error,
+    /// The client's certificate, if that was refused.
+    pub(super) certificate: Option<Details>,
+    /// The connection, with an alert that the client has not read yet.
+    pub(super) stream: S,
+}
 
 /// The server side of TLS for one identity. Replace it as a whole when the files change.
 #[derive(Debug, Clone)]
@@ -56,9 +76,19 @@ impl Tls {
         Ok(Tls { config: Arc::new(config), admission, names })
     }
 
-    /// The configuration of rustls.
-    pub fn config(&self) -> &Arc<ServerConfig> {
-        &self.config
+    /// Performs the handshake.
+    pub(super) async fn accept<S>(&self, stream: S) -> Result<TlsStream<S>, HandshakeError<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let accept = TlsAcceptor::from(self.config.clone()).accept(stream).into_fallible();
+        let attempt = async {
+            accept.await.map_err(|(error, stream)| {
+                let certificate = REFUSED.with(|refused| refused.get().cloned());
+                HandshakeError { error, certificate, stream }
+            })
+        };
+        REFUSED.scope(OnceCell::new(), attempt).await
     }
 
     /// The names that our certificate is valid for.
@@ -136,7 +166,14 @@ impl ClientCertVerifier for Admission {
         match self.client(end_entity, intermediates, now) {
             // The same certificate; the handshake's signature proves that the peer has its key.
             Err(_) if *end_entity == self.own => Ok(ClientCertVerified::assertion()),
-            result => result,
+            Err(error) => {
+                if let Ok(details) = Details::read(end_entity) {
+                    // Outside of a handshake of ours, nobody asks for it.
+                    let _ = REFUSED.try_with(|refused| refused.set(details));
+                }
+                Err(error)
+            }
+            Ok(verified) => Ok(verified),
         }
     }
 

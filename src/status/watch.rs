@@ -227,6 +227,7 @@ impl Reporter {
         self.engine.mark_unchanged();
         self.line(None, None, &without_times(self.sources.engine()));
 
+        let nodes = self.sources.cache.engine().borrow().nodes.clone();
         let present = self.sources.cache.present().borrow().clone();
         let left = |name: &ObjectName, object: &Object| object.is_shown(present.contains(name));
         for (name, object) in objects.iter().filter(|(name, object)| left(name, object)) {
@@ -241,8 +242,8 @@ impl Reporter {
                 continue;
             }
             let containers: Vec<_> = parts.containers.values().cloned().collect();
-            let status =
-                object_status(object, parts.progress.as_deref(), &containers, self.sources.clock.offset());
+            let progress = parts.progress.as_deref();
+            let status = object_status(object, progress, &containers, &nodes, self.sources.clock.offset());
             self.line(subject, Some(parts), &status);
         }
         let known = self.known.iter().filter(|(_, known)| known.digest.is_some());

@@ -94,7 +94,7 @@ fn a_port_that_a_stopping_container_of_the_manager_still_holds_is_waited_for() {
     let (status, body) = submit(&json!([publishing("a-new", port, slow)]), "&prune=a-");
     assert_eq!(status, 200, "{body}");
     let events_text = daemon.client.get("/events?follow=false&tail=1000&object=a-new").body;
-    let waits = format!("waiting: {} is going and still has host port {port}/tcp", old[0].name);
+    let waits = format!("waiting: {} is stopping and still holds host port {port}/tcp", old[0].name);
     assert!(events_text.contains(&waits) && !events_text.contains("step-failed"), "{events_text}");
     assert_eq!(cluster.running().len(), 1);
 }

@@ -87,7 +87,7 @@ fn stalled_readers_cost_little_memory_get_the_newest_state_when_they_resume_and_
     back.kill();
 
     // The others have 30 s.
-    let cut = || daemon.log().contains("it took nothing of its answer for 30s");
+    let cut = || daemon.log().contains("it read nothing of its answer for 30s");
     assert!(holds_within(Duration::from_secs(40), cut).is_some(), "{}", daemon.log());
     // All of them: the connections left open are the quick reader's and the one of this request.
     let open = || {

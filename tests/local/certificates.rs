@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use support::daemon::Setup;
 use support::process::succeed;
 use support::{Certificates, holds_within};
 
@@ -22,4 +23,19 @@ fn the_certificates_have_docker_machines_properties() {
     assert!(shown(&certificates.server()).contains("IP Address:127.0.0.1"));
     assert!(shown(&certificates.cert()).contains("TLS Web Client Authentication"));
     assert!(holds_within(Duration::ZERO, || certificates.pfx().exists()).is_some());
+}
+
+#[test]
+fn a_renewed_certificate_is_logged_with_the_reason_and_its_expiry() {
+    let data = tempfile::tempdir().unwrap();
+    let setup = || Setup::in_directory(data.path()).flag("--swarm-manager=simulated://1");
+    drop(setup().start());
+    let daemon = setup().flag("--addr=127.0.0.2:0").start();
+    let server = data.path().join("certs/server.pem");
+    let renewed = format!(
+        "renewed the certificate in {}, as it was not valid for 127.0.0.2; the new one is valid until 20",
+        server.display()
+    );
+    let logged = holds_within(Duration::from_secs(5), || daemon.log().contains(&renewed));
+    assert!(logged.is_some(), "{}", daemon.log());
 }

@@ -73,7 +73,7 @@ fn plain_text_is_safe_for_a_terminal() {
     let time = reply.body.strip_prefix("web.1.1 | 20").and_then(|rest| rest.split(' ').next()).unwrap();
     assert!(time.len() == 28 && time.ends_with('Z'), "{reply:?}");
     let reply = daemon.client.request("/objects/web/logs?previous", &plain, b"");
-    assert!(reply.body.starts_with("# no ended container of web is kept"), "{reply:?}");
+    assert!(reply.body.starts_with("# web has no exited container"), "{reply:?}");
 }
 
 #[test]

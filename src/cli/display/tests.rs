@@ -107,7 +107,7 @@ fn a_deletion_shows_how_many_containers_are_left() {
     let mut object = receipt("web", "deleted");
     let deleting = |n: usize, more: &str| {
         json!({"Count": 0, "Phase": "deleting", "Containers": containers(n),
-               "Reason": format!("deleted; {n} containers are still to go{more}")})
+               "Reason": format!("deleted; {n} containers are still to be removed{more}")})
     };
     see(&mut object, deleting(5, ""), now);
     see(&mut object, deleting(3, ""), now);

@@ -14,7 +14,12 @@ pub(super) struct Ages {
 impl Ages {
     /// At the time of an answer, or by this machine's clock if the answer has none.
     pub(super) fn of(answer: &Answer) -> Ages {
-        Ages { now: answer.date.unwrap_or_else(clock::system_now) }
+        answer.date.map_or_else(Ages::now, |now| Ages { now })
+    }
+
+    /// By this machine's clock.
+    pub(super) fn now() -> Ages {
+        Ages { now: clock::system_now() }
     }
 
     #[cfg(test)]

@@ -23,9 +23,13 @@ pub(super) fn head(object: &ObjectStatus, ages: Ages) -> Vec<String> {
 /// "3 of 3 ready, 1 of the new spec, 1 extra during the update"
 fn amounts(object: &ObjectStatus) -> String {
     let ObjectStatus { count, ready, updated, containers, .. } = object;
-    let live = containers.iter().filter(|container| container.live()).count();
-    let live = u64::try_from(live).unwrap_or(u64::MAX);
+    let live = containers.iter().filter(|container| container.live());
+    let (unreachable, live): (Vec<_>, Vec<_>) = live.partition(|container| container.unreachable);
+    let live = u64::try_from(live.len()).unwrap_or(u64::MAX);
     let mut text = format!("{ready} of {count} ready");
+    if !unreachable.is_empty() {
+        text += &format!(", {} unreachable", unreachable.len());
+    }
     let updating = *count > 0 && live > *updated;
     if updating {
         text += &format!(", {updated} of the new spec");
@@ -78,6 +82,9 @@ pub(super) fn containers(containers: &[ContainerStatus], ages: Ages, width: Opti
 }
 
 fn state(container: &ContainerStatus) -> String {
+    if container.unreachable {
+        return "unreachable".to_owned();
+    }
     match container.exit_code.filter(|_| !container.live()) {
         Some(code) => format!("{} ({code})", container.state),
         None => container.state.to_string(),
@@ -145,6 +152,22 @@ mod tests {
         assert!(head(&scaled, at_noon())[1].starts_with("3 of 2 ready, 2 to be removed; "));
         let steady = object(&four, json!({"Count": 4, "Ready": 4, "Updated": 4}));
         assert!(head(&steady, at_noon())[1].starts_with("4 of 4 ready; image nginx:2, generation 2"));
+    }
+
+    #[test]
+    fn containers_on_a_node_that_does_not_answer_are_unreachable() {
+        let away = json!({"Node": "n2", "Unreachable": true, "Error": "its node does not answer"});
+        let all = [container("web.1.1", json!({"Node": "n1"})), container("web.2.1", away)];
+        let object = object(&all, json!({"Count": 1, "Ready": 1, "Updated": 1}));
+        assert!(head(&object, at_noon())[1].starts_with("1 of 1 ready, 1 unreachable; image nginx:2"));
+        assert_eq!(
+            super::containers(&object.containers, at_noon(), None),
+            [
+                "CONTAINER  STATE        HEALTH  AGE  RESTARTS  NODE  IMAGE    ERROR",
+                "web.1.1    running      none    3m   0         n1    nginx:2",
+                "web.2.1    unreachable  none    3m   0         n2    nginx:2  its node does not answer",
+            ]
+        );
     }
 
     #[test]

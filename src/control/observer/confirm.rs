@@ -115,5 +115,5 @@ impl Observer {
 
 /// The error of an inspect that timed out.
 fn unanswered() -> EngineError {
-    EngineError::new(format!("no answer within {}", humantime::format_duration(SLOW)))
+    EngineError::unanswered(format!("no answer within {}", humantime::format_duration(SLOW)))
 }

@@ -53,7 +53,7 @@ impl PendingEvents {
     }
 
     fn add(&mut self, event: Option<Result<EngineEvent, EngineError>>) -> Result<(), EngineError> {
-        let event = event.ok_or_else(|| EngineError::new("its event stream ended"))??;
+        let event = event.ok_or_else(|| EngineError::unanswered("its event stream ended"))??;
         let Found { everything, objects, ended, destroyed, signalled } = &mut self.found;
         match event {
             EngineEvent::Everything => *everything = true,

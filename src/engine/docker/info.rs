@@ -22,7 +22,7 @@ impl DockerEngine {
         })?;
         if theirs < OLDEST {
             return Err(EngineError::new(format!(
-                "it speaks API {theirs}; the oldest supported version is {OLDEST}"
+                "it speaks API {theirs}; this program needs {OLDEST} or newer"
             )));
         }
         let api = theirs.min(NEWEST);

@@ -34,7 +34,7 @@ impl DockerEngine {
             let list = self.read_list(cluster, object).await?;
             self.inspect_unclear(cluster, object, list).await
         };
-        timeout(LIST, work).await.unwrap_or_else(|_| Err(EngineError::new(no_answer(LIST))))
+        timeout(LIST, work).await.unwrap_or_else(|_| Err(EngineError::unanswered(no_answer(LIST))))
     }
 
     /// Decodes a list while it arrives.

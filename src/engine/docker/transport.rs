@@ -4,12 +4,7 @@
 //! a deadline, including name lookup and handshake; an answer has a bound in bytes. Errors distinguish whether the request may
 //! have reached the endpoint.
 
-use std::future::Future;
-use std::io;
-use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -18,13 +13,8 @@ use http::{Method, Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::{Connected, Connection};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
 
+use crate::connector::{self, Connector, Target};
 use crate::core::sanitize;
 use crate::engine::error::EngineError;
 
@@ -35,27 +25,6 @@ const CONNECT: Duration = Duration::from_secs(5);
 const STREAM_MAX_BYTES: u64 = 256 * 1024 * 1024;
 /// The read buffer of a log, which bounds the memory for each stalled reader.
 const LOG_AHEAD_BYTES: usize = 64 * 1024;
-/// Idle connections are closed after this.
-const IDLE: Duration = Duration::from_secs(30);
-
-/// Where requests go.
-#[derive(Clone)]
-pub enum Address {
-    /// A Unix socket.
-    Unix(PathBuf),
-    /// TCP; with TLS where a configuration is given.
-    Tcp {
-        /// Host name or address.
-        host: String,
-        /// Port.
-        port: u16,
-        /// The trusted CA and our certificate.
-        tls: Option<Arc<ClientConfig>>,
-    },
-    /// An endpoint within this process, for tests of the whole client on a paused clock, where sockets cannot be awaited.
-    /// Each call is a connect; an error is a refused connection.
-    Within(Arc<dyn Fn() -> io::Result<DuplexStream> + Send + Sync>),
-}
 
 /// A request without an answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -70,7 +39,7 @@ pub enum TransportError {
 
 impl From<TransportError> for EngineError {
     fn from(error: TransportError) -> Self {
-        EngineError::new(error.to_string())
+        EngineError::unanswered(error.to_string())
     }
 }
 
@@ -90,17 +59,15 @@ pub struct Transport {
 
 impl Transport {
     /// An empty pool.
-    pub fn new(address: Address) -> Transport {
-        let shown = match &address {
-            Address::Unix(path) => format!("unix://{}", path.display()),
-            Address::Tcp { host, port, .. } => format!("tcp://{host}:{port}"),
-            Address::Within(_) => "this process".to_owned(),
+    pub fn new(target: Target) -> Transport {
+        let shown = match &target {
+            Target::Unix(path) => format!("unix://{}", path.display()),
+            Target::Tcp { host, port, .. } => format!("tcp://{host}:{port}"),
+            Target::Within(_) => "this process".to_owned(),
         };
-        let mut builder = Client::builder(TokioExecutor::new());
-        builder.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new());
-        let connector = |max| Connector { address: address.clone(), max };
-        let requests = builder.build(connector(STREAM_MAX_BYTES));
-        let logs = builder.http1_max_buf_size(LOG_AHEAD_BYTES).build(connector(STREAM_MAX_BYTES));
+        let connector = Connector::new(target, CONNECT).with_answers_up_to(STREAM_MAX_BYTES);
+        let requests = connector::pools().build(connector.clone());
+        let logs = connector::pools().http1_max_buf_size(LOG_AHEAD_BYTES).build(connector);
         Transport { requests, logs, prefix: Arc::default(), shown: shown.into() }
     }
 
@@ -184,112 +151,4 @@ pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
         );
     }
     message
-}
-
-/// Opens connections.
-#[derive(Clone)]
-struct Connector {
-    address: Address,
-    /// The most bytes of an answer.
-    max: u64,
-}
-
-impl Connector {
-    async fn connect(self) -> io::Result<TokioIo<Wire>> {
-        let io: Pin<Box<dyn Io>> = match self.address {
-            Address::Unix(path) => Box::pin(UnixStream::connect(&path).await?),
-            Address::Tcp { host, port, tls } => {
-                let stream = TcpStream::connect((host.as_str(), port)).await?;
-                stream.set_nodelay(true)?;
-                match tls {
-                    None => Box::pin(stream),
-                    Some(config) => {
-                        let name = ServerName::try_from(host)
-                            .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
-                        Box::pin(tokio_rustls::TlsConnector::from(config).connect(name, stream).await?)
-                    }
-                }
-            }
-            Address::Within(connect) => Box::pin(connect()?),
-        };
-        Ok(TokioIo::new(Wire { io, max: self.max, left: self.max }))
-    }
-}
-
-impl tower::Service<Uri> for Connector {
-    type Response = TokioIo<Wire>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<Wire>>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let connect = self.clone().connect();
-        Box::pin(async move {
-            match tokio::time::timeout(CONNECT, connect).await {
-                Ok(connected) => connected,
-                Err(_) => {
-                    let within = humantime::format_duration(CONNECT);
-                    Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {within}")))
-                }
-            }
-        })
-    }
-}
-
-trait Io: AsyncRead + AsyncWrite + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
-
-/// A connection that counts the bytes read since the last request was written: no answer, however it is framed, can be longer
-/// than `max`.
-struct Wire {
-    io: Pin<Box<dyn Io>>,
-    max: u64,
-    left: u64,
-}
-
-impl Connection for Wire {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = self.io.as_mut().poll_read(cx, buf);
-        let read = u64::try_from(buf.filled().len() - before).unwrap_or(u64::MAX);
-        match self.left.checked_sub(read) {
-            Some(left) => {
-                self.left = left;
-                polled
-            }
-            None => {
-                let message = format!("the answer is longer than {} bytes", self.max);
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, message)))
-            }
-        }
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.left = self.max;
-        self.io.as_mut().poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.as_mut().poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.as_mut().poll_shutdown(cx)
-    }
 }

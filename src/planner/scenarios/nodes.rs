@@ -11,7 +11,7 @@ fn containers_on_a_node_that_is_down_count_as_running_for_a_while() {
          web.1.1 t1 running node=n1
          web.2.1 t1 running hostdown node=n2
          web.3.1 t1 running hostdown node=n2",
-        "degraded: 1 of 3 run; node n2 has not answered since 1970-01-12T13:46:40.000Z (Unhealthy): its 2 containers count as running until 1970-01-12T13:47:10.000Z, then they are replaced elsewhere",
+        "degraded: 1 of 3 run; node n2 has not answered since 1970-01-12T13:46:40.000Z (Unhealthy): 2 containers on it are replaced on other nodes at 1970-01-12T13:47:10.000Z, unless it is back by then",
     );
 }
 
@@ -32,7 +32,7 @@ fn containers_on_a_lost_node_are_replaced_under_the_next_name_or_held() {
          node n2 lost
          web.1.1 t1 running node=n1
          web.2.1 t1 running hostdown node=n2",
-        r#"degraded: 1 of 2 run; node n2 has not answered since 1970-01-12T13:45:55.000Z (Unhealthy): its 1 containers wait for it, as OnNodeLost is "hold""#,
+        r#"degraded: 1 of 2 run; node n2 has not answered since 1970-01-12T13:45:55.000Z (Unhealthy): web.2.1 on it is not replaced, as OnNodeLost is "hold""#,
     );
 }
 
@@ -43,7 +43,7 @@ fn a_node_whose_engine_still_answers_is_never_lost() {
          node n1 up
          node n2 answering
          web.1.1 t1 running hostdown node=n2",
-        "degraded: 0 of 1 run; node n2 has not answered since 1970-01-12T13:45:55.000Z (Unhealthy: Error response from daemon: no such host): its 1 containers count as running, as its own engine still answers",
+        "degraded: 0 of 1 run; node n2 has not answered since 1970-01-12T13:45:55.000Z (Unhealthy: Error response from daemon: no such host): web.1.1 on it is not replaced, as its own engine still answers",
     );
 }
 
@@ -87,7 +87,7 @@ fn of_surplus_containers_the_unreachable_ones_are_chosen_first_and_not_touched()
          node n2 down
          web.1.1 t1 running hostdown node=n2
          web.2.1 t1 running node=n1",
-        "converged: 1 of 1 run, as wanted; 1 more, such as web.1.1, go when node n2 is back, which has been away since 1970-01-12T13:46:40.000Z (Unhealthy)",
+        "converged: 1 of 1 run, as wanted; 1 container on node n2 (web.1.1) is removed once it is back; it has not answered since 1970-01-12T13:46:40.000Z (Unhealthy)",
     );
 }
 
@@ -100,7 +100,7 @@ fn the_deletion_of_an_unreachable_container_waits_for_its_node() {
          web.1.1 t1 running hostdown node=n2
          web.2.1 t1 running node=n1",
         r#"remove web.2.1 id=web.2.1 cause="surplus: 1 instead of 0"
-           deleting: deleted; 2 containers are still to go; web.1.1 goes when node n2 is back, which has been away since 1970-01-12T13:45:55.000Z (Unhealthy)"#,
+           deleting: deleted; 2 containers are still to be removed; web.1.1 waits for node n2, which has not answered since 1970-01-12T13:45:55.000Z (Unhealthy)"#,
     );
 }
 
@@ -122,6 +122,6 @@ fn a_container_held_on_a_lost_node_does_not_block_the_update_of_the_others() {
          web.1.2 t2 running hostdown node=n2
          web.2.1 t1 running node=n1",
         r#"create web.2.2 image=img cause="replaces web.2.1, which is stale"
-           degraded: 1 of 2 run; node n2 has not answered since 1970-01-12T13:45:55.000Z (Unhealthy): its 1 containers wait for it, as OnNodeLost is "hold""#,
+           degraded: 1 of 2 run; node n2 has not answered since 1970-01-12T13:45:55.000Z (Unhealthy): web.1.2 on it is not replaced, as OnNodeLost is "hold""#,
     );
 }

@@ -145,7 +145,7 @@ fn a_count_of_zero_removes_the_ended_containers_as_well() {
         "object web 5 t1 deleted
          web.1.2 t1 running",
         r#"remove web.1.2 id=web.1.2 cause="surplus: 1 instead of 0"
-           deleting: deleted; 1 container is still to go"#,
+           deleting: deleted; 1 container is still to be removed"#,
     );
 }
 

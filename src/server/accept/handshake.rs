@@ -3,19 +3,22 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use humantime::format_rfc3339_seconds as date;
+use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
+use crate::certificates::Details;
 use crate::server::connection::{ConnectionProgress, ProgressStream, Shared, linger};
 use crate::server::limits::Limits;
 use crate::server::peer::Peer;
-use crate::server::tls::{NotForSigning, Tls};
+use crate::server::tls::{HandshakeError, NotForSigning, Tls};
 
 /// The first byte of every TLS connection: a record of the handshake.
 const TLS_HANDSHAKE_RECORD: u8 = 0x16;
@@ -66,23 +69,22 @@ async fn attempt<T>(
 ) -> Result<(Stream, Peer, T), HandshakeRefusal> {
     let mut first = [0];
     match tcp.peek(&mut first).await {
-        Ok(0) => return Err(HandshakeRefusal::everyday("it went away without a word")),
+        Ok(0) => return Err(HandshakeRefusal::everyday("it closed the connection without sending anything")),
         Err(e) => return Err(HandshakeRefusal::everyday(&format!("the connection broke: {e}"))),
         Ok(_) if first == [TLS_HANDSHAKE_RECORD] => {}
         Ok(_) if first.iter().all(u8::is_ascii_uppercase) => return Err(answer_plain_http(tcp).await),
         Ok(_) => return Err(HandshakeRefusal::new("noise", "it speaks neither TLS nor HTTP")),
     }
     let Some(token) = token(&tcp).await else {
-        return Err(HandshakeRefusal::everyday("it went away while its address had failed too often"));
+        return Err(HandshakeRefusal::everyday(
+            "it closed the connection while the handshakes of its address were delayed",
+        ));
     };
-    let accept = TlsAcceptor::from(tls.config().clone()).accept(ProgressStream::new(tcp, progress));
-    let stream = match accept.into_fallible().await {
-        Ok(stream) => stream,
+    let accepted = tls.accept(ProgressStream::new(tcp, progress)).await;
+    let stream = accepted.map_err(|HandshakeError { error, certificate, stream }| {
         // In TLS 1.3, the client may already have sent its request.
-        Err((e, socket)) => {
-            return Err(HandshakeRefusal { farewell: Some(socket.into_inner()), ..explain(&e) });
-        }
-    };
+        HandshakeRefusal { farewell: Some(stream.into_inner()), ..explain(&error, certificate.as_ref()) }
+    })?;
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let peer = tls.peer(address, chain).map_err(|e| HandshakeRefusal::new("unreadable", &e.to_string()))?;
     Ok((stream, peer, token))
@@ -95,7 +97,7 @@ impl HandshakeRefusal {
 
     /// There were too many handshakes, and this one was the oldest.
     pub(super) fn crowded() -> HandshakeRefusal {
-        HandshakeRefusal::new("crowded", "its handshake was the oldest of too many that were under way")
+        HandshakeRefusal::new("crowded", "too many handshakes were under way, and its own was the oldest")
     }
 
     fn everyday(reason: &str) -> HandshakeRefusal {
@@ -112,9 +114,9 @@ impl HandshakeRefusal {
     pub(super) async fn settle(self, address: SocketAddr, shared: &Shared) {
         shared.metrics.connection_refused(self.kind);
         if self.everyday {
-            debug!(peer = %address, "no connection: {}", self.reason);
+            debug!(peer = %address, "no handshake: {}", self.reason);
         } else {
-            shared.throttle.log(self.kind, address, "refused", &self.reason);
+            shared.throttle.log(self.kind, address, "client refused", &self.reason);
         }
         if let Some(tcp) = self.farewell {
             linger(tcp, shared.limits.linger).await;
@@ -128,36 +130,49 @@ async fn answer_plain_http(mut tcp: TcpStream) -> HandshakeRefusal {
     HandshakeRefusal { farewell: told.then_some(tcp), ..HandshakeRefusal::new("plain", reason) }
 }
 
-fn explain(e: &io::Error) -> HandshakeRefusal {
-    match e.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+/// Why the handshake failed. `certificate` is the client's, if that was refused.
+fn explain(error: &io::Error, certificate: Option<&Details>) -> HandshakeRefusal {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::InvalidCertificate(invalid)) => refused_certificate(invalid, certificate),
         Some(error) => explain_tls(error),
-        None => HandshakeRefusal::everyday(&format!("the connection broke during the handshake: {e}")),
+        None => HandshakeRefusal::everyday(&format!("the connection broke during the handshake: {error}")),
     }
 }
 
+fn refused_certificate(invalid: &CertificateError, certificate: Option<&Details>) -> HandshakeRefusal {
+    use CertificateError as Invalid;
+    let subject = certificate.map_or("of the client", |details| &details.subject);
+    let utc = |time: &UnixTime| date(SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs()));
+    let expired = |at| ("expired", format!("expired at {at}; issue a new one"));
+    let (kind, what) = match (invalid, certificate) {
+        (Invalid::UnknownIssuer | Invalid::BadSignature, _) => {
+            ("other_ca", "is not signed by the CA in --tlscacert; issue one with that CA".to_owned())
+        }
+        (Invalid::ExpiredContext { not_after, .. }, _) => expired(utc(not_after)),
+        // Its end is before its beginning.
+        (Invalid::Expired, Some(details)) => expired(date(details.not_after)),
+        (Invalid::NotValidYetContext { not_before, .. }, _) => {
+            let from = utc(not_before);
+            ("not_yet", format!("is not valid before {from}; compare the clocks of both machines"))
+        }
+        (Invalid::InvalidPurpose | Invalid::InvalidPurposeContext { .. }, _) => {
+            ("purpose", "is not for clients: its extended key usage lacks clientAuth".to_owned())
+        }
+        (Invalid::Other(other), _) if other.0.is::<NotForSigning>() => {
+            ("key_usage", "is not for signing: its key usage lacks digitalSignature".to_owned())
+        }
+        (other, _) if format!("{other:?}").contains("UnsupportedCertVersion") => {
+            ("version", "is of X.509 version 1; create it again with extensions".to_owned())
+        }
+        (other, _) => ("other", format!("is not valid: {other}")),
+    };
+    HandshakeRefusal::new(kind, &format!("certificate {subject} {what}"))
+}
+
 fn explain_tls(error: &Error) -> HandshakeRefusal {
-    use CertificateError as Bad;
     let (kind, reason) = match error {
         Error::NoCertificatesPresented => {
-            ("no_certificate", "it has shown no client certificate (curl: --cert cert.pem --key key.pem)")
-        }
-        Error::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature) => {
-            ("other_ca", "its certificate is of another CA than the one in --tlscacert")
-        }
-        Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
-            ("expired", "its certificate has expired: have a new one made")
-        }
-        Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
-            ("not_yet", "its certificate is not valid yet: compare the clocks of both machines")
-        }
-        Error::InvalidCertificate(Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. }) => {
-            ("purpose", "its certificate is not for clients: the extended key usage lacks clientAuth")
-        }
-        Error::InvalidCertificate(Bad::Other(other)) if other.0.is::<NotForSigning>() => {
-            ("key_usage", "its certificate is not for signing: the key usage lacks digitalSignature")
-        }
-        Error::InvalidCertificate(other) if format!("{other:?}").contains("UnsupportedCertVersion") => {
-            ("version", "its certificate is of X.509 version 1: make it anew with extensions")
+            ("no_certificate", "it presented no client certificate (curl: --cert cert.pem --key key.pem)")
         }
         // A decrypt error: the client knows another CA of the same name.
         Error::AlertReceived(
@@ -168,12 +183,15 @@ fn explain_tls(error: &Error) -> HandshakeRefusal {
         ) => (
             "distrusted",
             "it does not trust this daemon's certificate (curl: --cacert with the ca.pem that signed --tlscert, \
-             and an address that the certificate is for)",
+             and an address that the certificate names)",
         ),
-        Error::AlertReceived(AlertDescription::CertificateExpired) => {
-            ("own_expired", "it says that this daemon's certificate has expired, or its clock is wrong")
+        Error::AlertReceived(AlertDescription::CertificateExpired) => (
+            "own_expired",
+            "it reports that this daemon's certificate has expired; replace it, or set the client's clock",
+        ),
+        Error::PeerIncompatible(_) => {
+            ("incompatible", "it supports neither TLS 1.2 nor 1.3, or no common cipher")
         }
-        Error::PeerIncompatible(_) => ("incompatible", "it has no TLS 1.2 or 1.3, or no cipher in common"),
         _ => return HandshakeRefusal::new("other", &error.to_string()),
     };
     HandshakeRefusal::new(kind, reason)

@@ -275,7 +275,7 @@ async fn the_engine_has_a_line_when_it_changes_and_not_with_each_list() {
     assert_eq!(received(&mut watching).await.0, [""; 0]);
     for retry in 0..10 {
         let trouble = crate::control::engine_state::Trouble {
-            error: "refused".to_owned(),
+            error: crate::engine::error::EngineError::unanswered("refused"),
             since: Time(70_000),
             retry_at: Time(70_000 + retry * 5_000),
         };

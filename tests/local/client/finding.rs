@@ -59,11 +59,9 @@ fn a_missing_certificate_or_daemon_is_named_with_advice() {
     let addr = ("SCSM_ADDR", here.as_str());
 
     // No certificates.
-    let missing = status(&[addr, ("DOCKER_CERT_PATH", "/nowhere")], &[]).ends_with(1);
-    missing
-        .complains("/nowhere/ca.pem does not exist")
-        .complains("as DOCKER_CERT_PATH says")
-        .complains("--cert-path");
+    let missing = "no client certificate: /nowhere (from DOCKER_CERT_PATH) lacks ca.pem, cert.pem, key.pem; set the \
+                   directory with --cert-path, SCSM_CERT_PATH or DOCKER_CERT_PATH";
+    status(&[addr, ("DOCKER_CERT_PATH", "/nowhere")], &[]).ends_with(1).complains(missing);
     status(&[addr, ("SCSM_DATA_DIR", "/nowhere")], &[]).ends_with(1).complains("/nowhere/certs");
     status(&[addr, ("SCSM_DATA_DIR", "none")], &[]).ends_with(1).complains("--cert-path");
     // No daemon at the address.
@@ -79,7 +77,7 @@ fn a_missing_certificate_or_daemon_is_named_with_advice() {
     let stranger = Certificates::stranger();
     let theirs = stranger.directory().to_str().unwrap();
     let ran = status(&[addr, ("SCSM_CERT_PATH", theirs)], &[]).ends_with(1).complains("not signed by the CA");
-    ran.complains(theirs);
+    ran.complains(&format!("{theirs}/ca.pem")).complains("(certificates from SCSM_CERT_PATH)");
     let mixed = tempfile::tempdir().unwrap();
     for (name, from) in
         [("ca.pem", certificates.ca()), ("cert.pem", stranger.cert()), ("key.pem", stranger.key())]
@@ -87,8 +85,13 @@ fn a_missing_certificate_or_daemon_is_named_with_advice() {
         std::fs::copy(from, mixed.path().join(name)).unwrap();
     }
     let mixed = mixed.path().to_str().unwrap();
-    let ran = status(&[addr, ("SCSM_CERT_PATH", mixed)], &[]).ends_with(1);
-    ran.complains("refuses this client's certificate").complains(mixed);
+    status(&[addr, ("SCSM_CERT_PATH", mixed)], &[]).ends_with(1).complains(&format!(
+        "error: the daemon at {here} refuses the certificate in {mixed}/cert.pem: it is not signed by a CA that the daemon \
+         trusts (--tlscacert)"
+    ));
+    std::fs::remove_file(format!("{mixed}/key.pem")).unwrap();
+    let incomplete = format!("no client certificate: {mixed} (from --cert-path) lacks key.pem; ");
+    status(&[addr], &[&format!("--cert-path={mixed}")]).ends_with(1).complains(&incomplete);
 }
 
 #[test]
@@ -105,5 +108,9 @@ fn the_daemons_certificate_must_name_the_host() {
     let port = other.split(|sign: char| !sign.is_ascii_digit()).next().unwrap();
     // The certificate names 127.0.0.1, and this is another address of the same machine.
     let ran = user.runs(&["status", &format!("--addr=127.0.0.2:{port}")]).ends_with(1);
-    ran.complains("127.0.0.2").complains("--addr");
+    ran.complains(&format!(
+        "the certificate of the daemon at 127.0.0.2:{port} is not for this address, but for "
+    ))
+    .complains("127.0.0.1")
+    .complains("use one of these with --addr");
 }

@@ -37,7 +37,7 @@ fn lines_follow_aligned_names_and_notes_are_on_standard_error() {
     let line: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(line["Container"], "web.3.1");
     let ran = user.runs(&["logs", "web", "--previous"]).ends_with(0);
-    assert!(ran.out.is_empty() && ran.err.starts_with("no ended container of web is kept"), "{ran:?}");
+    assert!(ran.out.is_empty() && ran.err.starts_with("web has no exited container"), "{ran:?}");
 
     user.runs(&["logs", "wep"]).ends_with(1).complains("did you mean 'web'?");
     user.runs(&["logs", "web", "--container=web.3.2"]).ends_with(1).complains("web.3.1");

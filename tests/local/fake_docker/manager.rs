@@ -63,7 +63,7 @@ impl Manager {
 
     fn with_store(fake: &FakeDocker, store: Arc<MemoryStore>) -> Manager {
         let clock = Clock::starting_at(fake.read(|world| world.time(Instant::now())));
-        let docker = DockerEngine::new(Transport::new(fake.address()));
+        let docker = DockerEngine::new(Transport::new(fake.target()));
         let engine: Arc<dyn Engine> = Arc::new(CallTracker(docker));
         let Control { cache, progresses, heartbeat, mut tasks } = control::start(Parts {
             engine: engine.clone(),

@@ -16,8 +16,8 @@ use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use swarm_cluster_state_manager::connector::Target;
 use swarm_cluster_state_manager::core::engine_kind::EngineKind;
-use swarm_cluster_state_manager::engine::docker::transport::Address;
 use tokio::io::DuplexStream;
 use tokio::time::sleep;
 
@@ -116,10 +116,10 @@ fn response(status: u16, content_type: &'static str, body: Body) -> Response<Bod
 struct Cut;
 
 impl FakeDocker {
-    /// The address for the client.
-    pub(crate) fn address(&self) -> Address {
+    /// The target of the client.
+    pub(crate) fn target(&self) -> Target {
         let fake = self.clone();
-        Address::Within(Arc::new(move || fake.connect()))
+        Target::Within(Arc::new(move || fake.connect()))
     }
 
     fn connect(&self) -> io::Result<DuplexStream> {

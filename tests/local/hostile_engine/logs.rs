@@ -347,10 +347,10 @@ async fn too_many_concurrent_logs_are_reported_and_retried() {
 #[tokio::test(start_paused = true)]
 async fn an_object_without_running_containers_is_reported_and_can_be_followed() {
     let (fake, manager) = docker(0).await;
-    assert_eq!(all(&manager, query()).await, [" # no container of web runs"]);
+    assert_eq!(all(&manager, query()).await, [" # no container of web is running; its status says why"]);
     fake.answer_logs(|_, _| pieces(vec![line(1, "first"), line(2, "second")], false));
     let mut lines = read(&manager, LogQuery { tail: 1, ..follow() });
-    assert_eq!(next(&mut lines).await, " # no container of web runs");
+    assert_eq!(next(&mut lines).await, " # no container of web is running; its status says why");
     manager.submit(object("web", 1)).await;
     for text in ["first", "second"] {
         assert_eq!(

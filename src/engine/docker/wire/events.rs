@@ -44,7 +44,8 @@ pub(in crate::engine::docker) fn events(
             }
             pace.keep().await;
             let Some(frame) = body.frame().await else { return Ok(None) };
-            let frame = frame.map_err(|e| EngineError::new(format!("its event stream was cut off: {e}")))?;
+            let frame =
+                frame.map_err(|e| EngineError::unanswered(format!("its event stream was cut off: {e}")))?;
             let Ok(data) = frame.into_data() else { continue };
             pace.count(data.len());
             reader.push(&data)?;
