@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::core::container;
+
 mod states;
 
 pub use states::{Availability, ContainerState, EngineKind, Health, Phase};
@@ -255,13 +257,7 @@ pub struct ContainerStatus {
 impl ContainerStatus {
     /// Whether its process runs, or is about to.
     pub fn live(&self) -> bool {
-        matches!(
-            self.state,
-            ContainerState::Created
-                | ContainerState::Running
-                | ContainerState::Paused
-                | ContainerState::Restarting
-        )
+        self.state.known().is_some_and(container::ContainerState::live)
     }
 }
 

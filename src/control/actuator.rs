@@ -13,9 +13,8 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::clock::Clock;
 use crate::control::cache::Cache;
-use crate::core::container::{Container, ContainerId, ContainerState, Health, Visibility};
+use crate::core::container::{Container, ContainerId, ContainerState};
 use crate::core::labels::ContainerIdentity;
-use crate::core::manager_id::ManagerId;
 use crate::core::memory::report::Report;
 use crate::core::object::Object;
 use crate::core::outcome::{Outcome, RefusalKind};
@@ -128,7 +127,9 @@ impl Actuator {
                 }
             }
             Outcome::Done(id) => {
-                self.cache.wrote(self.as_created(&id, identity, manager, &template.image));
+                let now = self.clock.now();
+                let created = Container::new(id.clone(), identity.clone(), &template.image, now);
+                self.cache.wrote(Container { manager: Some(manager), ..created });
                 Outcome::Done(id)
             }
             other => other,
@@ -137,31 +138,6 @@ impl Actuator {
         match self.start_now(template, &id).await {
             Outcome::Done(()) => Report::Created(Outcome::Done(id)),
             other => Report::CreatedNotStarted(id, other),
-        }
-    }
-
-    fn as_created(
-        &self,
-        id: &ContainerId,
-        identity: &ContainerIdentity,
-        manager: ManagerId,
-        image: &str,
-    ) -> Container {
-        Container {
-            id: id.clone(),
-            name: identity.container_name(),
-            identity: identity.clone(),
-            manager: Some(manager),
-            rival: false,
-            node: None,
-            state: ContainerState::Created,
-            health: Health::None,
-            visibility: Visibility::Clear,
-            image: image.to_owned(),
-            image_id: None,
-            created: self.clock.now(),
-            detail: None,
-            signalled: None,
         }
     }
 

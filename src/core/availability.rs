@@ -11,7 +11,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::Serialize;
 use strum::IntoStaticStr;
 
 use crate::core::container::{Container, Visibility};
@@ -22,9 +21,8 @@ use crate::core::time::Time;
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 
 /// The availability of a node, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
-#[serde(rename_all = "lowercase")]
 pub enum Availability {
     /// It answers.
     Up,

@@ -1,14 +1,12 @@
 //! The condition of an object: its phase, and the reason in one sentence.
 
-use serde::Serialize;
 use strum::IntoStaticStr;
 
 use crate::core::time::Time;
 
 /// The phase of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
-#[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// It is as wanted.
     Converged,

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-use strum::IntoStaticStr;
+use strum::{EnumString, IntoStaticStr};
 
 use crate::core::labels::ContainerIdentity;
 use crate::core::manager_id::ManagerId;
@@ -29,9 +28,8 @@ impl From<&str> for ContainerId {
 }
 
 /// The lifecycle state of a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
-#[serde(rename_all = "lowercase")]
 pub enum ContainerState {
     /// Created, not started.
     Created,
@@ -54,11 +52,21 @@ impl ContainerState {
     pub fn word(self) -> &'static str {
         self.into()
     }
+
+    /// Whether a container in it holds its slot: its process exists or is about to.
+    pub fn live(self) -> bool {
+        match self {
+            ContainerState::Created
+            | ContainerState::Running
+            | ContainerState::Paused
+            | ContainerState::Restarting => true,
+            ContainerState::Exited | ContainerState::Removing | ContainerState::Dead => false,
+        }
+    }
 }
 
 /// The result of a container's health check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Health {
     /// It has no health check.
     None,
@@ -127,6 +135,26 @@ pub struct Signalled {
 }
 
 impl Container {
+    /// One that was just created under the name of its identity, and was not started.
+    pub fn new(id: ContainerId, identity: ContainerIdentity, image: &str, created: Time) -> Container {
+        Container {
+            id,
+            name: identity.container_name(),
+            identity,
+            manager: None,
+            rival: false,
+            node: None,
+            state: ContainerState::Created,
+            health: Health::None,
+            visibility: Visibility::Clear,
+            image: image.to_owned(),
+            image_id: None,
+            created,
+            detail: None,
+            signalled: None,
+        }
+    }
+
     /// Whether it is running and not known to be unhealthy.
     pub fn ready(&self) -> bool {
         self.state == ContainerState::Running && matches!(self.health, Health::None | Health::Healthy)
@@ -134,13 +162,7 @@ impl Container {
 
     /// Whether it holds its slot: its process exists or is about to.
     pub fn live(&self) -> bool {
-        matches!(
-            self.state,
-            ContainerState::Created
-                | ContainerState::Running
-                | ContainerState::Paused
-                | ContainerState::Restarting
-        )
+        self.state.live()
     }
 
     /// Whether its process has ended.

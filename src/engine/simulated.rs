@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use self::event::SimulatedEvent;
 use super::logs::{LogLines, LogRequest, LogsError};
 use crate::clock::Clock;
-use crate::core::container::{Container, ContainerId, ContainerState, Health, Visibility};
+use crate::core::container::{Container, ContainerId, ContainerState};
 use crate::core::engine_kind::EngineKind;
 use crate::core::labels::ContainerIdentity;
 use crate::core::name::ObjectName;
@@ -96,21 +96,12 @@ impl SimulatedEngine {
             attempt: 1,
             template: TemplateHash::from_label("foreign"),
         };
+        let created = Container::new(world.next_id(name), identity, "foreign", self.clock.now());
         let container = Container {
-            id: world.next_id(name),
             name: name.to_owned(),
-            identity,
-            manager: None,
-            rival: false,
             node: world.nodes().first().map(|node| node.address.clone()),
             state: ContainerState::Running,
-            health: Health::None,
-            visibility: Visibility::Clear,
-            image: "foreign".to_owned(),
-            image_id: None,
-            created: self.clock.now(),
-            detail: None,
-            signalled: None,
+            ..created
         };
         Some(world.put(cluster, container, true))
     }

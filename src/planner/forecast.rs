@@ -217,23 +217,9 @@ impl<'a> SimulatedWorld<'a> {
 
     /// A container that runs and is healthy.
     fn created(&self, identity: &ContainerIdentity, image: &str) -> Container {
-        let name = identity.container_name();
-        Container {
-            id: ContainerId::from(format!("{SIMULATED}{name}").as_str()),
-            name,
-            identity: identity.clone(),
-            manager: None,
-            rival: false,
-            node: None,
-            state: ContainerState::Running,
-            health: Health::None,
-            visibility: Visibility::Clear,
-            image: image.to_owned(),
-            image_id: None,
-            created: self.now,
-            detail: None,
-            signalled: None,
-        }
+        let id = ContainerId::from(format!("{SIMULATED}{}", identity.container_name()).as_str());
+        let created = Container::new(id, identity.clone(), image, self.now);
+        Container { state: ContainerState::Running, ..created }
     }
 
     /// Completes what needs only time: health checks pass, the engine finishes its removals. False if nothing of the kind was

@@ -122,10 +122,8 @@ impl World {
                         "names are unique"
                     );
                     self.containers.push(Arc::new(Container {
-                        id: id.clone(),
-                        image: image.clone(),
-                        created: self.now,
-                        ..Container::sample(&identity.container_name(), identity.template.as_str())
+                        state: ContainerState::Running,
+                        ..Container::new(id.clone(), identity.clone(), image, self.now)
                     }));
                     Report::Created(Outcome::Done(id))
                 }

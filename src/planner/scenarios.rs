@@ -82,16 +82,7 @@ fn ordinals(name: &str) -> (u32, u32) {
 
 fn container(line: &str) -> Container {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let state = match words[2] {
-        "created" => ContainerState::Created,
-        "running" => ContainerState::Running,
-        "paused" => ContainerState::Paused,
-        "restarting" => ContainerState::Restarting,
-        "exited" => ContainerState::Exited,
-        "removing" => ContainerState::Removing,
-        "dead" => ContainerState::Dead,
-        other => panic!("state {other}"),
-    };
+    let state: ContainerState = words[2].parse().unwrap_or_else(|_| panic!("state {}", words[2]));
     let health = match words.get(3) {
         Some(&"healthy") => Health::Healthy,
         Some(&"unhealthy") => Health::Unhealthy,
@@ -291,13 +282,12 @@ fn run(world: &str) -> String {
     });
     let mut out: Vec<String> =
         plan.steps.iter().map(|step| step.to_string().replace(" id=id-", " id=")).collect();
-    let phase = serde_json::to_value(plan.condition.phase).unwrap();
     let mark = match plan.condition {
         Condition { failing: true, .. } => ", failing",
         Condition { phase: Phase::Converged, proven: false, .. } => ", unproven",
         _ => "",
     };
-    out.push(format!("{}{mark}: {}", phase.as_str().unwrap(), plan.condition.reason));
+    out.push(format!("{}{mark}: {}", plan.condition.phase.word(), plan.condition.reason));
     if let Some(at) = plan.wake_at {
         out.push(format!("plan again in {:.1}s", at.since(NOW).as_secs_f64()));
     }

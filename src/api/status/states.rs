@@ -65,6 +65,13 @@ impl From<container::ContainerState> for ContainerState {
     }
 }
 
+impl ContainerState {
+    /// The state, if this version knows it.
+    pub fn known(&self) -> Option<container::ContainerState> {
+        self.as_str().parse().ok()
+    }
+}
+
 words! {
     /// The result of a container's health check.
     pub enum Health {
@@ -137,5 +144,19 @@ impl From<engine_kind::EngineKind> for EngineKind {
             engine_kind::EngineKind::ClassicSwarm => EngineKind::ClassicSwarm,
             engine_kind::EngineKind::Simulated => EngineKind::Simulated,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ContainerState;
+
+    #[test]
+    fn the_words_of_container_states_are_those_of_the_core() {
+        for word in ["created", "running", "paused", "restarting", "exited", "removing", "dead"] {
+            let state = ContainerState::from(word);
+            assert_eq!(state.known().map(ContainerState::from), Some(state), "{word}");
+        }
+        assert_eq!(ContainerState::from("asleep").known(), None);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::core::container::{Container, ContainerId, ContainerState, Detail, Health, Visibility};
+use crate::core::container::{Container, ContainerId, ContainerState, Detail, Visibility};
 use crate::core::name::ObjectName;
 use crate::core::node::{Node, NodeState};
 use crate::core::outcome::{Outcome, RefusalKind};
@@ -175,22 +175,8 @@ impl World {
         };
         let node = node.clone();
         let command = new.template.body.cmd.as_deref().and_then(|c| c.first()).map(String::as_str);
-        let container = Container {
-            id: self.next_id(&name),
-            name,
-            identity: new.identity.clone(),
-            manager: Some(new.manager.clone()),
-            rival: false,
-            node: Some(node),
-            state: ContainerState::Created,
-            health: Health::None,
-            visibility: Visibility::Clear,
-            image: new.template.image.clone(),
-            image_id: None,
-            created: now,
-            detail: None,
-            signalled: None,
-        };
+        let created = Container::new(self.next_id(&name), new.identity.clone(), &new.template.image, now);
+        let container = Container { manager: Some(new.manager.clone()), node: Some(node), ..created };
         let startable = command != Some("/nope");
         Outcome::Done(self.put(new.cluster, container, startable))
     }

@@ -42,16 +42,10 @@ pub(super) fn read_labels(labels: Json<'_>) -> Option<BTreeMap<String, String>> 
 
 /// The state of a word; `None` if it is unknown.
 pub(super) fn state_of(word: &str) -> Option<ContainerState> {
-    Some(match word {
-        "created" => ContainerState::Created,
-        "running" | "stopping" => ContainerState::Running,
-        "paused" => ContainerState::Paused,
-        "restarting" => ContainerState::Restarting,
-        "exited" => ContainerState::Exited,
-        "removing" => ContainerState::Removing,
-        "dead" => ContainerState::Dead,
-        _ => return None,
-    })
+    match word {
+        "stopping" => Some(ContainerState::Running),
+        word => word.parse().ok(),
+    }
 }
 
 /// The id of an image, such as `sha256:…`.
