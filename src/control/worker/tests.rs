@@ -124,5 +124,5 @@ async fn a_worker_that_panics_ends_the_dispatcher() {
     let (store, mut control) = start(true);
     store.commit(Transaction::of([put("web", 1)])).await.unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(60), control.tasks.watch()).await.unwrap();
-    assert!(ended.to_string().starts_with("the worker of 'web' died"));
+    assert!(ended.to_string().starts_with("the worker of 'web' panicked"));
 }

@@ -147,7 +147,7 @@ fn a_slot_that_was_emptied_for_a_retry_of_the_present_spec_gets_that_one() {
         ContainerIdentity { template: TemplateHash::from_label("t1"), attempt: 2, ..stale.identity.clone() };
     let create = Action::Create { identity, image: "new".to_owned() };
     for second in [1, 3] {
-        let refusal = Refusal { kind: RefusalKind::Other, words: "no".to_owned() };
+        let refusal = Refusal { kind: RefusalKind::Other, message: "no".to_owned() };
         let at = NOW + Duration::from_secs(second);
         memory.ended(&create, Report::Created(Outcome::Refused(refusal)), at);
     }

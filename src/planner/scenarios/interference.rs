@@ -144,7 +144,7 @@ fn a_successful_start_without_effect_is_a_failure() {
     let plan = plan_for(&object, std::slice::from_ref(&made), &memory, NOW);
     assert_eq!(plan.steps, []);
     assert!(
-        plan.condition.reason.contains("web.1.1 was started, says the engine, and still does not run"),
+        plan.condition.reason.contains("the engine reports that web.1.1 was started, but it does not run"),
         "{plan:?}"
     );
     assert!(plan.wake_at.is_some_and(|at| at > NOW));
@@ -261,7 +261,7 @@ fn a_tag_that_was_moved_between_two_creates_is_reported() {
     assert_eq!(reason([one, one]), "2 of 2 run, as wanted");
     assert_eq!(
         reason([one, other]),
-        "2 of 2 run, as wanted; they run different images of img, as its tag was moved: web.1.1 has 0123456789ab, \
-         web.2.1 has fedcba987654; a changed spec replaces all"
+        "2 of 2 run, as wanted; its containers run different images of img, as its tag was moved: web.1.1 has 0123456789ab, \
+         web.2.1 has fedcba987654; submit a digest or a new tag to replace them"
     );
 }

@@ -333,7 +333,7 @@ async fn too_many_concurrent_logs_are_reported_and_retried() {
 
     let mut lines = manager.logs().read(follow(), permits()).map(|item| shown(&item)).boxed();
     let note = next(&mut lines).await;
-    assert!(note.contains("join when others are done"), "{note}");
+    assert!(note.contains("the missing ones follow when others have ended"), "{note}");
     free.store(3, Ordering::SeqCst);
     let mut items = Vec::new();
     for _ in 0..6 {
