@@ -85,12 +85,7 @@ fn container(line: &str) -> Container {
     let (slot, attempt) = ordinals(words[0]);
     let object = words[0].rsplitn(3, '.').nth(2).unwrap();
     let state: ContainerState = words[2].parse().unwrap_or_else(|_| panic!("state {}", words[2]));
-    let health = match words.get(3) {
-        Some(&"healthy") => Health::Healthy,
-        Some(&"unhealthy") => Health::Unhealthy,
-        Some(&"starting") => Health::Starting,
-        _ => Health::None,
-    };
+    let health = words.get(3).and_then(|word| word.parse().ok()).unwrap_or(Health::None);
     Container {
         id: ContainerId::from(format!("id-{}", words[0]).as_str()),
         name: words[0].to_owned(),
