@@ -106,7 +106,7 @@ fn run_daemon(flags: DaemonFlags) -> ExitCode {
         Ok(app) => match app.run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "the daemon died");
+                tracing::error!(error = format!("{error:#}"), "the daemon stops because of an error");
                 fail(1, &format!("{error:#}"))
             }
         },

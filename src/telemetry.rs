@@ -23,7 +23,7 @@ mod requests;
 
 pub use call_metrics::{CallMetrics, Ongoing};
 pub use exposition::{Expiry, Exposition, Format};
-pub use requests::{Asked, Requests, Route};
+pub use requests::{RequestInProgress, Requests, Route};
 
 /// Histogram buckets in seconds for network calls, from a local socket to a pull of minutes.
 const CALLS: [f64; 16] =

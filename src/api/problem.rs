@@ -66,7 +66,7 @@ kinds! {
     /// The body ended early.
     BodyIncomplete: BAD_REQUEST "Body incomplete",
     /// The request must not have a body.
-    BodyNotTaken: BAD_REQUEST "Body not taken",
+    BodyNotAllowed: BAD_REQUEST "Body not allowed",
     /// A header and a field of the body cannot both hold.
     ContradictingPreconditions: BAD_REQUEST "Contradicting preconditions",
     /// The body is percent-encoded.
@@ -122,7 +122,7 @@ kinds! {
     /// No backup can be made.
     BackupFailed: INTERNAL_SERVER_ERROR "Backup failed",
     /// A commit has panicked.
-    CommitDied: INTERNAL_SERVER_ERROR "Commit died",
+    CommitInterrupted: INTERNAL_SERVER_ERROR "Commit interrupted",
     /// The response cannot be written.
     NoAnswer: INTERNAL_SERVER_ERROR "No answer",
     /// The metrics cannot be written.

@@ -53,17 +53,17 @@ pub(super) async fn supervise(
         _ = signals.interrupt.recv() => info!("SIGINT: stopping; a second one exits at once"),
         ended = tasks.watch() => return Err(ended.into()),
         ended = &mut reporter => match ended {
-            Ok(()) => bail!("the reporter of the status ended"),
-            Err(error) => bail!("the reporter of the status died: {error}"),
+            Ok(()) => bail!("the status reporter ended unexpectedly"),
+            Err(error) => bail!("the status reporter panicked: {error}"),
         },
         ended = &mut writer => match ended {
-            Ok(()) => bail!("the writer of the state ended"),
-            Err(error) => bail!("the writer of the state died: {error}"),
+            Ok(()) => bail!("the writer of the state ended unexpectedly"),
+            Err(error) => bail!("the writer of the state panicked: {error}"),
         },
         ended = &mut server => return Err(match ended {
-            Ok(Ok(())) => anyhow!("the server ended"),
+            Ok(Ok(())) => anyhow!("the server ended unexpectedly"),
             Ok(Err(error)) => error.into(),
-            Err(error) => anyhow!("the server died: {error}"),
+            Err(error) => anyhow!("the server panicked: {error}"),
         }),
     }
     stop.cancel();
@@ -83,7 +83,7 @@ pub(super) async fn supervise(
         served
     };
     tokio::select! {
-        ended = orderly => ended.context("the server died while stopping")?.context("the server failed while stopping")?,
+        ended = orderly => ended.context("the server panicked while stopping")?.context("the server failed while stopping")?,
         _ = signals.terminate.recv() => bail!("a second SIGTERM: exited at once"),
         _ = signals.interrupt.recv() => bail!("a second SIGINT: exited at once"),
     }

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use self::outcome::{Settled, WaitOutcome};
-use self::question::{Answered, Found};
+use self::question::{Answered, WaitProgress};
 use self::queue::Queue;
 use super::display::Display;
 use super::exit::{INTERRUPTED, TERMINATED};
@@ -151,12 +151,12 @@ impl Waiting<'_> {
             self.queue.know(name, spec);
         }
         match found {
-            Ok(Found::Settled(outcome, reason)) => {
+            Ok(WaitProgress::Settled(outcome, reason)) => {
                 self.queue.settle(place);
                 self.settle(Settled { name: name.clone(), outcome, reason });
             }
-            Ok(Found::Spec) => self.queue.go_on(place, now),
-            Ok(Found::NotYet(reason)) => self.queue.not_yet(place, reason, now),
+            Ok(WaitProgress::Spec) => self.queue.go_on(place, now),
+            Ok(WaitProgress::NotYet(reason)) => self.queue.not_yet(place, reason, now),
             Err(error) => {
                 let Some(pause) = error.passes_after() else {
                     return Err(error).with_context(|| {

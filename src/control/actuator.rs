@@ -119,10 +119,10 @@ impl Actuator {
                         Outcome::Refused(refusal)
                     }
                     Ok(Lookup::Foreign) => Outcome::Refused(refusal),
-                    Ok(Lookup::NotFound) => return Report::CreateInFlight(refusal.words),
+                    Ok(Lookup::NotFound) => return Report::CreateInFlight(refusal.message),
                     Err(error) => Outcome::InDoubt(format!(
                         "{}; the holder of the name is unknown: {error}",
-                        refusal.words
+                        refusal.message
                     )),
                 }
             }

@@ -18,14 +18,14 @@ use crate::core::object::Object;
 
 /// A worker panicked.
 #[derive(Debug, thiserror::Error)]
-#[error("the worker of '{object}' died: {cause}")]
-pub struct WorkerDied {
+#[error("the worker of '{object}' panicked: {cause}")]
+pub struct WorkerPanicked {
     object: String,
     cause: String,
 }
 
-/// Keeps a worker for each object, until it is asked to stop or a worker dies.
-pub(super) async fn dispatch(context: WorkerContext) -> Result<(), WorkerDied> {
+/// Keeps a worker for each object, until it is asked to stop or a worker panics.
+pub(super) async fn dispatch(context: WorkerContext) -> Result<(), WorkerPanicked> {
     let mut objects = context.store.objects();
     let mut present = context.cache.present();
     let mut workers: JoinSet<()> = JoinSet::new();
@@ -67,7 +67,7 @@ pub(super) async fn dispatch(context: WorkerContext) -> Result<(), WorkerDied> {
                 };
                 let name = names.iter().find(|(_, of)| **of == id).map(|(name, _)| name.clone());
                 if let Err(cause) = result {
-                    return Err(WorkerDied { object: name.map(|n| n.to_string()).unwrap_or_default(), cause });
+                    return Err(WorkerPanicked { object: name.map(|n| n.to_string()).unwrap_or_default(), cause });
                 }
                 if let Some(name) = name {
                     names.remove(&name);

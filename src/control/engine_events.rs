@@ -122,9 +122,9 @@ impl Reported {
             }
         }
         let forgotten = self.nodes.keys().filter(|address| !now.contains_key(*address));
-        news.extend(
-            forgotten.map(|address| format!("the node at {address} has not been listed for long: forgotten")),
-        );
+        news.extend(forgotten.map(|address| {
+            format!("the node at {address} has not been listed for a long time and is forgotten")
+        }));
         self.nodes = now.into_iter().map(|(address, tracked)| (address, tracked.availability)).collect();
         news
     }
@@ -133,10 +133,10 @@ impl Reported {
 fn sentence(tracked: &Tracked, before: Option<Availability>) -> String {
     let (name, trouble) = (tracked.name(), tracked.trouble());
     match tracked.availability {
-        Availability::Up if before.is_none() => format!("node {name} is new, and up"),
+        Availability::Up if before.is_none() => format!("node {name} is new and up"),
         Availability::Up => format!("node {name} is up"),
         Availability::Settling => {
-            format!("node {name} is back, and trusted once it has been healthy for a while")
+            format!("node {name} is back; it is trusted once it has been healthy for a while")
         }
         Availability::Down => format!("node {name} is down ({trouble})"),
         Availability::Unknown => format!("it is unknown what runs on node {name} ({trouble})"),

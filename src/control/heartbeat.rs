@@ -31,6 +31,7 @@ impl Heartbeat {
     /// Why the loop counts as stalled, if it does.
     pub fn stalled(&self, now: Time) -> Option<String> {
         let silent = now.since(Time(self.0.load(Ordering::Relaxed)));
-        (silent > STALLED_AFTER).then(|| format!("the loop has not turned for {} s", silent.as_secs()))
+        (silent > STALLED_AFTER)
+            .then(|| format!("the control loop has made no progress for {} s", silent.as_secs()))
     }
 }

@@ -93,7 +93,7 @@ impl Observer {
         &self,
         trouble: &mut Option<(Time, String)>,
     ) -> Result<std::convert::Infallible, EngineError> {
-        let info = self.ask("who it is", self.engine.info()).await?;
+        let info = self.ask("/info", self.engine.info()).await?;
         let identity = info.id.clone();
         let kind = info.kind;
         self.cache.set_engine(|state| state.info = Some(info.clone()));
@@ -124,18 +124,18 @@ impl Observer {
                 () = sleep_until(self.clock.instant(relist_at.unwrap_or_default())), if relist_at.is_some() => true,
                 gathered = events.gather() => { gathered?; false }
             };
-            let found = events.take();
-            if everything || found.everything || found.objects.len() > MANY_OBJECTS {
-                self.follow(&found).await;
+            let burst = events.take();
+            if everything || burst.everything || burst.objects.len() > MANY_OBJECTS {
+                self.follow(&burst).await;
                 // A plain engine stays the same while connected.
                 let info = match kind.has_nodes() {
-                    true => self.ask("who it is", self.engine.info()).await?,
+                    true => self.ask("/info", self.engine.info()).await?,
                     false => info.clone(),
                 };
                 relist_at = self.list_all(info, &identity, &mut events).await?;
             } else {
-                self.follow(&found).await;
-                for object in &found.objects {
+                self.follow(&burst).await;
+                for object in &burst.objects {
                     self.list(Some(object), &mut events).await?;
                 }
             }
@@ -158,7 +158,7 @@ impl Observer {
         let at = self.clock.now();
         let (begun, list) = self.read_list(None).await?;
         let after = if before.kind.has_nodes() {
-            self.ask("who it is", self.engine.info()).await?
+            self.ask("/info", self.engine.info()).await?
         } else {
             before.clone()
         };
@@ -202,7 +202,7 @@ impl Observer {
 
     async fn read_list(&self, object: Option<&ObjectName>) -> Result<(Mark, Vec<Container>), EngineError> {
         let begun = self.cache.begin_list();
-        let list = self.ask("a list", self.engine.list(&self.cluster, object)).await?;
+        let list = self.ask("its list of containers", self.engine.list(&self.cluster, object)).await?;
         Ok((begun, list))
     }
 
@@ -254,7 +254,7 @@ impl Observer {
     /// signal that explains it.
     fn check(&self, events: &mut PendingEvents) -> Result<(), EngineError> {
         events.check()?;
-        self.note_signals(&std::mem::take(&mut events.found.signalled));
+        self.note_signals(&std::mem::take(&mut events.burst.signalled));
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use crate::control::actuator::Actuator;
 use crate::control::cache::Cache;
 use crate::control::commits;
 use crate::control::context::WorkerContext;
-use crate::control::dispatcher::{WorkerDied, dispatch};
+use crate::control::dispatcher::{WorkerPanicked, dispatch};
 use crate::control::engine_events::EngineEventWriter;
 use crate::control::heartbeat::Heartbeat;
 use crate::control::observer::Observer;
@@ -64,21 +64,21 @@ pub struct Tasks {
     observer: JoinHandle<()>,
     engine_events: JoinHandle<()>,
     commits: JoinHandle<()>,
-    dispatcher: JoinHandle<Result<(), WorkerDied>>,
+    dispatcher: JoinHandle<Result<(), WorkerPanicked>>,
 }
 
 /// A task of the loop ended that should not have.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskEnded {
     /// It returned.
-    #[error("the {0} ended")]
+    #[error("the {0} ended unexpectedly")]
     Returned(&'static str),
     /// It panicked.
-    #[error("the {0} died: {1}")]
-    Died(&'static str, JoinError),
+    #[error("the {0} panicked: {1}")]
+    Panicked(&'static str, JoinError),
     /// A worker did.
     #[error(transparent)]
-    Worker(#[from] WorkerDied),
+    Worker(#[from] WorkerPanicked),
 }
 
 /// Starts the loop in the current runtime.
@@ -123,7 +123,7 @@ impl Tasks {
             ended = &mut self.dispatcher => match ended {
                 Ok(Err(worker)) => worker.into(),
                 Ok(Ok(())) => TaskEnded::Returned("dispatcher"),
-                Err(error) => TaskEnded::Died("dispatcher", error),
+                Err(error) => TaskEnded::Panicked("dispatcher", error),
             },
             ended = &mut self.observer => returned("observer", ended),
             ended = &mut self.engine_events => returned("writer of engine events", ended),
@@ -160,6 +160,6 @@ impl Drop for Tasks {
 fn returned(task: &'static str, ended: Result<(), JoinError>) -> TaskEnded {
     match ended {
         Ok(()) => TaskEnded::Returned(task),
-        Err(error) => TaskEnded::Died(task, error),
+        Err(error) => TaskEnded::Panicked(task, error),
     }
 }

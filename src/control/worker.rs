@@ -208,7 +208,7 @@ impl Worker {
             Ok(ended) => ended,
             // A step that panicked may have done anything; the worker dies with it, and the process.
             Err(error) => {
-                std::panic::resume_unwind(Box::new(format!("a step of {} died: {error}", self.name)))
+                std::panic::resume_unwind(Box::new(format!("a step of {} panicked: {error}", self.name)))
             }
         };
         if let Some(i) = self.under_way.iter().position(|step| step.action == action) {
@@ -262,7 +262,7 @@ fn trouble(report: &Report) -> Option<(&'static str, String)> {
     fn of<T>(outcome: &Outcome<T>) -> Option<(&'static str, String)> {
         match outcome {
             Outcome::Done(_) => None,
-            Outcome::Refused(refusal) => Some(("refused", refusal.words.clone())),
+            Outcome::Refused(refusal) => Some(("refused", refusal.message.clone())),
             Outcome::NotSent(why) => Some(("not sent", why.clone())),
             Outcome::InDoubt(why) => Some(("in doubt", why.clone())),
         }
@@ -274,7 +274,7 @@ fn trouble(report: &Report) -> Option<(&'static str, String)> {
         | Report::Started(outcome)
         | Report::NotStopped(outcome)
         | Report::Removed(outcome) => of(outcome),
-        Report::CreateInFlight(words) => Some(("in doubt", words.clone())),
+        Report::CreateInFlight(message) => Some(("in doubt", message.clone())),
     }
 }
 

@@ -22,7 +22,7 @@ pub enum Maker {
 
 /// A container with our cluster's labels, and what is known about it.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
+pub struct LabelledContainer<'a> {
     /// Its name, without a node prefix.
     pub name: &'a str,
     /// What its labels say.
@@ -75,8 +75,8 @@ impl fmt::Display for NotOurs {
 }
 
 /// Decides who owns a container.
-pub fn claim(known: Known<'_>) -> Claim {
-    let Known { name, identity, maker, recorded, renamed_original } = known;
+pub fn claim(known: LabelledContainer<'_>) -> Claim {
+    let LabelledContainer { name, identity, maker, recorded, renamed_original } = known;
     if recorded {
         return Claim::Ours;
     }
@@ -129,7 +129,7 @@ mod tests {
             ("debug", Other, false, None, other_name()),
         ];
         for (name, maker, recorded, renamed_original, expected) in table {
-            let known = Known { name, identity: &identity, maker, recorded, renamed_original };
+            let known = LabelledContainer { name, identity: &identity, maker, recorded, renamed_original };
             assert_eq!(claim(known), expected, "{name} {maker:?} {recorded} {renamed_original:?}");
         }
     }

@@ -18,12 +18,12 @@ pub enum Outcome<T> {
 
 /// A refusal by the endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{words}")]
+#[error("{message}")]
 pub struct Refusal {
     /// Its kind.
     pub kind: RefusalKind,
     /// The engine's message.
-    pub words: String,
+    pub message: String,
 }
 
 /// Kinds of refusals that are handled differently.
@@ -46,7 +46,7 @@ pub enum RefusalKind {
 impl<T> Outcome<T> {
     /// A refusal with this message.
     pub fn refused(kind: RefusalKind, message: impl Into<String>) -> Outcome<T> {
-        Outcome::Refused(Refusal { kind, words: message.into() })
+        Outcome::Refused(Refusal { kind, message: message.into() })
     }
 
     /// The word for it in metrics.

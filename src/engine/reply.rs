@@ -210,7 +210,7 @@ mod tests {
         ] {
             let outcome = read(call, Reply::Status(status, long.clone()));
             let text = match &outcome {
-                Outcome::Refused(refusal) => &refusal.words,
+                Outcome::Refused(refusal) => &refusal.message,
                 Outcome::InDoubt(why) => why,
                 other => panic!("{other:?}"),
             };
@@ -230,7 +230,7 @@ mod tests {
         {
             let (Outcome::NotSent(text)
             | Outcome::InDoubt(text)
-            | Outcome::Refused(Refusal { words: text, .. })) = read(Call::Pull, reply)
+            | Outcome::Refused(Refusal { message: text, .. })) = read(Call::Pull, reply)
             else {
                 panic!("done");
             };

@@ -158,7 +158,7 @@ async fn commit(
         Ok(result) => result.map_err(|error| state.refused(error)),
         Err(panic) => {
             let detail = format!("the commit panicked: {panic}; GET /objects shows what was committed");
-            Err(Problem::new(ProblemKind::CommitDied, detail))
+            Err(Problem::new(ProblemKind::CommitInterrupted, detail))
         }
     }
 }

@@ -35,14 +35,13 @@ pub(super) fn no_such_object<'a>(name: &str, known: impl Iterator<Item = &'a Obj
 }
 
 pub(super) fn too_many_long_running(why: NoPermit) -> Problem {
-    let detail = format!(
-        "of the waits and streams that may run at a time {why}; nothing was done; try again as Retry-After says"
-    );
+    let detail =
+        format!("too many waits and streams: {why}; nothing was done; try again as Retry-After says");
     Problem::new(ProblemKind::TooManyLongRunning, detail).retry_after(5)
 }
 
 pub(super) fn expired(peer: &Peer) -> Problem {
-    let detail = format!("the client certificate of {} has expired; make a new one", peer.subject);
+    let detail = format!("the client certificate of {} has expired; issue a new one", peer.subject);
     Problem::new(ProblemKind::CertificateExpired, detail)
 }
 

@@ -96,8 +96,8 @@ impl SharedResponse {
         }
         let bytes = match large {
             false => build()?,
-            true => tokio::task::spawn_blocking(build).await.map_err(|died| {
-                Problem::new(ProblemKind::NoAnswer, format!("the response could not be built: {died}"))
+            true => tokio::task::spawn_blocking(build).await.map_err(|panic| {
+                Problem::new(ProblemKind::NoAnswer, format!("the response could not be built: {panic}"))
             })??,
         };
         let bytes = self.hold(bytes)?;

@@ -84,7 +84,7 @@ pub(super) async fn until_settled(
             settled,
             begun.elapsed(),
             shape,
-            Some("; then the client certificate expired: make a new one"),
+            Some("; then the client certificate expired: issue a new one"),
         ),
         false => respond(settled, wait, shape, None),
     }

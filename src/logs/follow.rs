@@ -31,7 +31,7 @@ const LAST_LINES: Duration = Duration::from_secs(5);
 /// The followed logs.
 pub(super) struct Follow {
     streams: SelectAll<BoxStream<'static, (ContainerId, LogEvent)>>,
-    known: BTreeMap<ContainerId, Known>,
+    known: BTreeMap<ContainerId, FollowedLog>,
     begun: LogTime,
     /// Something may have changed.
     look: bool,
@@ -50,7 +50,7 @@ enum LogEvent {
 }
 
 /// A container whose log may be read.
-pub(super) struct Known {
+pub(super) struct FollowedLog {
     /// How far its log was read.
     pub(super) seen: Seen,
     name: Arc<str>,
@@ -81,9 +81,9 @@ enum FollowState {
     Unreadable,
 }
 
-impl Known {
-    fn new(container: &Container, first: (Option<u32>, Option<LogTime>)) -> Known {
-        Known {
+impl FollowedLog {
+    fn new(container: &Container, first: (Option<u32>, Option<LogTime>)) -> FollowedLog {
+        FollowedLog {
             seen: Seen::default(),
             name: container.name.as_str().into(),
             state: FollowState::Due(clock::monotonic()),
@@ -96,9 +96,9 @@ impl Known {
     }
 
     /// A container that existed at the beginning and whose past lines are not shown.
-    pub(super) fn left_out(container: &Container, asked: &LogQuery) -> Known {
-        let known = Known::new(container, (Some(asked.tail), asked.since));
-        if runs(container) { known } else { Known { state: FollowState::Ended, ..known } }
+    pub(super) fn left_out(container: &Container, asked: &LogQuery) -> FollowedLog {
+        let known = FollowedLog::new(container, (Some(asked.tail), asked.since));
+        if runs(container) { known } else { FollowedLog { state: FollowState::Ended, ..known } }
     }
 
     /// Its past lines are shown: the lines after them are wanted, even if there were none.
@@ -175,7 +175,7 @@ impl Known {
 
 impl Follow {
     /// Follows these containers from where their logs were read to.
-    pub(super) fn new(known: BTreeMap<ContainerId, Known>, begun: LogTime) -> Follow {
+    pub(super) fn new(known: BTreeMap<ContainerId, FollowedLog>, begun: LogTime) -> Follow {
         Follow {
             streams: SelectAll::new(),
             known,
@@ -266,7 +266,7 @@ impl Follow {
             // A new container is read from its beginning.
             let first = (None, reader.query.since);
             let known =
-                self.known.entry(container.id.clone()).or_insert_with(|| Known::new(container, first));
+                self.known.entry(container.id.clone()).or_insert_with(|| FollowedLog::new(container, first));
             if !known.is_due(container) {
                 continue;
             }
@@ -289,7 +289,7 @@ impl Follow {
                 if !std::mem::replace(&mut self.noted_permits, true) {
                     reader.note(
                         None,
-                        format!("{NO_PERMIT_LEFT}; those that are left out join when others are done"),
+                        format!("{NO_PERMIT_LEFT}; the missing ones follow when others have ended"),
                     );
                 }
                 continue;
@@ -299,7 +299,7 @@ impl Follow {
             streaming += 1;
             self.streams.push(open(reader.logs.engine.clone(), container.id.clone(), request));
         }
-        let due = |known: &Known| match known.state {
+        let due = |known: &FollowedLog| match known.state {
             FollowState::Due(at) => Some(at),
             _ => None,
         };
@@ -314,8 +314,9 @@ impl Follow {
             Some(name) => {
                 let mut there = reader.logs.containers(&reader.query).into_iter();
                 let over = |c: Arc<Container>| {
-                    let ended =
-                        |known: &Known| matches!(known.state, FollowState::Ended | FollowState::Unreadable);
+                    let ended = |known: &FollowedLog| {
+                        matches!(known.state, FollowState::Ended | FollowState::Unreadable)
+                    };
                     c.dead() && self.known.get(&c.id).is_none_or(ended)
                 };
                 if !there.all(over) {
@@ -343,7 +344,7 @@ pub(super) fn too_many(there: usize) -> String {
 
 /// The note that no permit is left.
 pub(super) const NO_PERMIT_LEFT: &str =
-    "too many logs are read at once, over all clients and by this one, to read those of all containers";
+    "too many logs are read at once, by all clients or by this one, to read those of all containers";
 
 /// The events of one log; the last one is a failure or the end.
 fn open(

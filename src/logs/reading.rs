@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::follow::{Follow, Known, NO_PERMIT_LEFT, too_many};
+use super::follow::{Follow, FollowedLog, NO_PERMIT_LEFT, too_many};
 use super::merge::{Merge, Merged};
 use super::query::{LogItem, LogPermits, LogQuery, MAX_CONTAINERS, runs};
 use super::reader::Reader;
@@ -33,7 +33,7 @@ enum ReadPhase {
     /// Past lines are read.
     Past {
         merge: Merge,
-        known: BTreeMap<ContainerId, Known>,
+        known: BTreeMap<ContainerId, FollowedLog>,
         /// How many lines were read per container, by name.
         lines: BTreeMap<Arc<str>, u32>,
     },
@@ -109,10 +109,10 @@ impl Reading {
         if chosen.iter().skip(MAX_CONTAINERS).any(|c| !self.reader.query.follow || !runs(c)) {
             self.reader.note(None, too_many(chosen.len()));
         }
-        let mut known: BTreeMap<ContainerId, Known> = there
+        let mut known: BTreeMap<ContainerId, FollowedLog> = there
             .iter()
             .filter(|c| c.dead() || runs(c))
-            .map(|c| (c.id.clone(), Known::left_out(c, &self.reader.query)))
+            .map(|c| (c.id.clone(), FollowedLog::left_out(c, &self.reader.query)))
             .collect();
         let (mut read, mut refused) = (Vec::new(), false);
         for container in chosen.into_iter().take(MAX_CONTAINERS) {
@@ -174,7 +174,7 @@ impl Reading {
     async fn past(
         &mut self,
         mut merge: Merge,
-        mut known: BTreeMap<ContainerId, Known>,
+        mut known: BTreeMap<ContainerId, FollowedLog>,
         mut lines: BTreeMap<Arc<str>, u32>,
     ) -> ReadPhase {
         match merge.next().await {

@@ -193,7 +193,7 @@ fn find(planning: &Planning<'_>, counts: &Counts) -> Finding {
         return Finding::new(phase, format!("{so_far}; {} {what}", unready.name));
     }
     if unfinished {
-        let reason = format!("{so_far}; {} of the present spec", counts.updated);
+        let reason = format!("{so_far}; {} have the present spec", counts.updated);
         return Finding::new(Phase::Progressing, reason).retried(planning.wake_at);
     }
     if let Some(removing) = containers.iter().find(|c| c.state == ContainerState::Removing) {
@@ -223,7 +223,7 @@ fn mixed_images(planning: &Planning<'_>) -> Option<String> {
     let (other, another) = current().find_map(|c| Some((c, c.image_id.as_ref().filter(|id| *id != its)?)))?;
     let short = |id: &str| -> String { id.trim_start_matches("sha256:").chars().take(12).collect() };
     Some(format!(
-        "; they run different images of {}, as its tag was moved: {} has {}, {} has {}; a changed spec replaces all",
+        "; its containers run different images of {}, as its tag was moved: {} has {}, {} has {}; submit a digest or a new tag to replace them",
         planning.input.object.spec.template.image,
         first.name,
         short(its),

@@ -35,7 +35,7 @@ pub fn reason(object: &Object, containers: &[Arc<Container>]) -> Option<String> 
         .collect();
     let more = match rivals.len().saturating_sub(MAX_NAMED) {
         0 => String::new(),
-        n => format!(", and {n} more managers others"),
+        n => format!(", and {n} more managers have created others"),
     };
     Some(format!(
         "{}{more}: this one creates and removes nothing for it. If this one was started by mistake, stop it. To run both, \
@@ -98,6 +98,17 @@ mod tests {
         for way_out in ["another --cluster", &format!("--take-over={rival}")] {
             assert!(plan.condition.reason.contains(way_out), "{}", plan.condition.reason);
         }
+    }
+
+    #[test]
+    fn of_many_managers_the_reason_names_three() {
+        let object = Object::new(spec("web", 9, ""));
+        let rivals: Vec<ManagerId> = (1..=5).map(ManagerId::of_bits).collect();
+        let containers: Vec<_> =
+            rivals.iter().zip(1..).map(|(rival, slot)| container(slot, Some(rival))).collect();
+        let reason = reason(&object, &containers).unwrap();
+        assert_eq!(reason.matches("has created 1 of its containers").count(), 3, "{reason}");
+        assert!(reason.contains(", and 2 more managers have created others: this one creates"), "{reason}");
     }
 
     #[test]

@@ -224,7 +224,7 @@ fn run(world: &str) -> String {
             ["failed", "create", at, how, ..] => {
                 let (slot, attempt) = ordinals(&format!("x.{at}"));
                 let refused =
-                    |kind| Outcome::Refused(Refusal { kind, words: "the engine's words".to_owned() });
+                    |kind| Outcome::Refused(Refusal { kind, message: "the engine's words".to_owned() });
                 let outcome = match *how {
                     "refused" => refused(RefusalKind::Other),
                     "impossible" => refused(RefusalKind::Impossible),

@@ -63,8 +63,8 @@ const CUT_GRACE: Duration = Duration::from_millis(250);
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// An accept loop ended, which only a panic can cause.
-    #[error("an accept loop of the HTTPS server died: {0}")]
-    LoopDied(String),
+    #[error("an accept loop of the HTTPS server ended unexpectedly: {0}")]
+    LoopEnded(String),
 }
 
 /// Serves `router` on `listeners` until `shutdown`, then lets requests in flight finish, for `limits.drain` at
@@ -124,14 +124,14 @@ impl Server {
             let left = self.connections.len();
             warn!(
                 left,
-                "connections were still busy {} after the stop signal: cut",
+                "closing connections that are still busy {} after the stop signal",
                 humantime::format_duration(limit)
             );
             self.cut.cancel();
             if timeout(CUT_GRACE, self.connections.wait()).await.is_err() {
                 warn!(
                     left = self.connections.len(),
-                    "connections did not end when cut: a handler blocks its thread"
+                    "connections did not close: a handler blocks its thread"
                 );
             }
         }
@@ -155,7 +155,7 @@ async fn watch(
                 if shutdown.is_cancelled() {
                     return Ok(());
                 }
-                return Err(ServeError::LoopDied(match ended {
+                return Err(ServeError::LoopEnded(match ended {
                     Ok(()) => "it returned".to_owned(),
                     Err(e) => e.to_string(),
                 }));
@@ -179,12 +179,14 @@ async fn accept_loop(listener: TcpListener, server: Arc<Server>) {
                 pause = FIRST_PAUSE;
                 admit(tcp, address, &server);
             }
-            Err(e) if concerns_one_client(&e) => debug!("a client went away before it was accepted: {e}"),
+            Err(e) if concerns_one_client(&e) => {
+                debug!("a client closed its connection before it was accepted: {e}")
+            }
             Err(e) => {
                 if let Some(more) = server.shared.throttle.pass("accept") {
                     warn!(
                         more,
-                        "connections cannot be accepted ({e}): raise the limit of open files (ulimit -n) if it is that; trying again"
+                        "cannot accept connections ({e}); retrying. If files are the limit, raise it (ulimit -n)"
                     );
                 }
                 // Its descriptor will be free shortly.
@@ -296,7 +298,7 @@ async fn greet(
     let permit = match timeout(limits.handshake, server.permits.acquire(&peer.identity)).await {
         Ok(Ok(permit)) => permit,
         Ok(Err(why @ (NoPermit::ShareUsed { .. } | NoPermit::Exhausted { .. }))) => {
-            return Err(HandshakeRefusal::new("identity", &format!("of the connections {why}")));
+            return Err(HandshakeRefusal::new("identity", &format!("too many connections: {why}")));
         }
         Err(_) => return Err(HandshakeRefusal::new("full", "no connection became free in time")),
     };

@@ -234,7 +234,7 @@ impl Answering {
             Some(Ok(answer)) => answer,
             Some(Err(never)) => match never {},
             None => {
-                warn!(peer = %self.peer.address, "{what}: no response in time, given up");
+                warn!(peer = %self.peer.address, "{what}: no response in time");
                 overdue()
             }
         };
@@ -245,15 +245,15 @@ impl Answering {
 
 fn too_many_requests(wait: Duration, limits: &Limits) -> Response<Body> {
     let detail = format!(
-        "One identity may ask {} times a second, and {} times at once. Come back as Retry-After says.",
+        "One identity may send {} requests a second, and {} at once. Try again as Retry-After says.",
         limits.requests_per_second, limits.request_burst
     );
     problem(ProblemKind::TooManyRequests, wait, &detail)
 }
 
 fn overdue() -> Response<Body> {
-    let detail = "The daemon did not get to an answer in time. What was asked may yet take effect: GET /objects \
-                  shows it, and to ask the same once more does no harm.";
+    let detail = "The daemon did not answer in time. The request may still take effect: GET /objects shows whether it \
+                  did, and repeating it does no harm.";
     problem(ProblemKind::NoAnswerInTime, Duration::ZERO, detail)
 }
 

@@ -35,9 +35,7 @@ pub enum NoPermit {
         limit: usize,
     },
     /// This identity holds its share.
-    #[error(
-        "this identity has {held} of the {limit}, and one identity may have half of what the others leave"
-    )]
+    #[error("this identity has {held} of {limit}; one identity may have half of what the others leave free")]
     ShareUsed {
         /// The permits it holds.
         held: usize,

@@ -106,7 +106,7 @@ pub(crate) fn check(head: &Parts, names: &ServedNames) -> Result<(), Problem> {
     if (!safe || of_a_browser(&head.headers)) && !names.has(&authority.host) {
         let detail = format!(
             "the request is for the host '{}', which this daemon's certificate does not name ({}): use an IP address, \
-             a name without a dot or one of the certificate's, or have a certificate made for this one; nothing was done",
+             a name without a dot or one of the certificate's, or issue a certificate that names this one; nothing was done",
             shown(&authority.host),
             names.list()
         );
@@ -132,7 +132,7 @@ fn authority(head: &Parts) -> Result<Option<Authority>, Problem> {
     let host =
         match (given.next(), given.next()) {
             (None, _) if head.version < Version::HTTP_11 => None,
-            (None, _) => return Err(bad("Host is missing; HTTP/1.1 asks for one".to_owned())),
+            (None, _) => return Err(bad("Host is missing; HTTP/1.1 requires one".to_owned())),
             (Some(_), Some(_)) => return Err(bad("Host is given twice; allowed is one".to_owned())),
             (Some(value), None) => {
                 let text = value.to_str().unwrap_or_default();
@@ -157,14 +157,14 @@ fn target(uri: &Uri) -> Result<Option<Authority>, String> {
         Some(other) => return Err(format!("the target's scheme is {other:?}; allowed is https")),
     }
     let parsed = Authority::parse(authority.as_str());
-    parsed.map(Some).ok_or_else(|| format!("the target's host {:?} is none", shown(authority.as_str())))
+    parsed.map(Some).ok_or_else(|| format!("the target's host {:?} is not valid", shown(authority.as_str())))
 }
 
 /// Refuses what a page of another origin has a browser send. A link to a page of ours may be followed from anywhere.
 fn origin(headers: &HeaderMap, authority: Option<&Authority>, safe: bool) -> Result<(), Problem> {
     let refused = |what: String| {
         let detail = format!(
-            "{what}: a web page of another origin may not have a browser do this; a program leaves that header out; \
+            "{what}: a web page of another origin may not send requests; a program must not send this header; \
              nothing was done"
         );
         Err(Problem::new(ProblemKind::OtherOrigin, detail))

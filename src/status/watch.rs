@@ -107,7 +107,7 @@ pub struct Line {
 
 /// The newest line of each subject, by number.
 #[derive(Debug, Clone, Default)]
-struct Snapshot {
+struct LinesSnapshot {
     lines: BTreeMap<u64, Line>,
     /// The greatest number so far.
     last: u64,
@@ -119,7 +119,7 @@ struct Snapshot {
 
 /// What is remembered of an object or of the engine.
 #[derive(Debug)]
-struct Known {
+struct LastLine {
     /// The number of its newest line.
     number: u64,
     /// The digest of that line's content; `None` if nothing is left.
@@ -155,10 +155,10 @@ pub struct Reporter {
     engine: watch::Receiver<Arc<EngineState>>,
     containers: watch::Receiver<()>,
     begun: watch::Receiver<u64>,
-    published: watch::Sender<Arc<Snapshot>>,
+    published: watch::Sender<Arc<LinesSnapshot>>,
     epoch: u64,
-    snapshot: Snapshot,
-    known: BTreeMap<Option<ObjectName>, Known>,
+    snapshot: LinesSnapshot,
+    known: BTreeMap<Option<ObjectName>, LastLine>,
     /// The numbers of the `gone` lines.
     gone: BTreeSet<u64>,
 }
@@ -173,7 +173,7 @@ pub fn new(sources: StatusReader) -> (Feed, Reporter) {
         begun: begun.subscribe(),
         published: published.clone(),
         epoch,
-        snapshot: Snapshot::default(),
+        snapshot: LinesSnapshot::default(),
         known: BTreeMap::new(),
         gone: BTreeSet::new(),
         sources,
@@ -215,7 +215,8 @@ impl Reporter {
     fn rest(&mut self) {
         self.snapshot.lines.retain(|_, line| line.kind == LineKind::Gone);
         self.known.values_mut().for_each(|known| known.made_from = None);
-        self.published.send_replace(Arc::new(Snapshot { begun: self.snapshot.begun, ..Snapshot::default() }));
+        self.published
+            .send_replace(Arc::new(LinesSnapshot { begun: self.snapshot.begun, ..LinesSnapshot::default() }));
     }
 
     /// Writes a line for everything that has changed, and publishes.
@@ -274,7 +275,7 @@ impl Reporter {
         let (kind, field) =
             if subject.is_some() { (LineKind::Object, "Object") } else { (LineKind::Engine, "Engine") };
         self.write(number, kind, subject.clone(), &format!(r#""{field}":{json}"#));
-        self.known.insert(subject, Known { number, digest, made_from });
+        self.known.insert(subject, LastLine { number, digest, made_from });
     }
 
     /// Writes that nothing is left of an object.
@@ -283,7 +284,7 @@ impl Reporter {
         let subject = Some(name);
         let number = self.next_number(&subject);
         self.write(number, LineKind::Gone, subject.clone(), &what);
-        self.known.insert(subject, Known { number, digest: None, made_from: None });
+        self.known.insert(subject, LastLine { number, digest: None, made_from: None });
         self.gone.insert(number);
         if self.gone.len() > MAX_GONE
             && let Some(oldest) = self.gone.pop_first()

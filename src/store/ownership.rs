@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::core::claim::{self, Claim, Known, Maker};
+use crate::core::claim::{self, Claim, LabelledContainer, Maker};
 use crate::core::container::{Container, ContainerId};
 use crate::core::identity::{EngineIdentity, Identity, MAX_TAKEN_OVER};
 use crate::core::labels::ContainerIdentity;
@@ -133,7 +133,7 @@ impl Ownership {
         // A copy of another manager's container triggers no takeover.
         let theirs = !expected || self.is_of_a_live_rival(container);
         let maker = if theirs { Maker::Other } else { self.maker(container.manager.as_ref()) };
-        claim::claim(Known {
+        claim::claim(LabelledContainer {
             name: &container.name,
             identity: &container.identity,
             maker,

@@ -62,7 +62,7 @@ impl Exposition {
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
         metrics.register(own);
-        own.register_collector(Box::new(Snapshot { sources, long, certificates }));
+        own.register_collector(Box::new(ComputedGauges { sources, long, certificates }));
         Exposition(root)
     }
 
@@ -78,19 +78,19 @@ impl Exposition {
 }
 
 /// Gauges that are computed at each scrape.
-struct Snapshot {
+struct ComputedGauges {
     sources: StatusReader,
     long: Arc<FairShare>,
     certificates: Vec<Expiry>,
 }
 
-impl fmt::Debug for Snapshot {
+impl fmt::Debug for ComputedGauges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Snapshot").finish_non_exhaustive()
+        f.debug_struct("ComputedGauges").finish_non_exhaustive()
     }
 }
 
-impl Collector for Snapshot {
+impl Collector for ComputedGauges {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut gauges = Gauges(encoder);
         self.engine(&mut gauges)?;
@@ -112,7 +112,7 @@ impl Collector for Snapshot {
     }
 }
 
-impl Snapshot {
+impl ComputedGauges {
     fn engine(&self, gauges: &mut Gauges<'_>) -> fmt::Result {
         let state = self.sources.cache.engine().borrow().clone();
         let connected = state.trouble.is_none() && state.listed.is_some();

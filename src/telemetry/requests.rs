@@ -49,8 +49,8 @@ impl Default for Requests {
 
 impl Requests {
     /// Begins a request whose head has arrived.
-    pub fn begin(&self, method: &Method) -> Asked {
-        Asked {
+    pub fn begin(&self, method: &Method) -> RequestInProgress {
+        RequestInProgress {
             requests: self.clone(),
             method: word(method),
             begun: clock::monotonic(),
@@ -79,14 +79,14 @@ impl Route {
 
 /// A request in progress.
 #[derive(Debug)]
-pub struct Asked {
+pub struct RequestInProgress {
     requests: Requests,
     method: &'static str,
     begun: Instant,
     route: Route,
 }
 
-impl Asked {
+impl RequestInProgress {
     /// Where to record its route.
     pub fn route(&self) -> Route {
         self.route.clone()
@@ -95,7 +95,7 @@ impl Asked {
     /// Ends the request. One that waits is not timed: its duration depends on the containers. Nor is one with a method that its
     /// route does not allow: that would add a histogram per method that a client tries.
     pub fn answered(self, status: StatusCode, waited: bool) {
-        let Asked { requests, method, begun, route } = self;
+        let RequestInProgress { requests, method, begun, route } = self;
         let route = route.0.get().cloned().unwrap_or_else(|| NO_ROUTE.into());
         let took: Duration = begun.elapsed();
         if !waited && status != StatusCode::METHOD_NOT_ALLOWED {

@@ -31,7 +31,7 @@ const CONTINUE_WAIT: &str = "continue-wait";
 
 /// A question.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(super) struct Question {
     /// The object's index among the receipts.
     pub(super) place: usize,
     pub(super) receipt: Receipt,
@@ -62,13 +62,13 @@ pub(super) enum Answered {
         place: usize,
         /// The spec, if it was fetched.
         spec: Option<Spec>,
-        found: Result<Found, ClientError>,
+        found: Result<WaitProgress, ClientError>,
     },
 }
 
 /// What an answer says.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum WaitProgress {
     Settled(WaitOutcome, String),
     /// The spec; ask again with it.
     Spec,
@@ -88,12 +88,12 @@ pub(super) async fn specs(daemon: &Daemon) -> Answered {
 }
 
 /// Asks about one object.
-pub(super) async fn ask(daemon: &Daemon, mut asked: Asked) -> Answered {
-    let found = match asked.receipt.deleted() {
-        true => gone(daemon, &asked).await,
-        false => reached(daemon, &mut asked).await,
+pub(super) async fn ask(daemon: &Daemon, mut question: Question) -> Answered {
+    let found = match question.receipt.deleted() {
+        true => gone(daemon, &question).await,
+        false => reached(daemon, &mut question).await,
     };
-    Answered::One { place: asked.place, spec: asked.spec, found }
+    Answered::One { place: question.place, spec: question.spec, found }
 }
 
 impl Spec {
@@ -121,35 +121,41 @@ fn monitor(spec: &Map<String, Value>) -> Duration {
 }
 
 /// Has the daemon wait for a generation. The spec is fetched first.
-async fn reached(daemon: &Daemon, asked: &mut Asked) -> Result<Found, ClientError> {
-    let Receipt { name, generation, .. } = &asked.receipt;
-    let Some(spec) = &asked.spec else {
+async fn reached(daemon: &Daemon, question: &mut Question) -> Result<WaitProgress, ClientError> {
+    let Receipt { name, generation, .. } = &question.receipt;
+    let Some(spec) = &question.spec else {
         let object = match daemon.ask(Ask::new(Method::GET, format!("/objects/{name}"))).await {
-            Err(error) if error.is(StatusCode::NOT_FOUND) => return superseded(daemon, &asked.receipt).await,
+            Err(error) if error.is(StatusCode::NOT_FOUND) => {
+                return superseded(daemon, &question.receipt).await;
+            }
             answer => answer?.json()?,
         };
-        asked.spec = Spec::of(object);
-        return match asked.spec {
-            Some(_) => Ok(Found::Spec),
-            None => superseded(daemon, &asked.receipt).await,
+        question.spec = Spec::of(object);
+        return match question.spec {
+            Some(_) => Ok(WaitProgress::Spec),
+            None => superseded(daemon, &question.receipt).await,
         };
     };
     if spec.generation != *generation {
-        return superseded(daemon, &asked.receipt).await;
+        return superseded(daemon, &question.receipt).await;
     }
-    match daemon.ask(again(spec, asked.wait, asked.first)).await {
+    match daemon.ask(again(spec, question.wait, question.first)).await {
         Ok(answer) => {
             let settled = Vec::from(answer.json::<OneOrMany<Settled>>()?);
             let reason = settled.into_iter().next().map(|one| one.reason).unwrap_or_default();
-            Ok(Found::Settled(WaitOutcome::Converged, reason))
+            Ok(WaitProgress::Settled(WaitOutcome::Converged, reason))
         }
-        Err(error) if error.is(StatusCode::PRECONDITION_FAILED) => superseded(daemon, &asked.receipt).await,
+        Err(error) if error.is(StatusCode::PRECONDITION_FAILED) => {
+            superseded(daemon, &question.receipt).await
+        }
         Err(ClientError::Refused(problem)) => match (problem.member("Outcome"), problem.member("Reason")) {
-            (Some("timed_out"), Some(reason)) => Ok(Found::NotYet(reason.to_owned())),
+            (Some("timed_out"), Some(reason)) => Ok(WaitProgress::NotYet(reason.to_owned())),
             (Some("rolled_back"), Some(reason)) => {
-                Ok(Found::Settled(WaitOutcome::RolledBack, reason.to_owned()))
+                Ok(WaitProgress::Settled(WaitOutcome::RolledBack, reason.to_owned()))
             }
-            (Some("failed"), Some(reason)) => Ok(Found::Settled(WaitOutcome::Failed, reason.to_owned())),
+            (Some("failed"), Some(reason)) => {
+                Ok(WaitProgress::Settled(WaitOutcome::Failed, reason.to_owned()))
+            }
             // Such as `stopping`.
             _ => Err(ClientError::Refused(problem)),
         },
@@ -170,7 +176,7 @@ fn again(spec: &Spec, wait: Option<Duration>, first: bool) -> Ask {
 }
 
 /// Finds out what replaced a generation in the meantime.
-async fn superseded(daemon: &Daemon, receipt: &Receipt) -> Result<Found, ClientError> {
+async fn superseded(daemon: &Daemon, receipt: &Receipt) -> Result<WaitProgress, ClientError> {
     let history = Ask::new(Method::GET, format!("/objects/{}/history", receipt.name));
     let revisions = match daemon.ask(history).await {
         // Deleted so long ago that its tombstone is gone.
@@ -179,12 +185,12 @@ async fn superseded(daemon: &Daemon, receipt: &Receipt) -> Result<Found, ClientE
     };
     let next = revisions.iter().rfind(|revision| revision.generation > receipt.generation);
     Ok(match next {
-        None => Found::Settled(WaitOutcome::Failed, "it was deleted before it converged".to_owned()),
-        Some(Revision { generation, rolled_back_to: Some(to), .. }) => Found::Settled(
+        None => WaitProgress::Settled(WaitOutcome::Failed, "it was deleted before it converged".to_owned()),
+        Some(Revision { generation, rolled_back_to: Some(to), .. }) => WaitProgress::Settled(
             WaitOutcome::RolledBack,
             format!("generation {generation} replaced it and restored the spec of generation {to}"),
         ),
-        Some(Revision { generation, .. }) => Found::Settled(
+        Some(Revision { generation, .. }) => WaitProgress::Settled(
             WaitOutcome::Failed,
             format!("generation {generation} replaced it before it converged"),
         ),
@@ -192,15 +198,15 @@ async fn superseded(daemon: &Daemon, receipt: &Receipt) -> Result<Found, ClientE
 }
 
 /// Asks whether anything is left of a deleted object.
-async fn gone(daemon: &Daemon, asked: &Asked) -> Result<Found, ClientError> {
-    let Receipt { name, generation, .. } = &asked.receipt;
+async fn gone(daemon: &Daemon, question: &Question) -> Result<WaitProgress, ClientError> {
+    let Receipt { name, generation, .. } = &question.receipt;
     match status(daemon, name).await? {
-        None => Ok(Found::Settled(WaitOutcome::Converged, "nothing is left of it".to_owned())),
-        Some(now) if now.generation > *generation => superseded(daemon, &asked.receipt).await,
+        None => Ok(WaitProgress::Settled(WaitOutcome::Converged, "nothing is left of it".to_owned())),
+        Some(now) if now.generation > *generation => superseded(daemon, &question.receipt).await,
         Some(now) => {
             // The daemon answers immediately: this is the wait.
-            sleep(asked.wait.unwrap_or_default().min(POLL)).await;
-            Ok(Found::NotYet(now.reason))
+            sleep(question.wait.unwrap_or_default().min(POLL)).await;
+            Ok(WaitProgress::NotYet(now.reason))
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::question::{Asked, MONITOR, Spec};
+use super::question::{MONITOR, Question, Spec};
 use crate::api::change::Receipt;
 use crate::api::status::{ObjectStatus, Phase};
 
@@ -102,7 +102,7 @@ impl Queue {
     }
 
     /// The next question, if one may be asked now.
-    pub(super) fn next(&mut self, now: Instant, until: Instant) -> Option<Asked> {
+    pub(super) fn next(&mut self, now: Instant, until: Instant) -> Option<Question> {
         if self.wake(until).is_none_or(|wake| wake > now) {
             return None;
         }
@@ -117,10 +117,10 @@ impl Queue {
         // Fetching the spec does not count.
         one.fresh &= one.spec.is_none() && !one.receipt.deleted();
         let wait = (!many).then(|| until.saturating_duration_since(now).min(SLICE));
-        let asked = Asked { place, receipt: one.receipt.clone(), spec: one.spec.clone(), wait, first };
+        let question = Question { place, receipt: one.receipt.clone(), spec: one.spec.clone(), wait, first };
         self.under_way += 1;
         self.paced = now + PACE;
-        Some(asked)
+        Some(question)
     }
 
     /// When [`next`](Queue::next) may return a question, if nothing else happens.
@@ -288,7 +288,7 @@ mod tests {
     }
 
     /// The questions asked up to a moment, if none is answered.
-    fn asked(queue: &mut Queue, from: Instant, to: Instant, until: Instant) -> Vec<Asked> {
+    fn asked(queue: &mut Queue, from: Instant, to: Instant, until: Instant) -> Vec<Question> {
         let mut all = Vec::new();
         let mut now = from;
         loop {

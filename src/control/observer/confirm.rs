@@ -97,7 +97,7 @@ impl Observer {
         }
         if engine.kind().is_none_or(EngineKind::has_nodes) {
             // A manager that was restarted meanwhile does not know nodes that it has not reached yet.
-            let info = self.ask("who it is", self.engine.info()).await?;
+            let info = self.ask("/info", self.engine.info()).await?;
             let known = engine.info.as_ref().unwrap_or(&info);
             self.record_nodes(&merge_pessimistic(info.clone(), known), identity);
         }

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tracing::debug;
 
 use super::Observer;
-use super::pending::Found;
+use super::pending::Burst;
 use crate::control::cache::Cache;
 use crate::core::container::{Container, ContainerId, ContainerState, Health, Visibility};
 use crate::engine::Engine;
@@ -20,15 +20,15 @@ const DETAILS_A_LIST: usize = 200;
 
 impl Observer {
     /// Inspects the containers that the events are about.
-    pub(super) async fn follow(&self, found: &Found) {
-        debug!(?found, "following events");
-        self.note_signals(&found.signalled);
-        for id in &found.destroyed {
+    pub(super) async fn follow(&self, burst: &Burst) {
+        debug!(?burst, "following events");
+        self.note_signals(&burst.signalled);
+        for id in &burst.destroyed {
             self.cache.removed(id);
         }
         // Docker announces an end before its list shows it, and sends nothing afterwards. An inspect waits for the end, so
         // it goes first.
-        for id in found.ended.difference(&found.destroyed) {
+        for id in burst.ended.difference(&burst.destroyed) {
             // An inspect only changes known containers.
             if self.cache.container(id).is_none() {
                 continue;

@@ -24,7 +24,7 @@ const MAX_SIGNALS: usize = 8;
 
 /// What a burst of events is about.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct Burst {
     pub(super) everything: bool,
     pub(super) objects: BTreeSet<ObjectName>,
     pub(super) ended: BTreeSet<ContainerId>,
@@ -44,17 +44,17 @@ fn add<T: Ord>(noted: &mut BTreeSet<T>, new: T, many: usize, everything: &mut bo
 /// The event stream, and the events that were not followed yet.
 pub(super) struct PendingEvents {
     stream: BoxStream<'static, Result<EngineEvent, EngineError>>,
-    pub(super) found: Found,
+    pub(super) burst: Burst,
 }
 
 impl PendingEvents {
     pub(super) fn of(stream: BoxStream<'static, Result<EngineEvent, EngineError>>) -> PendingEvents {
-        PendingEvents { stream, found: Found::default() }
+        PendingEvents { stream, burst: Burst::default() }
     }
 
     fn add(&mut self, event: Option<Result<EngineEvent, EngineError>>) -> Result<(), EngineError> {
         let event = event.ok_or_else(|| EngineError::unanswered("its event stream ended"))??;
-        let Found { everything, objects, ended, destroyed, signalled } = &mut self.found;
+        let Burst { everything, objects, ended, destroyed, signalled } = &mut self.burst;
         match event {
             EngineEvent::Everything => *everything = true,
             EngineEvent::Object(object) => add(objects, object, MANY_OBJECTS, everything),
@@ -93,13 +93,13 @@ impl PendingEvents {
     }
 
     fn waiting(&self) -> bool {
-        let Found { everything, objects, ended, destroyed, signalled } = &self.found;
+        let Burst { everything, objects, ended, destroyed, signalled } = &self.burst;
         *everything
             || !(objects.is_empty() && ended.is_empty() && destroyed.is_empty() && signalled.is_empty())
     }
 
-    pub(super) fn take(&mut self) -> Found {
-        std::mem::take(&mut self.found)
+    pub(super) fn take(&mut self) -> Burst {
+        std::mem::take(&mut self.burst)
     }
 
     /// Takes the events that have arrived. An error means that the connection has ended: answers just before that may be those

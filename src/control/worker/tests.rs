@@ -120,9 +120,9 @@ async fn a_submitted_object_runs_and_a_deleted_one_goes_with_its_worker() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_dies_takes_the_dispatcher_with_it() {
+async fn a_worker_that_panics_ends_the_dispatcher() {
     let (store, mut control) = start(true);
     store.commit(Transaction::of([put("web", 1)])).await.unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(60), control.tasks.watch()).await.unwrap();
-    assert!(ended.to_string().starts_with("the worker of 'web' died"));
+    assert!(ended.to_string().starts_with("the worker of 'web' panicked"));
 }

@@ -172,7 +172,8 @@ impl Memory {
         }
         if started_in_vain {
             let tries = tries_of(&mut self.present, &mut self.fallback, container);
-            let error = format!("{} was started, says the engine, and still does not run", container.name);
+            let error =
+                format!("the engine reports that {} was started, but it does not run", container.name);
             tries.failed(Says::Nothing, error, self.seed, now);
         }
         // A container found ended at the start may have ended long ago, and one that a user stopped did not fail: no

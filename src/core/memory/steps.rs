@@ -74,7 +74,7 @@ impl Memory {
                     Outcome::Refused(refusal) if refusal.kind == RefusalKind::NoImage => {
                         let tries = self.tries_mut(&identity.template);
                         tries.image_ensured = false;
-                        tries.failed(Says::Failed, refusal.words, seed, now);
+                        tries.failed(Says::Failed, refusal.message, seed, now);
                     }
                     other => {
                         let says = says(&other);
@@ -157,7 +157,7 @@ impl Memory {
             Outcome::Refused(refusal) => {
                 self.seen.entry(id).or_default().start_refused = true;
                 let says = says_of(&refusal);
-                let error = format!("{name} was created but cannot start: {}", refusal.words);
+                let error = format!("{name} was created but cannot start: {}", refusal.message);
                 self.tries_mut(template).failed(says, error, seed, now);
             }
             // It may be running. It stays, and is started again.
@@ -189,7 +189,7 @@ fn says_of(refusal: &Refusal) -> Says {
 fn why<T>(outcome: Outcome<T>) -> String {
     match outcome {
         Outcome::Done(_) => String::new(),
-        Outcome::Refused(refusal) => refusal.words,
+        Outcome::Refused(refusal) => refusal.message,
         Outcome::NotSent(why) => format!("the engine cannot be reached: {why}"),
         Outcome::InDoubt(why) => why,
     }

@@ -66,7 +66,7 @@ pub(super) const LABELS: Rule =
     Rule { name: "no-reserved-labels", why: "labels with this prefix belong to Docker or to this manager" };
 pub(super) const SCHEDULER_ENV: Rule = Rule {
     name: "no-scheduler-env",
-    why: "a classic Swarm manager takes such an entry for an order to itself; use Constraints",
+    why: "a classic Swarm manager reads such an entry as a constraint; use Constraints instead",
 };
 pub(super) const MANAGER_DATA: Rule = Rule {
     name: "no-manager-data",

@@ -23,18 +23,18 @@ pub(super) fn problem(fields: &Map<String, Value>) -> Option<&'static str> {
     }
     if has("Phase") && has("ObservedGeneration") {
         return Some(
-            "this is what GET /status says; GET /objects/NAME gives an object that can be submitted again",
+            "this is an answer of GET /status; GET /objects/NAME gives an object that can be submitted again",
         );
     }
     if has("apiVersion") && has("kind") {
         return Some(
-            "this is a Kubernetes manifest, which is not taken; write an object with the names of Docker's API, such as \
+            "this is a Kubernetes manifest, which is not accepted; write an object with the names of Docker's API, such as \
              {\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}",
         );
     }
     let compose = fields.get("services").is_some_and(Value::is_object);
     (compose && !has("Image")).then_some(
-        "this is a compose file, which is not taken; write one object for each service with the names of Docker's API, \
+        "this is a compose file, which is not accepted; write one object for each service with the names of Docker's API, \
          such as {\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}",
     )
 }

@@ -50,7 +50,7 @@ impl DockerEngine {
             Outcome::Refused(_) | Outcome::NotSent(_) | Outcome::InDoubt(_) => None,
         };
         let refusal = match resolved {
-            Outcome::Refused(refusal) => Some(refusal.words),
+            Outcome::Refused(refusal) => Some(refusal.message),
             Outcome::Done(()) | Outcome::NotSent(_) | Outcome::InDoubt(_) => None,
         };
         Prospects { image, refusal }

@@ -258,7 +258,7 @@ fn a_successful_start_without_effect_is_a_failure() {
     let plan = look(&object, std::slice::from_ref(&made), &memory, NOW);
     assert_eq!(plan.steps, []);
     assert!(
-        plan.condition.reason.contains("web.1.1 was started, says the engine, and still does not run"),
+        plan.condition.reason.contains("the engine reports that web.1.1 was started, but it does not run"),
         "{plan:?}"
     );
     assert!(plan.wake_at.is_some_and(|at| at > NOW));
@@ -401,8 +401,8 @@ fn a_tag_that_was_moved_between_two_creates_is_reported() {
     assert_eq!(reason([one, one]), "2 of 2 run, as wanted");
     assert_eq!(
         reason([one, other]),
-        "2 of 2 run, as wanted; they run different images of img, as its tag was moved: web.1.1 has 0123456789ab, \
-         web.2.1 has fedcba987654; a changed spec replaces all"
+        "2 of 2 run, as wanted; its containers run different images of img, as its tag was moved: web.1.1 has 0123456789ab, \
+         web.2.1 has fedcba987654; submit a digest or a new tag to replace them"
     );
 }
 
@@ -431,7 +431,7 @@ fn a_slot_that_was_emptied_for_a_retry_of_the_present_spec_gets_that_and_not_the
         ContainerIdentity { template: TemplateHash::from_label("t1"), attempt: 2, ..stale.identity.clone() };
     let create = Action::Create { identity, image: "new".to_owned() };
     for second in [1, 3] {
-        let refusal = Refusal { kind: RefusalKind::Other, words: "no".to_owned() };
+        let refusal = Refusal { kind: RefusalKind::Other, message: "no".to_owned() };
         let at = NOW + Duration::from_secs(second);
         memory.ended(&create, Report::Created(Outcome::Refused(refusal)), at);
     }

@@ -16,7 +16,7 @@ fn an_update_creates_the_new_container_before_it_removes_the_old_one() {
          web.1.1 t1 running
          web.1.2 t2 running up=2
          web.2.1 t1 running",
-        r#"progressing: 3 of 2 run; 1 of the present spec
+        r#"progressing: 3 of 2 run; 1 have the present spec
            plan again in 3.0s"#,
     );
     scenario(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::core::name::ObjectName;
-use crate::status::watch::{Line, LineId, LineKind, Snapshot};
+use crate::status::watch::{Line, LineId, LineKind, LinesSnapshot};
 
 /// The feed that readers subscribe to. Clones share it.
 #[derive(Debug, Clone)]
@@ -14,20 +14,20 @@ pub struct Feed {
     epoch: u64,
     /// How many readers have begun.
     begun: watch::Sender<u64>,
-    published: watch::Sender<Arc<Snapshot>>,
+    published: watch::Sender<Arc<LinesSnapshot>>,
 }
 
 impl Feed {
     pub(super) fn new(
         epoch: u64,
         begun: watch::Sender<u64>,
-        published: watch::Sender<Arc<Snapshot>>,
+        published: watch::Sender<Arc<LinesSnapshot>>,
     ) -> Feed {
         Feed { epoch, begun, published }
     }
 
     #[cfg(test)]
-    pub(super) fn published(&self) -> Arc<Snapshot> {
+    pub(super) fn published(&self) -> Arc<LinesSnapshot> {
         self.published.borrow().clone()
     }
 
@@ -62,7 +62,7 @@ impl Feed {
 /// A reader.
 #[derive(Debug)]
 pub struct Watching {
-    snapshots: watch::Receiver<Arc<Snapshot>>,
+    snapshots: watch::Receiver<Arc<LinesSnapshot>>,
     only: Option<ObjectName>,
     /// The number of the last line that was read or skipped.
     taken: u64,

@@ -327,7 +327,8 @@ async fn the_number_of_gone_lines_is_bounded() {
         world.delete_all(half).await;
         heard(&mut watching).await;
     }
-    let gone = |snapshot: &Snapshot| snapshot.lines.values().filter(|l| l.kind == LineKind::Gone).count();
+    let gone =
+        |snapshot: &LinesSnapshot| snapshot.lines.values().filter(|l| l.kind == LineKind::Gone).count();
     assert_eq!(gone(&world.feed.published()), MAX_GONE);
     assert_eq!(
         heard(&mut world.watch(first).await).await.0,

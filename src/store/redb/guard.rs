@@ -25,17 +25,17 @@ impl GuardedFile {
     }
 
     /// What is at its path.
-    fn found(&self) -> Found {
+    fn found(&self) -> FileAtPath {
         match self.path.metadata().map(Inode::from) {
-            Ok(inode) if inode == self.inode => Found::Itself,
-            Ok(_) => Found::Another,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
-            Err(error) => Found::Unknown(error.to_string()),
+            Ok(inode) if inode == self.inode => FileAtPath::Itself,
+            Ok(_) => FileAtPath::Another,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => FileAtPath::Nothing,
+            Err(error) => FileAtPath::Unknown(error.to_string()),
         }
     }
 }
 
-enum Found {
+enum FileAtPath {
     Itself,
     Another,
     Nothing,
@@ -80,7 +80,7 @@ pub(super) enum Displaced {
     /// Another file has its name.
     #[error(
         "{0} was replaced by another file: move that file away, and the state is written again; or, if that file is the \
-         state to go on with, restart the daemon"
+         right state, restart the daemon"
     )]
     Replaced(PathBuf),
     /// The lock file is gone, so another process may use the directory.
@@ -146,20 +146,20 @@ impl Guard {
     fn check_place(&self) -> Result<(), Displaced> {
         if let Some(lock) = &self.lock {
             match lock.found() {
-                Found::Itself => {}
-                Found::Another | Found::Nothing => {
+                FileAtPath::Itself => {}
+                FileAtPath::Another | FileAtPath::Nothing => {
                     let directory = lock.path.parent().unwrap_or(&lock.path);
                     return Err(Displaced::Directory(directory.to_owned()));
                 }
-                Found::Unknown(why) => return Err(Displaced::Unknown { path: lock.path.clone(), why }),
+                FileAtPath::Unknown(why) => return Err(Displaced::Unknown { path: lock.path.clone(), why }),
             }
         }
         let path = || self.state.path.clone();
         match self.state.found() {
-            Found::Itself => Ok(()),
-            Found::Nothing => Err(Displaced::Removed(path())),
-            Found::Another => Err(Displaced::Replaced(path())),
-            Found::Unknown(why) => Err(Displaced::Unknown { path: path(), why }),
+            FileAtPath::Itself => Ok(()),
+            FileAtPath::Nothing => Err(Displaced::Removed(path())),
+            FileAtPath::Another => Err(Displaced::Replaced(path())),
+            FileAtPath::Unknown(why) => Err(Displaced::Unknown { path: path(), why }),
         }
     }
 }

@@ -25,7 +25,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use self::disk::{CommitError, Disk, died, is_full};
+use self::disk::{CommitError, Disk, is_full, panicked};
 use super::file::{Batch, StateFile};
 use super::guard::Guard;
 use super::{Answer, EVENTS_AHEAD, Request, Shared};
@@ -250,7 +250,7 @@ impl Writer {
                 StoreError::NoSpace(error.to_string())
             }
             Ok((Err(error), _)) => StoreError::Unsettled(error.to_string()),
-            Err(panic) => StoreError::Unsettled(died(&panic)),
+            Err(panic) => StoreError::Unsettled(panicked(&panic)),
         };
         error!(%error, "a commit failed");
         self.fail(error.clone(), commit, FIRST_RETRY);

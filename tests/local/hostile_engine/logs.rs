@@ -328,7 +328,7 @@ async fn where_too_much_is_read_already_it_is_said_and_tried_again() {
 
     let mut lines = manager.logs().read(follow(), places()).map(|told| shown(&told)).boxed();
     let note = next(&mut lines).await;
-    assert!(note.contains("join when others are done"), "{note}");
+    assert!(note.contains("the missing ones follow when others have ended"), "{note}");
     free.store(3, Ordering::SeqCst);
     let mut told = Vec::new();
     for _ in 0..6 {

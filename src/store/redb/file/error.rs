@@ -22,8 +22,8 @@ pub enum OpenError {
     },
     /// The file is missing although there was one.
     #[error(
-        "{path} is missing, and yet {commit} commits were acknowledged here: put it back, or `restore` a backup; to begin \
-         empty, delete {mark} beside it (what runs goes on running, and is taken over when it is submitted again)"
+        "{path} is missing, and yet {commit} commits were acknowledged here: put it back, or `restore` a backup; to start \
+         empty, delete {mark} beside it (containers keep running, and are adopted when their objects are submitted again)"
     )]
     Missing {
         /// The state file.
@@ -36,8 +36,8 @@ pub enum OpenError {
     /// An older copy of the file.
     #[error(
         "{path} is an old copy: it ends with commit {found}, and commit {acknowledged} was acknowledged here. Put the newer one \
-         back. If the old state is what you want, bring it in with `restore`, from a file that `backup` made, or delete \
-         {mark} beside it to take this copy as it is"
+         back. If you want the old state, `restore` a backup of that time, or delete {mark} beside it to use this copy \
+         as it is"
     )]
     Older {
         /// The state file.
@@ -52,7 +52,7 @@ pub enum OpenError {
     /// The file of another store.
     #[error(
         "{path} is not the state that this directory had, but another manager's: put the right one back, or delete \
-         {mark} beside it to take this one as it is"
+         {mark} beside it to use this one as it is"
     )]
     Foreign {
         /// The state file.
@@ -76,8 +76,8 @@ pub enum OpenError {
     },
     /// Damaged.
     #[error(
-        "{path} is damaged ({why}): `restore` a backup; without one, move it and {mark} away to begin empty (what runs \
-         goes on running, and is taken over when it is submitted again)"
+        "{path} is damaged ({why}): `restore` a backup; without one, move it and {mark} away to start empty (containers \
+         keep running, and are adopted when their objects are submitted again)"
     )]
     Damaged {
         /// The state file.

@@ -45,6 +45,6 @@ pub(super) fn is_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
-pub(super) fn died(panic: &JoinError) -> String {
-    format!("writing it died: {panic}")
+pub(super) fn panicked(panic: &JoinError) -> String {
+    format!("the write panicked: {panic}")
 }

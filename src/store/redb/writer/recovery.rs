@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
-use super::disk::{Disk, died, is_full};
+use super::disk::{Disk, is_full, panicked};
 use super::{FIRST_RETRY, Writer};
 use crate::api::event::EventKind;
 use crate::clock;
@@ -85,7 +85,7 @@ impl Writer {
             Ok(Err(displaced)) => drop(self.displaced(file, &displaced)),
             Err(panic) => {
                 let commit = file.last_commit();
-                self.fail(StoreError::Unsettled(died(&panic)), commit, FIRST_RETRY);
+                self.fail(StoreError::Unsettled(panicked(&panic)), commit, FIRST_RETRY);
             }
         }
     }
@@ -135,7 +135,7 @@ impl Writer {
                 StoreError::NoSpace(format!("{} cannot be {what}: {error}", path.display()))
             }
             Ok(Err(error)) => StoreError::Unsettled(error.to_string()),
-            Err(panic) => StoreError::Unsettled(died(&panic)),
+            Err(panic) => StoreError::Unsettled(panicked(&panic)),
         };
         warn!(%error, "the state cannot be written to a new file yet");
         self.fail(error, commit, (pause * 2).min(LAST_RETRY));
