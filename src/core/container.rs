@@ -66,7 +66,8 @@ impl ContainerState {
 }
 
 /// The result of a container's health check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Health {
     /// It has no health check.
     None,

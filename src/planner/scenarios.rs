@@ -83,12 +83,7 @@ fn ordinals(name: &str) -> (u32, u32) {
 fn container(line: &str) -> Container {
     let words: Vec<&str> = line.split_whitespace().collect();
     let state: ContainerState = words[2].parse().unwrap_or_else(|_| panic!("state {}", words[2]));
-    let health = match words.get(3) {
-        Some(&"healthy") => Health::Healthy,
-        Some(&"unhealthy") => Health::Unhealthy,
-        Some(&"starting") => Health::Starting,
-        _ => Health::None,
-    };
+    let health = words.get(3).and_then(|word| word.parse().ok()).unwrap_or(Health::None);
     Container {
         node: words.iter().find_map(|w| w.strip_prefix("node=")).map(str::to_owned),
         state,
