@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use self::entry::{Entry, forget_old_output};
 use crate::control::engine_state::EngineState;
-use crate::core::container::{Container, ContainerId, ContainerState, Health, Signalled, Visibility};
+use crate::core::container::{Container, ContainerId, ContainerState, Signalled, Visibility};
 use crate::core::name::ObjectName;
 use crate::core::signal::Signal;
 use crate::core::time::Time;
@@ -22,8 +23,10 @@ use crate::engine::Lookup;
 use crate::store::ownership::Ownership;
 
 mod claims;
+mod entry;
 mod others;
 
+pub use entry::Mark;
 pub use others::{CopySeen, Rivals};
 
 /// The most removed containers remembered: as many as one object may have.
@@ -31,42 +34,6 @@ const MAX_REMOVED: usize = 10_000;
 
 /// An object's containers.
 pub type Containers = BTreeMap<ContainerId, Arc<Container>>;
-
-/// When something was written; later is greater. A list has the mark of its beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark(u64);
-
-#[derive(Debug)]
-struct Entry {
-    container: Arc<Container>,
-    written: Mark,
-    /// The state that the last inspect reported, until a list reports the same. An engine's list can contradict its inspect
-    /// permanently: after a failed removal, and after its disk was full.
-    inspected: Option<ContainerState>,
-}
-
-impl Entry {
-    fn new(container: Container, written: Mark) -> Entry {
-        Entry { container: Arc::new(container), written, inspected: None }
-    }
-}
-
-impl Entry {
-    /// Whether the entry is newer than an answer that was requested at `begun`. An ended process is accepted nevertheless: a
-    /// container is started once, and an answer from before that start would call it created.
-    fn newer_than(&self, begun: Mark, answer: &Container) -> bool {
-        self.written > begun && !(answer.dead() && self.container.live())
-    }
-}
-
-/// Drops the output of a health check that has passed since then.
-fn forget_old_output(container: &mut Container) {
-    let passed = container.health != Health::Unhealthy;
-    if let Some(detail) = container.detail.as_mut().filter(|detail| passed && detail.health_output.is_some())
-    {
-        Arc::make_mut(detail).health_output = None;
-    }
-}
 
 #[derive(Debug, Default)]
 struct Inner {

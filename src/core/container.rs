@@ -66,7 +66,8 @@ impl ContainerState {
 }
 
 /// The result of a container's health check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Health {
     /// It has no health check.
     None,
@@ -204,3 +205,6 @@ pub struct Detail {
     /// How often its restart policy has restarted it since its last start by a user or by us.
     pub restarts: u64,
 }
+
+#[cfg(test)]
+mod sample;

@@ -65,12 +65,7 @@ pub(in crate::engine::docker) fn read_inspected(
         rival: false,
         node: None,
         state: status.unwrap_or(ContainerState::Created),
-        health: match health.as_str() {
-            "healthy" => Health::Healthy,
-            "unhealthy" => Health::Unhealthy,
-            "starting" => Health::Starting,
-            _ => Health::None,
-        },
+        health: health.parse().unwrap_or(Health::None),
         visibility: if status.is_some() { Visibility::Clear } else { Visibility::Disputed },
         image: config.text("Image", PATH_MAX_BYTES).unwrap_or_default(),
         image_id: image_id(&found, "Image"),
