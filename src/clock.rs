@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shown_times_follow_a_wall_clock_that_was_set_but_not_its_small_corrections() {
+    fn shown_times_follow_a_changed_wall_clock_but_not_its_small_corrections() {
         let (ahead, now) = (WallAhead::new(), Time(10_000_000));
         for (wall, shown) in [
             (10_000_400, 10_000_000),

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_bad_endpoints_say_what_is_expected() {
+    fn errors_of_invalid_endpoints_say_what_is_expected() {
         for text in [
             "",
             "tcp://",

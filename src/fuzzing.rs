@@ -1,8 +1,8 @@
-//! What the fuzz targets run. Each takes bytes that come from outside and panics where a promise about them is broken;
-//! that nothing else panics is the first of these promises.
+//! The bodies of the fuzz targets. Each takes bytes from outside and panics if a promise about them is broken; the first
+//! promise is that nothing else panics.
 //!
 //! Compiled for `cargo fuzz` and for tests only. The targets in `fuzz/fuzz_targets` call these functions; the test below
-//! replays the inputs in `fuzz/seeds`, so that they are run with every `cargo test`.
+//! replays the inputs in `fuzz/seeds` with every `cargo test`.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a broken promise has to stop the fuzzer")]
 
@@ -13,7 +13,7 @@ use crate::store::backup;
 pub use crate::cli::fuzz_command_line as command_line;
 pub use crate::engine::docker::fuzzing::{events, inspect, list, logs};
 
-/// The body of a submit. What is taken is stored, and what is stored is read again as the same.
+/// The body of a submit. An accepted object is stored, and is the same when it is read back.
 pub fn submit(body: &[u8]) {
     let specs = match submission::read(body) {
         Ok(Submission::One(spec)) => vec![*spec],
@@ -34,8 +34,8 @@ pub fn submit(body: &[u8]) {
     }
 }
 
-/// A backup. What can be read is written so that it is read again as the same. The input is tried as it is, and with
-/// the digest that it should have, which no fuzzer finds.
+/// A backup. What can be read is the same after it is written and read again. The input is tried as it is, and with the
+/// correct digest, which no fuzzer finds.
 pub fn backup(text: &[u8]) {
     let Ok(text) = std::str::from_utf8(text) else { return };
     for text in [text.to_owned(), backup::with_digest(text)] {

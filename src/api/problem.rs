@@ -256,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_client_sent_is_repeated_escaped_and_bounded() {
+    fn a_clients_input_is_escaped_and_bounded_in_a_problem() {
         let sent = format!("a\n\u{1b}[2J\u{202e}{}", "x".repeat(1 << 20));
         let problem = Problem::new(ProblemKind::NoSuchPath, sent.as_str()).at(sent.as_str());
         assert!(problem.detail.starts_with("a\\n\\u{1b}[2J\\u{202e}xx"), "{}", problem.detail);
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_has_a_title_of_its_own_and_the_status_of_an_error() {
+    fn every_kind_has_its_own_title_and_the_status_of_an_error() {
         let titles: BTreeSet<&str> = ProblemKind::ALL.iter().map(|kind| kind.title()).collect();
         assert_eq!(titles.len(), ProblemKind::ALL.len());
         for kind in ProblemKind::ALL {
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_reads_what_the_daemon_writes_and_what_it_does_not_know() {
+    fn a_client_reads_known_and_unknown_problems() {
         let members = serde_json::json!({"Outcome": "failed", "New": [1]});
         let written = Problem::new(ProblemKind::Failed, "x").at("Image");
         let written = written.with(members.as_object().unwrap().clone());

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn no_value_can_pose_as_another_part_or_line() {
+    fn no_value_can_imitate_another_part_or_line() {
         for (value, shown) in [
             ("x fingerprint=0 object=prod", "CN=x fingerprint=0 object=prod"),
             ("x, O=admins+OU=y\\", "CN=x\\, O=admins\\+OU=y\\\\"),
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn long_subjects_are_cut_and_stay_apart() {
+    fn long_subjects_are_cut_and_stay_distinct() {
         let long = |end: &str| subject_of(&[cn(&format!("{}{end}", "é".repeat(100_000)))]);
         let (one, other) = (long("1"), long("2"));
         assert!(

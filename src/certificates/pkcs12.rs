@@ -227,7 +227,7 @@ mod tests {
 
     const SALTS: Salts = Salts { certificate: [1; SALT], key: [2; SALT], mac: [3; SALT] };
 
-    /// What openssl derives, with a key that is longer than one hash and a password that is longer than one block.
+    /// Derived by openssl, with a key longer than one hash and a password longer than one block.
     #[test]
     fn keys_are_derived_as_openssl_derives_them() {
         let directory = tempfile::tempdir().unwrap();
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn another_password_opens_nothing() {
+    fn another_password_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();

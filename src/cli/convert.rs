@@ -143,5 +143,4 @@ impl Converted {
 }
 
 #[cfg(test)]
-#[path = "convert/tests.rs"]
 mod tests;

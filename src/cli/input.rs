@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn errors_have_a_line_and_a_column() {
-        for (name, text, said) in [
+        for (name, text, expected) in [
             (
                 "x.yaml",
                 "Name: web\nName: api\n",
@@ -211,7 +211,7 @@ mod tests {
             ("x.yml", "a:\n  b: 1\n  b: 2\n", "line 3, column 3"),
             ("-", "Name: [1,\n", "line 1, column 7"),
             ("-", "a: .inf\n", "line 1, column 4"),
-            ("-", "a: *nobody\n", "line 1, column 4"),
+            ("-", "a: *unknown\n", "line 1, column 4"),
             (
                 "x.json",
                 "{\"Name\":\n \"web\" \"Image\": 1}",
@@ -221,7 +221,7 @@ mod tests {
             ("-", "{\"Name\": \"a\"} {\"Name\": \"b\"}", "trailing characters"),
         ] {
             let error = read(name, text).unwrap_err();
-            assert!(error.contains(said), "{text}: {error}");
+            assert!(error.contains(expected), "{text}: {error}");
             assert!(!error.contains('\n'), "one line: {error}");
         }
     }

@@ -56,7 +56,7 @@ mod tests {
     fn commands_of_other_programs_and_near_misses_get_a_hint() {
         let known = ["submit", "status", "scale"];
         assert_eq!(message("sumbit", known), "unknown command `sumbit`: did you mean `submit`?");
-        assert!(message("edit", known).contains("get NAME -o yaml"), "no near miss of something else");
+        assert!(message("edit", known).contains("get NAME -o yaml"), "an exact alias precedes similar names");
         assert!(message("stop", known).contains("scale NAME 0"));
         assert_eq!(message("frobnicate", known), "unknown command `frobnicate`: `help` lists the commands");
     }

@@ -1,4 +1,4 @@
-//! Two managers on one simulated engine, and what the cache makes of containers that only look like ours.
+//! Two managers on one simulated engine, and how the cache treats copies of the manager's containers.
 
 use crate::core::container::Container;
 use crate::core::container::ContainerId;
@@ -31,7 +31,7 @@ use crate::store::Store;
 use crate::store::memory::MemoryStore;
 
 const SOON: Duration = Duration::from_secs(60);
-/// Long enough for a fight to be seen.
+/// Long enough to notice a fight.
 const WHILE: Duration = Duration::from_secs(300);
 
 /// One manager and its loop.
@@ -86,7 +86,7 @@ fn spec(count: u32) -> crate::core::spec::Spec {
     submission::object(&serde_json::from_str(&text).unwrap()).unwrap()
 }
 
-fn there(engine: &SimulatedEngine) -> BTreeSet<ContainerId> {
+fn container_ids(engine: &SimulatedEngine) -> BTreeSet<ContainerId> {
     engine.real().into_iter().map(|real| real.container.id).collect()
 }
 
@@ -106,10 +106,10 @@ async fn two_managers_with_the_same_object_never_fight_and_the_holding_one_repor
     let other = Manager::start(&engine, Ownership::ephemeral("default"), clock);
     tokio::join!(one.submit(8), other.submit(8));
     tokio::time::sleep(SOON).await;
-    let before = there(&engine);
+    let before = container_ids(&engine);
     assert!(before.len() <= 8, "unique names bound the one round of creates: {}", before.len());
     tokio::time::sleep(WHILE).await;
-    assert_eq!(there(&engine), before, "nothing is created or removed any more");
+    assert_eq!(container_ids(&engine), before, "nothing is created or removed any more");
     let mut held = 0;
     for (manager, rival) in [(&one, &other), (&other, &one)] {
         let condition = manager.control.progresses.borrow()[&name()].condition.clone();
@@ -138,18 +138,18 @@ async fn a_later_manager_holds_and_the_first_one_continues() {
     let mut first = Manager::start(&engine, Ownership::ephemeral("default"), clock);
     first.submit(3).await;
     first.reaches(Phase::Converged, 3).await;
-    let before = there(&engine);
+    let before = container_ids(&engine);
     let mut second = Manager::start(&engine, Ownership::ephemeral("default"), clock);
     second.submit(5).await;
     let reason = second.reaches(Phase::Blocked, 0).await;
     assert!(reason.contains("has created 3 of its containers"), "{reason}");
     first.submit(4).await;
     first.reaches(Phase::Converged, 4).await;
-    assert!(there(&engine).is_superset(&before));
-    // What the second deletes is its own only.
+    assert!(container_ids(&engine).is_superset(&before));
+    // The second manager deletes only its own containers.
     second.store.commit(Transaction::of([Change::Delete(name())])).await.unwrap();
     tokio::time::sleep(WHILE).await;
-    assert_eq!(there(&engine).len(), 4);
+    assert_eq!(container_ids(&engine).len(), 4);
     assert!(second.control.progresses.borrow().is_empty(), "its worker has nothing left to do");
 }
 
@@ -160,7 +160,7 @@ async fn a_manager_without_its_state_takes_over_its_containers_on_request_and_re
     let mut lost = Manager::start(&engine, Ownership::ephemeral("default"), clock);
     lost.submit(3).await;
     lost.reaches(Phase::Converged, 3).await;
-    let before = there(&engine);
+    let before = container_ids(&engine);
     let id = lost.store.ownership().manager();
     drop(lost);
 
@@ -170,16 +170,25 @@ async fn a_manager_without_its_state_takes_over_its_containers_on_request_and_re
         let mut next = Manager::start(&engine, ownership, clock);
         next.submit(3).await;
         next.reaches(Phase::Converged, 3).await;
-        assert_eq!(there(&engine), before, "taken over without a restart");
+        assert_eq!(container_ids(&engine), before, "taken over without a restart");
     }
-    assert_eq!(any.identity().taken_over, BTreeSet::from([id]), "it is remembered for the next start");
+    assert_eq!(
+        any.identity().taken_over,
+        BTreeSet::from([id]),
+        "the take-over is remembered for the next start"
+    );
     assert!(any.unwritten().identity.is_some());
 }
 
 /// A container of web as a list shows it.
-fn listed(id: &str, called: &str, slot: u32) -> Container {
+fn listed(id: &str, name: &str, slot: u32) -> Container {
     let object = Object::new(spec(1));
-    Container { id: id.into(), name: called.to_owned(), ..SimulatedEngine::sample(&object, slot) }
+    let template = object.spec.template.hash.as_str();
+    Container {
+        id: id.into(),
+        name: name.to_owned(),
+        ..Container::sample(&format!("web.{slot}.1"), template)
+    }
 }
 
 fn take(cache: &Cache, list: Vec<Container>) -> (Vec<String>, Vec<String>) {
@@ -194,17 +203,17 @@ fn take(cache: &Cache, list: Vec<Container>) -> (Vec<String>, Vec<String>) {
 fn a_copy_never_reaches_the_workers_and_a_renamed_container_of_ours_stays_ours() {
     let cache = Cache::new();
     assert_eq!(take(&cache, vec![listed("1", "web.1.1", 1)]).0, ["1"]);
-    // A commit that is run under another name, and under the next attempt's.
+    // A container of a `docker commit` under another name, and under the next attempt's name.
     let copies = vec![listed("1", "web.1.1", 1), listed("2", "debug", 1), listed("3", "web.1.2", 1)];
     assert_eq!(take(&cache, copies), (vec!["1".to_owned()], vec!["2".to_owned(), "3".to_owned()]));
     // The original is renamed, and a copy takes its name.
     let swapped = vec![listed("1", "kept", 1), listed("2", "web.1.1", 1)];
     assert_eq!(take(&cache, swapped), (vec!["1".to_owned()], vec!["2".to_owned()]));
     assert!(cache.copies()[0].reason.to_string().contains("is now called kept"));
-    // Who asks for the name finds a foreign container.
+    // An inspect by the name finds a foreign container.
     let holder = Lookup::Ours(Box::new(listed("2", "web.1.1", 1)));
     assert_eq!(cache.resolve_owner(holder), Lookup::Foreign);
-    // The original goes: the copy does not become ours.
+    // The original is removed: the copy does not become ours.
     cache.removed(&"1".into());
     assert_eq!(take(&cache, vec![listed("2", "web.1.1", 1)]), (vec![], vec!["2".to_owned()]));
     let holder = Lookup::Ours(Box::new(listed("2", "web.1.1", 1)));
@@ -301,9 +310,9 @@ fn another_engine_is_not_acted_on_until_it_is_adopted() {
         assert!(reason.contains(words), "{words}: {reason}");
     }
     assert!(meet(&cache, EngineKind::ClassicSwarm, "").is_some(), "a manager is not that engine");
-    assert_eq!(meet(&cache, EngineKind::Docker, "ONE"), None, "it is back");
-    assert_eq!(meet(&cache, EngineKind::Docker, ""), None, "what has no id is not told from another");
-    // A restarted classic Swarm manager, which has no id, is no other engine.
+    assert_eq!(meet(&cache, EngineKind::Docker, "ONE"), None, "the same engine is back");
+    assert_eq!(meet(&cache, EngineKind::Docker, ""), None, "an engine without an id cannot be distinguished");
+    // A restarted classic Swarm manager has no id, and counts as the same engine.
     let swarm = Cache::new();
     assert_eq!(meet(&swarm, EngineKind::ClassicSwarm, ""), None);
     assert_eq!(meet(&swarm, EngineKind::ClassicSwarm, ""), None);
@@ -320,17 +329,17 @@ async fn a_manager_that_was_taken_over_but_continues_is_detected_by_its_new_cont
     first.reaches(Phase::Converged, 3).await;
     drop(first);
     tokio::time::sleep(Duration::from_secs(5)).await;
-    // It is taken over as if it were gone for good, and has fewer containers then.
+    // It is taken over as if it had ended, and then has fewer containers.
     let mut taker = Manager::start(&engine, Ownership::new(identity(), BTreeSet::new(), true), clock);
     taker.submit(2).await;
     taker.reaches(Phase::Converged, 2).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    // But it comes back, and wants three.
+    // But it still runs, and wants three.
     let first = Manager::start(&engine, Ownership::new(old.clone(), BTreeSet::new(), false), clock);
     first.submit(3).await;
     let reason = taker.reaches(Phase::Blocked, 2).await;
     assert!(reason.contains(old.manager.as_str()), "{reason}");
-    let before = there(&engine);
+    let before = container_ids(&engine);
     tokio::time::sleep(WHILE).await;
-    assert_eq!(there(&engine), before, "nothing is created or removed any more");
+    assert_eq!(container_ids(&engine), before, "nothing is created or removed any more");
 }

@@ -205,3 +205,6 @@ pub struct Detail {
     /// How often its restart policy has restarted it since its last start by a user or by us.
     pub restarts: u64,
 }
+
+#[cfg(test)]
+mod sample;

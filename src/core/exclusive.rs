@@ -186,8 +186,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::core::labels::ContainerIdentity;
-    use crate::core::name::ObjectName;
     use crate::core::object::Object;
     use crate::core::spec::Spec;
     use crate::core::submission;
@@ -206,17 +204,17 @@ mod tests {
         json!({"NetworkingConfig": {"EndpointsConfig": {"net": {"IPAMConfig": {"IPv4Address": address}}}}})
     }
 
-    fn said(more: serde_json::Value) -> Vec<String> {
+    fn described(more: serde_json::Value) -> Vec<String> {
         spec("web", more).template.exclusives().iter().map(Exclusive::to_string).collect()
     }
 
     #[test]
     fn fixed_ports_and_addresses_are_exclusive_and_what_the_engine_chooses_is_not() {
-        assert_eq!(said(port("8080")), ["host port 8080/tcp"]);
-        assert_eq!(said(port("8080-8090")), ["host ports 8080-8090/tcp"]);
-        assert_eq!(said(address("172.30.0.9")), ["address 172.30.0.9 in network net"]);
+        assert_eq!(described(port("8080")), ["host port 8080/tcp"]);
+        assert_eq!(described(port("8080-8090")), ["host ports 8080-8090/tcp"]);
+        assert_eq!(described(address("172.30.0.9")), ["address 172.30.0.9 in network net"]);
         for chosen in [port(""), port("0"), address(""), json!({})] {
-            assert_eq!(said(chosen.clone()), [""; 0], "{chosen}");
+            assert_eq!(described(chosen.clone()), [""; 0], "{chosen}");
         }
         let room = |text| spec("web", port(text)).template.exclusives()[0].room();
         assert_eq!((room("8080"), room("8080-8090")), (1, 11));
@@ -235,20 +233,15 @@ mod tests {
         assert!(!held(&at("127.0.0.1", "80", "tcp"), &at("127.0.0.2", "80", "tcp")));
         assert!(!held(&at("", "80", "tcp"), &at("", "80", "udp")));
         assert!(!held(&at("", "80", "tcp"), &at("", "81", "tcp")));
-        assert!(!held(&at("", "80-89", "tcp"), &at("", "80", "tcp")), "another port of the range will do");
+        assert!(!held(&at("", "80-89", "tcp"), &at("", "80", "tcp")), "another port of the range is free");
     }
 
     #[test]
     fn only_a_container_that_its_object_no_longer_wants_is_waited_for() {
         let new = spec("new", port("8080"));
         let old = spec("old", port("8080"));
-        let container = |state| {
-            let object = ObjectName::parse("old").unwrap();
-            let template = old.template.hash.clone();
-            let identity = ContainerIdentity { object, slot: 1, attempt: 1, template };
-            let created = Container::new("id".into(), identity, "", crate::core::time::Time(0));
-            Arc::new(Container { state, ..created })
-        };
+        let container =
+            |state| Arc::new(Container { state, ..Container::sample("old.1.1", old.template.hash.as_str()) });
         let waits = |object: Object, state| {
             let objects = [(object.spec.name.clone(), Arc::new(object))].into();
             in_the_way([&new.template].into_iter(), &objects, &[container(state)]).into_values().next()

@@ -110,8 +110,8 @@ mod tests {
             ("NGINX:Alpine", "nginx:Alpine"),
             ("localhost:5000/App", "localhost:5000/app"),
         ] {
-            let said = problem(given).unwrap();
-            assert!(said.contains(&format!("did you mean {meant:?}?")), "{said}");
+            let message = problem(given).unwrap();
+            assert!(message.contains(&format!("did you mean {meant:?}?")), "{message}");
         }
     }
 

@@ -218,7 +218,7 @@ mod tests {
                 text.contains("x\\n\\u{1b}[2Jyyy") && text.len() <= sanitize::MESSAGE_MAX_BYTES,
                 "{text}"
             );
-            // The meaning is at its end.
+            // The significant part is at the end.
             assert_eq!(
                 matches!(outcome, Outcome::Refused(_)),
                 matches!(status, 400 | 500),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table() {
+    fn each_reply_has_its_outcome() {
         for (call, status, words, meaning) in [
             (Call::Create, 400, "invalid reference format", "impossible"),
             (Call::Create, 404, "No such image: nosuch:1", "no image"),

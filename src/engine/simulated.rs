@@ -106,16 +106,6 @@ impl SimulatedEngine {
         Some(world.put(cluster, container, true))
     }
 
-    /// A running container of an object, as this engine returns it.
-    #[cfg(test)]
-    pub(crate) fn sample(object: &crate::core::object::Object, slot: u32) -> Container {
-        let template = object.spec.template.hash.clone();
-        let identity = ContainerIdentity { object: object.spec.name.clone(), slot, attempt: 1, template };
-        let id = format!("id of {}", identity.container_name()).as_str().into();
-        let created = Container::new(id, identity, &object.spec.template.image, crate::core::time::Time(0));
-        Container { state: ContainerState::Running, ..created }
-    }
-
     /// Ends a container's process.
     pub fn kill(&self, id: &ContainerId) {
         self.change(id, |object| EngineEvent::Ended(object, id.clone()), |world| world.end(id, 137));

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_node_cannot_do_is_refused_there_and_taken_where_there_are_more() {
+    fn fields_for_several_nodes_are_refused_on_a_single_node() {
         let port = json!({"HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "80"}]}}});
         for (field, more) in
             [("Constraints", json!({"Constraints": ["name==n1"]})), ("HostConfig.PortBindings.80/tcp", port)]
@@ -121,12 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_the_endpoints_version_does_not_know_is_refused_with_the_version_that_does() {
+    fn a_field_that_the_endpoints_version_lacks_is_refused_with_the_version_that_has_it() {
         let field = json!({"Healthcheck": {"StartInterval": 5_000_000_000_u64}});
         let (name, message) = refused(EngineKind::Docker, "1.41", field.clone()).unwrap();
         assert_eq!(name, "Healthcheck.StartInterval");
         assert!(message.contains("1.41") && message.contains("1.44"), "{message}");
         assert_eq!(refused(EngineKind::Docker, "1.44", field.clone()), None);
-        assert_eq!(refused(EngineKind::Simulated, "", field), None, "it speaks no version");
+        assert_eq!(refused(EngineKind::Simulated, "", field), None, "it has no API version");
     }
 }

@@ -38,13 +38,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_is_given_to_those_who_name_it() {
+    fn a_format_is_used_only_if_it_is_requested() {
         let special = |accept: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT, accept.parse().unwrap());
             prefers(&headers, "application/openmetrics-text", "text/plain")
         };
-        // Prometheus 2 and 3, as they ask by default.
+        // The defaults of Prometheus 2 and 3.
         assert!(special(
             "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
              text/plain;version=0.0.4;q=0.5,*/*;q=0.1"

@@ -138,11 +138,11 @@ mod tests {
         assert_eq!(get(&answer, "a", "changed").await, "changed");
         assert_eq!(get(&answer, "a", "not built").await, "changed");
         assert_eq!(get(&answer, "b", "other key").await, "other key");
-        assert_eq!(first, "first", "a reader keeps what it has");
+        assert_eq!(first, "first", "a reader keeps its version");
     }
 
     #[tokio::test]
-    async fn what_readers_hold_of_older_versions_has_a_bound() {
+    async fn older_versions_held_by_readers_are_bounded() {
         let answer = SharedResponse::new(Sources::default());
         let mebibyte = |version: usize| {
             let bytes = vec![b'x'; 1 << 20];

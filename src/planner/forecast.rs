@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn an_observation_that_may_not_be_acted_on_gives_no_forecast() {
+    fn without_evidence_there_is_no_forecast() {
         let object = Object::new(spec("web", 2, ""));
         let evidence = Evidence::Waiting { reason: "no list yet".to_owned(), until: None };
         let present = Present { evidence: &evidence, nodes: &Nodes::default(), now: NOW };
@@ -316,7 +316,7 @@ mod tests {
         println!("an update of 1,000: {:?}, {} lines", begun.elapsed(), update.plan.len());
         assert_eq!((update.plan.len(), update.truncated), (2_001, false));
 
-        // An answer costs no more than its budget, however much there is to do.
+        // A forecast stays within its budget.
         let mut budget = Budget { lines: 10, visits: 100, ..Budget::default() };
         let present = Present { evidence: &Evidence::Good, nodes: &Nodes::default(), now: NOW };
         let first = forecast(&thousand, Vec::new(), Prospects::default(), present, &mut budget);
@@ -335,15 +335,15 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
         #[test]
-        fn the_forecast_is_what_is_done(mut observed in world()) {
+        fn the_forecast_matches_the_steps(mut observed in world()) {
             let present = Present { evidence: &Evidence::Good, nodes: &Nodes::default(), now: observed.now };
             let object = observed.object.clone();
             let mut simulated = SimulatedWorld::new(&object, observed.containers.clone(), present);
             prop_assert!(simulated.run(&mut Budget::default()));
 
             observed.settle();
-            // Not by name: an attempt's ordinal depends on whether the ended containers of its slot are gone by then. Nor the
-            // ended ones: which of them are kept depends on which slot is filled first.
+            // Names may differ: an attempt's number depends on whether the ended containers of its slot are removed by then.
+        // Ended containers may differ, too: which are kept depends on which slot is filled first.
             let rows = |containers: &[Arc<Container>]| {
                 let row = |c: &Arc<Container>| (c.identity.slot, c.identity.template.clone(), c.state.word());
                 let mut rows: Vec<_> = containers.iter().filter(|c| c.live()).map(row).collect();
@@ -352,10 +352,10 @@ mod tests {
             };
             prop_assert_eq!(rows(&simulated.containers), rows(&observed.containers), "{:#?}", simulated.lines);
 
-            // And then nothing is left to forecast.
+            // Afterwards nothing is left to forecast.
             let again = forecast(&object, simulated.containers, Prospects::default(), Present { now: simulated.now, ..present }, &mut Budget::default());
             prop_assert_eq!(again, Forecast::default());
-            prop_assert_eq!(observed.look().condition.phase, Phase::Converged);
+            prop_assert_eq!(observed.observe_and_plan().condition.phase, Phase::Converged);
         }
     }
 }

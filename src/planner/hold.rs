@@ -56,7 +56,6 @@ mod tests {
     use crate::core::memory::Memory;
     use crate::core::plan::Plan;
     use crate::core::time::WallOffset;
-    use crate::engine::simulated::SimulatedEngine;
     use crate::planner::input::Input;
     use crate::planner::plan;
 
@@ -65,7 +64,7 @@ mod tests {
         Arc::new(Container {
             manager: manager.cloned(),
             rival: manager.is_some(),
-            ..SimulatedEngine::sample(&object, slot)
+            ..Container::sample(&format!("web.{slot}.1"), object.spec.template.hash.as_str())
         })
     }
 
@@ -90,7 +89,7 @@ mod tests {
         let containers = [container(1, None), container(2, Some(&rival)), container(9, None)];
         let plan = planned(&object, &containers);
         assert_eq!((plan.steps, plan.wake_at, plan.condition.phase), (Vec::new(), None, Phase::Blocked));
-        assert_eq!(plan.condition.ready, 2, "only ours are counted");
+        assert_eq!(plan.condition.ready, 2, "only own containers are counted");
         let says = format!(
             "manager {rival} has created 1 of its containers in this cluster: this one creates and removes nothing"
         );
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_deleted_object_our_containers_go_and_another_managers_stay() {
+    fn a_deletion_removes_own_containers_and_leaves_another_managers() {
         let object = Object { deleted: Some(NOW), ..Object::new(spec("web", 5, "")) };
         let rival = ManagerId::of_bits(7);
         let ours = container(1, None);

@@ -1,13 +1,12 @@
-//! Properties that hold for every world: tried on generated ones.
+//! Properties of the planner, tested with generated worlds.
 //!
-//! A world here obeys the steps at once, so a plan's steps are applied whole and the next look is taken. The
-//! histories are those of a worker that was there all the time.
+//! A world applies all steps of a plan at once, before the next plan. The memory is that of a worker that has observed
+//! everything.
 
 use crate::core::availability::Nodes;
 use crate::core::condition::Phase;
 use crate::core::container::Container;
 use crate::core::container::ContainerId;
-use crate::core::labels::ContainerIdentity;
 use crate::core::memory::Memory;
 use crate::core::object::Object;
 use crate::core::plan::Action;
@@ -23,7 +22,7 @@ use crate::core::container::{ContainerState, Health};
 use crate::core::exclusive::InTheWay;
 use crate::core::memory::report::Report;
 use crate::core::outcome::Outcome;
-use crate::core::spec::{Order, TemplateHash};
+use crate::core::spec::Order;
 
 const HOUR: u64 = 3_600_000;
 
@@ -49,7 +48,7 @@ fn health() -> impl Strategy<Value = Health> {
     prop_oneof![3 => Just(Health::None), 1 => Just(Health::Healthy), 1 => Just(Health::Unhealthy)]
 }
 
-/// Containers of `web` in whatever state, some stale, some doubled.
+/// Containers of `web` in any state, some stale, some doubled.
 pub(super) fn world() -> impl Strategy<Value = World> {
     let container = (1..9u32, 1..4u32, state(), health(), any::<bool>(), 0..3u8, 0..100u64);
     let update = (prop_oneof![Just("start-first"), Just("stop-first")], 0..3u32, 0..3u32);
@@ -63,17 +62,13 @@ pub(super) fn world() -> impl Strategy<Value = World> {
             .into_iter()
             .filter(|(slot, attempt, ..)| names.insert((*slot, *attempt)))
             .map(|(slot, attempt, state, health, current, node, age)| {
-                let hash = match current {
-                    true => object.spec.template.hash.clone(),
-                    false => TemplateHash::from_label("stale"),
-                };
-                let identity = ContainerIdentity { object: object.spec.name.clone(), slot, attempt, template: hash };
-                let id = format!("id{slot}-{attempt}").as_str().into();
+                let template = if current { object.spec.template.hash.as_str() } else { "stale" };
                 Arc::new(Container {
                     node: Some(format!("n{node}")),
                     state,
                     health: if state == ContainerState::Running { health } else { Health::None },
-                    ..Container::new(id, identity, "img", Time(HOUR - age))
+                    created: Time(HOUR - age),
+                    ..Container::sample(&format!("web.{slot}.{attempt}"), template)
                 })
             })
             .collect();
@@ -82,19 +77,19 @@ pub(super) fn world() -> impl Strategy<Value = World> {
 }
 
 impl World {
-    /// Looks and obeys until there is nothing left to do.
+    /// Plans and applies until nothing is left to do.
     pub(super) fn settle(&mut self) {
         for _ in 0..200 {
-            let plan = self.look();
+            let plan = self.observe_and_plan();
             if plan.steps.is_empty() {
                 let Some(at) = plan.wake_at else { break };
                 self.now = at;
             }
-            self.obey(&plan);
+            self.apply(&plan);
         }
     }
 
-    pub(super) fn look(&mut self) -> Plan {
+    pub(super) fn observe_and_plan(&mut self) -> Plan {
         self.memory.observe(&self.object, &self.containers, self.now);
         self.plan(&self.containers)
     }
@@ -113,8 +108,8 @@ impl World {
         })
     }
 
-    /// Does what a plan says. New containers run and are well.
-    fn obey(&mut self, plan: &Plan) {
+    /// Applies a plan. New containers run and are healthy.
+    fn apply(&mut self, plan: &Plan) {
         for step in &plan.steps {
             self.memory.begun(&step.action);
             let report = match &step.action {
@@ -124,7 +119,7 @@ impl World {
                     let id = ContainerId::from(format!("new{}", self.made).as_str());
                     assert!(
                         self.containers.iter().all(|c| c.name != identity.container_name()),
-                        "a name twice"
+                        "names are unique"
                     );
                     self.containers.push(Arc::new(Container {
                         state: ContainerState::Running,
@@ -159,7 +154,7 @@ proptest! {
     fn every_world_converges_and_then_nothing_is_planned(mut world in world()) {
         let wanted = usize::try_from(world.object.wanted()).unwrap();
         world.settle();
-        let plan = world.look();
+        let plan = world.observe_and_plan();
         prop_assert_eq!(&plan.steps, &Vec::new());
         prop_assert_eq!(plan.condition.phase, Phase::Converged, "{}", plan.condition.reason);
         prop_assert!(plan.condition.proven);
@@ -169,22 +164,22 @@ proptest! {
     }
 
     #[test]
-    fn never_more_created_than_missing_and_one_wave_of_an_update(mut world in world()) {
+    fn never_more_are_created_than_are_missing_plus_one_step_of_an_update(mut world in world()) {
         let wanted = usize::try_from(world.object.wanted()).unwrap();
         let before = world.live().iter().map(|c| c.identity.slot).collect::<BTreeSet<_>>().len();
         let surge = match world.object.spec.update.parallelism {
             0 => wanted,
             n => usize::try_from(n).unwrap(),
         };
-        world.obey(&world.clone().look());
-        let plan = world.look();
+        world.apply(&world.clone().observe_and_plan());
+        let plan = world.observe_and_plan();
         let creates = plan.steps.iter().filter(|s| matches!(s.action, Action::Create { .. })).count();
         prop_assert!(creates <= wanted.saturating_sub(before) + surge, "{creates} creates for {before} of {wanted}");
     }
 
     #[test]
-    fn a_healthy_container_never_goes_while_a_broken_one_could(mut world in world()) {
-        let plan = world.look();
+    fn a_healthy_container_is_never_removed_while_an_unhealthy_one_could_be(mut world in world()) {
+        let plan = world.observe_and_plan();
         let removed = |why: &str| -> BTreeSet<ContainerId> {
             let ids = plan.steps.iter().filter(|s| s.cause.starts_with(why)).filter_map(|s| match &s.action {
                 Action::Remove { id, .. } => Some(id.clone()),
@@ -201,12 +196,12 @@ proptest! {
         let going = slots(&|c| all.contains(&c.id));
         let broken_left: Vec<u32> =
             slots(&|_| true).into_iter().filter(|slot| !ready.contains(slot) && !going.contains(slot)).collect();
-        prop_assert!(lost.is_empty() || broken_left.is_empty(), "slots {lost:?} go while {broken_left:?} stay\n{:?}", plan.steps);
+        prop_assert!(lost.is_empty() || broken_left.is_empty(), "slots {lost:?} are removed while {broken_left:?} stay\n{:?}", plan.steps);
     }
 
     #[test]
     fn the_order_of_the_list_does_not_matter(mut world in world(), seed in any::<u64>()) {
-        let plan = world.look();
+        let plan = world.observe_and_plan();
         let mut shuffled = world.containers.clone();
         shuffled.sort_by_key(|c| {
             use std::hash::{DefaultHasher, Hash, Hasher};
@@ -224,12 +219,12 @@ proptest! {
         let healthy = |world: &World| world.containers.iter().filter(|c| c.ready()).map(|c| c.identity.slot).collect::<BTreeSet<_>>().len();
         let mut least = healthy(&world).min(wanted);
         for _ in 0..200 {
-            let plan = world.look();
+            let plan = world.observe_and_plan();
             if plan.steps.is_empty() {
                 let Some(at) = plan.wake_at else { break };
                 world.now = at;
             }
-            world.obey(&plan);
+            world.apply(&plan);
             let now = healthy(&world).min(wanted);
             prop_assert!(now >= least, "{now} after {least} of {wanted}\n{:?}", plan.steps);
             least = now;

@@ -1,4 +1,4 @@
-//! Scenarios as text: an observed world goes in, a plan comes out.
+//! Scenarios as text: an observed world, and the expected plan.
 //!
 //! A line of a world is one of
 //!
@@ -35,7 +35,6 @@ use crate::core::availability::{NodeTimeouts, Nodes};
 use crate::core::container::{ContainerState, Health, Signalled, Visibility};
 use crate::core::exclusive::InTheWay;
 use crate::core::memory::report::Report;
-use crate::core::name::ObjectName;
 use crate::core::node::{Node, NodeState};
 use crate::core::object::Converged;
 use crate::core::outcome::{Outcome, Refusal, RefusalKind};
@@ -43,9 +42,10 @@ use crate::core::signal::Signal;
 use crate::core::spec::{Spec, TemplateHash};
 use crate::core::submission::{self, Submission};
 
-mod disturbed;
 mod ends;
 mod failures;
+mod fallback;
+mod interference;
 mod nodes;
 mod rollout;
 mod slots;
@@ -82,21 +82,9 @@ fn ordinals(name: &str) -> (u32, u32) {
 
 fn container(line: &str) -> Container {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let (slot, attempt) = ordinals(words[0]);
-    let object = words[0].rsplitn(3, '.').nth(2).unwrap();
     let state: ContainerState = words[2].parse().unwrap_or_else(|_| panic!("state {}", words[2]));
     let health = words.get(3).and_then(|word| word.parse().ok()).unwrap_or(Health::None);
     Container {
-        id: ContainerId::from(format!("id-{}", words[0]).as_str()),
-        name: words[0].to_owned(),
-        identity: ContainerIdentity {
-            object: ObjectName::parse(object).unwrap(),
-            slot,
-            attempt,
-            template: TemplateHash::from_label(words[1]),
-        },
-        manager: None,
-        rival: false,
         node: words.iter().find_map(|w| w.strip_prefix("node=")).map(str::to_owned),
         state,
         health,
@@ -105,19 +93,43 @@ fn container(line: &str) -> Container {
             () if words.contains(&"disputed") => Visibility::Disputed,
             () => Visibility::Clear,
         },
-        image: "img".to_owned(),
-        image_id: None,
         created: ago(&words, "created").unwrap_or(Time(NOW.0 - 3_600_000)),
-        detail: None,
         signalled: words.contains(&"signalled").then_some(Signalled {
             signal: Signal::KILL,
             at: NOW,
             stop: false,
         }),
+        ..Container::sample(words[0], words[1])
     }
 }
 
-/// Nodes that come to stand as a world's lines say, by way of their own rules.
+/// An object with one container of this template; the last converged template is `was`.
+fn object(hash: &str, was: &str) -> Object {
+    let mut spec = spec("web", 1, "");
+    spec.template.hash = TemplateHash::from_label(was);
+    let mut object = Object::new(spec.clone());
+    if was != hash {
+        object.converged = Some(Converged { generation: 0, spec: Some(Arc::new(spec)) });
+        object.spec.template.hash = TemplateHash::from_label(hash);
+    }
+    object
+}
+
+fn plan_for(object: &Object, containers: &[Arc<Container>], memory: &Memory, now: Time) -> Plan {
+    plan(Input {
+        object,
+        containers,
+        under_way: &[],
+        evidence: &Evidence::Good,
+        nodes: &Nodes::default(),
+        in_the_way: &InTheWay::new(),
+        memory,
+        now,
+        offset: WallOffset::default(),
+    })
+}
+
+/// Nodes with the availability in a world's lines, which they reach by their own rules.
 fn nodes<'a>(lines: impl Iterator<Item = &'a str>) -> Nodes {
     let rows: Vec<(&str, &str)> = lines
         .filter_map(|line| match line.split_whitespace().collect::<Vec<_>>().as_slice() {
@@ -125,16 +137,16 @@ fn nodes<'a>(lines: impl Iterator<Item = &'a str>) -> Nodes {
             _ => None,
         })
         .collect();
-    let patience =
+    let timeouts =
         NodeTimeouts { lost_after: Duration::from_secs(30), stable_after: Duration::from_secs(20) };
     let mut nodes = Nodes::default();
-    let well = |availability: &str, at: u64| match availability {
+    let healthy = |availability: &str, at: u64| match availability {
         "up" => true,
         "settling" => !(50..=90).contains(&at),
         _ => at < 50,
     };
     for seconds in [0, 50, 75, 95] {
-        let said: Vec<Node> = rows
+        let listed: Vec<Node> = rows
             .iter()
             .map(|(name, availability)| {
                 let down = match *availability {
@@ -146,12 +158,12 @@ fn nodes<'a>(lines: impl Iterator<Item = &'a str>) -> Nodes {
                 Node {
                     name: (*name).to_owned(),
                     address: format!("{name}:2376"),
-                    state: if late || well(availability, seconds) { NodeState::Healthy } else { down },
+                    state: if late || healthy(availability, seconds) { NodeState::Healthy } else { down },
                     error: answers.then(|| "Error response from daemon: no such host".to_owned()),
                 }
             })
             .collect();
-        nodes.observe(Time(NOW.0 - 95_000 + seconds * 1000), &said, patience);
+        nodes.observe(Time(NOW.0 - 95_000 + seconds * 1000), &listed, timeouts);
     }
     nodes
 }
@@ -170,7 +182,7 @@ fn run(world: &str) -> String {
     }
     let mut spec = spec(head[1], head[2].parse().unwrap(), &more);
     spec.template.hash = TemplateHash::from_label(head[3]);
-    // What worked last, `was`, has the image `old`.
+    // The last converged template, `was`, has the image `old`.
     let converged = value("was").map(|hash| {
         let mut spec = spec.clone();
         (spec.template.hash, spec.template.image) = (TemplateHash::from_label(&hash), "old".to_owned());
@@ -190,14 +202,14 @@ fn run(world: &str) -> String {
         let pull = Action::Pull { image: (*image).to_owned(), pull: Pull::Missing };
         memory.ended(&pull, Report::Image(Outcome::Done(())), Time(0));
     }
-    // Each container is seen first when it began to run, in its own time.
+    // Each container is observed first when it began to run.
     for line in lines().filter(|l| l.split_whitespace().next().unwrap().matches('.').count() == 2) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let since = ago(&words, "up").unwrap_or(Time(NOW.0 - 3_600_000));
         if words[2] == "running" {
             let mut seen = memory.clone();
             seen.observe(&object, &[Arc::new(container(line))], since);
-            // `observe` forgets what it is not shown, so the containers are gathered one by one.
+            // `observe` forgets absent containers, so the memories of single containers are merged.
             memory = merge(memory, seen, &container(line).id);
         }
     }
@@ -277,7 +289,7 @@ fn run(world: &str) -> String {
     out.join("\n")
 }
 
-/// `history` with what `seen` knows of one container.
+/// `memory` with what `seen` knows of one container.
 fn merge(mut memory: Memory, seen: Memory, id: &ContainerId) -> Memory {
     memory.adopt_memory(seen, id);
     memory

@@ -139,7 +139,7 @@ impl Drop for Permit {
 mod tests {
     use super::*;
 
-    /// Acquires until there is no more.
+    /// Acquires permits until none is free.
     fn all(pool: &Arc<FairShare>, identity: &str) -> (Vec<Permit>, NoPermit) {
         let identity = identity.into();
         let mut permits = Vec::new();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permit_given_back_is_free_for_everyone() {
+    fn a_returned_permit_is_free_for_everyone() {
         let pool = FairShare::new(4);
         let (mut a, _) = all(&pool, "a");
         let (b, _) = all(&pool, "b");
@@ -177,11 +177,11 @@ mod tests {
         assert_eq!(all(&pool, "c").0.len(), 1);
         drop((a, b));
         assert_eq!(pool.in_use(), 0);
-        assert!(pool.held().by_identity.is_empty(), "nothing is kept of identities that hold none");
+        assert!(pool.held().by_identity.is_empty(), "identities without permits are forgotten");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_waits_gets_the_permit_that_is_given_back() {
+    async fn a_waiter_gets_the_next_returned_permit() {
         let pool = FairShare::new(1);
         let (mut held, _) = all(&pool, "a");
         let waiting = tokio::spawn({
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_permit_goes_to_whoever_comes_first() {
+    fn a_single_permit_goes_to_the_first_identity() {
         let pool = FairShare::new(1);
         let (first, why) = all(&pool, "a");
         assert_eq!((first.len(), why), (1, NoPermit::Exhausted { limit: 1 }));

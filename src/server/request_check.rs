@@ -214,7 +214,7 @@ mod tests {
         ServedNames::new(&["Swarm.Example.com".to_owned(), "*.ops.example.com".to_owned()])
     }
 
-    /// The status of a request line and its headers; 200 where it may go on.
+    /// The status code for a request line and its headers; 200 if the request is allowed.
     fn status(line: &str, headers: &[(&str, &str)]) -> u16 {
         let mut words = line.split(' ');
         let mut request = Request::builder().method(words.next().unwrap()).uri(words.next().unwrap());
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_needed_once_and_has_to_be_one() {
+    fn exactly_one_valid_host_is_required() {
         let host = |value: &str| status("GET /status HTTP/1.1", &[("Host", value)]);
         for good in
             ["127.0.0.1:3476", "localhost", "[::1]:3476", "swarm-master", "h_1:", "a.example.com", "1.2.3.4"]
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absolute_target_has_to_name_the_same_host() {
+    fn an_absolute_target_must_name_the_same_host() {
         let to = |target: &str, host: &str| status(&format!("GET {target} HTTP/1.1"), &[("Host", host)]);
         assert_eq!(to("https://localhost:3476/status", "localhost:3476"), 200);
         assert_eq!(to("https://localhost/status", "LOCALHOST:443"), 200);
@@ -271,13 +271,13 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_given_in_one_way() {
+    fn the_length_of_a_body_is_given_in_one_way() {
         let both = [("Host", "localhost"), ("Content-Length", "3"), ("Transfer-Encoding", "chunked")];
         assert_eq!(status("POST /submit HTTP/1.1", &both), 400);
     }
 
     #[test]
-    fn a_change_is_taken_from_programs_and_from_our_own_page_only() {
+    fn a_change_is_accepted_from_programs_and_from_the_daemons_own_page_only() {
         let change = |headers: &[(&str, &str)]| {
             let all: Vec<_> = [("Host", "127.0.0.1:3476")].iter().chain(headers).copied().collect();
             let [post, delete] = ["POST /submit?dry_run", "DELETE /objects/web"]
@@ -324,14 +324,14 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_a_host_has_no_origin_of_its_own() {
+    fn a_request_without_a_host_has_no_same_origin() {
         let post = |origin: &str| status("POST /submit HTTP/1.0", &[("Origin", origin)]);
         assert_eq!([post("https://evil.example"), post("null"), post("")], [403; 3]);
         assert_eq!(status("POST /submit HTTP/1.0", &[]), 200);
     }
 
     #[test]
-    fn another_page_may_link_here_and_not_have_a_browser_fetch() {
+    fn another_site_may_link_to_the_daemon_but_not_fetch() {
         let get = |headers: &[(&str, &str)]| {
             let all: Vec<_> = [("Host", "localhost")].iter().chain(headers).copied().collect();
             status("GET /status?watch HTTP/1.1", &all)
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_a_stranger_could_own_is_not_this_daemons() {
+    fn a_host_name_that_others_could_own_is_refused() {
         let change = |host: &str| status("POST /submit HTTP/1.1", &[("Host", host)]);
         for good in [
             "127.0.0.1:3476",

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_a_kind_and_period_with_the_number_left_out() {
+    fn one_line_per_kind_and_period_with_the_number_of_suppressed_lines() {
         let throttle = Throttle::new(Duration::from_millis(200));
         assert_eq!(throttle.pass("a"), Some(0));
         assert_eq!(throttle.pass("a"), None);

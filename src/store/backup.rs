@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_or_modified_text_is_refused_at_every_byte() {
+    fn a_truncated_or_modified_backup_is_refused_at_every_byte() {
         let text = write(&some(), None, Time(7)).unwrap();
         for end in 0..text.len() {
             assert!(read(&String::from_utf8_lossy(&text.as_bytes()[..end])).is_err(), "cut at {end}");

@@ -209,7 +209,7 @@ mod tests {
         let event_log = filled(MAX_EVENTS + 7);
         let batch = event_log.after(2, 1);
         assert_eq!((batch.missed, batch.events[0].id), (5, 8));
-        // A new reader has missed nothing.
+        // A new reader has missed no event.
         assert_eq!(event_log.after(0, 1).missed, 0);
         assert_eq!(event_log.after(7, 1).missed, 0);
     }

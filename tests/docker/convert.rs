@@ -1,5 +1,5 @@
-//! `convert`: the same command lines are given to docker's own client and to ours, and the engine says whether the
-//! containers are the same.
+//! `convert`: docker's client and this one get the same command lines, and the containers that the engine creates are
+//! compared.
 
 use std::fs;
 use std::path::Path;
@@ -7,10 +7,11 @@ use std::process::Command;
 
 use serde_json::Value;
 use support::daemon::program;
+use support::engine::Network;
 use support::process::{run, run_with_input, succeed, text};
 use support::{Daemon, Engine, unique};
 
-/// What both clients are to find in their environment.
+/// A variable in the environment of both clients.
 const FROM_THE_ENVIRONMENT: &str = "SHOP_COLOUR";
 
 /// Containers that are created and never started, removed when dropped.
@@ -27,26 +28,18 @@ impl Drop for Created<'_> {
     }
 }
 
-struct Network<'e>(&'e Engine, String);
-
-impl Drop for Network<'_> {
-    fn drop(&mut self) {
-        let _ = self.0.try_docker(&["network", "rm", &self.1]);
-    }
-}
-
 /// What `convert` prints on standard output, and on standard error.
 #[track_caller]
 fn converted(line: &[&str]) -> (Value, String) {
     let mut command = program();
     command.args(["convert", "--output", "json", "--"]).args(line).env(FROM_THE_ENVIRONMENT, "green");
     let output = run(&mut command);
-    let said = text(&output.stderr);
-    assert!(output.status.success(), "{line:?}: {said}");
-    (serde_json::from_slice(&output.stdout).unwrap(), said)
+    let notes = text(&output.stderr);
+    assert!(output.status.success(), "{line:?}: {notes}");
+    (serde_json::from_slice(&output.stdout).unwrap(), notes)
 }
 
-/// Asks the engine for a container with that body, as the daemon does, with curl.
+/// Creates a container with this body, as the daemon does, with curl.
 #[track_caller]
 fn create(engine: &Engine, name: &str, body: &Value) {
     let url = format!("http://docker/containers/create?name={name}");
@@ -64,24 +57,24 @@ fn create(engine: &Engine, name: &str, body: &Value) {
     assert!(output.status.success(), "{body}\n{}{}", text(&output.stdout), text(&output.stderr));
 }
 
-/// What an inspect says that flags are about. What is unset is left out, however the engine writes that, and so is what
-/// concerns a client that is attached: `docker create` supposes one, and the manager's containers have none.
-fn account(engine: &Engine, name: &str) -> Value {
+/// The configuration in an inspect, without unset fields and without the fields for an attached client, which only
+/// `docker create` sets.
+fn configuration(engine: &Engine, name: &str) -> Value {
     let found: Value = serde_json::from_str(&engine.docker(&["inspect", name])).unwrap();
     let found = &found[0];
     let (mut config, mut host) = (found["Config"].clone(), found["HostConfig"].clone());
     for field in ["AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce"] {
         config.as_object_mut().unwrap().remove(field);
     }
-    // Where none was given it is the beginning of the id.
+    // The default is the beginning of the id.
     if found["Id"].as_str().unwrap().starts_with(config["Hostname"].as_str().unwrap()) {
         config.as_object_mut().unwrap().remove("Hostname");
     }
-    // Docker's client says "no" where nothing is asked for.
+    // The default of docker's client is "no".
     if host["RestartPolicy"]["Name"] == "no" {
         host["RestartPolicy"]["Name"] = Value::Null;
     }
-    // It has these in the order of a map, which is another one each time.
+    // The engine lists these in random order.
     for field in ["Binds", "Ulimits"] {
         if let Some(items) = host[field].as_array_mut() {
             items.sort_by_key(ToString::to_string);
@@ -98,12 +91,12 @@ fn account(engine: &Engine, name: &str) -> Value {
         (network.clone(), serde_json::json!({"Aliases": aliases, "IPAMConfig": endpoint["IPAMConfig"]}))
     });
     let networks = Value::Object(networks.collect());
-    set(
+    without_unset(
         serde_json::json!({"Path": found["Path"], "Args": found["Args"], "Config": config, "HostConfig": host, "Networks": networks}),
     )
 }
 
-fn set(value: Value) -> Value {
+fn without_unset(value: Value) -> Value {
     let is_set = |value: &Value| match value {
         Value::Null | Value::Bool(false) => false,
         Value::String(text) => !text.is_empty(),
@@ -113,49 +106,50 @@ fn set(value: Value) -> Value {
         Value::Bool(true) => true,
     };
     match value {
-        // A port that is exposed, or a volume, is an empty object.
+        // An exposed port, or a volume, is an empty object.
         Value::Object(map) => {
             let map = map.into_iter().filter(|(_, v)| is_set(v) || v.as_object().is_some());
             Value::Object(
-                map.map(|(k, v)| (k, set(v))).filter(|(k, v)| is_set(v) || k.contains(['/', '-'])).collect(),
+                map.map(|(k, v)| (k, without_unset(v)))
+                    .filter(|(k, v)| is_set(v) || k.contains(['/', '-']))
+                    .collect(),
             )
         }
-        Value::Array(items) => items.into_iter().map(set).collect(),
+        Value::Array(items) => items.into_iter().map(without_unset).collect(),
         other => other,
     }
 }
 
-/// Has both clients create a container; the two must be the same to the engine. Returns what ours said.
+/// Creates a container with both clients; the two must have the same configuration. Returns the notes of `convert`.
 #[track_caller]
-fn the_same(engine: &Engine, options: &[&str], rest: &[&str]) -> String {
+fn assert_same(engine: &Engine, options: &[&str], rest: &[&str]) -> String {
     let names = [unique("convert-docker"), unique("convert-ours")];
     let created = Created { engine, names };
-    let [by_docker, by_us] = &created.names;
-    let name = format!("--name={by_docker}");
+    let [docker_name, converted_name] = &created.names;
+    let name = format!("--name={docker_name}");
     let line = [&["create", &name], options, rest].concat();
     succeed(engine.command(&line).env(FROM_THE_ENVIRONMENT, "green"));
-    let (object, said) = converted(&[&["docker"], &line[..]].concat());
-    assert_eq!(object["Name"].as_str(), Some(by_docker.as_str()));
-    create(engine, by_us, &object);
-    let (expected, found) = (account(engine, by_docker), account(engine, by_us));
+    let (object, notes) = converted(&[&["docker"], &line[..]].concat());
+    assert_eq!(object["Name"].as_str(), Some(docker_name.as_str()));
+    create(engine, converted_name, &object);
+    let (expected, found) = (configuration(engine, docker_name), configuration(engine, converted_name));
     assert!(expected == found, "{options:?}\ndocker: {expected:#}\nours:   {found:#}");
-    said
+    notes
 }
 
 #[test]
-fn an_engine_cannot_tell_a_converted_object_from_what_docker_creates() {
+fn a_converted_object_creates_the_same_container_as_docker() {
     let Some(engine) = Engine::local() else { return };
-    let place = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &str| {
-        let path = place.path().join(name);
+        let path = directory.path().join(name);
         fs::write(&path, content).unwrap();
         path.display().to_string()
     };
     let env = file("env", "# one\nFROM_FILE=a b \n  INDENTED=1\nSHOP_COLOUR\nUNSET_ANYWHERE\n");
     let labels = file("labels", "from.file=yes\nbare\n");
-    let network = Network(&engine, unique("convert"));
-    engine.docker(&["network", "create", "--subnet=10.123.45.0/24", &network.1]);
-    let said = the_same(
+    let network = Network::create(&engine, &unique("convert"), &["--subnet=10.123.45.0/24"]);
+    let notes = assert_same(
         &engine,
         &[
             "-it",
@@ -182,7 +176,7 @@ fn an_engine_cannot_tell_a_converted_object_from_what_docker_creates() {
             "--tmpfs",
             "/run:size=64k,noexec",
             "--network",
-            &network.1,
+            &network.name,
             "--network-alias=api",
             "--network-alias",
             "v2",
@@ -244,14 +238,14 @@ fn an_engine_cannot_tell_a_converted_object_from_what_docker_creates() {
         ],
         &["scsm-test:1", "serve", "--linger=1", "-d"],
     );
-    assert!(!said.contains("warning"), "the daemon takes all of it: {said}");
+    assert!(!notes.contains("warning"), "the daemon accepts all of it: {notes}");
     engine.docker(&["volume", "rm", "--force", "convert-data", "convert-more"]);
 }
 
 #[test]
-fn what_the_daemon_refuses_is_converted_as_well() {
+fn fields_that_the_daemon_refuses_are_converted_as_well() {
     let Some(engine) = Engine::local() else { return };
-    let said = the_same(
+    let notes = assert_same(
         &engine,
         &[
             "--privileged",
@@ -290,7 +284,7 @@ fn what_the_daemon_refuses_is_converted_as_well() {
         "Mounts",
     ] {
         let warning = format!("warning: the daemon will refuse this: HostConfig.{field}");
-        assert!(said.contains(&warning), "{field}: {said}");
+        assert!(notes.contains(&warning), "{field}: {notes}");
     }
 }
 
@@ -309,11 +303,11 @@ fn a_converted_command_line_can_be_submitted() {
     let mut shell = Command::new("bash");
     shell.args(["--noprofile", "--norc", "-o", "pipefail", "-c", &script]);
     shell.env("SCSM_ADDR", daemon.url.trim_start_matches("https://"));
-    shell.env("SCSM_CERT_PATH", daemon.made().directory());
+    shell.env("SCSM_CERT_PATH", daemon.certificates().directory());
     let output = run(&mut shell);
-    let said = text(&output.stderr);
-    assert!(output.status.success(), "{said}\n{}", daemon.account());
-    assert!(said.contains("--rm is left out"), "{said}");
+    let notes = text(&output.stderr);
+    assert!(output.status.success(), "{notes}\n{}", daemon.diagnostics());
+    assert!(notes.contains("--rm is left out"), "{notes}");
     let running = cluster.running();
     assert_eq!(running.len(), 2);
     let found = engine.docker(&[

@@ -1,7 +1,7 @@
-//! The objects in `examples/`, each run on a real engine by the very commands that its first comment tells a user.
+//! Runs the objects in `examples/` on a real engine, with the commands in their first comment.
 //!
-//! The images are ours (see `support/programs.rs`), and what an engine has only once is given a name of the test's own:
-//! objects, networks, volumes and published ports. All else is as it is in the file.
+//! The images are fakes (`support/programs.rs`); objects, networks, volumes and published ports get unique names. All else
+//! is as in the file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,31 +15,31 @@ use support::process::{run, text};
 use support::runner::{REPOSITORY, Runner, example};
 use support::{Cluster, Container, Daemon, Engine, programs, unique};
 
-/// Health checks take their interval, and a rollout is one container after the other.
+/// A rollout replaces one container after the other, and each waits for its health check.
 const ROLLED_OUT: Duration = Duration::from_secs(50);
-/// As many ports as the longest range in an example has.
+/// The longest range of ports in an example.
 const PORTS: u16 = 10;
 
-/// An example on an engine. What it made is removed when it is dropped.
+/// An example on an engine. What it created is removed when it is dropped.
 struct Trial {
     // Dropped first: containers before networks and volumes.
     runner: Runner,
     cluster: Cluster,
-    once: Once,
+    resources: Resources,
     file: String,
     text: String,
     suffix: String,
     port: u16,
 }
 
-/// The networks and volumes.
-struct Once {
+/// Its networks and volumes.
+struct Resources {
     engine: Engine,
     networks: Vec<String>,
     volumes: Vec<String>,
 }
 
-impl Drop for Once {
+impl Drop for Resources {
     fn drop(&mut self) {
         for network in &self.networks {
             let _ = self.engine.try_docker(&["network", "rm", network]);
@@ -51,7 +51,7 @@ impl Drop for Once {
 }
 
 impl Trial {
-    /// `None` where Docker is left out.
+    /// `None` if the tests with Docker are skipped.
     fn of(file: &str) -> Option<Trial> {
         let engine = Engine::local()?;
         programs::provide(&engine);
@@ -69,7 +69,7 @@ impl Trial {
             found(r"(?m)^#   docker network create (\S+)$"),
             found(r"(?m)^ +- ([a-z-]+):/"),
         );
-        let mut text = programs::in_the_place_of_real_images(&original);
+        let mut text = programs::with_fake_images(&original);
         for name in &names {
             for pattern in [format!("(?m)^Name: {name}()$"), format!(r"\b{name}(\.1\.1)\b")] {
                 let whole = if pattern.contains("Name") { "Name: " } else { "" };
@@ -86,15 +86,15 @@ impl Trial {
         text = text.replace("8080-8089", &format!("{port}-{}", port + PORTS - 1));
         text = text.replace("8080", &port.to_string());
         let own = |names: Vec<String>| names.iter().map(|name| format!("{name}{suffix}")).collect();
-        let once = Once { engine, networks: own(networks), volumes: own(volumes) };
-        let trial = Trial { runner, cluster, once, file: file.to_owned(), text, suffix, port };
-        trial.runner.checks_out(file, &trial.text);
+        let resources = Resources { engine, networks: own(networks), volumes: own(volumes) };
+        let trial = Trial { runner, cluster, resources, file: file.to_owned(), text, suffix, port };
+        trial.runner.write_example(file, &trial.text);
         Some(trial)
     }
 
-    /// Runs the commands of the first comment as a user would paste them, and returns what the last one said.
+    /// Runs the commands of the first comment, and returns the output of the last one.
     #[track_caller]
-    fn follow(&self) -> String {
+    fn run_commands(&self) -> String {
         let comment = self.text.lines().take_while(|line| line.starts_with('#'));
         let commands: Vec<&str> = comment
             .filter_map(|line| line.strip_prefix("#   "))
@@ -105,7 +105,7 @@ impl Trial {
         assert!(commands.iter().any(|command| command.contains(&format!("examples/{}", self.file))));
         let mut last = String::new();
         for command in commands {
-            // What curl says of its progress does not go to a terminal here.
+            // curl shows its progress if its output is not a terminal.
             let command = command.replacen("curl http", "curl --silent http", 1).replacen(
                 "curl --location",
                 "curl --silent --location",
@@ -123,22 +123,25 @@ impl Trial {
     fn succeeds(&self, command: &str) -> String {
         let environment = BTreeMap::from([
             ("SCSM_ADDR".to_owned(), self.runner.address().to_owned()),
-            ("SCSM_CERT_PATH".to_owned(), self.runner.daemon.made().directory().display().to_string()),
-            ("DOCKER_HOST".to_owned(), self.once.engine.endpoint().to_owned()),
+            (
+                "SCSM_CERT_PATH".to_owned(),
+                self.runner.daemon.certificates().directory().display().to_string(),
+            ),
+            ("DOCKER_HOST".to_owned(), self.resources.engine.endpoint().to_owned()),
         ]);
-        let (code, said) = self.runner.bash("-e", command, &environment);
-        assert_eq!(code, 0, "{command}\n{said}\n{}", self.runner.daemon.account());
-        said
+        let (code, output) = self.runner.bash("-e", command, &environment);
+        assert_eq!(code, 0, "{command}\n{output}\n{}", self.runner.daemon.diagnostics());
+        output
     }
 
-    /// Submits the example again with something changed.
+    /// Submits the example again with a change.
     #[track_caller]
     fn change(&self, from: &str, to: &str) {
         assert!(self.text.contains(from), "{from} is not in {}", self.file);
-        self.runner.checks_out(&self.file, &self.text.replace(from, to));
-        let said =
+        self.runner.write_example(&self.file, &self.text.replace(from, to));
+        let output =
             self.succeeds(&format!("swarm-cluster-state-manager submit --wait 50s examples/{}", self.file));
-        assert!(said.contains("converged after "), "{said}");
+        assert!(output.contains("converged after "), "{output}");
     }
 
     fn curl(&self, port: u16) -> Option<String> {
@@ -156,15 +159,15 @@ impl Trial {
 
     fn inspect(&self, container: &Container) -> Value {
         let found: Value =
-            serde_json::from_str(&self.once.engine.docker(&["inspect", &container.id])).unwrap();
+            serde_json::from_str(&self.resources.engine.docker(&["inspect", &container.id])).unwrap();
         found[0].clone()
     }
 
-    /// Kills an object's only container and waits until another one has taken its place.
+    /// Kills an object's only container and waits until another one is healthy.
     #[track_caller]
     fn kill_and_wait(&self, object: &str) {
         let [before] = &self.containers(object)[..] else { panic!("there is one") };
-        self.once.engine.docker(&["kill", &before.id]);
+        self.resources.engine.docker(&["kill", &before.id]);
         let healthy =
             |container: &Container| self.inspect(container)["State"]["Health"]["Status"] == "healthy";
         self.runner.daemon.wait_until(
@@ -179,8 +182,8 @@ fn replaced(text: &str, pattern: &str, with: &str) -> String {
     Regex::new(pattern).unwrap().replace_all(text, with).into_owned()
 }
 
-/// The first of [`PORTS`] ports in a row that nothing listens on, and that no other test of this process has. They are below
-/// those that a kernel gives to connections.
+/// The first of [`PORTS`] consecutive free ports that no other test of this process uses. They are below the kernel's
+/// range of ephemeral ports.
 fn free_ports() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let begin = u16::try_from(std::process::id() % 1000).unwrap();
@@ -196,9 +199,9 @@ fn free_ports() -> u16 {
 }
 
 #[test]
-fn each_of_the_web_servers_has_a_port_of_the_range_and_is_healthy() {
+fn each_web_server_has_a_port_of_the_range_and_is_healthy() {
     let Some(trial) = Trial::of("web.yaml") else { return };
-    assert!(trial.follow().contains("hello from "));
+    assert!(trial.run_commands().contains("hello from "));
     let containers = trial.containers("web");
     assert_eq!(containers.len(), 3);
     for container in &containers {
@@ -214,9 +217,9 @@ fn each_of_the_web_servers_has_a_port_of_the_range_and_is_healthy() {
 #[test]
 fn the_data_in_a_named_volume_survives_a_replacement() {
     let Some(trial) = Trial::of("volume.yaml") else { return };
-    assert_eq!(trial.follow(), "started 1 times\n");
+    assert_eq!(trial.run_commands(), "started 1 times\n");
     trial.kill_and_wait("database");
-    // The program refuses to start where the one before still has the files open.
+    // The program refuses to start while its predecessor has the files open.
     trial.change("change-me", "changed");
     let [database] = &trial.containers("database")[..] else { panic!("there is one") };
     let ask = format!("docker exec {} psql --username=postgres --command='SELECT version()'", database.name);
@@ -224,32 +227,33 @@ fn the_data_in_a_named_volume_survives_a_replacement() {
 }
 
 #[test]
-fn an_alias_leads_to_an_objects_containers() {
+fn an_alias_resolves_to_an_objects_containers() {
     let Some(trial) = Trial::of("network.yaml") else { return };
-    let said = trial.follow();
+    let output = trial.run_commands();
     let containers = trial.containers("catalog");
     assert_eq!(containers.len(), 2);
-    assert!(containers.iter().any(|c| said == format!("hello from {}\n", &c.id[..12])), "{said}");
+    assert!(containers.iter().any(|c| output == format!("hello from {}\n", &c.id[..12])), "{output}");
 }
 
 #[test]
-fn the_proxy_reaches_the_service_by_its_alias_also_after_a_rollout() {
+fn the_proxy_reaches_the_service_by_its_alias_even_after_a_rollout() {
     let Some(trial) = Trial::of("proxy.yaml") else { return };
-    let from_the_service =
-        |said: &str| trial.containers("app").iter().any(|c| said == format!("hello from {}\n", &c.id[..12]));
-    let said = trial.follow();
-    assert!(from_the_service(&said), "{said}");
+    let is_from_app = |output: &str| {
+        trial.containers("app").iter().any(|c| output == format!("hello from {}\n", &c.id[..12]))
+    };
+    let output = trial.run_commands();
+    assert!(is_from_app(&output), "{output}");
     let before = trial.containers("app");
     trial.change("Healthcheck:", "Env: [A=1]\nHealthcheck:");
     assert!(trial.containers("app").iter().all(|c| before.iter().all(|b| b.id != c.id)));
-    let said = trial.curl(trial.port).unwrap();
-    assert!(from_the_service(&said), "{said}");
+    let output = trial.curl(trial.port).unwrap();
+    assert!(is_from_app(&output), "{output}");
 }
 
 #[test]
 fn the_stack_works_as_a_whole_and_keeps_its_data() {
     let Some(trial) = Trial::of("stack.yaml") else { return };
-    assert_eq!(trial.follow(), "database: started 1 times\ncache: PONG\n");
+    assert_eq!(trial.run_commands(), "database: started 1 times\ncache: PONG\n");
     trial.kill_and_wait("blog-database");
     assert_eq!(trial.curl(trial.port).as_deref(), Some("database: started 2 times\ncache: PONG\n"));
 }

@@ -1,13 +1,13 @@
-//! The fields of an object and the containers that the engine makes of them.
+//! The fields of an object in the containers that the engine creates.
 
 use serde_json::{Value, json};
 use support::daemon::Setup;
 use support::{Daemon, Engine, LABELS, SOON, unique};
 
-use crate::objects::*;
+use support::objects::*;
 
 #[test]
-fn what_was_submitted_arrives_in_the_container_and_labels_say_whose_it_is() {
+fn submitted_fields_arrive_in_the_container_and_its_labels_identify_it() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("fields");
     let daemon = Daemon::managing(&cluster);
@@ -64,7 +64,7 @@ fn what_was_submitted_arrives_in_the_container_and_labels_say_whose_it_is() {
 }
 
 #[test]
-fn what_the_engine_fills_in_and_normalises_is_taken_for_what_was_asked_for() {
+fn fields_that_the_engine_fills_in_or_normalises_are_accepted() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("normal");
     let daemon = Daemon::managing(&cluster);
@@ -94,7 +94,7 @@ fn what_the_engine_fills_in_and_normalises_is_taken_for_what_was_asked_for() {
 }
 
 #[test]
-fn what_the_engine_rejects_is_a_definite_no_in_its_own_words() {
+fn an_object_that_the_engine_rejects_is_refused_with_the_engines_message() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("rejected");
     let daemon = Daemon::managing(&cluster);
@@ -134,12 +134,12 @@ fn what_the_engine_rejects_is_a_definite_no_in_its_own_words() {
             reason.contains(words) && !reason.contains("unknown") && !reason.contains("not known")
         });
     }
-    assert!(cluster.running().is_empty(), "nothing of it runs: {:?}", cluster.running());
+    assert!(cluster.running().is_empty(), "none of them runs: {:?}", cluster.running());
     engine.docker(&["volume", "rm", &evil]);
 }
 
 #[test]
-fn whatever_is_logged_no_secret_of_an_object_is() {
+fn no_log_level_logs_a_secret_of_an_object() {
     let Some(engine) = Engine::local() else { return };
     for filter in ["trace", "debug,bollard=trace,hyper_util=trace"] {
         let cluster = engine.cluster("secrets");
@@ -154,7 +154,7 @@ fn whatever_is_logged_no_secret_of_an_object_is() {
         daemon.client.delete("/objects/web");
         daemon.wait_until(SOON, "it is gone", || cluster.containers().is_empty());
         let log = daemon.log();
-        assert!(log.contains("following events"), "our own details are logged: {log}");
+        assert!(log.contains("following events"), "details are logged: {log}");
         assert!(!log.contains("s3cr3t"), "{log}");
     }
 }

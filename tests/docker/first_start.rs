@@ -9,14 +9,14 @@ use support::daemon::Setup;
 use support::process::{run, text};
 use support::{Client, Engine, Relay, SOON, unique};
 
-use crate::objects::*;
+use support::objects::*;
 
 #[test]
-fn with_nothing_configured_it_makes_certificates_and_prints_a_curl_command_that_works() {
+fn without_configuration_it_generates_certificates_and_prints_a_curl_command_that_works() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("nothing");
     let home = tempfile::tempdir().unwrap();
-    // A cluster name is all that keeps this test apart from the machine's own daemon.
+    // Only the cluster name separates this test from the machine's own daemon.
     let start = || {
         let setup = Setup::in_directory(home.path()).flag(format!("--cluster={}", cluster.name()));
         match std::env::var("DOCKER_HOST") {
@@ -26,7 +26,7 @@ fn with_nothing_configured_it_makes_certificates_and_prints_a_curl_command_that_
     };
 
     let first = start();
-    let certificates = first.made();
+    let certificates = first.certificates();
     let modes: BTreeMap<String, u32> = certificates
         .directory()
         .read_dir()
@@ -37,7 +37,7 @@ fn with_nothing_configured_it_makes_certificates_and_prints_a_curl_command_that_
         })
         .collect();
     for file in ["ca.pem", "cert.pem", "key.pem", "cert.pfx", "server.pem", "server-key.pem"] {
-        assert!(modes.contains_key(file), "{file} was not made: {modes:?}");
+        assert!(modes.contains_key(file), "{file} is missing: {modes:?}");
     }
     for (file, mode) in &modes {
         let secret = file.contains("key") || file.ends_with(".pfx");
@@ -50,7 +50,7 @@ fn with_nothing_configured_it_makes_certificates_and_prints_a_curl_command_that_
         first.banner()
     );
 
-    // The status; the other command would pull nginx from a registry (contract.rs pastes that one).
+    // Only the status: the other command pulls nginx from a registry. (contract.rs runs that one.)
     let commands = first.printed_curls();
     let command = commands.iter().find(|command| command.contains("/status")).unwrap();
     let output = run(Command::new("sh").args(["-c", command]));
@@ -60,13 +60,13 @@ fn with_nothing_configured_it_makes_certificates_and_prints_a_curl_command_that_
     assert!(answer["status"].is_null(), "{command}\nanswers an error: {answer}");
 
     first.connected();
-    // The bundle is the same client's: password "swarm".
+    // The bundle holds the same certificate; its password is "swarm".
     assert_eq!(Client::with_bundle(&first.url, &certificates).get("/healthz").status, 200);
 
     let before = std::fs::read(certificates.ca()).unwrap();
     drop(first);
     let second = start();
-    assert_eq!(std::fs::read(certificates.ca()).unwrap(), before, "a second start makes no other CA");
+    assert_eq!(std::fs::read(certificates.ca()).unwrap(), before, "a second start keeps the CA");
     assert_eq!(second.client.get("/healthz").status, 200, "yesterday's certificates still open the door");
 }
 
@@ -82,35 +82,33 @@ fn without_an_engine_it_serves_and_says_so_and_starts_work_when_the_engine_comes
         .start();
     let name = unique("later");
 
-    assert_eq!(daemon.client.get("/healthz").status, 200, "the process is well");
-    assert_eq!(daemon.client.get("/readyz").status, 503, "but not of use");
-    daemon.wait_until(SOON, "the status says that there is no engine", || {
+    assert_eq!(daemon.client.get("/healthz").status, 200, "the process is alive");
+    assert_eq!(daemon.client.get("/readyz").status, 503, "but not ready");
+    daemon.wait_until(SOON, "the status reports that there is no engine", || {
         let engine = &daemon.status()["Engine"];
         engine["Connected"] == false && engine["Error"].as_str().is_some_and(|error| !error.is_empty())
     });
-    let said = daemon.status()["Engine"]["Error"].to_string();
-    assert!(said.contains("docker.sock"), "it names the endpoint: {said}");
-    assert!(daemon.log().contains("docker.sock"), "and so does the log:\n{}", daemon.log());
+    let error = daemon.status()["Engine"]["Error"].to_string();
+    assert!(error.contains("docker.sock"), "it names the endpoint: {error}");
+    assert!(daemon.log().contains("docker.sock"), "the log names it, too:\n{}", daemon.log());
     daemon.client.submit(&object(&name, 2));
     assert_eq!(daemon.object(&name)["Running"], 0);
-    assert_ne!(daemon.object(&name)["Phase"], "converged", "it does not claim what it does not know");
+    assert_ne!(daemon.object(&name)["Phase"], "converged", "nothing is known about the engine");
 
     let relay = Relay::open(&socket, engine.endpoint());
-    let took = daemon.wait_until(SOON, "it works by itself", || cluster.running().len() == 2);
-    eprintln!("the engine came: two run {took:?} later");
+    let took = daemon.wait_until(SOON, "two run without another submit", || cluster.running().len() == 2);
+    eprintln!("the engine is back: two run after {took:?}");
     daemon.converges(&name, SOON);
     assert_eq!(daemon.client.get("/readyz").status, 200);
     let before = cluster.running();
 
-    // The engine goes. What runs stays, what is submitted meanwhile is kept, and one dies unseen.
+    // The engine is disconnected. Meanwhile an object is submitted, and a container dies.
     drop(relay);
-    daemon.wait_until(SOON, "the status says that the engine is gone", || {
-        daemon.status()["Engine"]["Connected"] == false
-    });
+    daemon.wait_until(SOON, "the engine is disconnected", || daemon.status()["Engine"]["Connected"] == false);
     daemon.client.submit(&object(&name, 3));
     engine.docker(&["kill", &before[0].id]);
     let _relay = Relay::open(&socket, engine.endpoint());
     let after = runs(&daemon, &cluster, 3);
-    assert!(ids(&after).contains(&before[1].id.as_str()), "the one that never stopped still runs");
+    assert!(ids(&after).contains(&before[1].id.as_str()), "the other container still runs");
     daemon.converges(&name, SOON);
 }

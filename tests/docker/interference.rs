@@ -1,7 +1,7 @@
-//! What users and the engine do to containers behind the manager's back, on a real Docker Engine.
+//! Users and the engine interfere with the manager's containers, on a real Docker Engine.
 //!
-//! Every test has a cluster name of its own, so all of them share the machine's engine and run at once. How many ran
-//! at which time is told by the engine's own events.
+//! Every test has its own cluster name, so all of them share the machine's engine and run at once. The engine's events show
+//! how many containers ran at any time.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,15 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::daemon::Setup;
+use support::objects::{object, object_with};
 use support::process::{run, succeed};
 use support::{Cluster, Daemon, Engine, SOON, holds_within};
-
-fn object(name: &str, count: u32, more: Value) -> Value {
-    let mut object =
-        json!({"Name": name, "Image": "scsm-test:1", "Count": count, "Update": {"Monitor": "300ms"}});
-    object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    object
-}
 
 /// Submits and waits for the outcome; returns status code and answer.
 fn submit_and_wait(daemon: &Daemon, object: &Value) -> (u16, Value) {
@@ -30,21 +24,21 @@ fn converge(daemon: &Daemon, object: &Value) {
     assert_eq!(status, 200, "{answer:#}");
 }
 
-/// How many containers of this image run.
+/// The number of running containers of this image.
 fn running(cluster: &Cluster, image: &str) -> usize {
     cluster.running().iter().filter(|container| container.image == image).count()
 }
 
 #[test]
-fn a_rollout_that_is_stuck_costs_no_replica_of_the_spec_that_worked() {
+fn a_stuck_rollout_costs_no_replica_of_the_last_converged_spec() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("stuck");
     let directory = tempfile::tempdir().unwrap();
     let start = || Setup::in_directory(directory.path()).managing(&cluster).start();
     let daemon = start();
-    converge(&daemon, &object("x", 3, json!({})));
+    converge(&daemon, &object("x", 3));
     for more in [json!({"Image": "nosuch:1", "Pull": "never"}), json!({"Cmd": ["--exit=3"]})] {
-        daemon.client.submit(&object("x", 3, more.clone()));
+        daemon.client.submit(&object_with("x", 3, more.clone()));
         daemon.wait_until(SOON, "the rollout fails", || {
             daemon.object("x")["Reason"].as_str().unwrap().contains("failed")
         });
@@ -60,16 +54,16 @@ fn a_rollout_that_is_stuck_costs_no_replica_of_the_spec_that_worked() {
     daemon.connected();
     kill_old(&cluster, 2);
     daemon.wait_until(SOON, "three of the old spec run after a restart", || old_spec(&cluster).len() >= 3);
-    daemon.client.submit(&object("x", 5, json!({"Image": "nosuch:1", "Pull": "never"})));
+    daemon.client.submit(&object_with("x", 5, json!({"Image": "nosuch:1", "Pull": "never"})));
     daemon.wait_until(SOON, "five of the old spec run", || old_spec(&cluster).len() == 5);
-    let account = daemon.object("x");
-    assert_eq!((&account["Updated"], &account["Ready"]), (&json!(0), &json!(5)), "{account:#}");
-    // And once the new spec works, it takes over.
-    converge(&daemon, &object("x", 5, json!({"Image": "scsm-test:2"})));
+    let status = daemon.object("x");
+    assert_eq!((&status["Updated"], &status["Ready"]), (&json!(0), &json!(5)), "{status:#}");
+    // Once the new spec works, it replaces the old one.
+    converge(&daemon, &object_with("x", 5, json!({"Image": "scsm-test:2"})));
     assert_eq!((running(&cluster, "scsm-test:2"), cluster.running().len()), (5, 5));
 }
 
-/// Running containers that were made without arguments for the server: those of the spec that works.
+/// Running containers without arguments for the server: those of the spec that works.
 fn old_spec(cluster: &Cluster) -> Vec<String> {
     let arguments = |id: &String| cluster.engine().try_docker(&["inspect", "--format", "{{json .Args}}", id]);
     running_ids(cluster).into_iter().filter(|id| arguments(id).is_some_and(|found| found == "[]")).collect()
@@ -79,7 +73,7 @@ fn old_spec(cluster: &Cluster) -> Vec<String> {
 fn kill_old(cluster: &Cluster, how_many: usize) -> Vec<String> {
     let killed: Vec<String> = old_spec(cluster).into_iter().take(how_many).collect();
     for id in &killed {
-        // One that has just been replaced by the rollout does not run any more.
+        // The rollout may have replaced it in the meantime.
         cluster.engine().try_docker(&["kill", id]);
     }
     killed
@@ -90,12 +84,12 @@ fn running_ids(cluster: &Cluster) -> Vec<String> {
 }
 
 #[test]
-fn docker_restart_pause_rename_and_update_never_make_one_too_many() {
+fn docker_restart_pause_rename_and_update_never_cause_one_too_many() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("manual");
     let daemon = Daemon::managing(&cluster);
-    // It takes the whole grace period to restart: the longest time in which the old one is not running.
-    converge(&daemon, &object("x", 3, json!({"Cmd": ["--ignore-term"]})));
+    // A restart takes the whole grace period, during which the container does not run.
+    converge(&daemon, &object_with("x", 3, json!({"Cmd": ["--ignore-term"]})));
     let events = cluster.events();
     for round in 0..4 {
         let running = cluster.running();
@@ -112,7 +106,7 @@ fn docker_restart_pause_rename_and_update_never_make_one_too_many() {
     cluster.engine().docker(&["update", "--memory=64m", "--memory-swap=64m", &victim.id]);
     cluster.engine().docker(&["rename", &victim.id, &format!("{}-renamed", cluster.name())]);
     daemon.converges("x", SOON);
-    // Nothing more happens after that: two resyncs are seen.
+    // Nothing more happens during two resyncs.
     let listed = || daemon.status()["Engine"]["LastCompleteList"].clone();
     for _ in 0..2 {
         let before = listed();
@@ -125,38 +119,38 @@ fn docker_restart_pause_rename_and_update_never_make_one_too_many() {
 }
 
 #[test]
-fn a_stopped_container_is_replaced_once_it_is_clear_that_nobody_starts_it_again() {
+fn a_stopped_container_is_replaced_if_no_one_starts_it_again() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("stopped");
     let daemon = Daemon::managing(&cluster);
-    converge(&daemon, &object("x", 2, json!({})));
+    converge(&daemon, &object("x", 2));
     let events = cluster.events();
     let victim = cluster.running().remove(0);
     daemon.wait_until(SOON, "it serves", || cluster.serves(&victim));
     cluster.engine().docker(&["stop", &victim.id]);
-    daemon.wait_until(SOON, "the status says why it waits", || {
+    daemon.wait_until(SOON, "the reason says why it waits", || {
         daemon.object("x")["Reason"].as_str().unwrap().contains("was stopped by a user")
     });
     daemon.converges("x", SOON);
     assert!(events.running_over_time(2).iter().all(|count| *count <= 2));
-    // A killed one is replaced at once: nothing starts that again.
+    // A killed container is replaced at once, as `docker kill` does not start it again.
     let victim = cluster.running().remove(0);
     cluster.engine().docker(&["kill", &victim.id]);
     let death = events.wait_for(SOON, "it dies", |event| event.id == victim.id && event.action == "die");
-    let next = events.wait_for(SOON, "its slot's next starts", |event| {
+    let next = events.wait_for(SOON, "the next container of its slot starts", |event| {
         event.action == "start" && event.slot == death.slot && event.at > death.at
     });
     assert!(next.at - death.at < Duration::from_secs(3), "{:?}", next.at - death.at);
 }
 
 #[test]
-fn an_end_for_a_signal_that_does_not_ask_for_one_is_backed_off() {
+fn an_end_after_a_signal_that_does_not_request_it_is_backed_off() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("hup");
     let daemon = Daemon::managing(&cluster);
-    daemon.client.submit(&object("x", 1, json!({})));
+    daemon.client.submit(&object("x", 1));
     let events = cluster.events();
-    // The server of the test image ends for HUP, as one does that was not made for it.
+    // The server of the test image ends on HUP, like a program without a handler for it.
     let failed = holds_within(Duration::from_secs(60), || {
         for container in cluster.running() {
             if cluster.serves(&container) {
@@ -165,9 +159,9 @@ fn an_end_for_a_signal_that_does_not_ask_for_one_is_backed_off() {
         }
         daemon.object("x")["Reason"].as_str().unwrap().contains("failed 4 times in a row")
     });
-    assert!(failed.is_some(), "{}", daemon.account());
+    assert!(failed.is_some(), "{}", daemon.diagnostics());
     let created = events.of(&["create"]).len();
-    assert!(created <= 6, "{created} were made");
+    assert!(created <= 6, "{created} were created");
     assert_ne!(daemon.object("x")["Phase"], "converged");
 }
 
@@ -177,10 +171,10 @@ fn a_command_that_fails_under_its_own_restart_policy_is_a_failure() {
     for policy in ["always", "unless-stopped"] {
         let cluster = engine.cluster(policy);
         let daemon = Daemon::managing(&cluster);
-        // With the default `Update.Monitor`: between two ends it runs for a moment.
-        let policy_of_docker = json!({"RestartPolicy": {"Name": policy}});
-        let restart = json!({"Cmd": ["--exit=3"], "HostConfig": policy_of_docker, "Update": {}});
-        let (status, answer) = submit_and_wait(&daemon, &object("x", 1, restart));
+        // With the default `Update.Monitor`, as it runs for a moment between two restarts.
+        let restart_policy = json!({"RestartPolicy": {"Name": policy}});
+        let restart = json!({"Cmd": ["--exit=3"], "HostConfig": restart_policy, "Update": {}});
+        let (status, answer) = submit_and_wait(&daemon, &object_with("x", 1, restart));
         let reason = answer["Reason"].as_str().unwrap().to_owned();
         assert_eq!((status, &answer["Outcome"]), (424, &json!("failed")), "{answer:#}");
         assert!(reason.contains("exit code 3") && reason.contains("restart policy"), "{reason}");
@@ -188,28 +182,28 @@ fn a_command_that_fails_under_its_own_restart_policy_is_a_failure() {
 }
 
 #[test]
-fn a_removal_that_fails_is_reported_and_tried_again_until_it_works() {
+fn a_failed_removal_is_reported_and_retried_until_it_succeeds() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("immutable");
     let daemon = Daemon::managing(&cluster);
-    converge(&daemon, &object("x", 2, json!({})));
+    converge(&daemon, &object("x", 2));
     let victim = cluster.containers().into_iter().find(|container| container.name == "x.2.1").unwrap();
     let root = engine.docker(&["info", "--format", "{{.DockerRootDir}}"]);
     let file = Immutable::new(&Path::new(&root).join("containers").join(&victim.id).join("hostname"));
-    daemon.client.submit(&object("x", 1, json!({})));
-    daemon.wait_until(SOON, "the status has the engine's words and the next try", || {
-        let account = daemon.object("x");
-        let reason = account["Reason"].as_str().unwrap();
+    daemon.client.submit(&object("x", 1));
+    daemon.wait_until(SOON, "the status has the engine's message and the next retry", || {
+        let status = daemon.object("x");
+        let reason = status["Reason"].as_str().unwrap();
         reason.contains("x.2.1 cannot be removed")
             && reason.contains("times in a row")
-            && !account["NextRetry"].is_null()
+            && !status["NextRetry"].is_null()
     });
     drop(file);
     daemon.converges("x", Duration::from_secs(60));
     assert_eq!(cluster.containers().len(), 1);
 }
 
-/// A file that nobody can remove, until this is dropped.
+/// A file that cannot be removed until this is dropped.
 struct Immutable(std::path::PathBuf);
 
 impl Immutable {
@@ -226,14 +220,14 @@ impl Drop for Immutable {
 }
 
 #[test]
-fn a_stop_first_update_stops_the_old_one_then_starts_the_new_one_and_waits_for_nothing_else() {
+fn a_stop_first_update_starts_the_new_container_as_soon_as_the_old_one_has_stopped() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("stop-first");
     let daemon = Daemon::managing(&cluster);
     let port = |image: &str| {
-        // A fixed port of the host is updated stop-first.
+        // An object with a fixed host port is updated stop-first.
         let config = json!({"PortBindings": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "4699"}]}});
-        object("x", 1, json!({"Image": image, "ExposedPorts": {"8080/tcp": {}}, "HostConfig": config}))
+        object_with("x", 1, json!({"Image": image, "ExposedPorts": {"8080/tcp": {}}, "HostConfig": config}))
     };
     converge(&daemon, &port("scsm-test:1"));
     let events = cluster.events();
@@ -241,22 +235,22 @@ fn a_stop_first_update_stops_the_old_one_then_starts_the_new_one_and_waits_for_n
     assert_eq!(events.of(&["create"]).len(), 1, "{:#?}", events.of(&["create"]));
     let (death, start) = (&events.of(&["die"])[0], &events.of(&["start"])[0]);
     assert!(start.at - death.at < Duration::from_secs(3), "{:?}", start.at - death.at);
-    // The same when it is scaled down and up again: our own removals are no user's.
-    converge(&daemon, &object("y", 2, json!({})));
-    converge(&daemon, &object("y", 1, json!({})));
-    daemon.client.submit(&object("y", 2, json!({})));
-    daemon.wait_until(SOON, "it is there again", || daemon.object("y")["Ready"] == 2);
+    // The same when it is scaled down and up again: the manager's own stops do not count as a user's.
+    converge(&daemon, &object("y", 2));
+    converge(&daemon, &object("y", 1));
+    daemon.client.submit(&object("y", 2));
+    daemon.wait_until(SOON, "two are ready again", || daemon.object("y")["Ready"] == 2);
     assert!(!daemon.log().contains("was stopped by a user"), "{}", daemon.log());
 }
 
 #[test]
-fn docker_restart_keeps_a_container_with_a_restart_policy_and_its_volumes() {
+fn a_container_with_a_restart_policy_survives_docker_restart_with_its_volumes() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("restarted");
     let daemon = Daemon::managing(&cluster);
     for policy in ["always", "unless-stopped", "on-failure"] {
         let config = json!({"RestartPolicy": {"Name": policy}});
-        converge(&daemon, &object(policy, 1, json!({"Volumes": {"/data": {}}, "HostConfig": config})));
+        converge(&daemon, &object_with(policy, 1, json!({"Volumes": {"/data": {}}, "HostConfig": config})));
     }
     let before = cluster.running();
     for container in &before {

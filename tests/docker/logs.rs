@@ -2,52 +2,39 @@
 
 use serde_json::{Value, json};
 use support::engine::Foreign;
-use support::{Cluster, Container, Daemon, Engine, LABELS, SOON, unique};
+use support::objects::{object_with, runs};
+use support::{Cluster, Daemon, Engine, LABELS, SOON, unique};
 
 fn text(line: &Value) -> &str {
     line["Line"].as_str().unwrap_or_default()
 }
 
-/// A cluster, its daemon and an object of it, whose containers serve.
-fn real(word: &str, count: u32, more: Value) -> Option<(Cluster, Daemon, String)> {
+/// A cluster, its daemon and an object whose containers serve.
+fn start(word: &str, count: u32, more: Value) -> Option<(Cluster, Daemon, String)> {
     let cluster = Engine::local()?.cluster(word);
     let daemon = Daemon::managing(&cluster);
     daemon.connected();
     let name = unique(word);
     submit(&daemon, &name, count, more);
-    serve(&daemon, &cluster, count as usize);
+    runs(&daemon, &cluster, count as usize);
     Some((cluster, daemon, name))
 }
 
 fn submit(daemon: &Daemon, name: &str, count: u32, more: Value) {
-    let mut object = json!({
-        "Name": name, "Image": "scsm-test:1", "Count": count, "Update": {"Monitor": "300ms"},
-    });
-    object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    daemon.client.submit(&object);
+    daemon.client.submit(&object_with(name, count, more));
     daemon.converges(name, SOON);
 }
 
-#[track_caller]
-fn serve(daemon: &Daemon, cluster: &Cluster, count: usize) -> Vec<Container> {
-    let running = || cluster.running();
-    daemon.wait_until(SOON, "all serve", || {
-        let running = running();
-        running.len() == count && running.iter().all(|container| cluster.serves(container))
-    });
-    running()
-}
-
-/// Has a container write something.
+/// Makes a container write something.
 fn write(cluster: &Cluster, container: &str, what: &str) {
-    let told = cluster.engine().docker(&["exec", container, "/server", "tell", what]);
+    let answer = cluster.engine().docker(&["exec", container, "/server", "get", what]);
     assert_eq!(
-        told, "written",
-        "the image is not that of this checkout, but of another that is tested as well?"
+        answer, "written",
+        "the image is from this checkout, not from another one that is tested at the same time"
     );
 }
 
-/// `CONTAINER STREAM LINE` of each line, with the object's name taken out.
+/// `CONTAINER STREAM LINE` of each line, with `web` for the object's name.
 fn shown(lines: &[Value], name: &str) -> Vec<String> {
     let part = |line: &Value, part: &str| line[part].as_str().unwrap_or_default().to_owned();
     let show = |line: &Value| match line["Kind"].as_str() {
@@ -65,19 +52,22 @@ fn logs(daemon: &Daemon, name: &str, query: &str) -> Vec<Value> {
 }
 
 #[test]
-fn both_outputs_of_all_containers_are_read_by_tail_and_time() {
-    let Some((cluster, daemon, name)) = real("logs", 2, json!({})) else { return };
+fn stdout_and_stderr_of_all_containers_are_read_by_tail_and_time() {
+    let Some((cluster, daemon, name)) = start("logs", 2, json!({})) else { return };
     for (slot, what) in
         [(1, "/stdout/a"), (2, "/stderr/b"), (1, "/stderr/c"), (2, "/stdout/d"), (1, "/binary")]
     {
         write(&cluster, &format!("{name}.{slot}.1"), what);
     }
-    daemon.wait_until(SOON, "all is there", || logs(&daemon, &name, "").len() == 7);
+    daemon.wait_until(SOON, "all lines are there", || logs(&daemon, &name, "").len() == 7);
     let all = logs(&daemon, &name, "");
-    let said = shown(&all, &name);
-    assert!(said[..2].iter().all(|line| line.ends_with(".1 stdout serving on 0.0.0.0:8080")), "{said:#?}");
+    let text_lines = shown(&all, &name);
+    assert!(
+        text_lines[..2].iter().all(|line| line.ends_with(".1 stdout serving on 0.0.0.0:8080")),
+        "{text_lines:#?}"
+    );
     let of = |container: &str| -> Vec<String> {
-        said.iter().filter_map(|line| line.strip_prefix(container)).map(str::to_owned).collect()
+        text_lines.iter().filter_map(|line| line.strip_prefix(container)).map(str::to_owned).collect()
     };
     let serving = " stdout serving on 0.0.0.0:8080";
     assert_eq!(of("web.1.1"), [serving, " stdout a", " stderr c", " stdout a\u{fffd}\u{fffd}\0\u{1b}[2Jb"]);
@@ -87,10 +77,10 @@ fn both_outputs_of_all_containers_are_read_by_tail_and_time() {
 
     assert_eq!(shown(&logs(&daemon, &name, "tail=1"), &name).len(), 2);
     let from = logs(&daemon, &name, &format!("since={}", times[3]));
-    assert_eq!(from, all[3..], "from a line's own time on");
+    assert_eq!(from, all[3..], "`since` includes the line with that time");
     assert_eq!(logs(&daemon, &name, "since=0s"), [json!(null); 0]);
 
-    // A line of 10 MB comes in hundreds of pieces.
+    // The engine sends a line of 10 MB in hundreds of pieces.
     write(&cluster, &format!("{name}.1.1"), "/long/10000000");
     write(&cluster, &format!("{name}.1.1"), "/stdout/after");
     let tail = format!("container={name}.1.1&tail=2000");
@@ -103,39 +93,47 @@ fn both_outputs_of_all_containers_are_read_by_tail_and_time() {
 }
 
 #[test]
-fn who_follows_goes_over_a_replacement_and_the_ended_ones_are_kept() {
-    let Some((cluster, daemon, name)) = real("follow", 1, json!({})) else { return };
+fn following_continues_over_a_replacement_and_ended_containers_can_be_read() {
+    let Some((cluster, daemon, name)) = start("follow", 1, json!({})) else { return };
     write(&cluster, &format!("{name}.1.1"), "/stdout/past");
     let past = |query: &str| shown(&logs(&daemon, &name, query), &name);
-    daemon.wait_until(SOON, "the past", || past("").last().is_some_and(|line| line.ends_with("past")));
+    daemon
+        .wait_until(SOON, "the earlier line", || past("").last().is_some_and(|line| line.ends_with("past")));
     let mut followed = daemon.client.stream(&format!("/objects/{name}/logs?follow=true&tail=1"), &[]);
-    followed.until(SOON, "the past", |lines| lines.len() == 1);
+    followed.until(SOON, "the earlier line", |lines| lines.len() == 1);
     write(&cluster, &format!("{name}.1.1"), "/stderr/now");
-    followed.until(SOON, "what comes", |lines| lines.len() == 2);
+    followed.until(SOON, "the new line", |lines| lines.len() == 2);
     submit(&daemon, &name, 1, json!({"Image": "scsm-test:2"}));
-    followed.until(SOON, "the next one joins, and the first one's last words", |lines| lines.len() == 5);
+    followed.until(
+        SOON,
+        "the first lines of the next container and the last lines of the first one",
+        |lines| lines.len() == 5,
+    );
     write(&cluster, &format!("{name}.1.2"), "/stdout/new");
-    followed.until(SOON, "and what it writes", |lines| lines.len() == 6);
+    followed.until(SOON, "the next container's line", |lines| lines.len() == 6);
 
-    let said = shown(&followed.lines(), &name);
+    let text_lines = shown(&followed.lines(), &name);
     let of = |container: &str| -> Vec<&str> {
-        said.iter().filter_map(|line| line.strip_prefix(container)).collect()
+        text_lines.iter().filter_map(|line| line.strip_prefix(container)).collect()
     };
-    assert_eq!(of("web.1.1 "), ["stdout past", "stderr now", "stdout got signal 15, leaving", "stdout left"]);
+    assert_eq!(
+        of("web.1.1 "),
+        ["stdout past", "stderr now", "stdout got signal 15, stopping", "stdout stopped"]
+    );
     assert_eq!(of("web.1.2 "), ["stdout serving on 0.0.0.0:8080", "stdout new"]);
     let lines = ["web.1.2 stdout serving on 0.0.0.0:8080", "web.1.2 stdout new"];
     assert_eq!(past(""), lines);
     let none = past("previous=true");
     assert!(none.len() == 1 && none[0].starts_with("note:  no ended container of web is kept"), "{none:?}");
 
-    // One that ends by itself is kept.
+    // A container that ends by itself is kept.
     cluster.engine().docker(&["kill", &format!("{name}.1.2")]);
     let third = |lines: &[Value]| lines.iter().any(|line| line["Container"] == format!("{name}.1.3"));
-    followed.until(SOON, "the third", third);
+    followed.until(SOON, "the third container", third);
     assert_eq!(past("previous=true"), lines);
-    assert_eq!(past(&format!("container={name}.1.2")), lines, "by its name without being told so");
+    assert_eq!(past(&format!("container={name}.1.2")), lines, "by its name, without `previous`");
     let both = daemon.client.stream(&format!("/objects/{name}/logs?follow=true&previous=true"), &[]);
-    both.until(SOON, "both", third);
+    both.until(SOON, "both containers", third);
     assert_eq!(shown(&both.lines(), &name)[..2], lines);
     daemon.client.delete(&format!("/objects/{name}"));
     assert!(followed.ended(SOON).expect("it ends").success());
@@ -146,18 +144,19 @@ fn who_follows_goes_over_a_replacement_and_the_ended_ones_are_kept() {
 }
 
 #[test]
-fn a_terminals_log_is_read_as_it_was_shown() {
-    let Some((cluster, daemon, name)) = real("tty", 1, json!({"Tty": true})) else { return };
+fn the_log_of_a_terminal_is_read_as_one_stream() {
+    let Some((cluster, daemon, name)) = start("tty", 1, json!({"Tty": true})) else { return };
     let container = format!("{name}.1.1");
     for what in ["/stdout/one", "/stderr/two", "/binary", "/long/40000", "/stdout/three"] {
         write(&cluster, &container, what);
     }
     let lines = || logs(&daemon, &name, "");
-    daemon.wait_until(SOON, "all is there", || lines().last().is_some_and(|line| text(line) == "three"));
-    let mut said = shown(&lines(), &name);
-    let long = said.remove(4);
+    daemon
+        .wait_until(SOON, "all lines are there", || lines().last().is_some_and(|line| text(line) == "three"));
+    let mut text_lines = shown(&lines(), &name);
+    let long = text_lines.remove(4);
     assert_eq!(
-        said,
+        text_lines,
         ["serving on 0.0.0.0:8080", "one", "two", "a\u{fffd}\u{fffd}\0\u{1b}[2Jb", "three"]
             .map(|line| format!("web.1.1 stdout {line}"))
     );
@@ -165,18 +164,18 @@ fn a_terminals_log_is_read_as_it_was_shown() {
 }
 
 #[test]
-fn a_driver_that_cannot_be_read_is_told() {
+fn an_unreadable_logging_driver_is_reported() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("driver");
     let daemon = Daemon::managing(&cluster);
     daemon.connected();
     let name = unique("driver");
     submit(&daemon, &name, 1, json!({"HostConfig": {"LogConfig": {"Type": "none"}}}));
-    let said = shown(&logs(&daemon, &name, ""), &name);
-    assert_eq!(said.len(), 1, "{said:?}");
+    let text_lines = shown(&logs(&daemon, &name, ""), &name);
+    assert_eq!(text_lines.len(), 1, "{text_lines:?}");
     assert!(
-        said[0].starts_with("note: web.1.1 its logging driver does not support reading (501: "),
-        "{said:?}"
+        text_lines[0].starts_with("note: web.1.1 its logging driver does not support reading (501: "),
+        "{text_lines:?}"
     );
     let reply = daemon.client.get(&format!("/objects/{name}/logs?previous=true"));
     assert!(reply.body.contains("History says how many"), "{reply:?}");
@@ -184,7 +183,7 @@ fn a_driver_that_cannot_be_read_is_told() {
 
 #[test]
 fn only_the_managers_own_containers_are_read() {
-    let Some((cluster, daemon, name)) = real("whose", 1, json!({})) else { return };
+    let Some((cluster, daemon, name)) = start("whose", 1, json!({})) else { return };
     let labels = |slot: u32, manager: &str| {
         [
             ("cluster", cluster.name()),
@@ -202,21 +201,21 @@ fn only_the_managers_own_containers_are_read() {
         &format!("{{{{index .Config.Labels \"{LABELS}.template\"}}}}"),
         &format!("{name}.1.1"),
     ]);
-    let run = |called: &str, slot, manager: &str| {
+    let run = |name: &str, slot, manager: &str| {
         let mut flags = labels(slot, manager).to_vec();
         flags.push(format!("--label={LABELS}.template={template}"));
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        Foreign::run_with(cluster.engine(), called, &flags)
+        Foreign::run_with(cluster.engine(), name, &flags)
     };
-    let rival = run(&format!("{name}.2.1"), 2, &"ab".repeat(16));
+    let other_managers = run(&format!("{name}.2.1"), 2, &"ab".repeat(16));
     let copy = run(&unique("copy"), 1, &own);
-    daemon.wait_until(SOON, "both are seen", || {
+    daemon.wait_until(SOON, "both are listed", || {
         let status = daemon.status();
         status["Manager"]["Rivals"].is_array() && status["Unclaimed"].to_string().contains(&copy.name)
     });
-    let said = shown(&logs(&daemon, &name, ""), &name);
-    assert_eq!(said, ["web.1.1 stdout serving on 0.0.0.0:8080"]);
-    for foreign in [&rival, &copy] {
+    let text_lines = shown(&logs(&daemon, &name, ""), &name);
+    assert_eq!(text_lines, ["web.1.1 stdout serving on 0.0.0.0:8080"]);
+    for foreign in [&other_managers, &copy] {
         let reply = daemon.client.get(&format!("/objects/{name}/logs?container={}", foreign.name));
         assert_eq!(reply.status, 404, "{reply:?}");
     }

@@ -1,4 +1,4 @@
-//! Tests on the machine's Docker Engine (`$DOCKER_HOST`, or the usual socket). `SCSM_SKIP_DOCKER=1` skips them.
+//! Tests on the machine's Docker Engine (`$DOCKER_HOST`, or the default socket). `SCSM_SKIP_DOCKER=1` skips them.
 //!
 //! Every test has a cluster name of its own, so all of them share the engine and run at the same time.
 
@@ -18,7 +18,6 @@ mod fields;
 mod first_start;
 mod interference;
 mod logs;
-mod objects;
 mod ownership;
 mod replacement;
 mod restarts;

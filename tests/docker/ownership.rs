@@ -1,5 +1,5 @@
-//! Whose containers are whose, on a real Docker Engine: two managers of one cluster, containers that only look like
-//! the manager's, states of other clusters and engines, and a data directory that goes away.
+//! Ownership of containers on a real Docker Engine: two managers of one cluster, copies of the manager's containers,
+//! states of other clusters and engines, and a data directory that is removed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,13 +11,13 @@ use support::engine::Foreign;
 use support::process::{run, text};
 use support::{Certificates, Cluster, Daemon, Engine, LABELS, SOON, unique};
 
-use crate::objects::*;
+use support::objects::*;
 
 fn ids(cluster: &Cluster) -> BTreeSet<String> {
     cluster.containers().into_iter().map(|container| container.id).collect()
 }
 
-/// A daemon that must not start: what it says.
+/// The error of a daemon that must not start.
 #[track_caller]
 fn refused(dir: &Path, flags: &[&str]) -> String {
     let mut command = program();
@@ -27,7 +27,7 @@ fn refused(dir: &Path, flags: &[&str]) -> String {
     text(&output.stderr).to_string()
 }
 
-/// The flags of `docker run` that give a container another one's labels of ours.
+/// The flags of `docker run` that copy the manager's labels of a container.
 fn our_labels(engine: &Engine, container: &str) -> Vec<String> {
     let labels = engine.docker(&["inspect", "--format", "{{json .Config.Labels}}", container]);
     let labels: Value = serde_json::from_str(&labels).unwrap();
@@ -35,9 +35,9 @@ fn our_labels(engine: &Engine, container: &str) -> Vec<String> {
     ours.map(|(key, value)| format!("--label={key}={}", value.as_str().unwrap())).collect()
 }
 
-/// Waits until every event so far has led to a complete pass: one more object converges and is deleted again.
+/// Waits until every event so far has been reconciled: one more object converges and is deleted.
 #[track_caller]
-fn one_more_round(daemon: &Daemon) {
+fn reconcile_once_more(daemon: &Daemon) {
     let name = unique("round");
     daemon.client.submit(&object(&name, 1));
     daemon.converges(&name, SOON);
@@ -45,7 +45,7 @@ fn one_more_round(daemon: &Daemon) {
 }
 
 #[test]
-fn two_managers_of_one_cluster_never_fight_and_the_one_that_holds_says_why() {
+fn two_managers_of_one_cluster_never_fight_and_the_blocked_one_says_why() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("rivals");
     let name = unique("web");
@@ -58,55 +58,55 @@ fn two_managers_of_one_cluster_never_fight_and_the_one_that_holds_says_why() {
         }
     });
     let phase = |manager: &Daemon| manager.object(&name)["Phase"].as_str().unwrap().to_owned();
-    let settled = || {
+    let one_is_blocked = || {
         let phases = managers.each_ref().map(phase);
         phases.iter().all(|p| p == "blocked" || p == "converged") && phases.contains(&"blocked".to_owned())
     };
-    managers[0].wait_until(SOON, "one of them holds, or both do", settled);
+    managers[0].wait_until(SOON, "one of them is blocked, or both are", one_is_blocked);
     let before = ids(&cluster);
     for manager in &managers {
-        one_more_round(manager);
+        reconcile_once_more(manager);
     }
     assert_eq!(ids(&cluster), before, "nothing was created or removed meanwhile");
     let of_web =
         |action: &str| events.all().iter().filter(|e| e.action == action && before.contains(&e.id)).count();
     assert!(of_web("create") <= 4 && of_web("destroy") == 0, "{:#?}", events.all());
 
-    let held = managers.iter().find(|manager| phase(manager) == "blocked").unwrap();
-    let status = held.status();
+    let blocked = managers.iter().find(|manager| phase(manager) == "blocked").unwrap();
+    let status = blocked.status();
     let rival = status["Manager"]["Rivals"][0]["Id"].as_str().unwrap().to_owned();
     let other = managers.iter().find(|m| m.status()["Manager"]["Id"] == rival.as_str());
-    assert!(other.is_some(), "it names the other one: {status}");
-    let reason = held.object(&name)["Reason"].as_str().unwrap().to_owned();
+    assert!(other.is_some(), "it names the other manager: {status}");
+    let reason = blocked.object(&name)["Reason"].as_str().unwrap().to_owned();
     for words in
         [&format!("manager {rival} has created"), &format!("--take-over={rival}"), "another --cluster"]
     {
         assert!(reason.contains(words), "{words}: {reason}");
     }
-    assert!(held.log().contains("other managers have containers in this cluster"), "{}", held.log());
-    let told = held.client.get("/events?follow=false&tail=1000").body;
-    assert!(told.contains("other managers have containers in this cluster"), "{told}");
-    let metrics = held.client.get("/metrics").body;
+    assert!(blocked.log().contains("other managers have containers in this cluster"), "{}", blocked.log());
+    let events_text = blocked.client.get("/events?follow=false&tail=1000").body;
+    assert!(events_text.contains("other managers have containers in this cluster"), "{events_text}");
+    let metrics = blocked.client.get("/metrics").body;
     assert!(metrics.contains("scsm_rival_managers 1\n"), "{metrics}");
-    let plan = held.client.get("/plan").body;
+    let plan = blocked.client.get("/plan").body;
     assert!(plan.contains("--take-over="), "{plan}");
 
-    // What is deleted here is deleted here only.
-    let theirs: BTreeSet<String> = held.object(&name)["Containers"]
+    // A deletion removes only the manager's own containers.
+    let theirs: BTreeSet<String> = blocked.object(&name)["Containers"]
         .as_array()
         .unwrap()
         .iter()
         .filter(|container| container["Manager"] == rival.as_str())
         .map(|container| container["Id"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(held.client.delete(&format!("/objects/{name}?wait=30s")).status, 200);
-    assert!(ids(&cluster).is_superset(&theirs), "another manager's stay");
+    assert_eq!(blocked.client.delete(&format!("/objects/{name}?wait=30s")).status, 200);
+    assert!(ids(&cluster).is_superset(&theirs), "the other manager's containers stay");
     let other = other.unwrap();
     other.converges(&name, SOON);
 }
 
 #[test]
-fn a_container_that_only_carries_our_labels_is_never_counted_and_never_touched() {
+fn a_container_that_only_copies_the_labels_is_never_counted_and_never_touched() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("copies");
     let name = unique("web");
@@ -127,7 +127,7 @@ fn a_container_that_only_carries_our_labels_is_never_counted_and_never_touched()
     let scaled = Foreign::run_with(&engine, &format!("project_{name}_1"), &flags);
     let slot = format!("--label={LABELS}.slot=9");
     let above = Foreign::run_with(&engine, &format!("{name}-above"), &[&flags[..], &[&slot]].concat());
-    let malformed = format!("--label={LABELS}.manager=nobody");
+    let malformed = format!("--label={LABELS}.manager=malformed");
     let broken = Foreign::run_with(&engine, &format!("{name}.7.7"), &[&flags[..], &[&malformed]].concat());
     let never = engine.docker(&[&["create", "--network=none"], &flags[..], &["scsm-test:1"]].concat());
     let traces = || [&next, &scaled, &above, &broken].map(Foreign::trace);
@@ -136,22 +136,22 @@ fn a_container_that_only_carries_our_labels_is_never_counted_and_never_touched()
         |id: &str| engine.docker(&["inspect", "--format", "{{.Id}} {{.State.Status}} {{len .Mounts}}", id]);
     let (debugged, created) = (state(&debug), state(&never));
 
-    one_more_round(&daemon);
+    reconcile_once_more(&daemon);
     assert_eq!(traces(), before);
     assert_eq!((state(&debug), state(&never)), (debugged.clone(), created.clone()));
-    assert_eq!(daemon.object(&name)["Running"], 2, "only ours are counted");
+    assert_eq!(daemon.object(&name)["Running"], 2, "only the manager's own containers are counted");
     let unclaimed = daemon.status()["Unclaimed"].clone();
     let shown = unclaimed.as_array().unwrap().iter().find(|c| c["Name"] == debug.as_str()).unwrap();
     let reason = format!("its labels are those of {original}");
     assert!(shown["Reason"].as_str().unwrap().contains(&reason), "{shown}");
 
-    // The next attempt's name is taken by a copy: the one after that is used.
+    // A copy has the next attempt's name: the one after that is used.
     engine.docker(&["rm", "--force", &original]);
     daemon.converges(&name, SOON);
-    // Removed with its record: the first attempt's name is free again, and its labels are nobody's.
+    // The record is removed with the container: the first attempt's name is free again.
     assert_eq!(traces(), before);
 
-    // A container of ours that was renamed stays ours, over a restart too, and a copy that takes its name is none.
+    // A renamed container stays the manager's, also after a restart; a copy that takes its name is foreign.
     let second = format!("{name}.2.1");
     let id = engine.docker(&["inspect", "--format", "{{.Id}}", &second]);
     let kept = format!("{name}-kept");
@@ -160,18 +160,18 @@ fn a_container_that_only_carries_our_labels_is_never_counted_and_never_touched()
     let same: Vec<&str> = same.iter().map(String::as_str).collect();
     let impostor = Foreign::run_with(&engine, &second, &same);
     let trace = impostor.trace();
-    one_more_round(&daemon);
+    reconcile_once_more(&daemon);
     drop(daemon);
     let daemon = Setup::in_directory(data.path()).managing(&cluster).start();
     daemon.converges(&name, SOON);
-    one_more_round(&daemon);
+    reconcile_once_more(&daemon);
     assert_eq!(impostor.trace(), trace);
     let ours = daemon.object(&name)["Containers"].clone();
     let ours: Vec<&str> = ours.as_array().unwrap().iter().map(|c| c["Id"].as_str().unwrap()).collect();
     assert!(ours.contains(&id.as_str()) && !ours.contains(&impostor.id.as_str()), "{ours:?}");
     assert_eq!(daemon.object(&name)["Running"], 2);
 
-    // What is deleted takes ours with it, and no copy.
+    // A deletion removes the manager's containers, and no copy.
     assert_eq!(daemon.client.delete(&format!("/objects/{name}?wait=30s")).status, 200);
     assert!(engine.try_docker(&["inspect", &id]).is_none());
     assert_eq!((traces(), impostor.trace()), (before, trace));
@@ -181,7 +181,7 @@ fn a_container_that_only_carries_our_labels_is_never_counted_and_never_touched()
 }
 
 #[test]
-fn a_state_is_for_one_cluster_and_another_is_refused_before_anything_is_touched() {
+fn a_state_for_another_cluster_is_refused_before_anything_is_touched() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("blue");
     let green = engine.cluster("green");
@@ -193,9 +193,9 @@ fn a_state_is_for_one_cluster_and_another_is_refused_before_anything_is_touched(
     drop(daemon);
     let before = ids(&cluster);
     let endpoint = format!("--swarm-manager={}", engine.endpoint());
-    let said = refused(data.path(), &[&endpoint, &format!("--cluster={}", green.name())]);
+    let error = refused(data.path(), &[&endpoint, &format!("--cluster={}", green.name())]);
     for words in [cluster.name(), green.name(), "--data-dir", "--adopt-state="] {
-        assert!(said.contains(words), "{words}: {said}");
+        assert!(error.contains(words), "{words}: {error}");
     }
     assert!(ids(&green).is_empty());
     assert_eq!(ids(&cluster), before);
@@ -204,7 +204,7 @@ fn a_state_is_for_one_cluster_and_another_is_refused_before_anything_is_touched(
 }
 
 #[test]
-fn what_is_tried_out_on_a_simulated_endpoint_is_never_created_on_a_real_engine() {
+fn an_object_from_a_simulated_endpoint_is_never_created_on_a_real_engine() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("toys");
     let data = tempfile::tempdir().unwrap();
@@ -219,7 +219,7 @@ fn what_is_tried_out_on_a_simulated_endpoint_is_never_created_on_a_real_engine()
     let daemon = Setup::in_directory(data.path()).managing(&cluster).start();
     daemon.connected();
     assert_eq!(daemon.client.get("/objects").json(), json!([]));
-    one_more_round(&daemon);
+    reconcile_once_more(&daemon);
     drop(daemon);
     assert!(ids(&cluster).is_empty());
     let daemon = simulated();
@@ -227,13 +227,13 @@ fn what_is_tried_out_on_a_simulated_endpoint_is_never_created_on_a_real_engine()
 }
 
 #[test]
-fn a_data_directory_that_is_removed_under_the_daemon_is_an_alarm_and_takes_no_submit() {
+fn a_data_directory_that_is_removed_while_in_use_is_reported_and_accepts_no_submit() {
     let data = tempfile::tempdir().unwrap();
     let dir = data.path().join("data");
     let daemon = Setup::in_directory(&dir).flag("--swarm-manager=simulated://1").start();
     daemon.client.submit(&object("web", 1));
     daemon.connected();
-    // What a client needs to ask, before it is gone with the rest.
+    // The client's certificates are in the directory, too.
     let aside = data.path().join("aside");
     fs::rename(&dir, &aside).unwrap();
     let client = support::Client::new(&daemon.url, &Certificates::in_directory(&aside.join("certs")));
@@ -244,21 +244,21 @@ fn a_data_directory_that_is_removed_under_the_daemon_is_an_alarm_and_takes_no_su
     assert_eq!(client.get("/readyz").status, 503);
     assert!(client.get("/status").body.contains("CANNOT BE WRITTEN"));
     assert!(client.get("/metrics").body.contains("scsm_state_writable 0\n"));
-    // Whoever starts another one on the same path does not take what this one has.
+    // Another daemon on the same path starts empty.
     let other = Setup::in_directory(&dir).flag("--swarm-manager=simulated://1").start();
     assert_eq!(other.client.get("/objects").json(), json!([]));
     drop(other);
     assert_eq!(client.post("/submit", object("web", 2).to_string()).status, 503);
-    assert_eq!(client.get("/backup").status, 200, "what it knows can be saved");
+    assert_eq!(client.get("/backup").status, 200, "its state can be saved");
     fs::remove_dir_all(&dir).unwrap();
     fs::rename(&aside, &dir).unwrap();
     let back = || daemon.client.get("/readyz").status == 200;
-    daemon.wait_until(SOON, "it is back in its place", back);
+    daemon.wait_until(SOON, "the directory is back in its place", back);
     assert_eq!(daemon.client.post("/submit", object("web", 2).to_string()).status, 200);
 }
 
 #[test]
-fn nobody_elses_container_is_touched_even_one_that_has_the_name() {
+fn a_foreign_container_is_never_touched_even_if_it_has_the_name() {
     let Some(engine) = Engine::local() else { return };
     let (one, two) = (engine.cluster("one"), engine.cluster("two"));
     let name = unique("nginx");
@@ -280,10 +280,10 @@ fn nobody_elses_container_is_touched_even_one_that_has_the_name() {
     assert_eq!(foreign.trace(), trace);
 
     first.client.delete(&format!("/objects/{name}"));
-    first.wait_until(SOON, "the first manager's are gone", || one.containers().is_empty());
-    assert_eq!(names(&two).len(), 2, "those of the other manager are not its affair");
+    first.wait_until(SOON, "the first manager's containers are gone", || one.containers().is_empty());
+    assert_eq!(names(&two).len(), 2, "the other manager's containers stay");
     second.client.submit(&object_with(&name, 2, json!({"Image": "scsm-test:2"})));
-    second.wait_until(SOON, "the second manager goes on", || {
+    second.wait_until(SOON, "the second manager continues", || {
         let running = two.running();
         running.len() == 2 && running.iter().all(|container| container.image == "scsm-test:2")
     });

@@ -1,6 +1,6 @@
-//! Containers that end, turn unhealthy or are removed are replaced: soon the first time, later each further time.
+//! Containers that end, become unhealthy or are removed are replaced: at once the first time, then with a growing delay.
 //!
-//! Times are the engine's own, from its events; `cargo test -- --nocapture` shows those that were measured.
+//! Times are from the engine's events; `cargo test -- --nocapture` prints the measured ones.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 use support::events::Event;
 use support::{Container, Daemon, Engine, SOON, unique};
 
-use crate::objects::*;
+use support::objects::*;
 
-/// "Within a second" is what it takes on an idle machine, and what the tests print; so much is allowed on a busy one.
+/// It takes a second on an idle machine; this much is accepted on a busy one.
 const REPLACED: Duration = Duration::from_secs(5);
 
-/// The time from the death of one container to the start of its slot's next.
+/// The start of the next container of a slot, and the time since the end of the previous one.
 #[track_caller]
 fn replacement(events: &support::Events, dead: &Container) -> (Event, Duration) {
     let death = events.wait_for(SOON, "it dies", |event| {
         event.id == dead.id && ["die", "destroy"].contains(&&*event.action)
     });
-    let start = events.wait_for(SOON, "its slot's next starts", |event| {
+    let start = events.wait_for(SOON, "the next container of its slot starts", |event| {
         event.action == "start" && event.slot == death.slot && event.id != dead.id && event.at > death.at
     });
     let took = start.at - death.at;
@@ -28,7 +28,7 @@ fn replacement(events: &support::Events, dead: &Container) -> (Event, Duration) 
 }
 
 #[test]
-fn what_is_killed_stopped_or_removed_by_hand_comes_back_within_a_second() {
+fn a_container_that_is_killed_stopped_or_removed_by_hand_is_replaced_soon() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("keep");
     let daemon = Daemon::managing(&cluster);
@@ -37,7 +37,7 @@ fn what_is_killed_stopped_or_removed_by_hand_comes_back_within_a_second() {
     let answer = daemon.client.submit(&object(&name, 5));
     assert_eq!(answer, json!({"Name": name, "Generation": 1, "Result": "created"}));
     let five = runs(&daemon, &cluster, 5);
-    eprintln!("submit of five: all run {:?} later", begun.elapsed());
+    eprintln!("submit of five: all run after {:?}", begun.elapsed());
     daemon.converges(&name, SOON);
 
     let events = cluster.events();
@@ -47,10 +47,10 @@ fn what_is_killed_stopped_or_removed_by_hand_comes_back_within_a_second() {
         (&five[0], vec!["kill", victim(0)]),
         (&five[1], vec!["stop", victim(1)]),
         (&five[2], vec!["rm", "--force", victim(2)]),
-        (&five[3], vec!["exec", victim(3), "/server", "tell", "/crash"]),
+        (&five[3], vec!["exec", victim(3), "/server", "get", "/crash"]),
     ] {
         match how[0] {
-            // What tells it to crash runs in the container, and may end with it before it has an answer.
+            // The command runs in the container, and may end with it before it has an answer.
             "exec" => drop(engine.try_docker(&how)),
             _ => drop(engine.docker(&how)),
         }
@@ -59,23 +59,27 @@ fn what_is_killed_stopped_or_removed_by_hand_comes_back_within_a_second() {
         times.push((how[0].to_owned(), took));
         let (stem, attempt) = start.name.rsplit_once('.').unwrap();
         assert_eq!(stem, victim.name.rsplit_once('.').unwrap().0, "the same slot");
-        // Of one that was removed nothing is left to count on from.
+        // A removed container leaves no attempt to count from.
         assert!(
             attempt == "2" || how[0] == "rm" && attempt == "1",
             "the slot's next attempt: {}",
             start.name
         );
     }
-    assert!(times.iter().all(|(_, took)| *took < REPLACED), "{times:?}\n{}", daemon.account());
+    assert!(times.iter().all(|(_, took)| *took < REPLACED), "{times:?}\n{}", daemon.diagnostics());
     daemon.converges(&name, SOON);
     let now = runs(&daemon, &cluster, 5);
-    assert!(ids(&now).contains(&five[4].id.as_str()), "the one that nobody touched runs on");
-    // Nothing was too much at any time, and nothing more comes.
+    assert!(ids(&now).contains(&five[4].id.as_str()), "the untouched container keeps running");
+    // There were never too many, and nothing more happens.
     assert!(events.running_over_time(5).iter().all(|count| *count <= 5), "{:?}", events.running_over_time(5));
     thread::sleep(Duration::from_millis(500));
     assert_eq!(ids(&cluster.running()), ids(&now));
     let dead = cluster.containers().len() - now.len();
-    assert!(dead <= 3, "one dead container a slot is kept, for `docker logs`: {:#?}", cluster.containers());
+    assert!(
+        dead <= 3,
+        "one ended container per slot is kept, for `docker logs`: {:#?}",
+        cluster.containers()
+    );
 
     let shown = daemon.object(&name);
     let containers = shown["Containers"].as_array().unwrap();
@@ -91,12 +95,12 @@ fn what_is_killed_stopped_or_removed_by_hand_comes_back_within_a_second() {
 }
 
 #[test]
-fn what_turns_unhealthy_is_replaced() {
+fn an_unhealthy_container_is_replaced() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("health");
     let daemon = Daemon::managing(&cluster);
     let name = unique("health");
-    // On a busy machine the engine itself fails a check now and then; not six in a row.
+    // On a busy machine a check may fail because of the engine, but not six in a row.
     let check = json!({"Test": ["CMD", "/server", "healthcheck"], "Interval": 300_000_000, "Retries": 6});
     daemon.client.submit(&object_with(&name, 2, json!({"Healthcheck": check})));
     daemon.converges(&name, SOON);
@@ -106,21 +110,21 @@ fn what_turns_unhealthy_is_replaced() {
     };
     assert!(
         two.iter().all(healthy),
-        "converged means healthy, where there is a health check\n{}",
-        daemon.account()
+        "with a health check, converged means healthy\n{}",
+        daemon.diagnostics()
     );
-    engine.docker(&["exec", &two[0].id, "/server", "tell", "/unhealthy"]);
-    let took = daemon.wait_until(SOON, "another one runs in its place", || {
+    engine.docker(&["exec", &two[0].id, "/server", "get", "/unhealthy"]);
+    let took = daemon.wait_until(SOON, "another container has replaced it", || {
         let running = cluster.running();
         running.len() == 2 && !ids(&running).contains(&two[0].id.as_str())
     });
-    eprintln!("turned unhealthy: replaced {took:?} later");
+    eprintln!("unhealthy: replaced after {took:?}");
     daemon.converges(&name, SOON);
     assert!(ids(&cluster.running()).contains(&two[1].id.as_str()), "the healthy one stays");
 }
 
 #[test]
-fn what_ends_at_once_again_and_again_is_tried_again_ever_more_slowly() {
+fn a_container_that_always_ends_at_once_is_retried_with_a_growing_delay() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("loop");
     let daemon = Daemon::managing(&cluster);
@@ -138,18 +142,18 @@ fn what_ends_at_once_again_and_again_is_tried_again_ever_more_slowly() {
         .map(|event| event.at)
         .collect();
     let watched = begun.elapsed();
-    // At once, then after about 1, 2 and 4 s: it is a back-off, and it is not giving up.
+    // At once, then after about 1, 2 and 4 s: it backs off, and it does not give up.
     assert!(
         (2..=6).contains(&starts.len()),
         "{} starts within {watched:?}\n{}",
         starts.len(),
-        daemon.account()
+        daemon.diagnostics()
     );
     let gaps: Vec<Duration> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(gaps.last() > gaps.first(), "ever more slowly: {gaps:?}");
-    // Not while a try is being made, of course.
+    assert!(gaps.last() > gaps.first(), "the delay grows: {gaps:?}");
+    // `NextRetry` is not set during an attempt.
     let mut shown = Value::Null;
-    daemon.wait_until(SOON, "it says when it will try again", || {
+    daemon.wait_until(SOON, "the status shows the next retry", || {
         shown = daemon.object(&bad);
         shown["NextRetry"].is_string()
     });
@@ -162,15 +166,17 @@ fn what_ends_at_once_again_and_again_is_tried_again_ever_more_slowly() {
         shown["LastExit"]["Reason"].as_str().unwrap().contains("ended with exit code 3 after"),
         "{shown}"
     );
-    let told = daemon.client.get(&format!("/events?follow=false&tail=1000&object={bad}")).body;
-    let ends = told.lines().filter(|line| line.contains("\"ended\"") && line.contains("exit code 3")).count();
-    assert!(ends as u64 >= shown["Restarts"].as_u64().unwrap(), "{told}");
-    let causes = told.lines().filter(|line| line.contains("create") && line.contains("exit code 3")).count();
-    assert!(causes >= 1, "each end is why the next one is created: {told}");
+    let events_text = daemon.client.get(&format!("/events?follow=false&tail=1000&object={bad}")).body;
+    let ends =
+        events_text.lines().filter(|line| line.contains("\"ended\"") && line.contains("exit code 3")).count();
+    assert!(ends as u64 >= shown["Restarts"].as_u64().unwrap(), "{events_text}");
+    let causes =
+        events_text.lines().filter(|line| line.contains("create") && line.contains("exit code 3")).count();
+    assert!(causes >= 1, "each end is the cause of the next create: {events_text}");
     let kept = cluster.containers().iter().filter(|one| one.name.starts_with(&bad)).count();
-    assert!(kept <= 2, "one dead one is kept, beside the one just made: {kept}");
+    assert!(kept <= 2, "one ended container is kept beside the newest one: {kept}");
 
-    // A new spec starts afresh: no back-off is inherited.
+    // A new spec inherits no back-off.
     daemon.client.submit(&object(&bad, 1));
     let took = daemon.converges(&bad, SOON);
     assert!(took < REPLACED, "{took:?}");

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 use support::{Daemon, Engine, SOON, unique};
 
-use crate::objects::*;
+use support::objects::*;
 
 #[test]
-fn a_smaller_count_stops_what_is_too_much_and_none_and_delete_stop_all_gracefully() {
+fn a_smaller_count_stops_the_excess_and_zero_and_delete_stop_all_gracefully() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("scale");
     let daemon = Daemon::managing(&cluster);
@@ -28,7 +28,11 @@ fn a_smaller_count_stops_what_is_too_much_and_none_and_delete_stop_all_gracefull
     let slots = |word: &str| {
         two.iter().filter(|one| one.name.starts_with(word)).map(|one| one.name.clone()).collect::<Vec<_>>()
     };
-    assert_eq!(slots(&name), [format!("{name}.1.1"), format!("{name}.2.1")], "slots above the count go");
+    assert_eq!(
+        slots(&name),
+        [format!("{name}.1.1"), format!("{name}.2.1")],
+        "slots above the count are removed"
+    );
     assert_eq!(
         daemon.client.submit(&object(&name, 2)),
         json!({"Name": name, "Generation": 2, "Result": "unchanged"}),
@@ -42,7 +46,7 @@ fn a_smaller_count_stops_what_is_too_much_and_none_and_delete_stop_all_gracefull
     daemon.converges(&name, SOON);
     runs(&daemon, &cluster, 3);
     assert!(matches!(daemon.client.delete(&format!("/objects/{name}")).status, 200 | 202 | 204));
-    daemon.wait_until(SOON, "nothing is left of what was deleted, also no dead container", || {
+    daemon.wait_until(SOON, "no container of the deleted object is left, not even an ended one", || {
         cluster.containers().iter().all(|one| one.name.starts_with(&other))
     });
     assert_eq!(daemon.client.delete(&format!("/objects/{name}")).status, 404);
@@ -53,10 +57,10 @@ fn a_smaller_count_stops_what_is_too_much_and_none_and_delete_stop_all_gracefull
         assert_eq!(
             death.exit_code.as_deref(),
             Some("15"),
-            "ended by its stop signal, in its own time: {death:?}"
+            "ended by its stop signal, within its timeout: {death:?}"
         );
     }
-    assert_eq!(ids(&cluster.running()).len(), 1, "the other object has seen nothing of this");
+    assert_eq!(ids(&cluster.running()).len(), 1, "the other object is unaffected");
     assert!(deaths.iter().all(|death| !death.name.starts_with(&other)));
 }
 
@@ -94,7 +98,7 @@ fn stop_signal_and_stop_timeout_are_the_objects_own() {
     assert_eq!(death(&signal).exit_code.as_deref(), Some("10"), "SIGUSR1 ended it");
     assert_eq!(signals(&signal), ["10"]);
     let end = death(&stubborn);
-    assert_eq!(end.exit_code.as_deref(), Some("137"), "it was asked, then killed");
+    assert_eq!(end.exit_code.as_deref(), Some("137"), "it got its stop signal, then KILL");
     assert_eq!(signals(&stubborn), ["15", "9"]);
     let waited = end.at - kills(&stubborn)[0].1;
     assert!(
@@ -103,9 +107,9 @@ fn stop_signal_and_stop_timeout_are_the_objects_own() {
     );
     let end = death(&lingers);
     assert_eq!(end.exit_code.as_deref(), Some("15"), "it ended by itself");
-    assert_eq!(signals(&lingers), ["15"], "and nobody lost patience with it");
+    assert_eq!(signals(&lingers), ["15"], "it was not killed");
     assert!(end.at - kills(&lingers)[0].1 > Duration::from_millis(2400));
-    daemon.wait_until(SOON, "no container of the deleted is left", || {
+    daemon.wait_until(SOON, "no container of the deleted objects is left", || {
         cluster.containers().iter().all(|one| one.name.starts_with(&signal))
     });
 }

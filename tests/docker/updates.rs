@@ -1,4 +1,4 @@
-//! Updates: new before old, or old before new where something exists only once.
+//! Updates: start-first, or stop-first if two containers cannot share a resource.
 
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -9,10 +9,10 @@ use support::engine::Network;
 use support::events::Event;
 use support::{Daemon, Engine, SOON, unique};
 
-use crate::objects::*;
+use support::objects::*;
 
 #[test]
-fn another_image_replaces_one_after_the_other_new_before_old() {
+fn another_image_replaces_containers_one_by_one_and_start_first() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("update");
     let daemon = Daemon::managing(&cluster);
@@ -21,7 +21,7 @@ fn another_image_replaces_one_after_the_other_new_before_old() {
     daemon.converges(&name, SOON);
     let before = runs(&daemon, &cluster, 3);
 
-    // What needs no new container restarts nothing.
+    // A change that needs no new container restarts nothing.
     daemon.client.submit(&object_with(
         &name,
         3,
@@ -29,12 +29,12 @@ fn another_image_replaces_one_after_the_other_new_before_old() {
     ));
     daemon.client.submit(&object(&name, 3));
     thread::sleep(Duration::from_millis(700));
-    assert_eq!(ids(&cluster.running()), ids(&before), "neither Update nor History is a new container");
+    assert_eq!(ids(&cluster.running()), ids(&before), "neither Update nor History needs a new container");
 
     let events = cluster.events();
     let answer = daemon.client.submit(&object_with(&name, 3, json!({"Image": "scsm-test:2"})));
     assert_eq!(answer["Result"], "updated");
-    daemon.wait_until(SOON, "all three are of the new image", || {
+    daemon.wait_until(SOON, "all three have the new image", || {
         let running = cluster.running();
         running.len() == 3 && running.iter().all(|container| container.image == "scsm-test:2")
     });
@@ -43,12 +43,12 @@ fn another_image_replaces_one_after_the_other_new_before_old() {
     let over_time = events.running_over_time(3);
     assert!(
         over_time.iter().all(|count| (3..=4).contains(count)),
-        "one more at most, never one fewer: {over_time:?}"
+        "at most one more, never one fewer: {over_time:?}"
     );
     let first = |action: &str, slot: usize, image: &str| {
         let slot = slot.to_string();
-        let fits = |event: &Event| event.action == action && event.slot == slot && event.image == image;
-        events.wait_for(SOON, &format!("{action} in slot {slot} of {image}"), fits)
+        let matches = |event: &Event| event.action == action && event.slot == slot && event.image == image;
+        events.wait_for(SOON, &format!("{action} in slot {slot} of {image}"), matches)
     };
     for slot in 1..=3 {
         let start = first("start", slot, "scsm-test:2");
@@ -56,7 +56,7 @@ fn another_image_replaces_one_after_the_other_new_before_old() {
         let ran = stop.at.checked_sub(start.at).unwrap_or_else(|| panic!("slot {slot}: old before new"));
         assert!(
             ran >= MONITOR,
-            "slot {slot}: the new one ran for {ran:?} only before the old one was stopped"
+            "slot {slot}: the new container ran for only {ran:?} before the old one was stopped"
         );
     }
     for death in events.of(&["die"]) {
@@ -65,13 +65,13 @@ fn another_image_replaces_one_after_the_other_new_before_old() {
     assert_eq!(daemon.object(&name)["Updated"], 3);
 }
 
-/// A port of this host that nothing listens at.
+/// A free port of this host.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]
-fn a_port_that_our_own_stopping_container_still_has_is_waited_for() {
+fn a_port_that_a_stopping_container_of_the_manager_still_holds_is_waited_for() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("port");
     let daemon = Daemon::managing(&cluster);
@@ -80,7 +80,7 @@ fn a_port_that_our_own_stopping_container_still_has_is_waited_for() {
         let reply = daemon.client.post(&format!("/submit?wait=45s{query}"), object.to_string());
         (reply.status, reply.body)
     };
-    // The image exposes no port: what is to be published is exposed, as `docker run -p` does.
+    // The image exposes no port: a published port is exposed, as `docker run -p` does.
     let slow = json!({"Cmd": ["--linger=4000"], "Update": {"Monitor": "300ms", "FailAfter": "0s"}});
     let (status, body) = submit(&publishing("a-old", port, slow.clone()), "");
     assert_eq!(status, 200, "{body}");
@@ -90,17 +90,17 @@ fn a_port_that_our_own_stopping_container_still_has_is_waited_for() {
     assert_eq!(shown["Containers"][0]["Ports"], json!([ports]), "{shown}");
     let old = runs(&daemon, &cluster, 1);
 
-    // A name cannot be changed but by a new object: it gets the port as soon as the old one has let go of it.
+    // The object is replaced under another name: the new one gets the port as soon as the old one has released it.
     let (status, body) = submit(&json!([publishing("a-new", port, slow)]), "&prune=a-");
     assert_eq!(status, 200, "{body}");
-    let told = daemon.client.get("/events?follow=false&tail=1000&object=a-new").body;
+    let events_text = daemon.client.get("/events?follow=false&tail=1000&object=a-new").body;
     let waits = format!("waiting: {} is stopping and still holds host port {port}/tcp", old[0].name);
-    assert!(told.contains(&waits) && !told.contains("step-failed"), "{told}");
+    assert!(events_text.contains(&waits) && !events_text.contains("step-failed"), "{events_text}");
     assert_eq!(cluster.running().len(), 1);
 }
 
 #[test]
-fn what_has_a_fixed_address_is_updated_stop_first() {
+fn an_object_with_a_fixed_address_is_updated_stop_first() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("address");
     let daemon = Daemon::managing(&cluster);

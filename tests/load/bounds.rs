@@ -1,11 +1,11 @@
-//! What an attack costs: the daemon under each of the known ones, with a well-behaved client beside it.
+//! What an attack costs other clients: the daemon under each known attack, with a well-behaved client.
 //!
-//! Every attack is bounded, on loopback, and ends by itself. Meanwhile a client of another identity asks for the
-//! status and submits, on a connection that it keeps; how long its answers take is compared with a quiet time just
-//! before. So is the daemon's memory, afterwards. A table is printed: `cargo test --test load bounds -- --nocapture`.
+//! Every attack is bounded and uses the loopback interface. Meanwhile a client of another identity gets the status and
+//! submits, on a kept connection; its response times are compared with those of a quiet period just before. So is the
+//! daemon's memory, afterwards. `cargo test --test load bounds -- --nocapture` prints a table.
 //!
-//! The attackers are in the test's own process and share the processors with the daemon; so they keep to a rate and give
-//! way to it, and times below [`FLOOR`] count as equal. `SCSM_BOUNDS_FLOOR_MS` sets that, for a machine that does much else.
+//! The attackers run in the test's own process and share the processors with the daemon. So they have a limited rate and
+//! a low priority, and times below [`FLOOR`] count as equal. `SCSM_BOUNDS_FLOOR_MS` overrides it on a busy machine.
 
 mod attacks;
 mod fake_engine;
@@ -18,27 +18,27 @@ use std::time::{Duration, Instant};
 use fake_engine::FakeEngine;
 use hyper::Method;
 use serde_json::json;
+use support::connection::{Connection, Identity, new_client};
 use support::daemon::Setup;
-use support::kept::{Identity, Kept, new_client};
 use support::tier::number;
 use support::{Daemon, alone};
 
-/// How long it is quiet, and how long an attack lasts.
+/// The duration of the quiet period, and of an attack.
 const QUIET: Duration = Duration::from_secs(3);
 const ATTACK: Duration = Duration::from_secs(6);
 /// The period of complete lists.
 const RESYNC: Duration = Duration::from_secs(2);
-/// From one request of the well-behaved client to its next one.
+/// The pause between two requests of the well-behaved client.
 const PACE: Duration = Duration::from_millis(15);
 /// On two processors that the attackers share, less than this many milliseconds is noise; a debug build, in which a dry
 /// run takes ten times as long, is only held not to starve anyone.
 const FLOOR: u64 = if cfg!(debug_assertions) { 100 } else { 10 };
-/// Under an attack the 99th percentile is at most so many times the quiet one.
+/// The highest accepted ratio of the 99th percentile under an attack to the quiet one.
 const WORST_RATIO: f64 = 2.0;
-/// Memory is back at so many times its quiet value, and how soon.
+/// After an attack memory falls below this ratio to its quiet value, within this time.
 const MEMORY_RATIO: f64 = 1.5;
 const MEMORY_BACK: Duration = Duration::from_secs(60);
-/// Below this, in MiB, memory counts as quiet: event log and buffers fill up to it.
+/// Memory below this, in MiB, counts as quiet: the event log and buffers need it.
 const MEMORY_FLOOR: f64 = 32.0;
 /// The most memory during an attack, in MiB.
 const MEMORY_PEAK: f64 = 400.0;
@@ -56,23 +56,23 @@ struct Row {
 }
 
 impl Row {
-    fn complaints(&self) -> Vec<String> {
+    fn violations(&self) -> Vec<String> {
         let floor = Duration::from_millis(number("SCSM_BOUNDS_FLOOR_MS").unwrap_or(FLOOR)).as_secs_f64();
         let ratio = self.attack_p99.as_secs_f64().max(floor) / self.quiet_p99.as_secs_f64().max(floor);
         let memory = self.after.max(MEMORY_FLOOR) / self.before.max(MEMORY_FLOOR);
         let late = self.oldest_list - 2.0 * RESYNC.as_secs_f64();
-        let goals = [
+        let limits = [
             (ratio > WORST_RATIO, format!("p99 is {ratio:.1} times the quiet one")),
             (memory > MEMORY_RATIO, format!("memory stays at {memory:.1} times the quiet value")),
             (self.peak > MEMORY_PEAK, format!("memory rises to {:.0} MiB", self.peak)),
             (late > 0.0, format!("a list was {late:.1} s late")),
         ];
-        let missed = goals.into_iter().filter(|(missed, _)| *missed);
-        missed.map(|(_, what)| format!("{}: {what}", self.attack)).collect()
+        let exceeded = limits.into_iter().filter(|(exceeded, _)| *exceeded);
+        exceeded.map(|(_, what)| format!("{}: {what}", self.attack)).collect()
     }
 }
 
-/// A client that behaves, in a thread of its own: what its answers take, until it is stopped.
+/// A well-behaved client in its own thread. It measures its response times until it is stopped.
 struct WellBehaved {
     stop: Arc<AtomicBool>,
     took: Arc<Mutex<Vec<Duration>>>,
@@ -83,7 +83,7 @@ impl WellBehaved {
     fn start(daemon: &Daemon, identity: &Identity) -> Self {
         let (stop, took) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let mut client = runtime.block_on(Kept::open(daemon, identity)).unwrap();
+        let mut client = runtime.block_on(Connection::open(daemon, identity)).unwrap();
         let (stopped, noted) = (stop.clone(), took.clone());
         let thread = thread::spawn(move || {
             let object = |count: usize| json!({"Name": "calm", "Image": "web:1", "Count": count % 3});
@@ -106,7 +106,7 @@ impl WellBehaved {
         Self { stop, took, thread }
     }
 
-    /// The 99th percentile since this was last asked.
+    /// The 99th percentile since the last call.
     fn p99(&self) -> Duration {
         let mut took = std::mem::take(&mut *self.took.lock().unwrap());
         took.sort();
@@ -119,7 +119,7 @@ impl WellBehaved {
     }
 }
 
-/// A daemon that is watched.
+/// A daemon under attack.
 struct Scene {
     daemon: Daemon,
     calm: Identity,
@@ -129,7 +129,7 @@ struct Scene {
 impl Scene {
     fn start(setup: Setup) -> Self {
         let daemon = setup.flag(format!("--resync={}s", RESYNC.as_secs())).start();
-        let [calm, evil] = ["calm", "evil"].map(|name| new_client(&daemon.made(), name));
+        let [calm, evil] = ["calm", "evil"].map(|name| new_client(&daemon.certificates(), name));
         Self { daemon, calm, evil }
     }
 
@@ -167,7 +167,7 @@ impl Scene {
         let until = Instant::now() + ATTACK;
         thread::scope(|scope| {
             let attacker = scope.spawn(|| {
-                // And with it all threads that it starts.
+                // The threads that it starts inherit the priority.
                 rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10).unwrap();
                 run(until);
             });
@@ -207,9 +207,9 @@ fn head() {
 }
 
 #[track_caller]
-fn hold(rows: &[Row]) {
-    let complaints: Vec<String> = rows.iter().flat_map(Row::complaints).collect();
-    assert!(complaints.is_empty(), "{complaints:#?}");
+fn assert_within_limits(rows: &[Row]) {
+    let violations: Vec<String> = rows.iter().flat_map(Row::violations).collect();
+    assert!(violations.is_empty(), "{violations:#?}");
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn attacks_on_the_server_cost_others_little_and_leave_nothing() {
         scene.under("30 dry runs of 1,000 objects", |until| {
             attacks::submits(&scene.daemon, &scene.evil, "/submit?dry_run", &attacks::many(1_000, 20), until);
         }),
-        scene.under("30 large bodies of nothing", |until| {
+        scene.under("30 deeply nested bodies", |until| {
             let nested = format!("[{}]", "[".repeat(900_000));
             attacks::submits(&scene.daemon, &scene.evil, "/submit", &nested, until);
         }),
@@ -246,15 +246,17 @@ fn attacks_on_the_server_cost_others_little_and_leave_nothing() {
                 );
                 assert_eq!(status, 200);
             });
-            assert!(refused > 0, "one identity has its share");
+            assert!(refused > 0, "one identity has a limited share");
         }),
     ];
-    // For the last one there is much to read.
+    // The last attack needs long answers.
     attacks::fill(&scene.daemon, 8, 100);
     rows.push(
-        scene.under("200 readers of nothing", |until| attacks::deaf(&scene.daemon, &scene.evil, until)),
+        scene.under("200 stalled readers", |until| {
+            attacks::stalled_readers(&scene.daemon, &scene.evil, until)
+        }),
     );
-    hold(&rows);
+    assert_within_limits(&rows);
 }
 
 #[test]
@@ -263,16 +265,16 @@ fn a_stream_ends_with_its_certificate() {
     let scene = Scene::simulated();
     let short = attacks::short_lived(&scene.daemon, "short", Duration::from_secs(4));
     let begun = Instant::now();
-    let said =
+    let streams =
         attacks::whole_streams(&scene.daemon, &short, &["/status?watch", "/events", "/submit?wait=60s"]);
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
-    for (path, said) in &said {
-        assert!(said.contains("certificate") && said.contains("expired"), "{path}: {said}");
+    for (path, text) in &streams {
+        assert!(text.contains("certificate") && text.contains("expired"), "{path}: {text}");
     }
     assert_eq!(scene.gauge("scsm_long_running_requests"), 0.0);
 }
 
-/// What other parts than the server bound: messages, lists and events of the engine.
+/// Limits outside the server: messages, lists and events of the engine.
 #[test]
 fn an_engine_that_misbehaves_costs_clients_little() {
     let _alone = alone();
@@ -299,7 +301,7 @@ fn an_engine_that_misbehaves_costs_clients_little() {
             engine.behave();
         }));
     }
-    // Where the engine does not list, the list is as old as that.
+    // While the engine sends no list, the last one is expected to grow old.
     rows.iter_mut().for_each(|row| row.oldest_list = 0.0);
-    hold(&rows);
+    assert_within_limits(&rows);
 }

@@ -1,11 +1,11 @@
-//! The daemon killed with SIGKILL, a thousand times, while it takes submits: nothing that it acknowledged is lost, and no
-//! array is there by half.
+//! The daemon is killed with SIGKILL up to a thousand times while it accepts submits: nothing that it acknowledged is
+//! lost, and no array is stored in part.
 //!
-//! A round starts the daemon on the directory of the rounds before, compares what it holds with what was
-//! acknowledged, sends submits over several connections at once, and has it die: at a named point of the
-//! program (`SCSM_DIE_AT`, see `src/death.rs`), at the moment an answer arrives, or at any moment. What was sent and not
-//! answered may have been taken or not, but whole. `SCSM_STATE_KILL_ROUNDS` sets the number of rounds, `SCSM_SEED` replays a
-//! run. (That containers end up as asked for, too, is shown on a real engine, in `abuse/deaths.rs`.)
+//! Each round starts the daemon on the same directory, compares its objects with what was acknowledged, sends submits
+//! over several connections at once, and kills it: at a named point of the program (`SCSM_DIE_AT`, see
+//! `src/crash_points.rs`), when an answer arrives, or at a random moment. A submit without an answer may have been
+//! committed or not, but only as a whole. `SCSM_SEED` replays a run. `tests/root/stress/deaths.rs` does the same for the
+//! containers, on a real engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
@@ -20,16 +20,16 @@ use swarm_cluster_state_manager::client::{self, Ask};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// Writers at once, each with objects of its own.
+/// Concurrent writers, each with its own objects.
 const WRITERS: u64 = 4;
-/// Submits of each writer in a round, unless it dies before.
+/// Submits of each writer in a round, unless the daemon dies first.
 const SUBMITS: u64 = 4;
 /// Objects of one writer's array.
 const TOGETHER: u64 = 3;
-/// A round that has not ended by itself is ended.
+/// The time limit of a round.
 const ROUND: Duration = Duration::from_secs(20);
 
-/// Where it may die, and how many times it may come past before that.
+/// Where the daemon dies, and how often it may pass that point before.
 const POINTS: [(&str, u64); 6] = [
     ("before-commit", 8),
     ("amid-commit", 8),
@@ -42,9 +42,9 @@ const POINTS: [(&str, u64); 6] = [
 /// What a client knows of its objects.
 #[derive(Debug, Default, Clone)]
 struct Known {
-    /// The mark that was acknowledged last; none for "deleted".
+    /// The last acknowledged mark; `None` if it was deleted.
     acknowledged: Option<u64>,
-    /// What was sent after that and not answered, oldest first.
+    /// What was sent after that and is unanswered, oldest first.
     open: Vec<Option<u64>>,
 }
 
@@ -75,14 +75,14 @@ fn body(group: &str, mark: u64) -> Value {
     }
 }
 
-/// The mark of a group, as the daemon has it. Half an array is what must never be.
+/// The mark of a group in the daemon. An array must never be stored in part.
 fn found(objects: &BTreeMap<String, u64>, group: &str) -> Option<u64> {
     let marks: BTreeSet<Option<u64>> = names(group).iter().map(|name| objects.get(name).copied()).collect();
-    assert!(marks.len() == 1, "half an array: {group} has the marks {marks:?}");
+    assert!(marks.len() == 1, "part of an array: {group} has the marks {marks:?}");
     marks.into_iter().next().unwrap()
 }
 
-/// The marks of all objects; none if it is gone before it could be asked.
+/// The marks of all objects; `None` if the daemon is dead already.
 async fn objects(daemon: &client::Daemon) -> Option<BTreeMap<String, u64>> {
     let all: Vec<Value> = daemon.ask(Ask::new(Method::GET, "/objects")).await.ok()?.json().unwrap();
     let entry = |o: &Value| {
@@ -91,8 +91,8 @@ async fn objects(daemon: &client::Daemon) -> Option<BTreeMap<String, u64>> {
     Some(all.iter().map(entry).collect())
 }
 
-/// One writer's round: submits of its single object and its array in turn, now and then a deletion. Returns what it knows
-/// then; ends early when the daemon is gone.
+/// One writer's round: submits its single object and its array in turn, and sometimes a deletion. Returns what it knows
+/// afterwards; ends early when the daemon is dead.
 async fn write(
     daemon: client::Daemon,
     writer: u64,
@@ -135,7 +135,7 @@ fn client_of(daemon: &Daemon, certificates: &Certificates) -> client::Daemon {
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_and_no_array_is_there_by_half_wherever_it_dies() {
+fn wherever_the_daemon_dies_no_acknowledged_change_is_lost_and_no_array_is_stored_in_part() {
     let _alone = alone();
     let rounds = by_tier(100_u64, 1_000);
     let seed = chosen_seed().unwrap_or_else(|| fastrand::u64(..));
@@ -143,44 +143,41 @@ fn nothing_acknowledged_is_lost_and_no_array_is_there_by_half_wherever_it_dies()
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let data = tempfile::tempdir().unwrap();
     let begun = Instant::now();
-    let (mut world, mut acknowledged, mut unanswered, mut landed) = (World::new(), 0, 0, 0);
+    let (mut world, mut acknowledged, mut unanswered, mut committed) = (World::new(), 0, 0, 0);
     let mut deaths: BTreeMap<&str, u64> = BTreeMap::new();
     let mut last: Option<Daemon> = None;
     for round in 0..=rounds {
-        let mut dice = fastrand::Rng::with_seed(seed ^ round.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut rng = fastrand::Rng::with_seed(seed ^ round.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut setup =
             Setup::in_directory(data.path()).flag("--swarm-manager=simulated://3").env("SCSM_LOG", "warn");
-        let (where_, order) = match dice.u64(..10) {
-            0 | 1 => ("at any moment", None),
-            2 => ("as an answer arrives", None),
+        let (place, crash_point) = match rng.u64(..10) {
+            0 | 1 => ("random moment", None),
+            2 => ("on an answer", None),
             _ => {
-                let (point, most) = POINTS[dice.usize(..POINTS.len())];
-                (point, Some(format!("{point}:{}", dice.u64(1..=most))))
+                let (point, most) = POINTS[rng.usize(..POINTS.len())];
+                (point, Some(format!("{point}:{}", rng.u64(1..=most))))
             }
         };
-        if let Some(order) = order.as_ref().filter(|_| round < rounds) {
-            setup = setup.env("SCSM_DIE_AT", order);
+        if let Some(crash_point) = crash_point.as_ref().filter(|_| round < rounds) {
+            setup = setup.env("SCSM_DIE_AT", crash_point);
         }
-        // A point may be passed while it starts: then it dies before anybody can ask.
+        // The daemon may pass the point while it starts: then it dies before it serves.
         let mut daemon = match setup.try_start() {
             Ok(daemon) => daemon,
-            Err((status, said)) => {
-                assert_eq!(status.and_then(|s| s.signal()), Some(9), "round {round}: {said}");
-                *deaths.entry(where_).or_default() += 1;
+            Err((status, output)) => {
+                assert_eq!(status.and_then(|s| s.signal()), Some(9), "round {round}: {output}");
+                *deaths.entry(place).or_default() += 1;
                 continue;
             }
         };
-        let client = client_of(&daemon, &daemon.made());
+        let client = client_of(&daemon, &daemon.certificates());
         let process = daemon.child().id();
         let next = runtime.block_on(async {
-            let Some(there) = objects(&client).await else { return Some(world.clone()) };
+            let Some(stored) = objects(&client).await else { return Some(world.clone()) };
             for (group, known) in &mut world {
-                let found = found(&there, group);
-                assert!(
-                    known.may_be(found),
-                    "round {round}: {group} is at {found:?}, and should be {known:?}"
-                );
-                landed += u64::from(known.acknowledged != found);
+                let found = found(&stored, group);
+                assert!(known.may_be(found), "round {round}: {group} is at {found:?}, expected {known:?}");
+                committed += u64::from(known.acknowledged != found);
                 *known = Known { acknowledged: found, open: Vec::new() };
             }
             if round == rounds {
@@ -190,12 +187,12 @@ fn nothing_acknowledged_is_lost_and_no_array_is_there_by_half_wherever_it_dies()
             for writer in 0..WRITERS {
                 let own = world.iter().filter(|(g, _)| g.contains(&format!("-{writer}-")));
                 let own: World = own.map(|(g, k)| (g.clone(), k.clone())).collect();
-                let die_on_answer = (where_ == "as an answer arrives").then_some(process);
+                let die_on_answer = (place == "on an answer").then_some(process);
                 let first_mark = (round * WRITERS + writer) * SUBMITS + 1;
                 writers.spawn(write(client.clone(), writer, first_mark, own, die_on_answer));
             }
-            if order.is_none() && where_ == "at any moment" {
-                let moment = Duration::from_micros(dice.u64(..80_000));
+            if crash_point.is_none() && place == "random moment" {
+                let moment = Duration::from_micros(rng.u64(..80_000));
                 tokio::spawn(async move {
                     sleep(moment).await;
                     kill(process);
@@ -214,30 +211,30 @@ fn nothing_acknowledged_is_lost_and_no_array_is_there_by_half_wherever_it_dies()
         acknowledged += next.values().filter(|known| known.open.is_empty()).count();
         unanswered += next.values().map(|known| known.open.len()).sum::<usize>();
         world = next;
-        // An order that was not reached: it dies all the same. Before a step has ended an image was pulled, which
-        // takes the simulated engine 300 ms.
-        let patience = if order.is_none() || where_.ends_with("step") { 1_000 } else { 150 };
-        let died = match daemon.ended(Duration::from_millis(patience)) {
-            Some(_) => where_,
+        // If the point is not reached, kill it. The first step ends only after an image pull, which takes the simulated engine
+        // 300 ms.
+        let grace = if crash_point.is_none() || place.ends_with("step") { 1_000 } else { 150 };
+        let died = match daemon.ended(Duration::from_millis(grace)) {
+            Some(_) => place,
             None => {
                 kill(process);
-                "later than ordered"
+                "point not reached"
             }
         };
         *deaths.entry(died).or_default() += 1;
-        daemon.ended(ROUND).expect("it dies of SIGKILL");
+        daemon.ended(ROUND).expect("it is killed by SIGKILL");
     }
     let took = begun.elapsed();
     let total: u64 = deaths.values().sum();
     println!("{total} deaths in {took:.0?}: {deaths:?}");
     println!(
-        "groups acknowledged last in their round: {acknowledged}, unanswered submits: {unanswered}, of which {landed} turned out to be taken; lost: 0, by half: 0"
+        "groups acknowledged last in their round: {acknowledged}, unanswered submits: {unanswered}, of which {committed} were committed; lost: 0, in part: 0"
     );
     assert_eq!(total, rounds);
     let many = rounds / 50;
     for (point, _) in POINTS {
-        assert!(deaths.get(point).copied().unwrap_or(0) >= many, "{point} was hardly met: {deaths:?}");
+        assert!(deaths.get(point).copied().unwrap_or(0) >= many, "{point} was hardly reached: {deaths:?}");
     }
-    assert!(landed > 0 || rounds < 50, "some death came between a commit and its answer");
+    assert!(committed > 0 || rounds < 50, "at least one crash is between a commit and its answer");
     drop(last);
 }

@@ -1,6 +1,6 @@
-//! Tests that measure, or that keep every processor busy: response times under attack, many writers, hundreds of crashes.
+//! Tests that measure, or that use every processor: response times under attack, many writers, hundreds of crashes.
 //!
-//! Nothing runs beside them: Cargo runs this binary alone, and each test holds [`support::alone`]. They need neither
+//! Nothing runs at the same time: Cargo runs this binary alone, and each test holds [`support::alone`]. They need neither
 //! root nor a Docker Engine.
 
 #![allow(

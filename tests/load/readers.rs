@@ -12,14 +12,14 @@ fn object(name: &str, count: u32) -> Value {
 }
 
 fn simulated() -> Daemon {
-    // Often, so that a line that comes with each resync is seen.
+    // Short, so that a test notices a line that every resync repeats.
     let daemon = Setup::new().flag("--swarm-manager=simulated://3").flag("--resync=500ms").start();
     daemon.connected();
     daemon
 }
 
-/// As many as may wait or watch at a time.
-const PLACES: usize = 200;
+/// The program's limit of concurrent waits and streams.
+const LONG_ANSWERS: usize = 200;
 
 /// Resident memory, in KiB.
 fn resident(daemon: &Daemon) -> u64 {
@@ -36,7 +36,7 @@ fn newest(stream: &Stream) -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn those_who_take_nothing_cost_little_get_the_newest_when_they_do_and_are_cut_when_they_do_not() {
+fn stalled_readers_cost_little_memory_get_the_newest_state_when_they_resume_and_are_cut_otherwise() {
     let _alone = alone();
     const STOPPED: u64 = 40;
     const OBJECTS: usize = 500;
@@ -47,31 +47,31 @@ fn those_who_take_nothing_cost_little_get_the_newest_when_they_do_and_are_cut_wh
         daemon.client.submit(&(0..OBJECTS).map(object).collect());
     };
     let quick = daemon.client.stream("/status?watch", &[]);
-    // First as much as the store remembers of each object, so that no memory is counted that is not the readers'.
+    // First fill the history that the store keeps of each object, so that only the readers' memory is counted.
     (0..10).for_each(round);
     let mut stopped: Vec<Stream> = (0..STOPPED).map(|_| daemon.client.stream("/status?watch", &[])).collect();
     for stream in &stopped {
         assert_eq!(stream.answered(SOON), 200);
         stream.signal("STOP");
     }
-    let (before, told_before) = (resident(&daemon), quick.body().len());
+    let (before, bytes_before) = (resident(&daemon), quick.body().len());
     let mut most = before;
     let begun = Instant::now();
     let mut rounds = 10;
-    // More than the kernel keeps for a reader, so that those who do not read hold somebody up.
+    // More than the kernel buffers for a reader, so that stalled readers block a sender.
     const ENOUGH: usize = 10 << 20;
-    let told = || quick.body().len() - told_before;
-    while told() < ENOUGH && begun.elapsed() < Duration::from_secs(60) {
+    let sent = || quick.body().len() - bytes_before;
+    while sent() < ENOUGH && begun.elapsed() < Duration::from_secs(60) {
         round(rounds);
         rounds += 1;
         most = most.max(resident(&daemon));
     }
-    let heard = || newest(&quick).values().filter(|line| line["Object"]["Phase"] == "converged").count();
-    assert!(holds_within(SOON, || heard() == OBJECTS).is_some(), "{}", daemon.account());
-    let made = (quick.body().len() - told_before) as u64 / 1024;
+    let converged = || newest(&quick).values().filter(|line| line["Object"]["Phase"] == "converged").count();
+    assert!(holds_within(SOON, || converged() == OBJECTS).is_some(), "{}", daemon.diagnostics());
+    let made = (quick.body().len() - bytes_before) as u64 / 1024;
     let grown = most.max(resident(&daemon)) - before;
     eprintln!(
-        "{made} KiB were made for each reader; with {STOPPED} that do not read memory grew by {grown} KiB"
+        "{made} KiB were produced for each reader; with {STOPPED} stalled readers memory grew by {grown} KiB"
     );
     assert!(grown < STOPPED * made / 8, "{grown} KiB for {STOPPED} readers of {made} KiB each");
 
@@ -79,17 +79,17 @@ fn those_who_take_nothing_cost_little_get_the_newest_when_they_do_and_are_cut_wh
     back.signal("CONT");
     assert!(
         holds_within(SOON, || newest(&back) == newest(&quick)).is_some(),
-        "it gets to the newest of each"
+        "it gets the newest line of each object"
     );
-    let (told, all) = (back.lines().len(), quick.lines().len());
-    eprintln!("one that came back got {told} of {all} lines");
-    assert!(told < all * 3 / 4, "what is out of date was passed over");
+    let (received, all) = (back.lines().len(), quick.lines().len());
+    eprintln!("a reader that resumed got {received} of {all} lines");
+    assert!(received < all * 3 / 4, "outdated lines were skipped");
     back.kill();
 
     // The others have 30 s.
-    let shown_out = || daemon.log().contains("it read nothing of its answer for 30s");
-    assert!(holds_within(Duration::from_secs(40), shown_out).is_some(), "{}", daemon.log());
-    // All of them: what is left open is the quick reader's, and that of this question.
+    let cut = || daemon.log().contains("it read nothing of its answer for 30s");
+    assert!(holds_within(Duration::from_secs(40), cut).is_some(), "{}", daemon.log());
+    // All of them: the connections left open are the quick reader's and the one of this request.
     let open = || {
         let metrics = daemon.client.get("/metrics").body;
         let line =
@@ -101,16 +101,16 @@ fn those_who_take_nothing_cost_little_get_the_newest_when_they_do_and_are_cut_wh
     for stream in &mut stopped {
         stream.signal("CONT");
         let end = stream.ended(SOON).expect("the connection was cut");
-        assert!(!end.success(), "and curl says so");
+        assert!(!end.success(), "and curl reports it");
     }
 }
 
 #[test]
-fn two_hundred_hear_of_a_submit_promptly_and_the_stop_waits_for_none_of_them() {
+fn two_hundred_readers_see_a_submit_promptly_and_do_not_delay_the_shutdown() {
     let _alone = alone();
     let mut daemon = simulated();
     let mut open: Vec<Stream> = Vec::new();
-    for i in 0..PLACES {
+    for i in 0..LONG_ANSWERS {
         open.push(daemon.client.stream(if i % 2 == 0 { "/status?watch" } else { "/events" }, &[]));
         if i % 20 == 19 {
             open.iter().for_each(|stream| assert_eq!(stream.answered(SOON), 200));
@@ -123,7 +123,7 @@ fn two_hundred_hear_of_a_submit_promptly_and_the_stop_waits_for_none_of_them() {
             lines.iter().any(|line| line["Object"]["Name"] == "web" || line["Object"] == "web")
         });
     }
-    eprintln!("{PLACES} had heard of the submit after {:?}", begun.elapsed());
+    eprintln!("{LONG_ANSWERS} readers had seen the submit after {:?}", begun.elapsed());
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 
     for path in ["/status?watch", "/events", "/events?follow=false"] {
@@ -132,15 +132,18 @@ fn two_hundred_hear_of_a_submit_promptly_and_the_stop_waits_for_none_of_them() {
         assert!(refused.headers.iter().any(|line| line.starts_with("retry-after:")), "{refused:?}");
         assert!(refused.problem().0.contains("200"), "{refused:?}");
     }
-    assert_eq!(daemon.client.get("/status/web").status, 200, "all else is answered");
+    assert_eq!(daemon.client.get("/status/web").status, 200, "other requests are answered");
     open.pop().unwrap().kill();
     let freed = || daemon.client.get("/events?follow=false&tail=1").status == 200;
-    assert!(holds_within(Duration::from_secs(2), freed).is_some(), "who leaves frees a place");
+    assert!(
+        holds_within(Duration::from_secs(2), freed).is_some(),
+        "a reader that disconnects frees its slot"
+    );
 
     daemon.signal("TERM");
     let begun = Instant::now();
     let status = daemon.ended(SOON).expect("it ends");
-    eprintln!("SIGTERM with {} who watch: ended after {:?}", open.len(), begun.elapsed());
+    eprintln!("SIGTERM with {} watching clients: ended after {:?}", open.len(), begun.elapsed());
     assert!(status.success() && begun.elapsed() < Duration::from_secs(2), "{status} {:?}", begun.elapsed());
     for stream in &mut open {
         let end = stream.ended(SOON).expect("the stream ends");

@@ -1,44 +1,44 @@
-//! Many clients that wait or ask for dry runs, and one that must not notice.
+//! Many clients that wait or request dry runs, and one that must not be slowed down by them.
 
 use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use support::kept::{Answer, Kept, made_client};
+use support::connection::{Answer, Connection, generated_client};
 use support::{Daemon, SOON, alone};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// Waits and streams at one time, as the program has it.
+/// The program's limit of concurrent waits and streams.
 const LONG_ANSWERS: usize = 200;
 
 fn object(name: &str, image: &str, count: u32) -> Value {
     json!({"Name": name, "Image": image, "Count": count, "Update": {"Monitor": "100ms"}})
 }
 
-/// One that never counts as converged within a test: what runs is to be watched for an hour.
+/// An object that does not converge within a test: its containers are monitored for an hour.
 fn endless(name: &str) -> Value {
     json!({"Name": name, "Image": "web:1", "Count": 1, "Update": {"Monitor": "1h"}})
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_who_wait_hold_up_nobody_and_their_places_are_free_when_they_leave() {
+async fn two_hundred_waiting_clients_delay_no_one_and_free_their_slots_when_they_disconnect() {
     let _alone = alone();
     let daemon = Daemon::simulated();
-    let identity = made_client(&daemon.made());
+    let identity = generated_client(&daemon.certificates());
     let mut waiting: Vec<JoinSet<Answer>> = Vec::new();
     for i in 0..LONG_ANSWERS {
-        let mut client = Kept::open(&daemon, &identity).await.unwrap();
+        let mut client = Connection::open(&daemon, &identity).await.unwrap();
         let mut one = JoinSet::new();
         one.spawn(async move { client.post("/submit?wait=10m", &endless(&format!("w-{i}"))).await.unwrap() });
         waiting.push(one);
     }
-    let mut client = Kept::open(&daemon, &identity).await.unwrap();
-    daemon.wait_until(SOON, "all of them are taken", || {
+    let mut client = Connection::open(&daemon, &identity).await.unwrap();
+    daemon.wait_until(SOON, "all submits are accepted", || {
         daemon.client.get("/objects").json().as_array().map(Vec::len) == Some(LONG_ANSWERS)
     });
 
-    // A plain submit is answered as ever; another one that wants to wait is refused before anything is done.
+    // A plain submit is answered as usual; another submit that waits is refused before anything is done.
     let mut slowest = Duration::ZERO;
     for count in 0..20 {
         let begun = Instant::now();
@@ -56,19 +56,19 @@ async fn two_hundred_who_wait_hold_up_nobody_and_their_places_are_free_when_they
         StatusCode::NOT_FOUND,
         "nothing was stored"
     );
-    assert!(waiting.iter_mut().all(|one| one.try_join_next().is_none()), "all of them still wait");
+    assert!(waiting.iter_mut().all(|one| one.try_join_next().is_none()), "all of them are still waiting");
 
-    // They leave without a word, and others may wait.
+    // They disconnect, and others may wait.
     let begun = Instant::now();
     drop(waiting);
     while client.post("/submit?wait=1ms", &endless("late")).await.unwrap().status == 503 {
-        assert!(begun.elapsed() < SOON, "nobody noticed that they left");
+        assert!(begun.elapsed() < SOON, "the disconnects were not noticed");
         sleep(Duration::from_millis(20)).await;
     }
-    eprintln!("places were free {:?} after the clients had left", begun.elapsed());
+    eprintln!("slots were free {:?} after the clients had disconnected", begun.elapsed());
     let mut again = JoinSet::new();
     for i in 0..LONG_ANSWERS / 2 {
-        let mut client = Kept::open(&daemon, &identity).await.unwrap();
+        let mut client = Connection::open(&daemon, &identity).await.unwrap();
         again
             .spawn(async move { client.post("/submit?wait=1s", &endless(&format!("w-{i}"))).await.unwrap() });
     }
@@ -78,27 +78,27 @@ async fn two_hundred_who_wait_hold_up_nobody_and_their_places_are_free_when_they
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_rehearsals_starves_nobody() {
+async fn a_flood_of_dry_runs_starves_no_other_client() {
     let _alone = alone();
     let daemon = Daemon::simulated();
-    let identity = made_client(&daemon.made());
+    let identity = generated_client(&daemon.certificates());
     let mut flood = JoinSet::new();
     for _ in 0..30 {
-        let mut client = Kept::open(&daemon, &identity).await.unwrap();
+        let mut client = Connection::open(&daemon, &identity).await.unwrap();
         flood.spawn(async move {
             let begun = Instant::now();
             let answer = client.post("/submit?dry_run", &object("huge", "web:1", 10_000)).await.unwrap();
             (answer, begun.elapsed())
         });
     }
-    let mut client = Kept::open(&daemon, &identity).await.unwrap();
+    let mut client = Connection::open(&daemon, &identity).await.unwrap();
     let mut slowest = Duration::ZERO;
     for count in 0..20 {
         let begun = Instant::now();
         assert!(client.post("/submit", &object("plain", "web:1", count)).await.unwrap().status.is_success());
         slowest = slowest.max(begun.elapsed());
     }
-    eprintln!("30 rehearsals of 10,000 containers; the slowest of 20 plain submits took {slowest:?}");
+    eprintln!("30 dry runs of 10,000 containers; the slowest of 20 plain submits took {slowest:?}");
     assert!(slowest < Duration::from_secs(3), "{slowest:?}");
     let (answer, took) = flood.join_next().await.unwrap().unwrap();
     assert_eq!(answer.status, StatusCode::OK);

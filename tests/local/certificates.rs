@@ -1,4 +1,4 @@
-//! The certificates of the tests themselves.
+//! The certificates that the tests use.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,9 +8,9 @@ use support::daemon::Setup;
 use support::process::succeed;
 use support::{Certificates, holds_within};
 
-/// A check of the tests' own ground: the certificates have docker-machine's shape.
+/// Checks the test support: the certificates have docker-machine's properties.
 #[test]
-fn the_certificates_have_docker_machines_shape() {
+fn the_certificates_have_docker_machines_properties() {
     let certificates = Certificates::docker_machine();
     let shown =
         |file: &Path| succeed(Command::new("openssl").args(["x509", "-noout", "-text", "-in"]).arg(file));

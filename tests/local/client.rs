@@ -1,10 +1,9 @@
-//! The client's subcommands, as people and pipelines run them: the built program against a daemon on a simulated
-//! cluster. There an image whose name begins with `nosuch` cannot be had, and a command `/nope` cannot start.
+//! The client's subcommands: the built program with a daemon on a simulated cluster, where an image whose name begins with
+//! `nosuch` does not exist, and a command `/nope` cannot start.
 //!
-//! Exit codes are an interface: `client/codes.rs` has the whole table. `client/finding.rs` and `client/contexts.rs` are
-//! about the way to the daemon, `client/showing.rs` about what is written and where, `client/logs.rs` about logs,
-//! `client/verbs.rs` about reading, changing and scaling objects, `client/completing.rs` about what shells offer,
-//! `client/lasting.rs` about daemons that die, `client/waiting.rs` about several objects at once.
+//! [`codes`] has the table of exit codes. [`finding`] and [`contexts`] test how the daemon is found, [`showing`] the output,
+//! [`logs`] the logs, [`verbs`] reading, changing and scaling objects, [`completing`] the completions of shells, [`lasting`]
+//! crashes of the daemon, and [`waiting`] waits for several objects.
 
 mod codes;
 mod completing;
@@ -22,21 +21,21 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use support::daemon::program;
-use support::process::{Gathered, run, run_with_input, text, wait};
+use support::process::{CapturedOutput, run, run_with_input, text, wait};
 use support::{Certificates, Daemon, SOON, holds_within};
 use tempfile::TempDir;
 
-/// Less than the `--wait=50s` that most of them are given, as they are to end before.
+/// Less than the usual `--wait=50s`, before which a command must end.
 const ENDS: Duration = Duration::from_secs(45);
 
-/// A user with a directory of files, who knows where a daemon is.
+/// A user with a directory of files, and the address of a daemon.
 struct User {
     address: String,
     certificates: PathBuf,
     files: TempDir,
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 struct Ran {
     code: i32,
@@ -46,7 +45,7 @@ struct Ran {
 
 impl User {
     fn of(daemon: &Daemon) -> User {
-        User::with(&daemon.url, &daemon.made())
+        User::with(&daemon.url, &daemon.certificates())
     }
 
     fn with(url: &str, certificates: &Certificates) -> User {
@@ -57,7 +56,7 @@ impl User {
         }
     }
 
-    /// A file of this user's, by its path.
+    /// Writes a file of this user, and returns its path.
     fn file(&self, name: &str, content: &str) -> String {
         let path = self.files.path().join(name);
         fs::write(&path, content).unwrap();
@@ -94,8 +93,8 @@ impl User {
         let mut command = self.program();
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let out = child.stdout.take().map(Gathered::from);
-        let err = child.stderr.take().map(Gathered::from);
+        let out = child.stdout.take().map(CapturedOutput::from);
+        let err = child.stderr.take().map(CapturedOutput::from);
         Running { child, out, err }
     }
 
@@ -105,30 +104,30 @@ impl User {
     }
 }
 
-/// A command that goes on. Dropping ends it.
+/// A running command. Dropping it ends the process.
 struct Running {
     child: Child,
-    out: Option<Gathered>,
-    err: Option<Gathered>,
+    out: Option<CapturedOutput>,
+    err: Option<CapturedOutput>,
 }
 
 impl Running {
-    /// What it has said so far, on both streams.
-    fn said(&self) -> String {
-        [&self.out, &self.err].into_iter().flatten().map(Gathered::text).collect()
+    /// Its output so far, on both streams.
+    fn output(&self) -> String {
+        [&self.out, &self.err].into_iter().flatten().map(CapturedOutput::text).collect()
     }
 
     #[track_caller]
     fn says(&self, words: &str) {
-        let found = holds_within(SOON, || self.said().contains(words));
-        assert!(found.is_some(), "not said: {words}\n{}", self.said());
+        let found = holds_within(SOON, || self.output().contains(words));
+        assert!(found.is_some(), "not printed: {words}\n{}", self.output());
     }
 
-    /// Waits for its end, which must come by itself.
+    /// Waits until it ends by itself.
     #[track_caller]
     fn ends(mut self) -> Ran {
         let status =
-            wait(&mut self.child, ENDS).unwrap_or_else(|| panic!("it does not end: {}", self.said()));
+            wait(&mut self.child, ENDS).unwrap_or_else(|| panic!("it does not end: {}", self.output()));
         let [stdout, stderr] = [self.out.take(), self.err.take()].map(|stream| stream.unwrap().rest());
         Ran::of(Output { status, stdout, stderr })
     }
@@ -155,18 +154,18 @@ impl Ran {
         self
     }
 
-    /// It said this on standard output.
+    /// It printed this on standard output.
     #[track_caller]
     fn says(self, words: &str) -> Ran {
-        assert!(self.out.contains(words), "not said: {words}\n{self:?}");
+        assert!(self.out.contains(words), "not printed: {words}\n{self:?}");
         self
     }
 
-    /// Its complaint is one line that begins with `error: ` and holds these words.
+    /// Its last line on standard error begins with `error: ` and contains this text.
     #[track_caller]
     fn complains(self, words: &str) -> Ran {
         let last = self.err.lines().last().unwrap_or_default();
-        assert!(last.starts_with("error: ") && last.contains(words), "no complaint about {words}\n{self:?}");
+        assert!(last.starts_with("error: ") && last.contains(words), "no error with {words}\n{self:?}");
         self
     }
 
@@ -175,7 +174,7 @@ impl Ran {
     }
 }
 
-/// An object in YAML, one that is believed to have converged as soon as it looks like it.
+/// An object in YAML that converges quickly.
 fn object(name: &str, image: &str, count: u32) -> String {
     format!("Name: {name}\nImage: {image}\nCount: {count}\nUpdate: {{Monitor: 100ms, FailAfter: 0s}}\n")
 }

@@ -1,4 +1,4 @@
-//! The command line: what is wrong with it is said in one message with exit code 2, before anything is touched.
+//! The command line: a mistake causes one message and exit code 2, before anything is changed.
 
 use std::fs;
 use std::net::TcpListener;
@@ -8,15 +8,24 @@ use support::daemon::{Setup, program};
 use support::process::{run, text};
 use support::{Certificates, Daemon};
 
-/// Runs the program with flags that it must refuse, and returns what it said.
+/// Runs the program with flags that it must refuse, and returns its message.
 #[track_caller]
 fn refused(flags: &[String]) -> String {
     let output = run(program().args(flags));
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{flags:?}\nstdout: {}\nstderr: {said}", text(&output.stdout));
-    assert!(output.stdout.is_empty(), "{flags:?}: a refusal is no output: {}", text(&output.stdout));
-    assert!(!said.contains("panicked") && !said.contains("RUST_BACKTRACE"), "{flags:?}: {said}");
-    said
+    let message = text(&output.stderr);
+    assert_eq!(
+        output.status.code(),
+        Some(2),
+        "{flags:?}\nstdout: {}\nstderr: {message}",
+        text(&output.stdout)
+    );
+    assert!(
+        output.stdout.is_empty(),
+        "{flags:?}: a refusal prints nothing on standard output: {}",
+        text(&output.stdout)
+    );
+    assert!(!message.contains("panicked") && !message.contains("RUST_BACKTRACE"), "{flags:?}: {message}");
+    message
 }
 
 fn flags(line: &[&str]) -> Vec<String> {
@@ -24,9 +33,9 @@ fn flags(line: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn bad_flags_are_named_and_nothing_is_touched() {
-    let place = tempfile::tempdir().unwrap();
-    let data = place.path().join("data");
+fn invalid_flags_are_named_and_nothing_is_changed() {
+    let temp = tempfile::tempdir().unwrap();
+    let data = temp.path().join("data");
     let data_flag = format!("--data-dir={}", data.display());
     for (flag, named) in [
         ("--bogus", "--bogus"),
@@ -51,24 +60,24 @@ fn bad_flags_are_named_and_nothing_is_touched() {
         ("--cluster=two words", "two words"),
         ("--log-format=xml", "xml"),
     ] {
-        let said = refused(&flags(&["--addr=127.0.0.1:0", &data_flag, flag]));
-        assert!(said.contains(named), "{flag}: the message does not name {named}: {said}");
-        assert!(!data.exists(), "{flag}: the data directory was made");
+        let message = refused(&flags(&["--addr=127.0.0.1:0", &data_flag, flag]));
+        assert!(message.contains(named), "{flag}: the message does not name {named}: {message}");
+        assert!(!data.exists(), "{flag}: the data directory was created");
     }
 }
 
 #[test]
-fn bad_certificate_files_are_named() {
+fn invalid_certificate_files_are_named() {
     let (ours, theirs) = (Certificates::docker_machine(), Certificates::stranger());
-    let place = tempfile::tempdir().unwrap();
-    let data = place.path().join("data");
+    let temp = tempfile::tempdir().unwrap();
+    let data = temp.path().join("data");
     let write = |name: &str, content: &[u8]| {
-        let path = place.path().join(name);
+        let path = temp.path().join(name);
         fs::write(&path, content).unwrap();
         path
     };
     let (garbage, empty) = (write("garbage.pem", b"not a certificate\n"), write("empty.pem", b""));
-    let (missing, directory) = (place.path().join("missing.pem"), place.path().to_path_buf());
+    let (missing, directory) = (temp.path().join("missing.pem"), temp.path().to_path_buf());
     let server = fs::read_to_string(ours.server()).unwrap();
     let cut = write("cut.pem", &server.as_bytes()[..server.len() / 2]);
     let no_der = write("no-der.pem", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
@@ -101,37 +110,37 @@ fn bad_certificate_files_are_named() {
         let mut line = flags(&["--addr=127.0.0.1:0", "--swarm-manager=simulated://3"]);
         line.push(format!("--data-dir={}", data.display()));
         line.extend(tls);
-        let said = refused(&line);
-        assert!(said.contains(&named.display().to_string()), "{line:?}: {said}");
+        let message = refused(&line);
+        assert!(message.contains(&named.display().to_string()), "{line:?}: {message}");
     }
-    // One or two of the three do not make a set.
+    // One or two of the three flags are not enough.
     let all = three(&ca, &cert, &key);
     for some in [&all[..1], &all[1..], &all[..2], &all[2..]] {
         let mut line = flags(&["--addr=127.0.0.1:0", "--swarm-manager=simulated://3"]);
         line.push(format!("--data-dir={}", data.display()));
         line.extend_from_slice(some);
-        let said = refused(&line);
-        assert!(said.contains("--tls"), "{line:?}: {said}");
+        let message = refused(&line);
+        assert!(message.contains("--tls"), "{line:?}: {message}");
     }
-    assert!(!data.exists(), "nothing was made");
+    assert!(!data.exists(), "nothing was created");
 }
 
 #[test]
-fn a_port_in_use_and_a_place_that_cannot_be_written_are_named() {
+fn a_port_in_use_and_an_unwritable_directory_are_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let place = tempfile::tempdir().unwrap();
-    let data = format!("--data-dir={}", place.path().join("data").display());
-    let said = refused(&flags(&[&format!("--addr={address}"), "--swarm-manager=simulated://3", &data]));
-    assert!(said.contains(&address), "{said}");
-    assert!(said.contains("already"), "somebody else has it: {said}");
+    let temp = tempfile::tempdir().unwrap();
+    let data = format!("--data-dir={}", temp.path().join("data").display());
+    let message = refused(&flags(&[&format!("--addr={address}"), "--swarm-manager=simulated://3", &data]));
+    assert!(message.contains(&address), "{message}");
+    assert!(message.contains("already"), "the port is in use: {message}");
 
-    let file = place.path().join("file");
+    let file = temp.path().join("file");
     fs::write(&file, "").unwrap();
     for directory in [file.clone(), file.join("below")] {
         let data = format!("--data-dir={}", directory.display());
-        let said = refused(&flags(&["--addr=127.0.0.1:0", "--swarm-manager=simulated://3", &data]));
-        assert!(said.contains(&file.display().to_string()), "{said}");
+        let message = refused(&flags(&["--addr=127.0.0.1:0", "--swarm-manager=simulated://3", &data]));
+        assert!(message.contains(&file.display().to_string()), "{message}");
     }
 }
 
@@ -187,7 +196,7 @@ fn every_flag_has_a_variable_and_the_flag_wins() {
 }
 
 #[test]
-fn it_listens_on_every_address_given_and_memory_only_is_said() {
+fn it_listens_on_every_given_address() {
     let daemon = Setup::new().flag("--addr=127.0.0.1:0").flag("--swarm-manager=simulated://1").start();
     let banner = daemon.banner();
     let mut addresses: Vec<&str> = banner
@@ -199,16 +208,16 @@ fn it_listens_on_every_address_given_and_memory_only_is_said() {
     addresses.dedup();
     assert_eq!(addresses.len(), 2, "two listeners, two addresses:\n{banner}");
     for port in addresses {
-        let client = support::Client::new(&format!("https://127.0.0.1:{port}"), &daemon.made());
+        let client = support::Client::new(&format!("https://127.0.0.1:{port}"), &daemon.certificates());
         assert_eq!(client.get("/healthz").status, 200);
     }
 }
 
 #[test]
-fn the_healthcheck_subcommand_tells_a_well_daemon_from_none() {
+fn the_healthcheck_subcommand_distinguishes_a_healthy_daemon_from_none() {
     let daemon = Daemon::simulated();
     let port = daemon.url.rsplit(':').next().unwrap();
-    let data = daemon.made().directory().parent().unwrap().display().to_string();
+    let data = daemon.certificates().directory().parent().unwrap().display().to_string();
     let check = |port: &str| {
         run(program().args([
             "healthcheck",
@@ -220,14 +229,19 @@ fn the_healthcheck_subcommand_tells_a_well_daemon_from_none() {
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let output = check(&free);
-    assert_eq!(output.status.code(), Some(1), "Docker's word for unhealthy is 1: {}", text(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "Docker's exit code for unhealthy is 1: {}",
+        text(&output.stderr)
+    );
     assert!(text(&output.stderr).contains(&free), "{}", text(&output.stderr));
 }
 
 /// The environment variables that a help text names.
 fn variables(help: &[&str]) -> Vec<String> {
-    let said = text(&run(program().args(help)).stdout);
-    let words = said.split(|c: char| !c.is_ascii_uppercase() && c != '_');
+    let message = text(&run(program().args(help)).stdout);
+    let words = message.split(|c: char| !c.is_ascii_uppercase() && c != '_');
     let named = words.filter(|word| ["SCSM_", "DOCKER_"].iter().any(|start| word.starts_with(start)));
     let mut named: Vec<String> = named.map(str::to_owned).collect();
     named.sort();
@@ -236,7 +250,7 @@ fn variables(help: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn a_variable_that_is_set_to_nothing_counts_as_unset() {
+fn an_empty_variable_counts_as_unset() {
     let daemon_reads = variables(&["--help"]);
     for expected in
         ["SCSM_DATA_DIR", "SCSM_TLSCERT", "SCSM_ALLOW_PLAIN_ENGINE", "SCSM_PARALLEL", "DOCKER_HOST"]
@@ -256,7 +270,7 @@ fn a_variable_that_is_set_to_nothing_counts_as_unset() {
 
     let client_reads = variables(&["status", "--help"]);
     assert!(client_reads.iter().any(|name| name == "SCSM_CERT_PATH"), "{client_reads:?}");
-    let certificates = daemon.made();
+    let certificates = daemon.certificates();
     let mut status = program();
     status.envs(client_reads.iter().map(String::as_str).chain(others).map(|name| (name, "")));
     status
@@ -267,8 +281,8 @@ fn a_variable_that_is_set_to_nothing_counts_as_unset() {
 }
 
 #[test]
-fn a_command_that_there_is_not_is_answered_with_the_one_that_is_meant() {
-    for (word, said) in [
+fn an_unknown_command_is_refused_with_a_suggestion() {
+    for (word, message) in [
         ("sumbit", "did you mean `submit`?"),
         ("staus", "did you mean `status`?"),
         ("run", "`submit FILE`"),
@@ -284,21 +298,24 @@ fn a_command_that_there_is_not_is_answered_with_the_one_that_is_meant() {
         ("frobnicate", "`help` lists the commands"),
     ] {
         let line = refused(&flags(&[word, "--detach", "web"]));
-        assert!(line.contains(&format!("unknown command `{word}`")) && line.contains(said), "{word}: {line}");
+        assert!(
+            line.contains(&format!("unknown command `{word}`")) && line.contains(message),
+            "{word}: {line}"
+        );
         assert_eq!(line.lines().count(), 1, "{line}");
     }
 }
 
 #[test]
-fn a_file_that_is_missing_is_asked_for_with_an_example() {
+fn a_missing_file_argument_is_refused_with_an_example() {
     for (command, code) in [("submit", 1), ("apply", 1), ("plan", 2), ("diff", 2)] {
         let output = run(program().arg(command));
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{said}");
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{message}");
         let name = if command == "apply" { "submit" } else { command };
         assert!(
-            said.contains(&format!("for example: swarm-cluster-state-manager {name} web.yaml")),
-            "{said}"
+            message.contains(&format!("for example: swarm-cluster-state-manager {name} web.yaml")),
+            "{message}"
         );
     }
 }
@@ -306,7 +323,7 @@ fn a_file_that_is_missing_is_asked_for_with_an_example() {
 #[test]
 fn help_and_manual_fit_eighty_columns() {
     let help = |columns: &str, line: &[&str]| text(&run(program().env("COLUMNS", columns).args(line)).stdout);
-    // What is laid out by hand is not wrapped again.
+    // Manual line breaks are kept.
     let intro = |columns| help(columns, &["--help"]).lines().take(16).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(intro("80"), intro("100"));
     assert!(intro("80").iter().any(|line| line.ends_with("\"Count\": 5}'")), "{:?}", intro("80"));
@@ -316,9 +333,9 @@ fn help_and_manual_fit_eighty_columns() {
     for line in list.lines() {
         assert!(line.len() <= 80 && line.starts_with("  ") && !line.starts_with("   "), "{line:?}");
     }
-    let place = tempfile::tempdir().unwrap();
-    run(program().arg("man").arg(place.path()));
-    for page in fs::read_dir(place.path()).unwrap() {
+    let temp = tempfile::tempdir().unwrap();
+    run(program().arg("man").arg(temp.path()));
+    for page in fs::read_dir(temp.path()).unwrap() {
         let page = fs::read_to_string(page.unwrap().path()).unwrap();
         let title = page.lines().find(|line| line.starts_with(".TH")).unwrap();
         assert!(title.starts_with(".TH swarm-cluster-state-manager 1 \" \" \"swarm"), "{title}");
@@ -326,16 +343,19 @@ fn help_and_manual_fit_eighty_columns() {
 }
 
 #[test]
-fn what_cannot_be_converted_is_one_message_and_exit_code_1() {
+fn a_command_line_that_cannot_be_converted_causes_one_message_and_exit_code_1() {
     for (line, words) in [
         (&["docker", "run", "--bogus", "nginx"][..], "unknown flag --bogus of docker run"),
         (&["docker", "compose", "up"], "compose files cannot be converted"),
         (&["docker", "run"], "docker run needs an image"),
     ] {
         let output = run(program().args(["convert", "--"]).args(line));
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{line:?}: {said}");
-        assert!(output.stdout.is_empty() && said.starts_with("error: ") && said.contains(words), "{said}");
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{line:?}: {message}");
+        assert!(
+            output.stdout.is_empty() && message.starts_with("error: ") && message.contains(words),
+            "{message}"
+        );
     }
     let output = run(program().args(["convert", "docker", "run", "nginx"]));
     assert!(output.status.code() == Some(1) && text(&output.stderr).contains("-- <COMMAND>"), "{output:?}");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 const MIB: usize = 1024 * 1024;
-/// The longest that a stop may take while clients are connected.
+/// The time limit for a stop while clients are connected.
 const STOP: Duration = Duration::from_secs(8);
 
 fn object(name: &str, count: u32) -> Value {

@@ -1,4 +1,4 @@
-//! The files in `examples/` that watch a daemon: their queries can be parsed, and ask for what a daemon shows.
+//! The Prometheus and Grafana files in `examples/`: their queries can be parsed, and select metrics that a daemon has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,7 +8,7 @@ use promql_parser::util::{ExprVisitor, walk_expr};
 use serde_json::Value;
 use support::{Client, Daemon};
 
-/// Labels that Prometheus puts on.
+/// Labels that Prometheus adds.
 const SCRAPED: [&str; 2] = ["job", "instance"];
 
 fn example(name: &str) -> String {
@@ -20,7 +20,7 @@ fn shown() -> BTreeMap<String, BTreeSet<String>> {
     let daemon = Daemon::simulated();
     daemon.connected();
     daemon.client.submit(&serde_json::json!({"Name": "web", "Image": "a", "Count": 1}));
-    Client::without_certificate(&daemon.url, &daemon.made()).try_request("/", &[], b"").unwrap_err();
+    Client::without_certificate(&daemon.url, &daemon.certificates()).try_request("/", &[], b"").unwrap_err();
     let mut shown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in daemon.client.get("/metrics").body.lines().filter(|line| !line.starts_with('#')) {
         let (series, _) = line.rsplit_once(' ').unwrap();
@@ -28,7 +28,7 @@ fn shown() -> BTreeMap<String, BTreeSet<String>> {
         let labels = labels.split('"').step_by(2).map(|label| label.trim_matches([',', '=', '}']).to_owned());
         shown.entry(name.to_owned()).or_default().extend(labels.filter(|label| !label.is_empty()));
     }
-    // Prometheus' own.
+    // Prometheus' own metric.
     shown.insert("up".to_owned(), BTreeSet::new());
     shown
 }
@@ -49,16 +49,16 @@ impl ExprVisitor for Selectors {
     }
 }
 
-/// A query can be parsed, and what it selects is there.
+/// Checks that a query can be parsed, and that its metrics and labels exist.
 fn check(query: &str, shown: &BTreeMap<String, BTreeSet<String>>) -> usize {
     let query = query.replace("$__rate_interval", "5m");
     let parsed = parser::parse(&query).unwrap_or_else(|error| panic!("{query}: {error}"));
     let mut selectors = Selectors::default();
     let Ok(_) = walk_expr(&mut selectors, &parsed);
-    assert!(!selectors.0.is_empty(), "{query} asks for nothing");
+    assert!(!selectors.0.is_empty(), "{query} selects nothing");
     for selector in &selectors.0 {
         let name = selector.name.as_deref().unwrap();
-        let labels = shown.get(name).unwrap_or_else(|| panic!("{query}: a daemon shows no {name}"));
+        let labels = shown.get(name).unwrap_or_else(|| panic!("{query}: a daemon has no {name}"));
         for matcher in &selector.matchers.matchers {
             let known = labels.contains(&matcher.name) || SCRAPED.contains(&matcher.name.as_str());
             assert!(known, "{query}: {name} has no label {}, only {labels:?}", matcher.name);
@@ -80,7 +80,7 @@ fn all<'a>(value: &'a Value, name: &str, found: &mut Vec<&'a str>) {
 }
 
 #[test]
-fn the_dashboard_and_the_alerts_ask_for_what_a_daemon_shows() {
+fn the_dashboard_and_the_alerts_query_existing_metrics() {
     let shown = shown();
     let dashboard: Value = serde_json::from_str(&example("grafana-dashboard.json")).unwrap();
     let mut queries = Vec::new();
@@ -99,7 +99,7 @@ fn the_dashboard_and_the_alerts_ask_for_what_a_daemon_shows() {
 }
 
 #[test]
-fn the_panels_have_places_of_their_own() {
+fn the_panels_do_not_overlap() {
     let dashboard: Value = serde_json::from_str(&example("grafana-dashboard.json")).unwrap();
     let mut taken = BTreeSet::new();
     let mut ids = BTreeSet::new();
@@ -109,7 +109,7 @@ fn the_panels_have_places_of_their_own() {
         assert!(at("x") + at("w") <= 24, "{panel}");
         for x in at("x")..at("x") + at("w") {
             for y in at("y")..at("y") + at("h") {
-                assert!(taken.insert((x, y)), "{} lies on another panel", panel["title"]);
+                assert!(taken.insert((x, y)), "{} overlaps another panel", panel["title"]);
             }
         }
     }

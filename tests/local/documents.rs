@@ -1,4 +1,4 @@
-//! The documentation is current: generated tables match the program, links lead somewhere, commands work, and every message that
+//! The documentation is current: generated tables match the program, links work, commands work, and every message that
 //! `docs/troubleshooting.md` explains exists in the source.
 
 mod commands;

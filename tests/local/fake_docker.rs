@@ -1,21 +1,19 @@
-//! A scripted stand-in for a Docker Engine and for a classic Swarm manager, within the test's own process.
+//! A scripted fake of a Docker Engine and of a classic Swarm manager, inside the test process.
 //!
-//! The production client talks HTTP to it over in-memory streams, so that all runs on tokio's paused clock: a hang of
-//! two minutes costs nothing, and the same test gives the same run. There is one [`world`]; two dialects show and
-//! change it as the real ones do, [`docker`] and [`swarm`], with answers as they were recorded (`recorded/`).
-//! [`names`] are the networks and volumes that a create may name,
-//! [`faults`] are what goes wrong on the way, [`manager`] is the production program in front of it, and
-//! [`control`] is what a test does behind its back: ends a container, loses a node, restarts the Swarm manager; and
-//! [`many`] runs many cases of a test at once.
+//! The production client sends HTTP to it over in-memory streams, so that everything runs on tokio's paused clock: a hang
+//! of two minutes costs nothing, and a test always takes the same course. There is one [`world`]. Two dialects, [`docker`]
+//! and [`swarm`], list and change it like the real programs, with recorded answers (`recorded/`). [`names`] holds the
+//! networks and volumes that a create may name, [`faults`] the faults of calls. [`manager`] is the production program.
+//! With [`control`] a test ends a container, loses a node, or restarts the Swarm manager. [`cases`] runs the cases of a
+//! test in parallel.
 
-// Each test binary compiles this module anew and uses another part of it.
 pub(crate) mod answers;
+pub(crate) mod cases;
 pub(crate) mod control;
 pub(crate) mod docker;
 pub(crate) mod engine;
 pub(crate) mod faults;
 pub(crate) mod manager;
-pub(crate) mod many;
 pub(crate) mod names;
 pub(crate) mod request;
 pub(crate) mod serve;
@@ -33,14 +31,14 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use world::{Lag, World};
 
-/// For how long an engine of 20.10 shows a container as running whose end it has already announced.
+/// How long an engine of 20.10 lists an ended container as running after the event of its end.
 const DOCKER_ENDING: Duration = Duration::from_millis(80);
-/// For how long after an end a Swarm manager's `State` and `Status` disagree.
+/// How long after an end a Swarm manager's `State` and `Status` disagree.
 const SWARM_DISAGREES: Duration = Duration::from_secs(1);
-/// How long a Swarm manager asks for an image's platforms where no registry answers.
+/// How long a Swarm manager waits for an image's platforms if no registry answers.
 const PLATFORMS: Duration = Duration::from_secs(20);
 
-/// An endpoint. Clones are the same one.
+/// A fake endpoint. Clones share its state.
 #[derive(Clone)]
 pub(crate) struct FakeDocker(Arc<Inner>);
 
@@ -49,24 +47,24 @@ struct Inner {
     keep_alive: bool,
     world: Mutex<World>,
     faults: Mutex<Faults>,
-    /// Tells of each change of the world, and of each call.
+    /// Notified of each change of the world, and of each call.
     changed: watch::Sender<()>,
-    lines: Mutex<Lines>,
-    /// What becomes of answers on their way, by call.
+    network: Mutex<Connections>,
+    /// Rewrites of answers, by call.
     rewrites: Mutex<BTreeMap<Call, Rewrite>>,
-    /// What logs are answered; nothing was written where nothing is said.
+    /// Answers with a container's log; an empty log by default.
     logs: Mutex<Option<Logs>>,
 }
 
-/// The answer to who asks for the log of the container of this name.
+/// Answers a request for the log of the container with this name.
 pub(crate) type Logs = Box<dyn Fn(&str, &request::Logs) -> serve::Reply + Send>;
 
-/// Makes another answer of one.
+/// Rewrites an answer.
 pub(crate) type Rewrite = Box<dyn Fn(Vec<u8>) -> Vec<u8> + Send>;
 
 /// Its connections.
-struct Lines {
-    /// Whether new ones are taken.
+struct Connections {
+    /// Whether new ones are accepted.
     open: bool,
     connections: JoinSet<()>,
 }
@@ -82,7 +80,7 @@ impl FakeDocker {
         FakeDocker::new(EngineKind::ClassicSwarm, nodes, true)
     }
 
-    /// An endpoint of either kind that takes one request a connection, where `keep_alive` is false.
+    /// An endpoint of either kind. Without `keep_alive` each connection serves one request.
     pub(crate) fn new(kind: EngineKind, nodes: usize, keep_alive: bool) -> FakeDocker {
         let mut world = World::new(nodes);
         match kind {
@@ -100,7 +98,7 @@ impl FakeDocker {
             changed: watch::Sender::new(()),
             rewrites: Mutex::default(),
             logs: Mutex::default(),
-            lines: Mutex::new(Lines { open: true, connections: JoinSet::new() }),
+            network: Mutex::new(Connections { open: true, connections: JoinSet::new() }),
         }))
     }
 
@@ -108,24 +106,24 @@ impl FakeDocker {
         self.0.kind
     }
 
-    /// What the truth is.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&World) -> T) -> T {
-        look(&lock(&self.0.world))
+    /// Reads the world.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&World) -> T) -> T {
+        read(&lock(&self.0.world))
     }
 
-    /// Changes the world, and lets everybody know.
+    /// Changes the world, and notifies those that wait for changes.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
-        let changed = {
+        let result = {
             let mut world = lock(&self.0.world);
-            let changed = change(&mut world);
-            world.take_stock();
-            changed
+            let result = change(&mut world);
+            world.record_peaks();
+            result
         };
         self.0.changed.send_replace(());
-        changed
+        result
     }
 
-    /// Word of each change of the world, and of each call.
+    /// Notifications of each change of the world, and of each call.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.0.changed.subscribe()
     }
@@ -135,63 +133,63 @@ impl FakeDocker {
         self.faults(|faults| faults.plan(call, nth, fault));
     }
 
-    /// Rewrites all answers to a call from now on.
+    /// Rewrites all further answers to a call.
     pub(crate) fn rewrite(&self, call: Call, rewrite: impl Fn(Vec<u8>) -> Vec<u8> + Send + 'static) {
         lock(&self.0.rewrites).insert(call, Box::new(rewrite));
     }
 
-    /// Answers a call again as it should be.
-    pub(crate) fn rewrite_no_more(&self, call: Call) {
+    /// Stops rewriting the answers to a call.
+    pub(crate) fn stop_rewriting(&self, call: Call) {
         lock(&self.0.rewrites).remove(&call);
     }
 
-    /// Answers those who ask for logs from now on.
+    /// Answers further requests for logs.
     pub(crate) fn answer_logs(&self, logs: impl Fn(&str, &request::Logs) -> serve::Reply + Send + 'static) {
         *lock(&self.0.logs) = Some(Box::new(logs));
     }
 
     /// The log of a container.
-    fn logs(&self, name: &str, asked: &request::Logs) -> serve::Reply {
+    fn logs(&self, name: &str, request: &request::Logs) -> serve::Reply {
         match &*lock(&self.0.logs) {
-            Some(logs) => logs(name, asked),
+            Some(logs) => logs(name, request),
             None => serve::Reply::new(200, "application/vnd.docker.raw-stream", ""),
         }
     }
 
-    pub(crate) fn faults<T>(&self, look: impl FnOnce(&mut Faults) -> T) -> T {
-        look(&mut lock(&self.0.faults))
+    pub(crate) fn faults<T>(&self, access: impl FnOnce(&mut Faults) -> T) -> T {
+        access(&mut lock(&self.0.faults))
     }
 
     /// How often a call was made.
     pub(crate) fn called(&self, call: Call) -> usize {
-        self.faults(|faults| faults.seen().get(&call).copied().unwrap_or_default())
+        self.faults(|faults| faults.counts().get(&call).copied().unwrap_or_default())
     }
 
-    /// Waits until the truth is so; fails after `within` of simulated time.
+    /// Waits until the world meets the condition; panics after `within` of simulated time.
     #[track_caller]
     pub(crate) fn until(
         &self,
         within: Duration,
         what: &str,
-        so: impl Fn(&World) -> bool,
+        condition: impl Fn(&World) -> bool,
     ) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();
         async move {
             let mut changes = self.changes();
             let waiting = async {
-                while !self.look(&so) {
+                while !self.read(&condition) {
                     changes.changed().await.unwrap();
                 }
             };
             if timeout(within, waiting).await.is_err() {
-                panic!("{caller}: not within {within:?}: {what}\n{}", self.account());
+                panic!("{caller}: not within {within:?}: {what}\n{}", self.effects());
             }
         }
     }
 
-    /// All that was done, a line each.
-    pub(crate) fn account(&self) -> String {
-        self.look(|world| world.trace.iter().map(|effect| format!("  {effect}\n")).collect())
+    /// All effects, one per line.
+    pub(crate) fn effects(&self) -> String {
+        self.read(|world| world.trace.iter().map(|effect| format!("  {effect}\n")).collect())
     }
 }
 

@@ -1,7 +1,7 @@
-//! An engine whose answers are strange: new words, missing fields, texts without end, escape sequences.
+//! An engine with malformed answers: unknown states, missing fields, endless texts, escape sequences.
 //!
-//! The production program stands before the scripted stand-in, which rewrites some of its answers on their way. What
-//! counts is that one strange answer costs nothing else, and that what cannot be read is never taken for missing.
+//! The fake engine rewrites some of its answers. One malformed answer must not affect other objects, and an unreadable
+//! container must not count as missing.
 
 mod logs;
 use std::time::Duration;
@@ -16,19 +16,19 @@ use crate::fake_docker::FakeDocker;
 use crate::fake_docker::faults::Call;
 use crate::fake_docker::manager::Manager;
 
-/// Long enough for all that has nothing to wait for.
+/// Long enough for everything that has nothing to wait for.
 const SOON: Duration = Duration::from_secs(10);
-/// Long enough for all that should not happen to happen.
+/// Long enough to notice what must not happen.
 const WHILE: Duration = Duration::from_secs(90);
 
 fn object(name: &str, count: usize) -> Value {
     json!({"Name": name, "Image": "app:1", "Count": count})
 }
 
-/// A stand-in and a manager, with `web` and `db`, one container each.
+/// A fake engine and a manager, with `web` and `db`, one container each.
 async fn web_and_db() -> (FakeDocker, Manager) {
     let fake = FakeDocker::new(EngineKind::Docker, 1, true);
-    fake.bring_image("app:1");
+    fake.add_image("app:1");
     let manager = Manager::start(&fake);
     for name in ["web", "db"] {
         manager.submit(object(name, 1)).await;
@@ -37,7 +37,7 @@ async fn web_and_db() -> (FakeDocker, Manager) {
     (fake, manager)
 }
 
-/// Rewrites the entries of `web` in the lists to come.
+/// Rewrites the entries of `web` in further lists.
 fn rewrite_web(fake: &FakeDocker, rewrite: impl Fn(&mut Value) + Send + 'static) {
     fake.rewrite(Call::List, move |list| {
         let mut list: Value = serde_json::from_slice(&list).unwrap();
@@ -53,9 +53,9 @@ fn creates(fake: &FakeDocker) -> usize {
 
 type Change = fn(&mut Value);
 
-/// What may be wrong with an entry.
-const ODD: [(&str, Change); 12] = [
-    ("a new state word", |e| {
+/// Malformed entries of a list.
+const MALFORMED: [(&str, Change); 12] = [
+    ("an unknown state", |e| {
         (e["State"], e["Status"]) = (json!("hibernating"), json!("Hibernating since noon"))
     }),
     ("no state", |e| (e["State"], e["Status"]) = (json!(null), json!(null))),
@@ -64,7 +64,7 @@ const ODD: [(&str, Change); 12] = [
     ("labels of another type", |e| e["Labels"] = json!(["a=b"])),
     ("no id", |e| e["Id"] = json!(null)),
     ("no names", |e| e["Names"] = json!(null)),
-    ("a creation before all time", |e| e["Created"] = json!(-1)),
+    ("a creation before 1970", |e| e["Created"] = json!(-1)),
     ("numbers as strings", |e| e["Created"] = json!("1767225600")),
     ("null", |e| *e = json!(null)),
     ("an empty object", |e| *e = json!({})),
@@ -72,34 +72,34 @@ const ODD: [(&str, Change); 12] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn one_strange_entry_costs_the_others_nothing_and_is_not_replaced() {
-    for (what, odd) in ODD {
+async fn one_malformed_entry_does_not_affect_others_and_is_not_replaced() {
+    for (what, malform) in MALFORMED {
         let (fake, manager) = web_and_db().await;
-        rewrite_web(&fake, odd);
+        rewrite_web(&fake, malform);
         let before = creates(&fake);
-        let db = fake.look(|world| {
+        let db = fake.read(|world| {
             world.containers().find(|(_, c)| c.name.starts_with("db.")).map(|(_, c)| c.id.clone())
         });
         fake.kill(&db.unwrap());
         manager.converges("db", 1, SOON).await;
         sleep(WHILE).await;
-        assert_eq!(creates(&fake), before + 1, "{what}: only db was replaced\n{}", fake.account());
-        fake.rewrite_no_more(Call::List);
+        assert_eq!(creates(&fake), before + 1, "{what}: only db is replaced\n{}", fake.effects());
+        fake.stop_rewriting(Call::List);
         manager.converges("web", 1, SOON).await;
         assert_eq!(creates(&fake), before + 1, "{what}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_strange_entry_is_not_replaced_after_a_restart_either() {
-    for (what, odd) in ODD {
+async fn a_malformed_entry_is_not_replaced_after_a_restart_either() {
+    for (what, malform) in MALFORMED {
         let (fake, manager) = web_and_db().await;
-        rewrite_web(&fake, odd);
+        rewrite_web(&fake, malform);
         let before = creates(&fake);
-        let manager = manager.killed_and_started_again();
+        let manager = manager.kill_and_restart();
         sleep(WHILE).await;
-        assert_eq!(creates(&fake), before, "{what}\n{}", fake.account());
-        fake.rewrite_no_more(Call::List);
+        assert_eq!(creates(&fake), before, "{what}\n{}", fake.effects());
+        fake.stop_rewriting(Call::List);
         for name in ["web", "db"] {
             manager.converges(name, 1, SOON).await;
         }
@@ -108,7 +108,7 @@ async fn a_strange_entry_is_not_replaced_after_a_restart_either() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_not_even_an_inspect_can_tell_is_left_as_it_is() {
+async fn a_container_with_an_unreadable_inspect_is_left_alone() {
     let (fake, manager) = web_and_db().await;
     rewrite_web(&fake, |e| (e["State"], e["Status"]) = (json!("hibernating"), json!("?")));
     fake.rewrite(Call::Inspect, |answer| {
@@ -118,15 +118,15 @@ async fn what_not_even_an_inspect_can_tell_is_left_as_it_is() {
     });
     let before = creates(&fake);
     sleep(WHILE).await;
-    let manager = manager.killed_and_started_again();
+    let manager = manager.kill_and_restart();
     sleep(WHILE).await;
-    assert_eq!(creates(&fake), before, "{}", fake.account());
+    assert_eq!(creates(&fake), before, "{}", fake.effects());
     let status = manager.object("web").unwrap();
     assert_eq!(status.containers.len(), 1, "{}", serde_json::to_string(&status).unwrap());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_or_an_info_that_is_too_much_is_refused_with_a_reason_and_nothing_is_decided() {
+async fn an_oversized_or_broken_list_or_info_is_refused_with_a_reason_and_nothing_is_done() {
     let nodes = |_| {
         let rows: Vec<Value> = (0..50_000)
             .flat_map(|n| {
@@ -149,30 +149,30 @@ async fn a_list_or_an_info_that_is_too_much_is_refused_with_a_reason_and_nothing
     ];
     for (call, rewrite, reason) in cases {
         let fake = FakeDocker::docker();
-        fake.bring_image("app:1");
+        fake.add_image("app:1");
         fake.rewrite(call, rewrite);
         let manager = Manager::start(&fake);
         manager.submit(object("web", 1)).await;
-        let said = |status: &str| status.contains(reason);
-        manager.until(SOON, reason, |status, _| said(&serde_json::to_string(status).unwrap())).await;
+        let has_reason = |status: &str| status.contains(reason);
+        manager.until(SOON, reason, |status, _| has_reason(&serde_json::to_string(status).unwrap())).await;
         sleep(SOON).await;
         assert_eq!(creates(&fake), 0, "{reason}");
         let status = serde_json::to_string(&manager.status()).unwrap();
         assert!(status.len() < 16 * 1024, "{} bytes of status", status.len());
-        fake.rewrite_no_more(call);
+        fake.stop_rewriting(call);
         manager.converges("web", 1, WHILE).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_engines_message_is_bounded_and_escaped_wherever_it_shows() {
+async fn an_engines_message_is_bounded_and_escaped_wherever_it_is_shown() {
     let fake = FakeDocker::docker();
     let long = format!("no\n2026-01-01 ERROR forged\u{1b}[2J\u{202e}{}", "x".repeat(50_000));
     fake.rewrite(Call::Pull, move |_| json!({ "error": long }).to_string().into_bytes());
     let manager = Manager::start(&fake);
     manager.submit(object("web", 1)).await;
     manager
-        .until(WHILE, "the message shows", |status, _| {
+        .until(WHILE, "the message is shown", |status, _| {
             status.objects.iter().any(|o| o.reason.contains("no\\n2026-01-01 ERROR forged\\u{1b}[2J"))
         })
         .await;
@@ -180,7 +180,7 @@ async fn an_engines_message_is_bounded_and_escaped_wherever_it_shows() {
     let reason = manager.object("web").unwrap().reason;
     assert!(reason.len() < MESSAGE_MAX_BYTES + 512 && reason.chars().all(harmless), "{reason}");
     let events = manager.store().event_log().after(0, usize::MAX).events;
-    assert!(events.iter().any(|event| event.text.contains("forged")), "the log has it, too");
+    assert!(events.iter().any(|event| event.text.contains("forged")), "the event log has it, too");
     for event in events {
         assert!(event.text.len() < 2 * MESSAGE_MAX_BYTES + 64, "{}", event.text);
         assert!(event.text.chars().all(harmless), "{}", event.text);
@@ -188,7 +188,7 @@ async fn an_engines_message_is_bounded_and_escaped_wherever_it_shows() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pull_is_judged_by_its_error_alone() {
+async fn only_the_error_of_a_pull_decides_its_outcome() {
     let fake = FakeDocker::docker();
     fake.rewrite(Call::Pull, |_| {
         b"{\"status\": 7}{\"progressDetail\": \"?\", \"id\": null}\n{\"errorDetail\": 5, \"error\": \"no such\\nimage\"}".to_vec()
@@ -197,6 +197,6 @@ async fn a_pull_is_judged_by_its_error_alone() {
     manager.submit(object("web", 1)).await;
     let reason = "no such\\nimage";
     manager.until(SOON, reason, |status, _| status.objects.iter().any(|o| o.reason.contains(reason))).await;
-    fake.rewrite_no_more(Call::Pull);
+    fake.stop_rewriting(Call::Pull);
     manager.converges("web", 1, WHILE).await;
 }

@@ -1,4 +1,4 @@
-//! `GET /objects/NAME/logs` on the simulated engine, whose lines are invented.
+//! `GET /objects/NAME/logs` on the simulated engine, which makes lines up.
 
 use serde_json::{Value, json};
 use support::{Daemon, SOON, Stream, holds_within};
@@ -17,7 +17,7 @@ fn simulated(count: u32) -> Daemon {
     daemon
 }
 
-/// The lines that there are, with these parameters.
+/// The lines for these parameters.
 #[track_caller]
 fn lines(daemon: &Daemon, query: &str) -> Vec<Value> {
     let reply = daemon.client.get(&format!("/objects/web/logs?{query}"));
@@ -48,22 +48,22 @@ fn the_last_lines_of_all_containers_come_in_order_of_time() {
     assert!(all.iter().all(|line| line.as_object().unwrap().len() == 4), "{all:?}");
 
     let tail = lines(&daemon, "tail=1");
-    assert_eq!((tail.len(), containers(&tail).len()), (3, 3), "so many of each: {tail:?}");
+    assert_eq!((tail.len(), containers(&tail).len()), (3, 3), "one line of each: {tail:?}");
     assert_eq!(lines(&daemon, "tail=0"), [json!(null); 0]);
     let one = lines(&daemon, "container=web.2.1");
     assert_eq!(containers(&one), ["web.2.1"]);
-    // From a time on, that time included.
+    // From a time on, inclusive.
     let since = one[1]["At"].as_str().unwrap();
     assert_eq!(lines(&daemon, &format!("container=web.2.1&since={since}"))[0], one[1]);
     assert_eq!(lines(&daemon, "container=web.2.1&since=1h")[0], one[0]);
     assert_eq!(lines(&daemon, "since=0s"), [json!(null); 0]);
     let header = ["--header", &format!("Last-Event-ID: {since}")];
     let after = daemon.client.request("/objects/web/logs?container=web.2.1", &header, b"").body;
-    assert!(!after.contains(since), "what a client had last is not told again: {after}");
+    assert!(!after.contains(since), "the last received line is not repeated: {after}");
 }
 
 #[test]
-fn people_get_text_that_a_terminal_may_see() {
+fn plain_text_is_safe_for_a_terminal() {
     let daemon = simulated(1);
     let plain = ["--header", "Accept: text/plain"];
     let reply = daemon.client.request("/objects/web/logs?tail=1", &plain, b"");
@@ -77,7 +77,7 @@ fn people_get_text_that_a_terminal_may_see() {
 }
 
 #[test]
-fn what_is_not_there_or_not_understood_is_refused() {
+fn a_missing_object_or_an_invalid_parameter_is_refused() {
     let daemon = simulated(1);
     for (path, status, field, word) in [
         ("/objects/wep/logs", 404, "", "did you mean 'web'?"),
@@ -101,7 +101,7 @@ fn what_is_not_there_or_not_understood_is_refused() {
 }
 
 #[test]
-fn who_follows_gets_each_line_once_over_a_replacement_until_the_object_is_gone() {
+fn following_sends_each_line_once_over_a_replacement_until_the_object_is_gone() {
     let daemon = simulated(2);
     let mut followed = daemon.client.stream("/objects/web/logs?follow=true", &[]);
     let first = |name: &'static str| {
@@ -109,34 +109,35 @@ fn who_follows_gets_each_line_once_over_a_replacement_until_the_object_is_gone()
             lines.iter().any(|line| line["Container"] == name && text(line).contains(" started on "))
         }
     };
-    followed.until(SOON, "the past", |lines| first("web.1.1")(lines) && first("web.2.1")(lines));
+    followed.until(SOON, "the earlier lines", |lines| first("web.1.1")(lines) && first("web.2.1")(lines));
     let past = followed.lines().len();
-    followed.until(SOON, "and what comes", |lines| lines.len() >= past + 2);
+    followed.until(SOON, "new lines", |lines| lines.len() >= past + 2);
     let mut other = object("web", 2);
     other["Image"] = json!("nginx:1.9.7");
     daemon.client.submit(&other);
-    followed.until(SOON, "the new ones join", |lines| first("web.1.2")(lines) && first("web.2.2")(lines));
+    followed.until(SOON, "the lines of the new containers", |lines| {
+        first("web.1.2")(lines) && first("web.2.2")(lines)
+    });
     daemon.converges("web", SOON);
     daemon.client.delete("/objects/web");
     assert!(followed.ended(SOON).expect("it ends").success());
     let mut all = followed.lines();
     assert_eq!(all.pop(), Some(json!({"Kind": "gone", "Text": "the object web is gone"})));
-    let told = |line: &Value| line.to_string();
-    let mut each: Vec<String> = all.iter().map(told).collect();
+    let mut each: Vec<String> = all.iter().map(Value::to_string).collect();
     each.sort_unstable();
     each.dedup();
-    assert_eq!(each.len(), all.len(), "none came twice");
+    assert_eq!(each.len(), all.len(), "no line is repeated");
     for name in ["web.1.1", "web.2.1", "web.1.2", "web.2.2"] {
-        let of_it: Vec<&str> = all.iter().filter(|line| line["Container"] == name).map(text).collect();
-        for (number, line) in of_it.iter().enumerate().skip(1) {
-            assert!(line.contains(&format!(" line {number} of ")), "{name} without a gap: {of_it:?}");
+        let own: Vec<&str> = all.iter().filter(|line| line["Container"] == name).map(text).collect();
+        for (number, line) in own.iter().enumerate().skip(1) {
+            assert!(line.contains(&format!(" line {number} of ")), "{name} has a gap: {own:?}");
         }
     }
     assert_eq!(daemon.client.get("/objects/web/logs").status, 404);
 }
 
 #[test]
-fn logs_count_among_the_answers_that_take_long_and_a_stop_ends_them() {
+fn logs_count_as_long_running_requests_and_a_stop_ends_them() {
     let mut daemon = simulated(1);
     let in_use = || {
         let metrics = daemon.client.get("/metrics").body;
@@ -169,7 +170,7 @@ fn logs_count_among_the_answers_that_take_long_and_a_stop_ends_them() {
 }
 
 #[test]
-fn no_more_than_64_containers_are_read_at_once_and_the_stream_says_so() {
+fn at_most_64_containers_are_read_at_once_and_a_note_says_so() {
     let daemon = Daemon::simulated();
     daemon.client.submit(&object("web", 70));
     daemon.wait_until(SOON, "they run", || daemon.object("web")["Running"] == 70);
@@ -182,10 +183,10 @@ fn no_more_than_64_containers_are_read_at_once_and_the_stream_says_so() {
     assert_eq!(containers(&lines(&daemon, "container=web.70.1")), ["web.70.1"]);
 
     let followed = daemon.client.stream("/objects/web/logs?follow=true", &[]);
-    let told = followed.until(SOON, "it says so", |lines| lines.iter().any(is_note));
-    assert_eq!(containers(&told).len(), 64);
-    // Those that leave make room for those that wait.
+    let received = followed.until(SOON, "the note", |lines| lines.iter().any(is_note));
+    assert_eq!(containers(&received).len(), 64);
+    // Containers that end make room for waiting ones.
     daemon.client.submit(&object("web", 0));
     daemon.client.submit(&object("web", 69));
-    followed.until(SOON, "others join", |lines| containers(lines).len() > 64);
+    followed.until(SOON, "the lines of other containers", |lines| containers(lines).len() > 64);
 }

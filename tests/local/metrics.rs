@@ -1,4 +1,4 @@
-//! `/metrics`, read by a strict parser, as Prometheus would read it.
+//! `/metrics`, read by a strict parser.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ const OPEN: &str =
 /// The values of a scrape by series, such as `scsm_actions_total{action="pull",outcome="done"}`.
 type Scrape = BTreeMap<String, f64>;
 
-/// Scrapes in both formats; what comes must be well-formed.
+/// Scrapes in both formats, which must be well-formed.
 fn scrape(daemon: &Daemon) -> Scrape {
     let open = daemon.client.request("/metrics", &["--header", OPEN], b"");
     assert_eq!(open.status, 200, "{open:?}");
@@ -21,7 +21,7 @@ fn scrape(daemon: &Daemon) -> Scrape {
     if let Err(error) = openmetrics::parse_openmetrics(&without_units(&open.body)) {
         panic!("no OpenMetrics: {error}\n{}", open.body);
     }
-    // A Prometheus that is older than OpenMetrics, and curl.
+    // For curl, and for a Prometheus that is older than OpenMetrics.
     let plain = daemon.client.get("/metrics");
     assert_eq!(plain.content_type, "text/plain; version=0.0.4; charset=utf-8");
     if let Err(error) = prometheus::parse_prometheus(&plain.body) {
@@ -34,7 +34,7 @@ fn scrape(daemon: &Daemon) -> Scrape {
     series.collect()
 }
 
-/// The parser thinks that histograms have no units; OpenMetrics gives them some. So these lines are checked here.
+/// The parser refuses units of histograms, which OpenMetrics allows. So these lines are checked here.
 fn without_units(text: &str) -> String {
     let (units, others): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("# UNIT "));
     assert!(units.len() > 5, "{units:?}");
@@ -57,7 +57,7 @@ fn shows(scrape: &Scrape, expected: &[(&str, f64)]) {
     }
 }
 
-/// Buckets never shrink towards the larger ones, and the last one holds all that were counted.
+/// The counts of buckets grow with their bounds, and the last bucket has the total count.
 fn histograms_add_up(scrape: &Scrape) {
     let mut families: BTreeMap<(String, String), Vec<(f64, f64)>> = BTreeMap::new();
     for (series, count) in scrape {
@@ -76,7 +76,7 @@ fn histograms_add_up(scrape: &Scrape) {
             labels => value(scrape, &format!("{name}{suffix}{{{labels}}}")),
         };
         assert_eq!((bound, all), (f64::INFINITY, of("_count")), "{name} {labels}");
-        // What was counted below a bound took no longer than that.
+        // The values in a bucket are below its bound.
         let sum = of("_sum");
         let most: f64 = buckets.windows(2).map(|w| w[1].0 * (w[1].1 - w[0].1)).sum();
         let most = most + buckets[0].0 * buckets[0].1;
@@ -96,7 +96,7 @@ fn only_grows(before: &Scrape, after: &Scrape) {
 }
 
 #[test]
-fn what_is_counted_is_what_happened() {
+fn metrics_count_what_happened() {
     let daemon = Daemon::simulated();
     daemon.connected();
     let first = scrape(&daemon);
@@ -151,7 +151,7 @@ fn what_is_counted_is_what_happened() {
         assert!(end > now + 86_400.0 && end < now + 20.0 * 366.0 * 86_400.0, "{which}: {end}");
     }
 
-    // An image that cannot be had, a submit that is refused, and an end.
+    // A missing image, a refused submit, and a deletion.
     daemon.client.submit(&json!({"Name": "bad", "Image": "nosuch:1", "Count": 1}));
     let another = json!({"Name": "web", "Image": "a", "Count": 1}).to_string();
     let only_new = ["--header", "If-None-Match: *", "--data-binary", "@-"];
@@ -161,7 +161,7 @@ fn what_is_counted_is_what_happened() {
         value(&scrape(&daemon), "scsm_actions_total{action=\"pull\",outcome=\"refused\"}") >= 1.0
     });
     assert_eq!(daemon.client.delete("/objects/web").status, 200);
-    daemon.wait_until(SOON, "nothing is left", || daemon.client.get("/status/web").status == 404);
+    daemon.wait_until(SOON, "it is gone", || daemon.client.get("/status/web").status == 404);
     let third = scrape(&daemon);
     shows(
         &third,
@@ -176,7 +176,7 @@ fn what_is_counted_is_what_happened() {
         ],
     );
     assert!(value(&third, "scsm_actions_total{action=\"remove\",outcome=\"done\"}") >= 5.0);
-    assert!(!third.contains_key("scsm_object_converged{object=\"web\"}"), "what is gone is not shown");
+    assert!(!third.contains_key("scsm_object_converged{object=\"web\"}"), "a deleted object is not shown");
     for pair in [[&first, &second], [&second, &third]] {
         only_grows(pair[0], pair[1]);
     }
@@ -193,7 +193,7 @@ fn clients_cannot_invent_labels() {
     for method in ["BREW", "WHEN"] {
         assert_eq!(daemon.client.request("/status", &["--request", method], b"").status, 405);
     }
-    let silent = Client::without_certificate(&daemon.url, &daemon.made());
+    let silent = Client::without_certificate(&daemon.url, &daemon.certificates());
     silent.try_request("/metrics", &[], b"").unwrap_err();
     let scraped = scrape(&daemon);
     shows(
@@ -212,13 +212,13 @@ fn clients_cannot_invent_labels() {
 }
 
 #[test]
-fn an_engine_that_does_not_answer_is_told() {
+fn an_engine_that_does_not_answer_is_shown() {
     let daemon = Setup::new().flag("--swarm-manager=unix:///nonexistent/docker.sock").start();
     let failed = "scsm_engine_calls_total{call=\"info\",outcome=\"failed\"}";
-    daemon.wait_until(SOON, "it has tried", || value(&scrape(&daemon), failed) >= 1.0);
+    daemon.wait_until(SOON, "a call has failed", || value(&scrape(&daemon), failed) >= 1.0);
     let scraped = scrape(&daemon);
     shows(&scraped, &[("scsm_engine_connected", 0.0)]);
-    // Nothing is older than what never was.
+    // Without a list there is no age of a list.
     assert!(!scraped.contains_key("scsm_last_complete_list_age_seconds"));
     histograms_add_up(&scraped);
 }

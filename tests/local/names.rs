@@ -1,5 +1,4 @@
-//! What an endpoint makes of an object: names that it resolves otherwise than they were meant, requests that it misreads,
-//! and fields that it does not know. On a plain engine and behind a Swarm manager.
+//! Endpoints that resolve names unexpectedly, misread requests, or do not support fields: a plain engine and a Swarm manager.
 
 use std::time::Duration;
 
@@ -13,13 +12,13 @@ use crate::fake_docker::FakeDocker;
 use crate::fake_docker::faults::{Call, Fault};
 use crate::fake_docker::manager::{CLUSTER, Manager};
 use crate::fake_docker::names::Volume;
-use crate::fake_docker::world::What;
+use crate::fake_docker::world::EffectKind;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn both() -> [FakeDocker; 2] {
     let both = [FakeDocker::docker(), FakeDocker::swarm(3)];
-    both.iter().for_each(|fake| fake.bring_image("app:1"));
+    both.iter().for_each(|fake| fake.add_image("app:1"));
     both
 }
 
@@ -33,33 +32,33 @@ fn config(host_config: Value) -> Value {
     web(json!({ "HostConfig": host_config }))
 }
 
-/// Waits until an object is failing for good, with these words in its status; nothing of it was ever started.
+/// Waits until the object has failed with this text in its status; none of its containers was ever started.
 async fn refused(fake: &FakeDocker, manager: &Manager, words: &str) {
-    let says =
+    let matches =
         |reason: &str| reason.contains(words) && !reason.contains("unknown") && !reason.contains("not known");
     manager
-        .until(MINUTE, format!("the status says {words:?}"), |status, _| {
-            status.objects.iter().any(|o| says(&o.reason)) && manager.failing("web")
+        .until(MINUTE, format!("the status contains {words:?}"), |status, _| {
+            status.objects.iter().any(|o| matches(&o.reason)) && manager.failing("web")
         })
         .await;
-    assert_eq!(fake.look(|world| world.count(What::Start)), 0, "{}", fake.account());
+    assert_eq!(fake.read(|world| world.count(EffectKind::Start)), 0, "{}", fake.effects());
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_beginning_of_a_networks_id_is_not_taken_for_its_name() {
+async fn a_prefix_of_a_networks_id_is_not_mistaken_for_its_name() {
     for fake in both() {
-        // The endpoint itself takes it for the network of the host.
+        // The endpoint itself resolves it to the network of the host.
         let body = r#"{"Image":"app:1","HostConfig":{"NetworkMode":"0"}}"#;
-        let (status, made) = fake.ask("POST", "/containers/create?name=probe", body).await;
+        let (status, made) = fake.request("POST", "/containers/create?name=probe", body).await;
         assert_eq!(status, 201, "{made}");
         let found: Value =
-            serde_json::from_str(&fake.ask("GET", "/containers/probe/json", "").await.1).unwrap();
+            serde_json::from_str(&fake.request("GET", "/containers/probe/json", "").await.1).unwrap();
         assert!(found["NetworkSettings"]["Networks"]["host"].is_object(), "{found}");
 
         let manager = Manager::start(&fake);
         manager.submit(config(json!({"NetworkMode": "0"}))).await;
         refused(&fake, &manager, "network 0 not found").await;
-        assert_eq!(fake.called(Call::Create), 0, "it is not even created");
+        assert_eq!(fake.called(Call::Create), 0, "the container is not created");
     }
 }
 
@@ -74,9 +73,9 @@ async fn a_network_whose_name_could_be_an_id_is_found_by_its_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_network_of_one_node_is_found_with_and_without_the_nodes_name() {
+async fn a_network_of_one_node_is_found_with_or_without_the_nodes_name() {
     let fake = FakeDocker::swarm(3);
-    fake.bring_image("app:1");
+    fake.add_image("app:1");
     fake.change(|world| {
         world.add_network("db");
         world.networks.retain(|network| network.name != "db" || network.node == 1);
@@ -126,7 +125,7 @@ async fn a_volume_that_a_managers_container_mounts_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_endpoint_misreads_is_never_started_and_is_removed() {
+async fn a_misread_container_is_never_started_and_is_removed() {
     for (misread, field) in [
         (json!({"HostConfig": {"NetworkMode": "host"}}), "HostConfig.NetworkMode"),
         (json!({"HostConfig": {"Privileged": true}}), "HostConfig.Privileged"),
@@ -136,12 +135,12 @@ async fn what_an_endpoint_misreads_is_never_started_and_is_removed() {
     ] {
         for fake in both() {
             fake.change(|world| world.misread = misread.clone());
-            fake.bring_image("other:1");
+            fake.add_image("other:1");
             let manager = Manager::start(&fake);
             manager.submit(web(json!({}))).await;
             refused(&fake, &manager, &format!("{field} is")).await;
             fake.until(MINUTE, "it is removed", |world| world.reachable("web").next().is_none()).await;
-            // Once it reads what was meant, all is well.
+            // Once the endpoint reads the request correctly, the object converges.
             fake.change(|world| world.misread = Value::Null);
             manager.submit(web(json!({"Env": ["A=1"]}))).await;
             manager.converges("web", 2, MINUTE).await;
@@ -150,7 +149,7 @@ async fn what_an_endpoint_misreads_is_never_started_and_is_removed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_earlier_create_left_is_verified_before_it_is_started() {
+async fn a_container_left_by_an_earlier_create_is_verified_before_it_is_started() {
     for fake in both() {
         let object = web(json!({"Count": 1}));
         let Submission::One(spec) = submission::read(object.to_string().as_bytes()).unwrap() else {
@@ -169,18 +168,19 @@ async fn what_an_earlier_create_left_is_verified_before_it_is_started() {
         let manager = Manager::start(&fake);
         manager.submit(object).await;
         manager.converges("web", 1, MINUTE).await;
-        fake.look(|world| {
-            let of = |what: What| world.trace.iter().filter(move |e| e.what == what).map(|e| e.id.clone());
-            assert!(!of(What::Start).any(|id| id == left), "{}", fake.account());
-            assert!(of(What::Remove).any(|id| id == left), "{}", fake.account());
+        fake.read(|world| {
+            let of =
+                |what: EffectKind| world.trace.iter().filter(move |e| e.kind == what).map(|e| e.id.clone());
+            assert!(!of(EffectKind::Start).any(|id| id == left), "{}", fake.effects());
+            assert!(of(EffectKind::Remove).any(|id| id == left), "{}", fake.effects());
         });
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_that_a_plain_engine_answers_is_a_definite_no_where_nothing_was_created() {
+async fn an_error_of_a_plain_engine_is_a_refusal_if_nothing_was_created() {
     let fake = FakeDocker::docker();
-    fake.bring_image("app:1");
+    fake.add_image("app:1");
     (1..=10).for_each(|nth| fake.fault(Call::Create, nth, Fault::Error500));
     let manager = Manager::start(&fake);
     manager.submit(web(json!({"Update": {"FailAfter": "0s"}}))).await;
@@ -189,18 +189,18 @@ async fn an_error_that_a_plain_engine_answers_is_a_definite_no_where_nothing_was
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_that_a_plain_engine_answers_although_it_created_makes_no_second_one() {
+async fn an_error_of_a_plain_engine_that_did_create_causes_no_second_container() {
     let fake = FakeDocker::docker();
-    fake.bring_image("app:1");
+    fake.add_image("app:1");
     fake.fault(Call::Create, 1, Fault::DoneBut500("out of order"));
     let manager = Manager::start(&fake);
     manager.submit(web(json!({}))).await;
     manager.converges("web", 2, MINUTE).await;
-    assert_eq!(fake.look(|world| world.count(What::Create)), 2, "{}", fake.account());
+    assert_eq!(fake.read(|world| world.count(EffectKind::Create)), 2, "{}", fake.effects());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_field_that_the_endpoints_version_does_not_know_is_refused_with_the_version_that_does() {
+async fn a_field_that_the_endpoints_version_lacks_is_refused_with_the_version_that_has_it() {
     for (fake, spoken) in both().into_iter().zip(["1.41", "1.40"]) {
         let manager = Manager::start(&fake);
         manager.submit(web(json!({"Healthcheck": {"StartInterval": 1_000_000_000}}))).await;

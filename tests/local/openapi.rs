@@ -1,5 +1,5 @@
-//! `/openapi.json`, and whether the daemon keeps to it. What it answers is held against the document by all tests:
-//! see `support/documented.rs`.
+//! `/openapi.json`, and whether the daemon conforms to it. All tests check their answers against the document:
+//! `support/documented.rs`.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use support::Daemon;
 use support::documented::document;
 
 #[test]
-fn the_document_is_served_and_its_routes_are_there() {
+fn the_document_is_served_and_its_routes_exist() {
     let daemon = Daemon::simulated();
     let reply = daemon.client.get("/openapi.json");
     assert_eq!((reply.status, reply.content_type.as_str()), (200, "application/json"));
@@ -17,32 +17,32 @@ fn the_document_is_served_and_its_routes_are_there() {
     let index = daemon.client.get("/").body;
     for (path, item) in document()["paths"].as_object().unwrap() {
         let methods: BTreeSet<String> = item.as_object().unwrap().keys().map(|m| m.to_uppercase()).collect();
-        let mut asked = path.replace("{name}", "nobody");
+        let mut url = path.replace("{name}", "missing");
         if path == "/events" {
-            asked += "?follow=false";
+            url += "?follow=false";
         }
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
-            // A body, for POST: what is wrong with it is another question.
+            // A body for POST, which need not be valid.
             let arguments = ["--request", method, "--data-binary", "{}"];
-            let reply = daemon.client.request(&asked, &arguments, b"");
-            assert_eq!(reply.status == 405, !methods.contains(method), "{method} {asked}: {reply:?}");
+            let reply = daemon.client.request(&url, &arguments, b"");
+            assert_eq!(reply.status == 405, !methods.contains(method), "{method} {url}: {reply:?}");
             let allow = reply.headers.iter().find_map(|line| line.strip_prefix("allow: "));
             if reply.status == 405 {
                 let allow: BTreeSet<String> = allow.unwrap().split(", ").map(str::to_uppercase).collect();
-                assert_eq!(allow, methods, "{asked}");
+                assert_eq!(allow, methods, "{url}");
             }
         }
         let shown = path.replace("{name}", "NAME");
         for method in methods {
-            let told = |line: &str| line.starts_with(&method) && line.split(' ').any(|word| word == shown);
-            assert!(index.lines().any(told), "{method} {shown} is not in the index:\n{index}");
+            let lists = |line: &str| line.starts_with(&method) && line.split(' ').any(|word| word == shown);
+            assert!(index.lines().any(lists), "{method} {shown} is not in the index:\n{index}");
         }
     }
 }
 
-/// A parameter that is not known is refused, with the names of those that are.
+/// An unknown parameter is refused, with the names of the known ones.
 #[test]
-fn the_documented_parameters_are_those_that_are_known() {
+fn the_documented_parameters_are_the_known_ones() {
     let daemon = Daemon::simulated();
     for (path, item) in document()["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -52,25 +52,25 @@ fn the_documented_parameters_are_those_that_are_known() {
                 .filter(|p| p["in"] == "query")
                 .map(|p| p["name"].as_str().unwrap())
                 .collect();
-            let asked = format!("{}?qqqqqq=1", path.replace("{name}", "nobody"));
+            let url = format!("{}?qqqqqq=1", path.replace("{name}", "missing"));
             let method = method.to_uppercase();
-            let reply = daemon.client.request(&asked, &["--request", &method], b"");
+            let reply = daemon.client.request(&url, &["--request", &method], b"");
             if reply.status != 400 {
-                // Health checks and lists for people take whatever they are asked with.
-                assert!(documented.is_empty(), "{method} {asked}: {reply:?}");
+                // These routes ignore parameters.
+                assert!(documented.is_empty(), "{method} {url}: {reply:?}");
                 continue;
             }
             let detail = reply.problem().0;
             let listed = detail.split("there are ").nth(1).and_then(|rest| rest.split(';').next());
             let known = listed.into_iter().flat_map(|names| names.split(", ")).filter(|name| *name != "none");
             let known: BTreeSet<&str> = known.collect();
-            assert_eq!(known, documented, "{method} {asked}: {detail}");
+            assert_eq!(known, documented, "{method} {url}: {detail}");
         }
     }
 }
 
 #[test]
-fn nothing_in_it_is_secret_or_of_one_machine() {
+fn the_document_has_no_secrets_and_no_local_paths() {
     let text = document().to_string();
     for word in ["BEGIN", "PRIVATE KEY", "password", "127.0.0.1", "/root", "/tmp"] {
         assert!(!text.contains(word), "{word}");

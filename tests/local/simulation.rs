@@ -1,30 +1,29 @@
-//! Many small worlds in which everything goes wrong, and one promise that holds in all of them.
+//! Seeded simulations of clusters in which everything fails, and afterwards exactly `Count` must run.
 //!
-//! Each seed is a story: objects are submitted, changed and deleted while calls are lost before or after their
-//! effect, creates land minutes late, lists are empty, short or stale, events are lost, nodes go and come back,
-//! the manager forgets what it knew, and the daemon dies at whatever it was awaiting. The worker, the planner,
-//! the observer, the actuator and the store are those of the daemon; time is tokio's paused clock, so that an
-//! hour costs a moment. Then peace comes, and there must be exactly `Count`.
+//! In each run objects are submitted, changed and deleted while calls are lost before or after their effect, creates take
+//! effect minutes late, lists are empty, incomplete or stale, events are lost, nodes are lost and return, the Swarm manager
+//! is restarted, and the daemon is killed at any await point. The worker, the planner, the observer, the actuator and the
+//! store are those of the daemon; time is tokio's paused clock, so that an hour costs nothing. Then all faults end.
 //!
-//! `SCSM_SEED=17` plays one seed and prints everything that happened, with the daemon's log.
+//! `SCSM_SEED=17` runs one seed and prints everything that happened, with the daemon's log.
 
-mod chaos;
-mod judge;
-mod story;
+mod faulty_engine;
+mod oracle;
+mod run;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use story::{Ending, play};
+use run::{RunResult, play};
 use support::{by_tier, chosen_seed};
 
-/// No more seeds are played after this many failed.
-const ENOUGH: usize = 5;
-/// Every so often an even seed is played twice, to see that it takes the same way.
-const TWICE: u64 = 50;
+/// The test stops after this many failed seeds.
+const MAX_FAILURES: usize = 5;
+/// Seeds that are multiples of this are run twice, to check that a run is deterministic.
+const REPEATED: u64 = 50;
 
-fn run(seed: u64, keep_trace: bool) -> Ending {
+fn run(seed: u64, keep_trace: bool) -> RunResult {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(play(seed, keep_trace))
@@ -41,18 +40,18 @@ struct Summary {
 }
 
 impl Summary {
-    fn add(&mut self, seed: u64, ending: Ending) {
-        for (call, n) in ending.coverage {
+    fn add(&mut self, seed: u64, result: RunResult) {
+        for (call, n) in result.coverage {
             *self.calls.entry(call).or_default() += n;
         }
-        for event in ending.events {
+        for event in result.events {
             *self.events.entry(event).or_default() += 1;
         }
-        self.creates += ending.creates;
-        self.worst_excess = self.worst_excess.max(ending.worst_excess);
-        self.slowest = self.slowest.max((ending.converged_after, seed));
-        if !ending.wrong.is_empty() {
-            self.failures.push((seed, ending.wrong));
+        self.creates += result.creates;
+        self.worst_excess = self.worst_excess.max(result.worst_excess);
+        self.slowest = self.slowest.max((result.converged_after, seed));
+        if !result.violations.is_empty() {
+            self.failures.push((seed, result.violations));
         }
     }
 
@@ -79,18 +78,18 @@ impl Summary {
             println!("  {n:>9} {call}: {fault}");
         }
         println!("  worst excess {}", self.worst_excess);
-        println!("  slowest to converge once in peace: {:?} (seed {})", self.slowest.0, self.slowest.1);
+        println!("  slowest convergence after the faults: {:?} (seed {})", self.slowest.0, self.slowest.1);
     }
 }
 
 #[test]
-fn whatever_is_lost_late_or_lying_there_are_exactly_as_many_as_asked_for() {
+fn whatever_fails_exactly_count_run_in_the_end_and_never_more_than_granted() {
     if let Some(seed) = chosen_seed() {
-        // With the daemon's own words: the cause of each step.
+        // With the daemon's log: the cause of each step.
         tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).without_time().init();
-        let ending = run(seed, true);
-        ending.trace.iter().for_each(|line| println!("{line}"));
-        assert!(ending.wrong.is_empty(), "{:#?}", ending.wrong);
+        let result = run(seed, true);
+        result.trace.iter().for_each(|line| println!("{line}"));
+        assert!(result.violations.is_empty(), "{:#?}", result.violations);
         return;
     }
     let seeds = by_tier(1_500, 10_000);
@@ -100,15 +99,15 @@ fn whatever_is_lost_late_or_lying_there_are_exactly_as_many_as_asked_for() {
         let mut summary = Summary::default();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds || failed.load(Ordering::Relaxed) >= ENOUGH {
+            if seed >= seeds || failed.load(Ordering::Relaxed) >= MAX_FAILURES {
                 return summary;
             }
-            let ending = run(seed, false);
-            if seed.is_multiple_of(TWICE) && run(seed, false).digest != ending.digest {
-                summary.failures.push((seed, vec!["played again, it took another way".to_owned()]));
+            let result = run(seed, false);
+            if seed.is_multiple_of(REPEATED) && run(seed, false).digest != result.digest {
+                summary.failures.push((seed, vec!["a second run took another course".to_owned()]));
             }
-            failed.fetch_add(usize::from(!ending.wrong.is_empty()), Ordering::Relaxed);
-            summary.add(seed, ending);
+            failed.fetch_add(usize::from(!result.violations.is_empty()), Ordering::Relaxed);
+            summary.add(seed, result);
         }
     };
     let summary = std::thread::scope(|scope| {
@@ -116,37 +115,37 @@ fn whatever_is_lost_late_or_lying_there_are_exactly_as_many_as_asked_for() {
         threads.into_iter().map(|t| t.join().unwrap()).fold(Summary::default(), Summary::merge)
     });
     summary.print(seeds);
-    for (seed, wrong) in &summary.failures {
-        println!("seed {seed}: {wrong:#?}");
+    for (seed, violations) in &summary.failures {
+        println!("seed {seed}: {violations:#?}");
     }
     let failed: Vec<u64> = summary.failures.iter().map(|(seed, _)| *seed).collect();
     assert!(
         failed.is_empty(),
-        "{} of {} seeds failed: {failed:?}; SCSM_SEED plays one and prints what happened",
+        "{} of {} seeds failed: {failed:?}; SCSM_SEED runs one and prints what happened",
         failed.len(),
         next.into_inner().min(seeds)
     );
-    assert_eq!(summary.worst_excess.max(0), 0, "more ran than were granted");
+    assert_eq!(summary.worst_excess.max(0), 0, "more containers ran than the oracle allows");
 }
 
-/// Plays one seed that once found a mistake.
+/// Runs a seed that once found a bug.
 #[track_caller]
-fn holds(seed: u64) {
-    let ending = run(seed, false);
-    assert!(ending.wrong.is_empty(), "seed {seed}: {:#?}", ending.wrong);
+fn passes(seed: u64) {
+    let result = run(seed, false);
+    assert!(result.violations.is_empty(), "seed {seed}: {:#?}", result.violations);
 }
 
 #[test]
 fn seed_6037_does_not_refill_a_slot_with_the_old_spec_while_it_retries_the_new_one() {
-    holds(6037);
+    passes(6037);
 }
 
 #[test]
-fn seed_7966_leaves_a_late_create_alone_and_the_judge_does_not_count_it_as_a_copy() {
-    holds(7966);
+fn seed_7966_leaves_a_late_create_alone_and_does_not_count_it_as_a_copy() {
+    passes(7966);
 }
 
 #[test]
-fn seed_827_starts_what_is_back_in_its_slot_while_the_create_of_its_replacement_is_in_doubt() {
-    holds(827);
+fn seed_827_starts_a_container_that_returns_while_the_create_of_its_replacement_is_in_doubt() {
+    passes(827);
 }

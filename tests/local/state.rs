@@ -1,5 +1,4 @@
-//! The state as its keeper sees it: restarts, second processes, old copies, backups and restores, by the program's own
-//! commands.
+//! The state directory: restarts, second processes, old copies, and the commands `backup` and `restore`.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +26,7 @@ fn tool(dir: &Path, arguments: &[&str], input: &[u8]) -> (Option<i32>, String, S
     (output.status.code(), text(&output.stdout).to_string(), text(&output.stderr).to_string())
 }
 
-/// A daemon that must not start: what it says.
+/// The error of a daemon that must not start.
 #[track_caller]
 fn refused(dir: &Path) -> String {
     let mut command: Command = program();
@@ -38,7 +37,7 @@ fn refused(dir: &Path) -> String {
 }
 
 #[test]
-fn a_restart_forgets_nothing() {
+fn a_restart_restores_everything() {
     let data = TempDir::with_prefix("scsm-state-").unwrap();
     let daemon = start(data.path());
     daemon.client.submit(&object("web", 1));
@@ -51,22 +50,22 @@ fn a_restart_forgets_nothing() {
     assert_eq!(daemon.client.get("/objects").json(), before);
     let again = daemon.client.submit(&object("web", 2));
     assert_eq!((&again["Result"], &again["Generation"]), (&json!("unchanged"), &json!(2)));
-    let anew = daemon.client.submit(&object("gone", 1));
-    assert_eq!((&anew["Result"], &anew["Generation"]), (&json!("created"), &json!(3)));
+    let recreated = daemon.client.submit(&object("gone", 1));
+    assert_eq!((&recreated["Result"], &recreated["Generation"]), (&json!("created"), &json!(3)));
 }
 
 #[test]
-fn a_second_process_on_the_directory_is_refused_and_the_first_goes_on() {
+fn a_second_process_on_the_directory_is_refused_and_the_first_keeps_working() {
     let data = TempDir::with_prefix("scsm-state-").unwrap();
     let daemon = start(data.path());
-    let said = refused(data.path());
-    assert!(said.contains(&format!("in use by process {}", daemon.child().id())), "{said}");
-    assert!(said.contains("stop that one first"), "{said}");
+    let message = refused(data.path());
+    assert!(message.contains(&format!("in use by process {}", daemon.child().id())), "{message}");
+    assert!(message.contains("stop that one first"), "{message}");
     daemon.client.submit(&object("web", 1));
 }
 
 #[test]
-fn an_old_copy_put_in_the_state_files_place_is_refused_with_the_way_out() {
+fn an_old_copy_of_the_state_file_is_refused_with_advice() {
     let data = TempDir::with_prefix("scsm-state-").unwrap();
     let file = data.path().join("simulated/state.redb");
     let daemon = start(data.path());
@@ -77,9 +76,9 @@ fn an_old_copy_put_in_the_state_files_place_is_refused_with_the_way_out() {
     daemon.client.submit(&object("web", 2));
     drop(daemon);
     fs::write(&file, old).unwrap();
-    let said = refused(data.path());
-    assert!(said.contains("is an old copy") && said.contains("`restore`"), "{said}");
-    // The way out that it names.
+    let message = refused(data.path());
+    assert!(message.contains("is an old copy") && message.contains("`restore`"), "{message}");
+    // The advice works.
     fs::remove_file(data.path().join("simulated/state.mark")).unwrap();
     assert_eq!(start(data.path()).client.get("/objects/web").json()["Count"], 1);
 }
@@ -95,27 +94,31 @@ fn a_backup_of_a_running_daemon_is_restored_by_one_command() {
     daemon.converges("web", SOON);
     let address = daemon.url.trim_start_matches("https://").to_owned();
     let addr = format!("--addr={address}");
-    let (code, _, said) = tool(data.path(), &["backup", path, &addr], b"");
-    assert_eq!((code, said.contains("objects: 1")), (Some(0), true), "{said}");
+    let (code, _, message) = tool(data.path(), &["backup", path, &addr], b"");
+    assert_eq!((code, message.contains("objects: 1")), (Some(0), true), "{message}");
     let (_, printed, _) = tool(data.path(), &["backup", &addr], b"");
     let bodies = [&printed, &fs::read_to_string(&file).unwrap()].map(|t| t.lines().nth(1).map(str::to_owned));
-    assert_eq!(bodies[0], bodies[1], "the same on standard output");
-    let (code, _, said) = tool(data.path(), &["restore", path], b"");
-    assert_eq!((code, said.contains("in use")), (Some(1), true), "not under a running daemon: {said}");
+    assert_eq!(bodies[0], bodies[1], "standard output has the same backup");
+    let (code, _, message) = tool(data.path(), &["restore", path], b"");
+    assert_eq!(
+        (code, message.contains("in use")),
+        (Some(1), true),
+        "refused while the daemon runs: {message}"
+    );
 
     daemon.client.submit(&object("web", 2));
     daemon.client.submit(&object("later", 2));
     drop(daemon);
-    let (code, _, said) = tool(data.path(), &["backup", &addr], b"");
-    assert_eq!((code, said.contains("--offline")), (Some(1), true), "{said}");
+    let (code, _, message) = tool(data.path(), &["backup", &addr], b"");
+    assert_eq!((code, message.contains("--offline")), (Some(1), true), "{message}");
     let (code, newest, _) = tool(data.path(), &["backup", "--offline", "--simulated"], b"");
     assert_eq!((code, newest.contains(r#""Name":"later""#)), (Some(0), true), "{newest}");
 
     let half = &printed.as_bytes()[..printed.len() / 2];
-    let (code, _, said) = tool(data.path(), &["restore", "-"], half);
-    assert_eq!((code, said.contains("damaged")), (Some(1), true), "{said}");
-    let (code, said, _) = tool(data.path(), &["restore", path], b"");
-    assert_eq!((code, said.contains("state.redb.replaced")), (Some(0), true), "{said}");
+    let (code, _, message) = tool(data.path(), &["restore", "-"], half);
+    assert_eq!((code, message.contains("damaged")), (Some(1), true), "{message}");
+    let (code, message, _) = tool(data.path(), &["restore", path], b"");
+    assert_eq!((code, message.contains("state.redb.replaced")), (Some(0), true), "{message}");
     let daemon = start(data.path());
     let web = daemon.client.get("/objects/web").json();
     assert_eq!(
@@ -125,12 +128,16 @@ fn a_backup_of_a_running_daemon_is_restored_by_one_command() {
     );
     assert_eq!(daemon.client.get("/objects/later").status, 404);
     drop(daemon);
-    // What is done and cannot be told is not called undone.
+    // If the result cannot be printed, the message does not claim that nothing was changed.
     let mut shell = Command::new("sh");
     shell.args(["-c", "exec \"$0\" restore - >/dev/full"]).arg(program().get_program());
     shell.env("SCSM_DATA_DIR", data.path());
     let output = run_with_input(&mut shell, newest.as_bytes());
-    let said = text(&output.stderr);
-    assert_eq!((output.status.code(), said.contains("nothing was changed")), (Some(1), false), "{said}");
+    let message = text(&output.stderr);
+    assert_eq!(
+        (output.status.code(), message.contains("nothing was changed")),
+        (Some(1), false),
+        "{message}"
+    );
     assert_eq!(start(data.path()).client.get("/objects/later").json()["Count"], 2);
 }

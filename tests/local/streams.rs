@@ -1,5 +1,4 @@
-//! What goes on as long as one listens: `/status?watch` and `/events`, of a daemon on the simulated engine, read
-//! by `curl -N`.
+//! The streams `/status?watch` and `/events` of a daemon on the simulated engine, read by `curl -N`.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,13 +12,13 @@ fn object(name: &str, count: u32) -> Value {
 }
 
 fn simulated() -> Daemon {
-    // Often, so that a line that comes with each resync is seen.
+    // Short, so that a test notices a line that every resync repeats.
     let daemon = Setup::new().flag("--swarm-manager=simulated://3").flag("--resync=500ms").start();
     daemon.connected();
     daemon
 }
 
-/// The number behind the `-` of an Id.
+/// The number after the `-` of an Id.
 fn number(line: &Value) -> u64 {
     let id = line["Id"].as_str().unwrap();
     id.split_once('-').unwrap().1.parse().unwrap()
@@ -31,11 +30,11 @@ fn epoch(line: &Value) -> String {
 
 fn converged(name: &str, count: u32) -> impl Fn(&[Value]) -> bool {
     move |lines| {
-        let of_it = |line: &&Value| line["Object"]["Name"] == name;
+        let of_object = |line: &&Value| line["Object"]["Name"] == name;
         lines
             .iter()
             .rev()
-            .find(of_it)
+            .find(of_object)
             .is_some_and(|line| line["Object"]["Phase"] == "converged" && line["Object"]["Count"] == count)
     }
 }
@@ -49,48 +48,48 @@ fn gone(name: &str) -> impl Fn(&[Value]) -> bool {
 // ---- /status?watch
 
 #[test]
-fn a_watch_tells_each_change_from_the_submit_to_the_end_in_both_forms() {
+fn a_watch_sends_each_change_from_the_submit_to_the_deletion_in_both_formats() {
     let daemon = simulated();
     let lines = daemon.client.stream("/status?watch", &[]);
     let events = daemon.client.event_stream("/status?watch=true", &[]);
-    lines.until(SOON, "the engine is told of first", |lines| lines.len() == 1);
+    lines.until(SOON, "the engine is the first line", |lines| lines.len() == 1);
     holds_within(SOON, || events.events().len() == 1);
     daemon.client.submit(&object("web", 3));
     lines.until(SOON, "it converges", converged("web", 3));
-    // Some resyncs later nothing more is told.
+    // Further resyncs send nothing.
     let quiet = lines.lines().len();
     thread::sleep(Duration::from_secs(2));
     assert_eq!(lines.lines().len(), quiet, "{:?}", lines.lines().last());
     daemon.client.delete("/objects/web");
-    let told = lines.until(SOON, "it is gone", gone("web"));
+    let received = lines.until(SOON, "it is gone", gone("web"));
 
-    assert_eq!(told[0]["Kind"], "engine");
+    assert_eq!(received[0]["Kind"], "engine");
     assert_eq!(
-        (&told[0]["Engine"]["Connected"], &told[0]["Engine"]["Kind"]),
+        (&received[0]["Engine"]["Connected"], &received[0]["Engine"]["Kind"]),
         (&json!(true), &json!("simulated"))
     );
     for field in ["LastCompleteList", "LastCompleteListAgeSeconds", "NextRetry"] {
-        assert!(told[0]["Engine"][field].is_null(), "{field} changes by itself");
+        assert!(received[0]["Engine"][field].is_null(), "{field} changes by itself");
     }
-    assert!(told.windows(2).all(|pair| number(&pair[0]) < number(&pair[1])), "Ids grow");
-    assert!(told.iter().all(|line| epoch(line) == epoch(&told[0])));
-    let objects: Vec<&Value> = told[1..told.len() - 1].iter().map(|line| &line["Object"]).collect();
-    assert!(objects.windows(2).all(|pair| pair[0] != pair[1]), "each is a change");
+    assert!(received.windows(2).all(|pair| number(&pair[0]) < number(&pair[1])), "Ids grow");
+    assert!(received.iter().all(|line| epoch(line) == epoch(&received[0])));
+    let objects: Vec<&Value> = received[1..received.len() - 1].iter().map(|line| &line["Object"]).collect();
+    assert!(objects.windows(2).all(|pair| pair[0] != pair[1]), "each line is a change");
     let phases: Vec<&str> = objects.iter().map(|object| object["Phase"].as_str().unwrap()).collect();
     let at = |phase| phases.iter().position(|seen| *seen == phase);
     assert!(at("progressing") < at("converged"), "{phases:?}");
-    // Between two looks of the feed a deletion may begin and end.
+    // A deletion may begin and end between two lines.
     assert!(at("deleting").is_none_or(|deleting| at("converged") < Some(deleting)), "{phases:?}");
     let last_whole = objects[phases.iter().rposition(|phase| *phase == "converged").unwrap()];
     assert_eq!(
         last_whole["Containers"].as_array().map(Vec::len),
         Some(3),
-        "a line is the object's whole status"
+        "a line has the object's whole status"
     );
 
-    assert!(holds_within(SOON, || events.events().len() >= told.len()).is_some(), "{}", events.body());
+    assert!(holds_within(SOON, || events.events().len() >= received.len()).is_some(), "{}", events.body());
     let sent: Vec<Value> = events.events().into_iter().map(|event| event.data).collect();
-    assert_eq!(sent, told, "both forms say the same");
+    assert_eq!(sent, received, "both formats have the same lines");
     let head = |stream: &Stream| stream.head().unwrap();
     assert!(head(&lines).contains("\ncontent-type: application/x-ndjson\r"), "{}", head(&lines));
     assert!(head(&events).contains("\ncontent-type: text/event-stream\r"), "{}", head(&events));
@@ -98,15 +97,18 @@ fn a_watch_tells_each_change_from_the_submit_to_the_end_in_both_forms() {
 }
 
 #[test]
-fn who_watches_one_object_hears_of_that_and_may_come_back() {
+fn a_watch_of_one_object_sends_only_that_object_and_can_be_resumed() {
     let mut daemon = simulated();
     daemon.client.submit(&object("web", 1));
     daemon.client.submit(&object("db", 1));
     let mut first = daemon.client.stream("/status/web?watch", &[]);
-    let told = first.until(SOON, "it converges", converged("web", 1));
-    assert!(told.iter().all(|line| line["Kind"] == "object" && line["Object"]["Name"] == "web"), "{told:?}");
+    let received = first.until(SOON, "it converges", converged("web", 1));
+    assert!(
+        received.iter().all(|line| line["Kind"] == "object" && line["Object"]["Name"] == "web"),
+        "{received:?}"
+    );
     first.kill();
-    let last = told.last().unwrap()["Id"].as_str().unwrap().to_owned();
+    let last = received.last().unwrap()["Id"].as_str().unwrap().to_owned();
     let header = format!("Last-Event-ID: {last}");
 
     daemon.client.submit(&object("db", 2));
@@ -114,44 +116,48 @@ fn who_watches_one_object_hears_of_that_and_may_come_back() {
     let back = daemon.client.stream("/status/web?watch", &["--header", &header]);
     let whole = daemon.client.stream(&format!("/status?watch&since={last}"), &[]);
     assert_eq!((back.answered(SOON), whole.answered(SOON)), (200, 200));
-    let told = whole.until(SOON, "what was missed is told", converged("db", 2));
-    assert!(told.iter().all(|line| line["Object"]["Name"] == "db" || line["Kind"] == "engine"), "{told:?}");
-    assert_eq!(back.lines(), [json!(null); 0], "nothing new of that one");
+    let received = whole.until(SOON, "missed changes are sent", converged("db", 2));
+    assert!(
+        received.iter().all(|line| line["Object"]["Name"] == "db" || line["Kind"] == "engine"),
+        "{received:?}"
+    );
+    assert_eq!(back.lines(), [json!(null); 0], "nothing changed for that object");
     daemon.client.delete("/objects/web");
-    back.until(SOON, "its end is told", gone("web"));
-    assert_eq!(daemon.client.get("/status/web?watch").status, 404, "and then there is nothing to watch");
+    back.until(SOON, "its deletion is sent", gone("web"));
+    assert_eq!(daemon.client.get("/status/web?watch").status, 404, "there is nothing to watch any more");
     let header = ["--header", header.as_str()];
     let late = daemon.client.stream("/status/web?watch", &header);
-    late.until(SOON, "its end is told to one who knew it", gone("web"));
+    late.until(SOON, "its deletion is sent to a client that resumes", gone("web"));
 
-    // Another process gives other Ids, and whoever brings an old one begins anew.
+    // Another process has other Ids; a client with an old one gets everything again.
     let data = tempfile::tempdir().unwrap();
     let again = || Setup::in_directory(data.path()).flag("--swarm-manager=simulated://1").start();
     drop(std::mem::replace(&mut daemon, again()));
     daemon.client.submit(&object("web", 1));
-    let told = daemon.client.stream("/status?watch", &header).until(SOON, "all is told", converged("web", 1));
-    assert_ne!(epoch(&told[0]), last.split_once('-').unwrap().0);
-    assert_eq!(told[0]["Kind"], "engine", "from the beginning");
+    let received =
+        daemon.client.stream("/status?watch", &header).until(SOON, "everything is sent", converged("web", 1));
+    assert_ne!(epoch(&received[0]), last.split_once('-').unwrap().0);
+    assert_eq!(received[0]["Kind"], "engine", "it starts from the beginning");
 }
 
 #[test]
-fn what_was_submitted_is_in_what_a_watch_tells_first() {
+fn the_first_line_of_a_watch_includes_an_earlier_submit() {
     let daemon = simulated();
     for count in 0..10 {
         let generation = daemon.client.submit(&object("web", count))["Generation"].clone();
         let watching = daemon.client.stream("/status/web?watch", &[]);
-        let told = watching.until(SOON, "something", |lines| !lines.is_empty());
-        assert_eq!(told[0]["Object"]["Generation"], generation, "no older state is told");
+        let received = watching.until(SOON, "a line", |lines| !lines.is_empty());
+        assert_eq!(received[0]["Object"]["Generation"], generation, "no older state is sent");
     }
 }
 
 // ---- /events
 
 #[test]
-fn the_log_is_read_on_where_one_was_cut_without_loss_and_without_repetition() {
+fn the_event_log_resumes_after_a_cut_without_loss_or_repetition() {
     let daemon = simulated();
     let uninterrupted = daemon.client.stream("/events?since=0", &[]);
-    let mut gathered: Vec<Value> = Vec::new();
+    let mut collected: Vec<Value> = Vec::new();
     let mut last = "0".to_owned();
     for round in 1..=8 {
         daemon.client.submit(&object("web", round));
@@ -160,21 +166,21 @@ fn the_log_is_read_on_where_one_was_cut_without_loss_and_without_repetition() {
         let arguments = ["--header", header.as_str()];
         let mut cut = daemon.client.stream(&path, if round % 2 == 0 { &[] } else { &arguments });
         cut.until(SOON, "some more events", |lines| !lines.is_empty());
-        // Wherever it is now.
+        // Cut at an arbitrary point.
         thread::sleep(Duration::from_millis(u64::from(round) * 17));
         cut.kill();
-        gathered.extend(cut.lines());
-        last = gathered.last().unwrap()["Id"].to_string();
+        collected.extend(cut.lines());
+        last = collected.last().unwrap()["Id"].to_string();
     }
     daemon.converges("web", SOON);
     let header = format!("Last-Event-ID: {last}");
     let rest = daemon.client.request("/events?follow=false", &["--header", &header], b"");
-    gathered.extend(rest.body.lines().map(|line| serde_json::from_str(line).unwrap()));
+    collected.extend(rest.body.lines().map(|line| serde_json::from_str(line).unwrap()));
 
     let all = daemon.client.get("/events?follow=false&tail=10000").body;
     let all: Vec<Value> = all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(gathered, all[..gathered.len()], "cut and taken up again");
-    assert!(gathered.len() + 2 >= all.len(), "to the end");
+    assert_eq!(collected, all[..collected.len()], "nothing is lost or repeated");
+    assert!(collected.len() + 2 >= all.len(), "up to the end");
     uninterrupted.until(SOON, "it follows", |lines| lines.len() >= all.len());
     assert_eq!(uninterrupted.lines()[..all.len()], all);
 
@@ -183,11 +189,11 @@ fn the_log_is_read_on_where_one_was_cut_without_loss_and_without_repetition() {
     for kind in ["submitted", "step", "phase"] {
         assert!(kinds.contains(&kind), "{kinds:?}");
     }
-    assert_eq!(kinds.iter().filter(|kind| **kind == "engine").count(), 1, "not one a resync: {all:?}");
+    assert_eq!(kinds.iter().filter(|kind| **kind == "engine").count(), 1, "not one per resync: {all:?}");
 }
 
 #[test]
-fn of_the_log_one_gets_what_one_asks_for() {
+fn the_event_log_is_filtered_by_parameters() {
     let daemon = simulated();
     daemon.client.submit(&object("web", 1));
     daemon.converges("web", SOON);
@@ -204,12 +210,12 @@ fn of_the_log_one_gets_what_one_asks_for() {
     assert_eq!(get("tail=3"), all[all.len() - 3..]);
     assert_eq!(get("tail=0"), [json!(null); 0]);
     assert_eq!(get(&format!("since={}", all[4]["Id"])), all[5..]);
-    assert_eq!(get("since=1000000"), all, "of a log that is no more");
+    assert_eq!(get("since=1000000"), all, "of an earlier log");
     let of_web: Vec<Value> = all.iter().filter(|event| event["Object"] == "web").cloned().collect();
     assert!(of_web.len() >= 4, "{of_web:?}");
     assert_eq!(get("object=web"), of_web);
-    assert_eq!(get("object=web&tail=2"), of_web[of_web.len() - 2..], "the last of that object, not of all");
-    assert_eq!(get("object=nobody"), [json!(null); 0]);
+    assert_eq!(get("object=web&tail=2"), of_web[of_web.len() - 2..], "the last events of that object");
+    assert_eq!(get("object=missing"), [json!(null); 0]);
     let submitted = of_web.iter().find(|event| event["Kind"] == "submitted").unwrap();
     assert_eq!(submitted["Text"], "created: image=nginx:1.9.6 count=1");
     assert!(submitted["By"].as_str().unwrap().starts_with("O="), "{submitted}");
@@ -247,10 +253,10 @@ fn of_the_log_one_gets_what_one_asks_for() {
     assert_eq!(daemon.client.post("/events", "").status, 405);
 }
 
-// ---- Those who are slow, silent or many
+// ---- Silence
 
 #[test]
-fn what_is_silent_is_kept_alive() {
+fn a_silent_stream_is_kept_alive() {
     let daemon = simulated();
     let open = [
         daemon.client.stream("/status?watch", &[]),
@@ -263,9 +269,9 @@ fn what_is_silent_is_kept_alive() {
         let kept = || stream.body().ends_with(wanted);
         assert!(holds_within(SOON, kept).is_some(), "{:?}", stream.body());
     }
-    assert!(begun.elapsed() > Duration::from_secs(10), "and nobody is told more often than needed");
+    assert!(begun.elapsed() > Duration::from_secs(10), "no more often than needed");
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
-    // And they go on.
+    // The streams continue.
     daemon.client.submit(&object("web", 1));
     open[0].until(SOON, "it converges", converged("web", 1));
     assert!(holds_within(SOON, || open[3].events().iter().any(|event| event.event == "submitted")).is_some());

@@ -1,5 +1,5 @@
-//! The manager in front of a classic Docker Swarm: first the ways in which a Swarm manager differs from an engine, one after
-//! the other, then what a cluster goes through in its life.
+//! The manager with a classic Docker Swarm: one by one the differences between a Swarm manager and an engine, then scenarios
+//! of whole clusters.
 
 mod creates;
 mod life;
@@ -13,15 +13,15 @@ use serde_json::{Value, json};
 
 use crate::fake_docker::FakeDocker;
 use crate::fake_docker::manager::Manager;
-use crate::fake_docker::world::{Lag, What};
+use crate::fake_docker::world::{EffectKind, Lag};
 
-/// Long enough for all that has nothing to wait for.
+/// Long enough for everything that has nothing to wait for.
 const SOON: Duration = Duration::from_secs(5);
-/// A lost node has been noticed, has been waited for, and its containers have been replaced.
+/// Long enough to notice a lost node, to wait for it, and to replace its containers.
 const REPLACED: Duration = Duration::from_secs(60);
-/// A returned node has been stable for two resyncs, and what was too many is gone.
+/// Long enough for a returned node to be stable for two resyncs, and for the excess to be removed.
 const SETTLED: Duration = Duration::from_secs(60);
-/// Long enough for all that should not happen to happen.
+/// Long enough to notice what must not happen.
 const WHILE: Duration = Duration::from_secs(90);
 /// Caches that catch up at once.
 const AT_ONCE: Lag = Lag { state: Duration::ZERO, status: Duration::ZERO };
@@ -41,10 +41,10 @@ fn web_with(count: usize, more: &Value) -> Value {
     object
 }
 
-/// A manager before a swarm of three nodes, with so many containers that run.
+/// A swarm of three nodes and a manager with this many running containers.
 async fn three_nodes(count: usize) -> (FakeDocker, Manager) {
     let fake = FakeDocker::swarm(3);
-    fake.bring_image("app:1");
+    fake.add_image("app:1");
     let manager = Manager::start(&fake);
     manager.submit(web(count)).await;
     manager.converges("web", count, SOON).await;
@@ -52,38 +52,38 @@ async fn three_nodes(count: usize) -> (FakeDocker, Manager) {
 }
 
 fn running(fake: &FakeDocker) -> BTreeSet<String> {
-    fake.look(|world| world.running("web"))
+    fake.read(|world| world.running("web"))
 }
 
 /// The node of the object's only container.
-fn its_node(fake: &FakeDocker) -> usize {
+fn only_node(fake: &FakeDocker) -> usize {
     fake.node_of(running(fake).first().unwrap())
 }
 
-fn done(fake: &FakeDocker, what: What) -> usize {
-    fake.look(|world| world.count(what))
+fn effects(fake: &FakeDocker, what: EffectKind) -> usize {
+    fake.read(|world| world.count(what))
 }
 
-/// The names of all containers of the object, on nodes that can be reached.
+/// The names of all containers of the object on reachable nodes.
 fn names(fake: &FakeDocker) -> BTreeSet<String> {
-    fake.look(|world| world.reachable("web").map(|c| c.name.clone()).collect())
+    fake.read(|world| world.reachable("web").map(|c| c.name.clone()).collect())
 }
 
-/// No create took effect while as many as were wanted were there, lost nodes counted until they are lost.
+/// No create took effect while enough containers existed, including those of nodes that are down but not lost yet.
 #[track_caller]
-fn never_one_too_many(fake: &FakeDocker, count: usize) {
-    let too_many: Vec<String> = fake.look(|world| {
+fn assert_never_too_many(fake: &FakeDocker, count: usize) {
+    let too_many: Vec<String> = fake.read(|world| {
         let ours =
-            world.trace.iter().filter(|e| e.what == What::Create && e.object.as_deref() == Some("web"));
-        ours.filter(|e| e.there >= count).map(ToString::to_string).collect()
+            world.trace.iter().filter(|e| e.kind == EffectKind::Create && e.object.as_deref() == Some("web"));
+        ours.filter(|e| e.existing >= count).map(ToString::to_string).collect()
     });
-    assert!(too_many.is_empty(), "made though none was missing: {too_many:#?}\n{}", fake.account());
+    assert!(too_many.is_empty(), "created although none was missing: {too_many:#?}\n{}", fake.effects());
 }
 
-/// What the status says of the object, once its reason has these words.
+/// Waits until the object's reason contains this text.
 #[track_caller]
-fn says(manager: &Manager, words: &'static str) -> impl Future<Output = Duration> {
-    manager.until(WHILE, format!("the status says {words:?}"), move |status, _| {
-        status.objects.iter().any(|o| o.reason.contains(words))
+fn reason_contains(manager: &Manager, text: &'static str) -> impl Future<Output = Duration> {
+    manager.until(WHILE, format!("the reason contains {text:?}"), move |status, _| {
+        status.objects.iter().any(|o| o.reason.contains(text))
     })
 }

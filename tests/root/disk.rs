@@ -1,8 +1,7 @@
-//! A disk that is full, read-only or broken under a running daemon: nothing is acknowledged that is not kept, what was
-//! acknowledged is there after a death, and it goes on by itself when the disk does.
+//! A disk that is full, read-only or broken under a running daemon: only what is durable is acknowledged, it survives a
+//! crash, and the daemon recovers by itself when the disk does.
 //!
-//! Faults come from the kernel: a file system of its own that is filled up, and `strace` that makes single system calls
-//! of the daemon fail.
+//! The faults are real: a separate file system is filled up, and `strace` makes system calls of the daemon fail.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,15 +12,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::daemon::{Setup, program};
-use support::process::{Gathered, end, run, succeed, text, wait};
+use support::process::{CapturedOutput, end, run, succeed, text, wait};
 use support::skip::skips_root;
 use support::{Daemon, SOON};
 use tempfile::TempDir;
 
-/// The longest pause between two tries to write the state anew is 30 s.
+/// The longest pause between two attempts to write the state is 30 s.
 const SETTLES: Duration = Duration::from_secs(45);
 
-/// A file system of its own, of so many KiB.
+/// A separate file system of this many KiB.
 struct Mount(TempDir);
 
 impl Mount {
@@ -52,20 +51,20 @@ fn object(name: &str, bytes: usize) -> Value {
     json!({"Name": name, "Image": "a", "Count": 1, "Labels": {"padding": "x".repeat(bytes)}})
 }
 
-/// What the daemon has, by name, with the generation.
+/// The daemon's objects, by name, with their generation.
 fn objects(daemon: &Daemon) -> BTreeMap<String, u64> {
     let all = daemon.client.get("/objects").json();
     let entry = |o: &Value| (o["Name"].as_str().unwrap().to_owned(), o["Generation"].as_u64().unwrap());
     all.as_array().unwrap().iter().map(entry).collect()
 }
 
-/// Submits until it is taken again.
-fn taken_again(daemon: &Daemon, name: &str) {
+/// Submits until a submit is accepted.
+fn accepts_again(daemon: &Daemon, name: &str) {
     let begun = Instant::now();
-    daemon.wait_until(SETTLES, "submits are taken again", || {
+    daemon.wait_until(SETTLES, "submits are accepted again", || {
         daemon.client.post("/submit", object(name, 10).to_string()).status < 300
     });
-    eprintln!("submits were taken again after {:.1?}", begun.elapsed());
+    eprintln!("submits were accepted again after {:.1?}", begun.elapsed());
     assert!(daemon.status()["Manager"]["State"].as_str().unwrap().starts_with("durable, in"));
 }
 
@@ -98,19 +97,19 @@ fn a_full_disk_refuses_with_507_and_loses_nothing() {
             _ => panic!("{reply:?}"),
         }
     }
-    eprintln!("a full disk: {} taken, {refusals} refused with 507", acknowledged.len());
+    eprintln!("a full disk: {} accepted, {refusals} refused with 507", acknowledged.len());
     assert!(refusals > 0);
-    assert_eq!(objects(&daemon), acknowledged, "reads go on, and show what was acknowledged");
+    assert_eq!(objects(&daemon), acknowledged, "reads still work, and show what was acknowledged");
     let state = daemon.status()["Manager"]["State"].as_str().unwrap().to_owned();
     assert!(state.contains("CANNOT BE WRITTEN") && state.contains("disk is full"), "{state}");
     daemon.converges("first", SOON);
 
     fs::remove_file(&filler).unwrap();
-    taken_again(&daemon, "after");
+    accepts_again(&daemon, "after");
     acknowledged.insert("after".to_owned(), 1);
     daemon.signal("KILL");
     drop(daemon);
-    assert_eq!(objects(&start(mount.path())), acknowledged, "and all of it is there after a death");
+    assert_eq!(objects(&start(mount.path())), acknowledged, "all of it survives a crash");
 }
 
 #[test]
@@ -124,18 +123,18 @@ fn a_read_only_directory_is_refused_at_the_start() {
     succeed(Command::new("mount").args(["-o", "remount,ro"]).arg(mount.path()));
     let data = format!("--data-dir={}", mount.path().display());
     let output = run(program().args([&data, "--addr=127.0.0.1:0", "--swarm-manager=simulated://3"]));
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(
-        said.contains("Read-only file system") && said.contains(&mount.path().display().to_string()),
-        "{said}"
+        error.contains("Read-only file system") && error.contains(&mount.path().display().to_string()),
+        "{error}"
     );
 }
 
-/// `strace` on a running daemon; its system calls are well again when this is dropped.
+/// `strace` on a running daemon; its system calls work again when this is dropped.
 struct Faults {
     strace: Child,
-    _said: Gathered,
+    _output: CapturedOutput,
 }
 
 impl Faults {
@@ -145,8 +144,8 @@ impl Faults {
         command.args(["-f", "-qqq", "-o", "/dev/null", "-e", &format!("inject={fault}"), "-p", &process]);
         let mut strace =
             command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("strace is installed");
-        let said = Gathered::from(strace.stderr.take().unwrap());
-        // Attached when every thread of the daemon says who traces it.
+        let output = CapturedOutput::from(strace.stderr.take().unwrap());
+        // Attached when every thread of the daemon has a tracer.
         let traced = || {
             fs::read_dir(format!("/proc/{process}/task")).unwrap().all(|task| {
                 let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap_or_default();
@@ -154,7 +153,7 @@ impl Faults {
             })
         };
         daemon.wait_until(SOON, "strace is attached", traced);
-        Faults { strace, _said: said }
+        Faults { strace, _output: output }
     }
 }
 
@@ -167,8 +166,8 @@ impl Drop for Faults {
     }
 }
 
-/// A daemon whose disk fails so, under a submit and a deletion, then is well again; then the daemon is killed.
-fn survives(fault: &str, code: u16, words: &str) {
+/// The disk fails under submits and a deletion, then recovers; then the daemon is killed.
+fn survives(fault: &str, code: u16, message: &str) {
     if skips_root() {
         return;
     }
@@ -187,30 +186,30 @@ fn survives(fault: &str, code: u16, words: &str) {
         ] {
             assert_eq!(reply.status, code, "{fault}: {reply:?}");
             let detail = reply.json()["detail"].as_str().unwrap().to_owned();
-            assert!(detail.contains(words), "{fault}: {detail}");
+            assert!(detail.contains(message), "{fault}: {detail}");
         }
     }
-    assert_eq!(objects(&daemon), before, "{fault}: nothing of it is shown");
+    assert_eq!(objects(&daemon), before, "{fault}: no refused change is shown");
     drop(faults);
-    taken_again(&daemon, "after");
+    accepts_again(&daemon, "after");
     let acknowledged = objects(&daemon);
     assert_eq!(
         acknowledged.len(),
         before.len() + 1,
-        "{fault}: nothing refused came with it: {acknowledged:?}"
+        "{fault}: no refused change was committed: {acknowledged:?}"
     );
     daemon.signal("KILL");
     drop(daemon);
-    assert_eq!(objects(&start(data.path())), acknowledged, "{fault}: as acknowledged after a death");
+    assert_eq!(objects(&start(data.path())), acknowledged, "{fault}: what was acknowledged survives a crash");
 }
 
 #[test]
-fn an_fsync_that_fails_is_answered_503_and_nothing_is_acknowledged_until_it_is_settled() {
+fn a_failed_fsync_is_answered_503_and_nothing_is_acknowledged_until_it_is_settled() {
     survives("fsync,fdatasync:error=EIO", 503, "Input/output error");
 }
 
 #[test]
-fn a_write_that_fails_is_answered_503() {
+fn a_failed_write_is_answered_503() {
     survives("pwrite64,fsync,fdatasync:error=EIO", 503, "Input/output error");
 }
 

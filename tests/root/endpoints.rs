@@ -1,4 +1,4 @@
-//! Engines of the test's own: one that requires client certificates, and one that pulls from a registry.
+//! Separate engines: one that requires client certificates, and one that pulls from a registry.
 
 use std::process::Command;
 use std::thread;
@@ -6,43 +6,20 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::daemon::Setup;
+use support::objects::{ids, object, object_with, runs};
 use support::process::{run, text};
-use support::{Certificates, Cluster, Container, Daemon, Dockerd, Engine, Registry, SOON, unique};
+use support::{Certificates, Dockerd, Engine, Registry, SOON, unique};
 
 /// A pull that works again is noticed within this time, also on a busy machine.
 const REPLACED: Duration = Duration::from_secs(5);
 
-fn object(name: &str, count: u32) -> Value {
-    json!({"Name": name, "Image": "scsm-test:1", "Count": count, "Update": {"Monitor": "300ms"}})
-}
-
-/// An object with more fields, or with others.
-fn object_with(name: &str, count: u32, more: Value) -> Value {
-    let mut object = object(name, count);
-    object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    object
-}
-
-fn ids(containers: &[Container]) -> Vec<&str> {
-    containers.iter().map(|container| container.id.as_str()).collect()
-}
-
-#[track_caller]
-fn runs(daemon: &Daemon, cluster: &Cluster, count: usize) -> Vec<Container> {
-    let what = format!("{count} run, no fewer and no more");
-    daemon.wait_until(SOON, &what, || cluster.running().len() == count);
-    let running = cluster.running();
-    daemon.wait_until(SOON, "and serve", || running.iter().all(|container| cluster.serves(container)));
-    running
-}
-
 #[test]
-fn the_originals_command_line_and_curl_calls_work_to_the_letter() {
+fn the_originals_command_line_and_curl_calls_work_unchanged() {
     let Some(machine) = Engine::local_as_root() else { return };
     let certificates = Certificates::docker_machine();
     let mut dockerd = Dockerd::new(&machine, &certificates);
     let cluster = dockerd.engine().cluster("original");
-    // The daemon may well be up before the engine.
+    // The daemon may start before the engine.
     let daemon = Setup::new()
         .flag(format!("--cluster={}", cluster.name()))
         .flag(format!("--swarm-manager={}", dockerd.endpoint()))
@@ -86,14 +63,14 @@ fn the_originals_command_line_and_curl_calls_work_to_the_letter() {
         [json!("nginx"), json!("nginx:1.9.6"), json!(5), json!(5), json!("converged")]
     );
 
-    // The engine is restarted, and its containers with it: they stop with it and come back by the daemon.
+    // The containers stop with the engine; the daemon replaces them after its restart.
     dockerd.stop();
-    daemon.wait_until(SOON, "the engine is missed", || status()["Engine"]["Connected"] == false);
+    daemon.wait_until(SOON, "the engine is disconnected", || status()["Engine"]["Connected"] == false);
     dockerd.start();
     let again = runs(&daemon, &cluster, 5);
     assert!(
         again.iter().all(|container| !ids(&five).contains(&container.id.as_str())),
-        "none of the old: {again:?}"
+        "all are new: {again:?}"
     );
     daemon.converges("nginx", SOON);
 
@@ -107,7 +84,7 @@ fn the_originals_command_line_and_curl_calls_work_to_the_letter() {
 }
 
 #[test]
-fn an_engine_with_mutual_tls_is_believed_only_with_the_right_certificates() {
+fn an_engine_with_mutual_tls_is_used_only_with_the_right_certificates() {
     let Some(machine) = Engine::local_as_root() else { return };
     let (certificates, stranger) = (Certificates::docker_machine(), Certificates::stranger());
     let mut dockerd = Dockerd::new(&machine, &certificates);
@@ -123,7 +100,7 @@ fn an_engine_with_mutual_tls_is_believed_only_with_the_right_certificates() {
     };
     for (trust, identity, what) in [
         (&stranger, &certificates, "an engine of another CA"),
-        (&certificates, &stranger, "an engine that does not know us"),
+        (&certificates, &stranger, "an engine that does not trust this client"),
     ] {
         let cluster = dockerd.engine().cluster("untrusted");
         let setup = Setup::new().flag(format!("--cluster={}", cluster.name()));
@@ -132,9 +109,9 @@ fn an_engine_with_mutual_tls_is_believed_only_with_the_right_certificates() {
         daemon.client.submit(&object(&name, 1));
         daemon.wait_until(SOON, what, || {
             let engine = &daemon.status()["Engine"];
-            let said = engine["Error"].as_str().unwrap_or_default().to_lowercase();
+            let error = engine["Error"].as_str().unwrap_or_default().to_lowercase();
             engine["Connected"] == false
-                && (said.contains("certificate") || said.contains("issuer") || said.contains("ca"))
+                && (error.contains("certificate") || error.contains("issuer") || error.contains("ca"))
         });
         eprintln!("{what}: {}", daemon.status()["Engine"]["Error"]);
         assert!(cluster.containers().is_empty());
@@ -159,7 +136,7 @@ fn an_engine_with_mutual_tls_is_believed_only_with_the_right_certificates() {
 }
 
 #[test]
-fn missing_images_are_pulled_and_what_the_registry_says_is_in_the_status() {
+fn missing_images_are_pulled_and_the_registrys_errors_are_in_the_status() {
     let Some(machine) = Engine::local_as_root() else { return };
     let certificates = Certificates::docker_machine();
     let mut dockerd = Dockerd::new(&machine, &certificates);
@@ -183,43 +160,39 @@ fn missing_images_are_pulled_and_what_the_registry_says_is_in_the_status() {
     daemon.client.submit(&object_with(
         &name("never"),
         3,
-        json!({"Image": "scsm-test:unheard-of", "Pull": "never"}),
+        json!({"Image": "scsm-test:unknown", "Pull": "never"}),
     ));
 
     let took = daemon.converges(&name("good"), SOON);
-    eprintln!("pulled, and three run {took:?} later");
+    eprintln!("pulled, and three run after {took:?}");
     assert_eq!(registry.pulls("good"), 1, "one pull for all three");
-    for (word, engines_words) in [
+    for (word, error) in [
         ("cut", "unknown blob"),
         ("absent", "manifest unknown"),
         ("refused", "connection refused"),
         ("never", "no such image"),
     ] {
-        daemon.wait_until(
-            SOON,
-            &format!("{word}: the engine's words {engines_words:?} are the reason"),
-            || {
-                let shown = daemon.object(&name(word));
-                shown["Reason"].as_str().is_some_and(|reason| reason.to_lowercase().contains(engines_words))
-                    && shown["NextRetry"].is_string()
-            },
-        );
+        daemon.wait_until(SOON, &format!("{word}: the reason contains {error:?}"), || {
+            let shown = daemon.object(&name(word));
+            shown["Reason"].as_str().is_some_and(|reason| reason.to_lowercase().contains(error))
+                && shown["NextRetry"].is_string()
+        });
         let shown = daemon.object(&name(word));
         eprintln!("{word}: {}: {}", shown["Phase"], shown["Reason"]);
         assert!(["blocked", "degraded"].contains(&shown["Phase"].as_str().unwrap()), "{shown}");
     }
-    // It backs off the object, not each of its three containers.
+    // The back-off applies to the object, not to each of its three containers.
     thread::sleep(Duration::from_secs(4));
     for word in ["cut", "absent"] {
         let pulls = registry.pulls(word);
-        assert!((2..=5).contains(&pulls), "{word}: {pulls} pulls\n{}", daemon.account());
+        assert!((2..=5).contains(&pulls), "{word}: {pulls} pulls\n{}", daemon.diagnostics());
     }
-    assert_eq!(cluster.containers().len(), 3, "those of the good image and nothing else");
+    assert_eq!(cluster.containers().len(), 3, "only those of the good image");
 
-    // The image comes by another way; the next attempt finds it.
-    engine.docker(&["tag", "scsm-test:1", "scsm-test:unheard-of"]);
+    // The image arrives by another way; the next attempt finds it.
+    engine.docker(&["tag", "scsm-test:1", "scsm-test:unknown"]);
     daemon.converges(&name("never"), Duration::from_secs(30));
-    // And another reference is tried at once.
+    // Another reference is tried at once.
     daemon.client.submit(&object_with(&name("absent"), 3, json!({"Image": registry.image("good")})));
     let took = daemon.converges(&name("absent"), SOON);
     assert!(took < REPLACED, "{took:?}");

@@ -1,29 +1,27 @@
-//! The daemon on a Docker Engine that is abused, and abused itself: whatever is restarted, killed, held up or
-//! cut off in the middle of the work, afterwards exactly `Count` containers run, one a slot, and nobody else's
-//! was touched.
+//! The engine or the daemon is restarted, killed, suspended or disconnected in the middle of the work. Afterwards exactly
+//! `Count` containers run, one per slot, and foreign containers are untouched.
 //!
-//! Where the engine is the one that suffers it is one of the test's own ([`support::dockerd`]). Where the daemon
-//! is, it dies again and again at moments that a seed chooses (`abuse/deaths.rs`). Every test tells the longest
-//! time to converge that it has seen; `cargo test --test abuse -- --nocapture` shows it.
+//! Tests that disturb the engine start their own ([`support::dockerd`]). [`deaths`] kills the daemon at moments that a seed
+//! chooses. Every test prints its longest time to converge: `cargo test --test root stress -- --nocapture`.
 
 mod deaths;
 mod exactly;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use exactly::{Longest, Strangers, live, lives, settles};
+use exactly::{ForeignContainers, Longest, lifetimes_of, live, settles};
 use serde_json::{Value, json};
 use support::daemon::Setup;
 use support::{Certificates, Cluster, Daemon, Dockerd, Engine, Relay, SOON, unique};
 
-/// How many are asked for, where a test does not need another number.
+/// The default `Count` of a test.
 const COUNT: usize = 10;
-/// How long an engine is held up.
-const HELD: Duration = Duration::from_secs(20);
-/// How soon the daemon answers, whatever its engine does.
+/// How long an engine is suspended.
+const SUSPENDED: Duration = Duration::from_secs(20);
+/// The daemon answers within this time, whatever its engine does.
 const ANSWERS: Duration = Duration::from_secs(2);
 
-/// Containers that start and stop as fast as the engine can: without a network, and ended by the signal that asks.
+/// Containers that start and stop quickly: they have no network, and the stop signal ends them.
 fn object(name: &str, count: usize) -> Value {
     json!({
         "Name": name, "Image": "scsm-test:1", "Count": count, "StopTimeout": 2,
@@ -31,26 +29,26 @@ fn object(name: &str, count: usize) -> Value {
     })
 }
 
-/// A dockerd of the test's own with a cluster on it, somebody else's containers, and a daemon that manages it.
-struct Scene {
+/// A dockerd of the test's own with a cluster, foreign containers, and a daemon that manages the cluster.
+struct TestBed {
     daemon: Daemon,
-    strangers: Strangers,
+    foreign: ForeignContainers,
     cluster: Cluster,
-    // The last to go: the others clean up on it.
+    // Dropped last: the others clean up on it.
     dockerd: Dockerd,
 }
 
-impl Scene {
-    /// The object is `web`: nobody else is on this engine.
-    fn set(machine: &Engine, word: &str) -> Self {
+impl TestBed {
+    /// The object is `web`, which needs no unique name on an engine of the test's own.
+    fn start(machine: &Engine, purpose: &str) -> Self {
         let certificates = Certificates::docker_machine();
         let mut dockerd = Dockerd::new(machine, &certificates);
         dockerd.start();
-        let cluster = dockerd.engine().cluster(word);
-        let strangers = Strangers::run(&dockerd.engine(), "web");
+        let cluster = dockerd.engine().cluster(purpose);
+        let foreign = ForeignContainers::run(&dockerd.engine(), "web");
         let daemon = Setup::new().managing(&cluster).certificates(&certificates).start();
         daemon.connected();
-        Self { daemon, strangers, cluster, dockerd }
+        Self { daemon, foreign, cluster, dockerd }
     }
 
     fn submit(&self, count: usize) {
@@ -62,103 +60,105 @@ impl Scene {
         settles(&self.daemon, &self.cluster, "web", count)
     }
 
-    /// Waits until the work is half done: so many live.
+    /// Waits until the number of live containers shows that the work is half done.
     #[track_caller]
-    fn comes_to(&self, what: &str, half_done: impl Fn(usize) -> bool) {
+    fn wait_until_live(&self, what: &str, half_done: impl Fn(usize) -> bool) {
         self.daemon.wait_until(SOON, what, || half_done(live(&self.cluster).len()));
     }
 }
 
 #[test]
-fn an_engine_that_is_restarted_in_the_middle_of_the_work_ends_up_with_exactly_count() {
+fn after_an_engine_restart_in_the_middle_of_the_work_exactly_count_run() {
     let Some(machine) = Engine::local_as_root() else { return };
-    let mut scene = Scene::set(&machine, "restart");
+    let mut bed = TestBed::start(&machine, "restart");
     let mut longest = Longest::default();
-    // Early in a scale-up, late in one, and when all is done.
+    // Early and late in a scale-up, and after it.
     for reached in [2, 7, COUNT] {
-        scene.submit(COUNT);
-        scene.comes_to("a scale-up is under way", |live| live >= reached);
-        scene.dockerd.stop();
-        scene.dockerd.start();
-        longest.note(scene.settles(COUNT));
-        scene.strangers.are_back();
-        scene.submit(0);
-        longest.note(scene.settles(0));
+        bed.submit(COUNT);
+        bed.wait_until_live("a scale-up is under way", |live| live >= reached);
+        bed.dockerd.stop();
+        bed.dockerd.start();
+        longest.note(bed.settles(COUNT));
+        bed.foreign.are_back();
+        bed.submit(0);
+        longest.note(bed.settles(0));
     }
     println!("dockerd restarted: converged at most {longest} after its return");
 }
 
 #[test]
-fn an_engine_that_is_killed_in_the_middle_of_the_work_ends_up_with_exactly_count() {
+fn after_an_engine_crash_in_the_middle_of_the_work_exactly_count_run() {
     let Some(machine) = Engine::local_as_root() else { return };
-    let mut scene = Scene::set(&machine, "kill");
+    let mut bed = TestBed::start(&machine, "kill");
     let mut longest = Longest::default();
     for (reached_up, reached_down) in [(3, 7), (7, 3)] {
-        scene.submit(COUNT);
-        scene.comes_to("a scale-up is under way", |live| live >= reached_up);
-        scene.dockerd.kill();
-        scene.dockerd.start();
-        longest.note(scene.settles(COUNT));
-        scene.strangers.are_back();
+        bed.submit(COUNT);
+        bed.wait_until_live("a scale-up is under way", |live| live >= reached_up);
+        bed.dockerd.kill();
+        bed.dockerd.start();
+        longest.note(bed.settles(COUNT));
+        bed.foreign.are_back();
 
-        scene.submit(1);
-        scene.comes_to("a scale-down is under way", |live| live <= reached_down);
-        scene.dockerd.kill();
-        scene.dockerd.start();
-        longest.note(scene.settles(1));
-        scene.strangers.are_back();
-        scene.submit(0);
-        longest.note(scene.settles(0));
+        bed.submit(1);
+        bed.wait_until_live("a scale-down is under way", |live| live <= reached_down);
+        bed.dockerd.kill();
+        bed.dockerd.start();
+        longest.note(bed.settles(1));
+        bed.foreign.are_back();
+        bed.submit(0);
+        longest.note(bed.settles(0));
     }
     println!("dockerd killed: converged at most {longest} after its return");
 }
 
 #[test]
-fn while_an_engine_is_held_up_the_daemon_answers_and_afterwards_there_are_never_too_many() {
+fn while_an_engine_is_suspended_the_daemon_answers_and_afterwards_there_are_never_too_many() {
     let Some(machine) = Engine::local_as_root() else { return };
-    let scene = Scene::set(&machine, "hold");
-    let events = scene.cluster.events();
-    let trace = scene.strangers.trace();
-    scene.submit(COUNT);
-    scene.comes_to("a scale-up is under way", |live| live >= 3);
+    let bed = TestBed::start(&machine, "hold");
+    let events = bed.cluster.events();
+    let trace = bed.foreign.trace();
+    bed.submit(COUNT);
+    bed.wait_until_live("a scale-up is under way", |live| live >= 3);
 
-    let held = scene.dockerd.hold();
+    let suspended = bed.dockerd.suspend();
     let begun = Instant::now();
     let mut slowest = Duration::ZERO;
-    let mut said = Vec::new();
-    while begun.elapsed() < HELD {
+    let mut reasons = Vec::new();
+    while begun.elapsed() < SUSPENDED {
         let asked = Instant::now();
-        let status = scene.daemon.status();
+        let status = bed.daemon.status();
         slowest = slowest.max(asked.elapsed());
         let web = &status["Objects"][0];
-        assert_ne!(web["Phase"], "converged", "it does not claim what it does not know: {status}");
+        assert_ne!(web["Phase"], "converged", "nothing is known meanwhile: {status}");
         let reason = web["Reason"].as_str().unwrap_or_default().to_owned();
         assert!(!reason.is_empty(), "{status}");
-        if said.last() != Some(&reason) {
-            println!("held up for {:.1?}: {}: {reason}", begun.elapsed(), web["Phase"]);
-            said.push(reason);
+        if reasons.last() != Some(&reason) {
+            println!("suspended for {:.1?}: {}: {reason}", begun.elapsed(), web["Phase"]);
+            reasons.push(reason);
         }
         thread::sleep(Duration::from_millis(200));
     }
     assert!(slowest < ANSWERS, "/status took {slowest:?}");
-    assert!(said.iter().any(|reason| reason.starts_with("waiting for the engine")), "it says why: {said:#?}");
-    drop(held);
+    assert!(reasons.iter().any(|reason| reason.starts_with("waiting for the engine")), "{reasons:#?}");
+    drop(suspended);
 
-    let took = scene.settles(COUNT);
-    assert_eq!(scene.strangers.trace(), trace);
-    let lived = lives(&events.all());
-    assert!(lived.most <= COUNT, "never more than {COUNT}: {lived:?}\n{:#?}", events.all());
-    assert!(lived.doubled.is_empty(), "no slot held two at once: {lived:?}\n{:#?}", events.all());
-    println!("dockerd held up for {HELD:?}: /status within {slowest:?}, converged {took:?} after its return");
+    let took = bed.settles(COUNT);
+    assert_eq!(bed.foreign.trace(), trace);
+    let lifetimes = lifetimes_of(&events.all());
+    assert!(lifetimes.most <= COUNT, "never more than {COUNT}: {lifetimes:?}\n{:#?}", events.all());
+    assert!(lifetimes.doubled.is_empty(), "no slot has two containers: {lifetimes:?}\n{:#?}", events.all());
+    println!(
+        "dockerd suspended for {SUSPENDED:?}: /status within {slowest:?}, converged {took:?} after its return"
+    );
 }
 
 #[test]
-fn an_engine_whose_socket_goes_and_comes_back_ends_up_with_exactly_count() {
+fn after_the_engines_socket_was_gone_exactly_count_run() {
     let Some(engine) = Engine::local_as_root() else { return };
     let cluster = engine.cluster("cut");
     let name = unique("cut");
-    let strangers = Strangers::run(&engine, &name);
-    let trace = strangers.trace();
+    let foreign = ForeignContainers::run(&engine, &name);
+    let trace = foreign.trace();
     let events = cluster.events();
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("docker.sock");
@@ -168,47 +168,47 @@ fn an_engine_whose_socket_goes_and_comes_back_ends_up_with_exactly_count() {
         .flag(format!("--swarm-manager=unix://{}", socket.display()))
         .start();
     daemon.connected();
-    let missed = || daemon.status()["Engine"]["Connected"] == false;
+    let disconnected = || daemon.status()["Engine"]["Connected"] == false;
     let mut longest = Longest::default();
 
-    // Each time the scale-up has gone a little further, its calls are cut.
+    // The connection is cut at several points of a scale-up.
     daemon.client.submit(&object(&name, COUNT));
     let mut relay = Some(relay);
     for reached in [1, 4, 7] {
         daemon.wait_until(SOON, "a scale-up is under way", || live(&cluster).len() >= reached);
         drop(relay.take());
-        daemon.wait_until(SOON, "the engine is missed", missed);
+        daemon.wait_until(SOON, "the engine is disconnected", disconnected);
         relay = Some(Relay::open(&socket, engine.endpoint()));
     }
     longest.note(settles(&daemon, &cluster, &name, COUNT));
 
-    // All is quiet; then one dies and one vanishes while nobody is looking.
+    // After convergence, one container dies and one is removed while the engine is disconnected.
     drop(relay.take());
-    daemon.wait_until(SOON, "the engine is missed", missed);
-    let there = live(&cluster);
-    engine.docker(&["kill", &there[0].id]);
-    engine.docker(&["rm", "--force", &there[1].id]);
+    daemon.wait_until(SOON, "the engine is disconnected", disconnected);
+    let before = live(&cluster);
+    engine.docker(&["kill", &before[0].id]);
+    engine.docker(&["rm", "--force", &before[1].id]);
     let relay = Relay::open(&socket, engine.endpoint());
     longest.note(settles(&daemon, &cluster, &name, COUNT));
     let now = live(&cluster);
-    let stayed = there[2..].iter().filter(|old| now.iter().any(|new| new.id == old.id)).count();
-    assert_eq!(stayed, COUNT - 2, "the others ran on");
+    let stayed = before[2..].iter().filter(|old| now.iter().any(|new| new.id == old.id)).count();
+    assert_eq!(stayed, COUNT - 2, "the others keep running");
 
     daemon.client.submit(&object(&name, 0));
     daemon.wait_until(SOON, "a scale-down is under way", || live(&cluster).len() <= COUNT / 2);
     drop(relay);
-    daemon.wait_until(SOON, "the engine is missed", missed);
+    daemon.wait_until(SOON, "the engine is disconnected", disconnected);
     let _relay = Relay::open(&socket, engine.endpoint());
     longest.note(settles(&daemon, &cluster, &name, 0));
 
-    assert_eq!(strangers.trace(), trace);
-    let lived = lives(&events.all());
-    assert!(lived.most <= COUNT && lived.doubled.is_empty(), "{lived:?}\n{:#?}", events.all());
-    println!("socket gone and back: converged at most {longest} after its return");
+    assert_eq!(foreign.trace(), trace);
+    let lifetimes = lifetimes_of(&events.all());
+    assert!(lifetimes.most <= COUNT && lifetimes.doubled.is_empty(), "{lifetimes:?}\n{:#?}", events.all());
+    println!("socket closed and reopened: converged at most {longest} after its return");
 }
 
 #[test]
-fn what_lands_late_at_an_engine_that_was_held_up_and_cut_off_is_not_made_twice() {
+fn calls_that_a_suspended_and_disconnected_engine_performs_late_create_no_duplicates() {
     let Some(machine) = Engine::local_as_root() else { return };
     let mut dockerd = Dockerd::new(&machine, &Certificates::docker_machine());
     dockerd.start();
@@ -232,17 +232,19 @@ fn what_lands_late_at_an_engine_that_was_held_up_and_cut_off_is_not_made_twice()
             let live = live(&cluster).len();
             if rises { live >= half_done } else { live <= half_done }
         });
-        let held = dockerd.hold();
-        // What it was asked is in doubt now; it will do that when it goes on, while it is asked what there is.
+        let suspended = dockerd.suspend();
+        // The calls under way are now in doubt; the engine performs them when it resumes, while it is listed.
         drop(relay.take());
-        daemon.wait_until(SOON, "the engine is missed", || daemon.status()["Engine"]["Connected"] == false);
+        daemon.wait_until(SOON, "the engine is disconnected", || {
+            daemon.status()["Engine"]["Connected"] == false
+        });
         relay = Some(Relay::open(&socket, engine.endpoint()));
-        // The waits after a first failure run out meanwhile.
+        // Longer than the delay after a first failure.
         thread::sleep(Duration::from_secs(3));
-        drop(held);
+        drop(suspended);
         longest.note(settles(&daemon, &cluster, "web", count));
     }
-    let lived = lives(&events.all());
-    assert!(lived.most <= COUNT && lived.doubled.is_empty(), "{lived:?}\n{:#?}", events.all());
-    println!("dockerd held up and cut off: converged at most {longest} after its return");
+    let lifetimes = lifetimes_of(&events.all());
+    assert!(lifetimes.most <= COUNT && lifetimes.doubled.is_empty(), "{lifetimes:?}\n{:#?}", events.all());
+    println!("dockerd suspended and disconnected: converged at most {longest} after its return");
 }

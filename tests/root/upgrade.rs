@@ -8,7 +8,7 @@ use support::engine::Foreign;
 use support::{Certificates, Dockerd, Engine, LABELS, SOON};
 
 #[test]
-fn the_state_and_the_containers_of_an_earlier_version_are_taken_over_without_a_restart() {
+fn state_and_containers_of_an_earlier_version_are_adopted_without_a_container_restart() {
     let Some(machine) = Engine::local_as_root() else { return };
     let certificates = Certificates::docker_machine();
     let mut dockerd = Dockerd::new(&machine, &certificates);
@@ -43,13 +43,13 @@ fn the_state_and_the_containers_of_an_earlier_version_are_taken_over_without_a_r
         let kept = daemon.client.get("/objects/kept").json();
         assert_eq!((&kept["Generation"], &kept["Env"]), (&json!(3), &json!(["A=1"])));
         assert_eq!(daemon.client.get("/objects/gone").status, 404);
-        assert_eq!(daemon.client.get("/objects/gone/history").status, 200, "its tombstone is there");
+        assert_eq!(daemon.client.get("/objects/gone/history").status, 200, "its tombstone is kept");
         assert_eq!(daemon.status()["Unclaimed"], Value::Null);
     }
     assert_eq!(running.iter().map(Foreign::trace).collect::<Vec<_>>(), before);
     let count = engine.docker(&["ps", "--all", "--quiet"]).lines().count();
     assert_eq!(count, running.len(), "nothing was added");
-    // What is created from now on carries the manager's id.
+    // New containers carry the manager's id.
     let daemon = start();
     daemon.client.submit(&json!({"Name": "kept", "Image": "own-pause:1", "Count": 3, "Env": ["A=1"],
         "Update": {"Monitor": "200ms"}}));

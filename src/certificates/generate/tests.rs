@@ -1,4 +1,4 @@
-//! A set is made once, whole, and left alone.
+//! A set of certificates is generated once and as a whole, and is not changed afterwards.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -24,7 +24,7 @@ fn ip(text: &str) -> ServerName<'static> {
 }
 
 #[test]
-fn a_set_of_docker_machines_shape_is_made() {
+fn the_generated_set_is_like_docker_machines() {
     let base = tempfile::tempdir().unwrap();
     let directory = base.path().join("deep/certificates");
     let made = ensure(&directory, &[ip("192.0.2.7"), ip("127.0.0.1")]).unwrap();
@@ -39,14 +39,14 @@ fn a_set_of_docker_machines_shape_is_made() {
         assert_eq!(mode(&directory.join(name)), 0o600, "{name}");
     }
     assert_eq!(mode(&directory), 0o700);
-    assert_eq!(contents(directory.parent().unwrap()).len(), 1, "nothing is left beside");
+    assert_eq!(contents(directory.parent().unwrap()).len(), 1, "no other file is left");
 
     let server = Identity::load(&made.server()).unwrap();
     let client = Identity::load(&made.client()).unwrap();
     assert!(client.details().subject.ends_with(".<bootstrap>"), "{}", client.details().subject);
     server.client_config().unwrap();
 
-    // What openssl thinks of it.
+    // openssl accepts it.
     let verify = |purpose, name| {
         openssl(&directory, &format!("verify -x509_strict -CAfile ca.pem -purpose {purpose} {name}"))
     };
@@ -66,7 +66,7 @@ fn a_set_of_docker_machines_shape_is_made() {
     let other = base.path().join("other");
     ensure(&other, &[]).unwrap();
     let name_of = |directory: &Path| openssl(directory, "x509 -in ca.pem -noout -subject");
-    assert_ne!(name_of(&directory), name_of(&other), "each CA has a name of its own");
+    assert_ne!(name_of(&directory), name_of(&other), "each CA has its own name");
 }
 
 #[test]
@@ -84,11 +84,11 @@ fn openssl_reads_the_pkcs12_file_without_its_legacy_provider() {
 }
 
 #[test]
-fn a_set_that_is_there_is_left_alone() {
+fn an_existing_set_is_left_alone() {
     let base = tempfile::tempdir().unwrap();
     let directory = base.path().join("certificates");
     fs::create_dir(&directory).unwrap();
-    assert!(ensure(&directory, &[ip("192.0.2.7")]).unwrap().made_now, "an empty directory is taken");
+    assert!(ensure(&directory, &[ip("192.0.2.7")]).unwrap().made_now, "an empty directory is used");
     let before = contents(&directory);
     let again = ensure(&directory, &[ip("192.0.2.7"), ServerName::try_from("localhost").unwrap()]).unwrap();
     assert!(!again.made_now && again.server_renewed.is_none());
@@ -126,35 +126,35 @@ fn a_server_certificate_near_its_end_is_renewed() {
 }
 
 #[test]
-fn listening_on_all_addresses_stands_for_the_machines_own() {
+fn the_unspecified_address_stands_for_the_machines_addresses() {
     let Some(own) = outward(Ipv4Addr::UNSPECIFIED.into()) else { return };
     assert!(in_use(&[ip("0.0.0.0")]).contains(&ServerName::from(own)));
     assert!(in_use(&[ip("::")]).contains(&ServerName::from(own)));
 }
 
 #[test]
-fn a_part_of_a_set_is_never_filled_up() {
+fn an_incomplete_set_is_never_completed() {
     let base = tempfile::tempdir().unwrap();
     let directory = base.path().join("certificates");
     ensure(&directory, &[]).unwrap();
     fs::remove_file(directory.join("ca-key.pem")).unwrap();
     let before = contents(&directory);
-    let said = ensure(&directory, &[]).unwrap_err().to_string();
-    assert!(said.contains("ca-key.pem is missing, ca.pem exists. Restore ca-key.pem"), "{said}");
+    let error = ensure(&directory, &[]).unwrap_err().to_string();
+    assert!(error.contains("ca-key.pem is missing, ca.pem exists. Restore ca-key.pem"), "{error}");
     assert_eq!(before, contents(&directory));
 }
 
 #[test]
-fn a_directory_with_something_else_is_not_touched() {
+fn a_directory_with_other_files_is_not_touched() {
     let base = tempfile::tempdir().unwrap();
     fs::write(base.path().join("notes.txt"), "mine").unwrap();
-    let said = ensure(base.path(), &[]).unwrap_err().to_string();
-    assert!(said.contains("not empty (it contains notes.txt)"), "{said}");
+    let error = ensure(base.path(), &[]).unwrap_err().to_string();
+    assert!(error.contains("not empty (it contains notes.txt)"), "{error}");
     assert_eq!(contents(base.path()).len(), 1);
 }
 
 #[test]
-fn of_two_that_start_at_once_one_makes_the_set_and_both_use_it() {
+fn of_two_concurrent_starts_one_generates_the_set_and_both_use_it() {
     let base = tempfile::tempdir().unwrap();
     let directory = base.path().join("certificates");
     let made = thread::scope(|scope| {
@@ -168,9 +168,9 @@ fn of_two_that_start_at_once_one_makes_the_set_and_both_use_it() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_is_named() {
+fn a_directory_that_cannot_be_created_is_named() {
     let base = tempfile::tempdir().unwrap();
     fs::write(base.path().join("file"), "").unwrap();
-    let said = ensure(&base.path().join("file/certificates"), &[]).unwrap_err().to_string();
-    assert!(said.contains("file") && said.contains("cannot be written"), "{said}");
+    let error = ensure(&base.path().join("file/certificates"), &[]).unwrap_err().to_string();
+    assert!(error.contains("file") && error.contains("cannot be written"), "{error}");
 }

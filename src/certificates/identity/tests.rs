@@ -1,4 +1,4 @@
-//! What can be loaded, and what is said where it cannot.
+//! Which files can be loaded, and the errors.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ fn docker_machines_files_load() {
 }
 
 #[test]
-fn keys_load_in_all_three_forms() {
+fn keys_load_in_all_three_formats() {
     let authority = Authority::new();
     let directory = authority.path("");
     openssl(&directory, "ecparam -name prime256v1 -genkey -out sec1-key.pem");
@@ -46,7 +46,7 @@ fn keys_load_in_all_three_forms() {
 }
 
 #[test]
-fn each_unfit_file_is_named_with_what_is_wrong() {
+fn each_invalid_file_is_named_with_its_error() {
     let good = &FIXTURE.server;
     let path = |name| FIXTURE.authority.path(name);
     let file = |name, content: &str| {
@@ -56,37 +56,41 @@ fn each_unfit_file_is_named_with_what_is_wrong() {
     let text = |path| fs::read_to_string(path).unwrap();
     let at = |name| path(name).display().to_string();
 
-    let said = refusal(&Files { ca: path("nowhere.pem"), ..good.clone() });
-    assert_eq!(said, format!("the CA certificate file {} does not exist: check the path", at("nowhere.pem")));
-
-    let said = refusal(&Files { cert: path(""), ..good.clone() });
-    assert!(said.contains(&at("")) && said.contains("cannot be read (Is a directory"), "{said}");
-
-    let said = refusal(&Files { ca: file("empty.pem", ""), ..good.clone() });
-    assert!(
-        said.ends_with("empty.pem contains no PEM CA certificate; it contains neither certificates nor keys"),
-        "{said}"
+    let error = refusal(&Files { ca: path("nowhere.pem"), ..good.clone() });
+    assert_eq!(
+        error,
+        format!("the CA certificate file {} does not exist: check the path", at("nowhere.pem"))
     );
 
-    let said = refusal(&Files { cert: good.key.clone(), ..good.clone() });
+    let error = refusal(&Files { cert: path(""), ..good.clone() });
+    assert!(error.contains(&at("")) && error.contains("cannot be read (Is a directory"), "{error}");
+
+    let error = refusal(&Files { ca: file("empty.pem", ""), ..good.clone() });
     assert!(
-        said.ends_with("server-key.pem contains no PEM certificate; it contains a private key"),
-        "{said}"
+        error
+            .ends_with("empty.pem contains no PEM CA certificate; it contains neither certificates nor keys"),
+        "{error}"
     );
 
-    let said = refusal(&Files { key: good.cert.clone(), ..good.clone() });
-    assert!(said.ends_with("server.pem contains no PEM private key; it contains certificates"), "{said}");
+    let error = refusal(&Files { cert: good.key.clone(), ..good.clone() });
+    assert!(
+        error.ends_with("server-key.pem contains no PEM certificate; it contains a private key"),
+        "{error}"
+    );
+
+    let error = refusal(&Files { key: good.cert.clone(), ..good.clone() });
+    assert!(error.ends_with("server.pem contains no PEM private key; it contains certificates"), "{error}");
 
     let two = text(&good.key) + &text(&FIXTURE.client.key);
-    let said = refusal(&Files { key: file("two.pem", &two), ..good.clone() });
+    let error = refusal(&Files { key: file("two.pem", &two), ..good.clone() });
     assert!(
-        said.ends_with("two.pem contains 2 private keys: keep only the one that belongs to the certificate"),
-        "{said}"
+        error.ends_with("two.pem contains 2 private keys: keep only the one that belongs to the certificate"),
+        "{error}"
     );
 
-    let said = refusal(&Files { key: FIXTURE.client.key.clone(), ..good.clone() });
+    let error = refusal(&Files { key: FIXTURE.client.key.clone(), ..good.clone() });
     assert_eq!(
-        said,
+        error,
         format!(
             "the private key in {} does not belong to the certificate in {}: use the pair that was created together",
             FIXTURE.client.key.display(),
@@ -95,24 +99,24 @@ fn each_unfit_file_is_named_with_what_is_wrong() {
     );
 
     let cut: String = text(&good.cert).chars().take(400).collect();
-    let said = refusal(&Files { cert: file("cut.pem", &cut), ..good.clone() });
-    assert!(said.contains("cut.pem is damaged (missing section end marker"), "{said}");
+    let error = refusal(&Files { cert: file("cut.pem", &cut), ..good.clone() });
+    assert!(error.contains("cut.pem is damaged (missing section end marker"), "{error}");
 
     let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let nonsense = file("nonsense.pem", nonsense);
     for files in
         [Files { cert: nonsense.clone(), ..good.clone() }, Files { ca: nonsense.clone(), ..good.clone() }]
     {
-        let said = refusal(&files);
-        assert!(said.contains("nonsense.pem contains a certificate that cannot be used"), "{said}");
+        let error = refusal(&files);
+        assert!(error.contains("nonsense.pem contains a certificate that cannot be used"), "{error}");
     }
 
-    let said = refusal(&Files { ca: "/dev/zero".into(), ..good.clone() });
-    assert!(said.contains("/dev/zero is larger than 1048576 bytes"), "{said}");
+    let error = refusal(&Files { ca: "/dev/zero".into(), ..good.clone() });
+    assert!(error.contains("/dev/zero is larger than 1048576 bytes"), "{error}");
 }
 
 #[test]
-fn an_encrypted_key_is_told_from_none() {
+fn an_encrypted_key_has_its_own_message() {
     let directory = FIXTURE.authority.path("");
     for form in ["-traditional", ""] {
         openssl(
@@ -120,17 +124,17 @@ fn an_encrypted_key_is_told_from_none() {
             &format!("rsa -aes128 -passout pass:secret {form} -in server-key.pem -out locked{form}.pem"),
         );
         let key = FIXTURE.authority.path(&format!("locked{form}.pem"));
-        let said = refusal(&Files { key: key.clone(), ..FIXTURE.server.clone() });
-        assert!(said.contains(&format!("{} is encrypted", key.display())), "{said}");
-        assert!(said.contains("openssl pkey -in"), "{said}");
+        let error = refusal(&Files { key: key.clone(), ..FIXTURE.server.clone() });
+        assert!(error.contains(&format!("{} is encrypted", key.display())), "{error}");
+        assert!(error.contains("openssl pkey -in"), "{error}");
     }
 }
 
 #[test]
 fn a_certificate_without_extensions_is_refused_with_a_hint() {
     let files = FIXTURE.authority.issue_again("version1", "server", &Leaf { usage: None, ..Leaf::default() });
-    let said = refusal(&files);
-    assert!(said.contains("version1.pem") && said.contains("X.509 version 1"), "{said}");
+    let error = refusal(&files);
+    assert!(error.contains("version1.pem") && error.contains("X.509 version 1"), "{error}");
 }
 
 #[test]
@@ -140,7 +144,7 @@ fn an_expired_certificate_still_loads() {
 }
 
 #[test]
-fn no_subject_can_pose_as_another() {
+fn no_subject_can_imitate_another() {
     let leaf = |subject| Leaf { subject, ..Leaf::default() };
     let subject = |name: &str, text| {
         let files = FIXTURE.authority.issue_again(name, "server", &leaf(text));

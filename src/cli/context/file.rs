@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn an_error_in_the_file_has_its_line() {
-        for (text, said) in [
+        for (text, expected) in [
             ("contexts:\n  prod:\n    adr: a:1\n", "line 3"),
             ("contexts:\n  prod:\n    addr: http://a\n", "line 3"),
             ("curent: prod\n", "line 1"),
@@ -144,7 +144,7 @@ mod tests {
             ("contexts: {a: {}, a: {}}\n", "line 1"),
         ] {
             let error = format!("{:#}", Contexts::parse(text).unwrap_err());
-            assert!(error.contains(said) && !error.contains('\n'), "{text}: {error}");
+            assert!(error.contains(expected) && !error.contains('\n'), "{text}: {error}");
         }
     }
 

@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    fn said(before: &Value, after: &Value) -> Vec<String> {
+    fn differences(before: &Value, after: &Value) -> Vec<String> {
         lines(Some(before), Some(after)).iter().map(Line::to_string).collect()
     }
 
@@ -126,26 +126,26 @@ mod tests {
         let before = json!({"Image": "nginx:1", "Count": 3, "HostConfig": {"Memory": 1}, "Tty": true});
         let after = json!({"Image": "nginx:2", "Count": 3, "HostConfig": {"Memory": 1, "Init": true}});
         let expected = ["+ HostConfig.Init: true", "- Image: nginx:1", "+ Image: nginx:2", "- Tty: true"];
-        assert_eq!(said(&before, &after), expected);
-        assert!(said(&before, &before).is_empty());
+        assert_eq!(differences(&before, &after), expected);
+        assert!(differences(&before, &before).is_empty());
     }
 
     #[test]
     fn lists_are_compared_element_by_element_and_their_order_counts() {
         let env = |items: &[&str]| json!({"Env": items});
         assert_eq!(
-            said(&env(&["A=1", "B=2", "C=3"]), &env(&["A=1", "C=3", "D=4"])),
+            differences(&env(&["A=1", "B=2", "C=3"]), &env(&["A=1", "C=3", "D=4"])),
             ["- Env: B=2", "+ Env: D=4"]
         );
-        assert_eq!(said(&env(&["A=1", "B=2"]), &env(&["A=1", "B=3"])), ["- Env: B=2", "+ Env: B=3"]);
-        let turned = said(&json!({"Cmd": ["a", "b"]}), &json!({"Cmd": ["b", "a"]}));
+        assert_eq!(differences(&env(&["A=1", "B=2"]), &env(&["A=1", "B=3"])), ["- Env: B=2", "+ Env: B=3"]);
+        let turned = differences(&json!({"Cmd": ["a", "b"]}), &json!({"Cmd": ["b", "a"]}));
         assert_eq!(turned.len(), 2, "{turned:?}");
-        assert_eq!(said(&json!({"Cmd": ["a"]}), &json!({"Cmd": []})), ["- Cmd: a"]);
+        assert_eq!(differences(&json!({"Cmd": ["a"]}), &json!({"Cmd": []})), ["- Cmd: a"]);
     }
 
     #[test]
     fn ambiguous_texts_are_quoted() {
-        let lines = said(
+        let lines = differences(
             &json!({"Env": ["", "5", " a", "true", "a\nb", "[x", "null"]}),
             &json!({"Labels": {"a.b": "x", "plain": "y"}, "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "80"}]}}}),
         );

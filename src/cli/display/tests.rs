@@ -16,7 +16,7 @@ fn receipt(name: &str, result: &str) -> WaitedObject {
     WaitedObject::new(&serde_json::from_value(receipt).unwrap())
 }
 
-/// A status; `changes` are its fields that are not as in a converged object of three containers.
+/// Updates the status; `changes` are the fields that differ from a converged object of three containers.
 fn see(object: &mut WaitedObject, changes: Value, at: Instant) {
     let mut status = json!({
         "Name": object.name, "Image": "nginx:2", "Count": 3, "Generation": 2, "Running": 3, "Ready": 3, "Updated": 3,
@@ -84,7 +84,7 @@ fn no_line_is_wider_than_the_terminal() {
     }
     let shown = lines(&objects, now, 24, 80);
     assert!(shown[1].ends_with('…') && shown[2].ends_with('…'), "{shown:#?}");
-    assert_eq!(lines(&objects, now, 1, 80).len(), 3, "a head, one object, and how many more there are");
+    assert_eq!(lines(&objects, now, 1, 80).len(), 3, "a head, one object, and the number of others");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn the_monitoring_time_of_a_converged_object_counts_down() {
     assert_eq!(object.left_to_monitor(later).as_deref(), Some("4s"));
     assert_eq!(line(object, later), "web [============] 3/3 ready  converged, monitoring for 4s more");
 
-    // Since when it has been so before the wait is unknown.
+    // It is unknown how long it has been converged before the wait.
     let mut object = receipt("web", "unchanged");
     see(&mut object, json!({}), began);
     assert_eq!(line(object, began), "web [============] 3/3 ready  converged, monitoring");
@@ -150,7 +150,7 @@ fn a_drawing_is_overwritten_only_if_it_changed() {
     let lines = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     assert_eq!(drawing.paint(lines(&["one", "two"]), 80), "one\u{1b}[K\ntwo\u{1b}[K\n\u{1b}[J");
     assert_eq!(drawing.paint(lines(&["one", "two"]), 80), "");
-    assert_eq!(drawing.above("told", 80), "\r\u{1b}[2A\u{1b}[Jtold\none\ntwo\n");
+    assert_eq!(drawing.above("above", 80), "\r\u{1b}[2A\u{1b}[Jabove\none\ntwo\n");
     assert_eq!(drawing.paint(lines(&["one"]), 80), "\r\u{1b}[2Aone\u{1b}[K\n\u{1b}[J");
     // "one" takes two rows of a terminal that has two columns by now.
     assert_eq!(drawing.paint(lines(&["o…"]), 2), "\r\u{1b}[2Ao…\u{1b}[K\n\u{1b}[J");

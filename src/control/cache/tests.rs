@@ -1,20 +1,16 @@
-//! The cache, fed with lists and with our own writes.
+//! The cache, filled by lists and by the manager's own calls.
 
 use super::*;
 use crate::core::engine_kind::EngineKind;
 use crate::core::evidence::Evidence;
-use crate::core::labels::ContainerIdentity;
-use crate::core::spec::TemplateHash;
 use crate::core::time::WallOffset;
 use crate::engine::EngineInfo;
 
 fn container(id: &str, object: &str, state: ContainerState) -> Container {
-    let object = ObjectName::parse(object).unwrap();
-    let identity = ContainerIdentity { object, slot: 1, attempt: 1, template: TemplateHash::from_label("t") };
-    Container { state, ..Container::new(id.into(), identity, "img", Time(0)) }
+    Container { id: id.into(), state, ..Container::sample(&format!("{object}.1.1"), "t") }
 }
 
-fn there(cache: &Cache) -> Vec<(String, ContainerState)> {
+fn states(cache: &Cache) -> Vec<(String, ContainerState)> {
     cache.all().iter().map(|c| (c.id.0.to_string(), c.state)).collect()
 }
 
@@ -55,14 +51,14 @@ fn a_list_does_not_undo_what_was_written_after_it_began() {
             container("new", "web", ContainerState::Created),
         ],
     );
-    assert_eq!(there(&cache), [("new".to_owned(), ContainerState::Running)]);
+    assert_eq!(states(&cache), [("new".to_owned(), ContainerState::Running)]);
     // The next list lacks it; that alone proves nothing.
     let begun = cache.begin_list();
     let absent = cache.listed(begun, None, vec![]);
     assert_eq!(absent.iter().map(|c| &*c.id.0).collect::<Vec<_>>(), ["new"]);
-    assert_eq!(there(&cache), [("new".to_owned(), ContainerState::Running)]);
+    assert_eq!(states(&cache), [("new".to_owned(), ContainerState::Running)]);
     cache.gone(begun, &["new".into()]);
-    assert_eq!(there(&cache), []);
+    assert_eq!(states(&cache), []);
 }
 
 #[test]
@@ -72,13 +68,13 @@ fn an_end_is_accepted_even_from_an_answer_requested_before_our_start_returned() 
     let begun = cache.begin_list();
     cache.changed(&"a".into(), |c| c.state = ContainerState::Running);
     cache.listed(begun, None, vec![container("a", "web", ContainerState::Created)]);
-    assert_eq!(there(&cache), [("a".to_owned(), ContainerState::Running)]);
+    assert_eq!(states(&cache), [("a".to_owned(), ContainerState::Running)]);
     cache.inspected(
         begun,
         &"a".into(),
         Lookup::Ours(Box::new(container("a", "web", ContainerState::Exited))),
     );
-    assert_eq!(there(&cache), [("a".to_owned(), ContainerState::Exited)]);
+    assert_eq!(states(&cache), [("a".to_owned(), ContainerState::Exited)]);
 }
 
 #[test]
@@ -86,13 +82,13 @@ fn an_inspect_outweighs_the_lists_until_one_of_them_agrees() {
     let cache = Cache::new();
     let listed = container("a", "web", ContainerState::Removing);
     cache.wrote(listed.clone());
-    assert!(!cache.contradicts(&listed), "nothing has contradicted it");
+    assert!(!cache.contradicts(&listed), "no inspect has contradicted it");
     cache.overrule(&listed.id, ContainerState::Dead);
     assert!(cache.contradicts(&listed));
     assert!(cache.contradicts(&listed), "a list that repeats itself proves nothing");
     let agrees = Container { state: ContainerState::Dead, ..listed.clone() };
     assert!(!cache.contradicts(&agrees));
-    assert!(!cache.contradicts(&listed), "from then on the lists are believed again");
+    assert!(!cache.contradicts(&listed), "the lists are trusted again");
 }
 
 #[test]
@@ -108,7 +104,7 @@ fn a_list_requested_before_an_inspect_does_not_undo_it() {
     );
     cache.inspected(begun, &"a".into(), Lookup::NotFound);
     cache.listed(old, None, vec![container("a", "web", ContainerState::Created)]);
-    assert_eq!(there(&cache), [("a".to_owned(), ContainerState::Running)]);
+    assert_eq!(states(&cache), [("a".to_owned(), ContainerState::Running)]);
 }
 
 #[test]
@@ -131,6 +127,6 @@ fn only_receivers_of_changed_objects_are_woken() {
     assert_eq!(web.borrow_and_update().len(), 1);
     let begun = cache.begin_list();
     cache.listed(begun, None, vec![container("a", "web", ContainerState::Running)]);
-    assert!(!web.has_changed().unwrap(), "the same again is no change");
+    assert!(!web.has_changed().unwrap(), "an identical list is no change");
     assert!(db.borrow_and_update().is_empty());
 }

@@ -23,7 +23,7 @@ use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use tokio_util::sync::CancellationToken;
 
-/// A simulated engine with one call that panics, if `fatal` says so.
+/// A simulated engine; `create` panics if it is `fatal`.
 struct Fragile {
     inner: SimulatedEngine,
     fatal: bool,
@@ -94,7 +94,7 @@ fn put(name: &str, count: u32) -> Change {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_submitted_object_runs_and_a_deleted_one_goes_with_its_worker() {
+async fn a_submitted_object_runs_and_a_deleted_one_is_removed_with_its_worker() {
     let (store, mut control) = start(false);
     let (progresses, mut present) = (&mut control.progresses, control.cache.present());
     let name = ObjectName::parse("web").unwrap();

@@ -246,7 +246,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn one_end_is_bad_luck_and_a_second_within_ten_minutes_is_not() {
+    fn one_end_is_tolerated_and_a_second_within_ten_minutes_is_not() {
         let mut ends = Ends::default();
         ends.count(1, 1, SECOND * 61, Time(61_000));
         assert_eq!(ends.unsteady(1), None);
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_run_that_is_asked_for_is_bounded() {
+    fn the_required_run_is_bounded() {
         let mut ends = Ends::default();
         (1..100).for_each(|second| ends.count(1, 1, Duration::ZERO, Time(second * 1_000)));
         assert_eq!(ends.unsteady(1), Some((MAX_RECENT, STABLE_RUN)));
@@ -271,8 +271,8 @@ mod tests {
 
     #[test]
     fn exit_codes_above_128_name_their_signal() {
-        for (code, said) in [(137, Some("SIGKILL")), (143, Some("SIGTERM")), (139, Some("SIGSEGV"))] {
-            assert_eq!(killed_by(code).map(|signal| signal.to_string()).as_deref(), said);
+        for (code, name) in [(137, Some("SIGKILL")), (143, Some("SIGTERM")), (139, Some("SIGSEGV"))] {
+            assert_eq!(killed_by(code).map(|signal| signal.to_string()).as_deref(), name);
         }
         for code in [0, 1, 127, 128, 160, 255, -1] {
             assert_eq!(killed_by(code), None, "{code}");

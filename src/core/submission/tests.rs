@@ -1,4 +1,4 @@
-//! Submissions, read and refused.
+//! Accepted and refused submissions.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn counts_out_of_range_name_the_given_and_the_allowed_values() {
 }
 
 #[test]
-fn dockers_other_forms_are_accepted_and_stored_in_the_plain_one() {
+fn dockers_other_forms_are_accepted_and_normalised() {
     let spec = one(
         r#"{"Name": "x", "Image": "a", "Count": 3.0, "Cmd": "sleep 9", "Entrypoint": "", "Update": {"Monitor": 5, "Delay": "7"},
             "HostConfig": {"Memory": 67108864.0, "CapDrop": "ALL", "LogConfig": {}}}"#,
@@ -62,7 +62,7 @@ fn dockers_other_forms_are_accepted_and_stored_in_the_plain_one() {
 
 #[test]
 fn files_of_other_systems_are_recognized() {
-    for (text, said) in [
+    for (text, expected) in [
         (r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {}}"#, "a Kubernetes manifest"),
         (r#"{"version": "3", "services": {"web": {"image": "a"}}}"#, "a compose file"),
         (r#"[{"Id": "abc", "State": {}, "Config": {}, "Image": "sha256:1"}]"#, "docker inspect"),
@@ -70,12 +70,12 @@ fn files_of_other_systems_are_recognized() {
         (r#"{"Name": "web", "Phase": "converged", "ObservedGeneration": 1}"#, "GET /objects/NAME"),
     ] {
         let (_, message) = field(text);
-        assert!(message.contains(said) && !message.contains("known here"), "{message}");
+        assert!(message.contains(expected) && !message.contains("known here"), "{message}");
     }
 }
 
 #[test]
-fn a_byte_order_mark_is_passed_over_and_utf_16_is_named() {
+fn a_byte_order_mark_is_skipped_and_utf_16_is_named() {
     let text = r#"{"Name": "x", "Image": "a", "Count": 1}"#;
     assert!(one(&format!("\u{feff}{text}")).is_ok());
     let wide: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -84,7 +84,7 @@ fn a_byte_order_mark_is_passed_over_and_utf_16_is_named() {
 }
 
 #[test]
-fn missing_and_bad_fields_are_named() {
+fn missing_and_invalid_fields_are_named() {
     assert_eq!(field(r#"{"Image": "a", "Count": 1}"#).0, "Name");
     assert_eq!(field(r#"{"Name": "x", "Count": 1}"#).0, "Image");
     assert_eq!(field(r#"{"Name": "x", "Image": "a"}"#).0, "Count");
@@ -114,7 +114,7 @@ fn missing_and_bad_fields_are_named() {
 }
 
 #[test]
-fn a_stored_object_stays_readable_if_a_submit_of_the_same_is_refused() {
+fn a_stored_object_stays_readable_even_if_a_submit_of_it_is_refused() {
     for (refused, field) in [
         (r#"{"Name": "x", "Count": 1, "Image": "hub.example.com/MyOrg/app:1"}"#, "Image"),
         (r#"{"Name": "x", "Count": 1, "Image": "a", "Env": ["whitelist:node==n1"]}"#, "Env[0]"),
@@ -165,7 +165,7 @@ fn the_hash_covers_what_needs_a_new_container_and_nothing_else() {
     ] {
         assert_ne!(one(other).unwrap().template.hash, base, "{other}");
     }
-    // The label of containers that run today: a change here would restart all of them.
+    // The label of existing containers: a change of the hash would restart all of them.
     assert_eq!(base.as_str(), "2967df1cf41fb942af6c8a2b5febd171");
 }
 
@@ -257,7 +257,7 @@ fn more_containers_than_an_address_allows_are_refused_and_stay_readable_in_the_s
 }
 
 #[test]
-fn a_health_check_is_of_a_kind_that_engines_know() {
+fn a_health_check_has_a_kind_that_engines_support() {
     let test = |test: &str| {
         one(&format!(r#"{{"Name": "x", "Image": "a", "Count": 1, "Healthcheck": {{"Test": {test}}}}}"#))
     };
@@ -268,7 +268,7 @@ fn a_health_check_is_of_a_kind_that_engines_know() {
 }
 
 #[test]
-fn one_host_has_each_port_once() {
+fn each_host_port_is_published_once() {
     let fits = |count: u32, port: &str, more: &str| {
         let text = format!(
             r#"{{"Name": "x", "Image": "a", "Count": {count}{more},

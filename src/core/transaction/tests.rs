@@ -1,4 +1,4 @@
-//! What a transaction does to a snapshot.
+//! The effect of a transaction on a snapshot.
 
 use super::*;
 use crate::core::desired::{Desired, Quarantined};
@@ -26,7 +26,7 @@ fn delete(text: &str) -> Change {
     Change::Delete(name(text))
 }
 
-fn back(text: &str, to: Option<u64>) -> Change {
+fn rollback(text: &str, to: Option<u64>) -> Change {
     Change::Rollback { name: name(text), to }
 }
 
@@ -39,12 +39,12 @@ fn step(before: &Desired, change: Change) -> (Desired, Effect, u64) {
     (after, committed[0].effect, committed[0].object.generation)
 }
 
-/// The world after a change, which need not do anything.
+/// The snapshot after a change, which may have no effect.
 fn after(before: &Desired, change: Change) -> Desired {
     try_step(before, change).unwrap().0
 }
 
-/// A world in which these changes were made, one after the other.
+/// The snapshot after these changes.
 fn world(changes: impl IntoIterator<Item = Change>) -> Desired {
     changes.into_iter().fold(Desired::default(), |before, change| step(&before, change).0)
 }
@@ -95,11 +95,11 @@ fn the_same_submit_again_asks_for_a_retry_unless_it_continues_a_wait() {
     let quiet = Transaction { quiet: true, ..Transaction::of([put("web", 1)]) };
     let (same, _) = apply(&again, &quiet, Time(1)).unwrap();
     assert_eq!(asked(&same), asked(&again));
-    assert!(Arc::ptr_eq(&same.objects[&name("web")], &again.objects[&name("web")]), "nobody is woken");
+    assert!(Arc::ptr_eq(&same.objects[&name("web")], &again.objects[&name("web")]), "no worker is woken");
 }
 
 #[test]
-fn one_object_too_many_is_refused() {
+fn an_object_above_the_limit_is_refused() {
     let mut s = world([put("web", 1)]);
     let object = s.objects[&name("web")].clone();
     Arc::make_mut(&mut s.objects).extend((1..MAX_OBJECTS).map(|i| (name(&format!("o{i}")), object.clone())));
@@ -121,26 +121,26 @@ fn pruning_deletes_unnamed_objects_with_the_prefix() {
 #[test]
 fn a_rollback_restores_an_earlier_spec_as_a_new_generation() {
     let s = world([put("web", 1), put("web", 2), put("web", 3)]);
-    let (s, committed) = try_step(&s, back("web", None)).unwrap();
+    let (s, committed) = try_step(&s, rollback("web", None)).unwrap();
     let now = &committed[0].object;
     assert_eq!((now.spec.count, now.generation, committed[0].rolled_back_to()), (2, 4, Some(2)));
-    let (s, ..) = step(&s, back("web", Some(1)));
+    let (s, ..) = step(&s, rollback("web", Some(1)));
     assert_eq!(s.objects[&name("web")].spec.count, 1);
-    assert_eq!(step(&s, back("web", Some(1))).1, Effect::Unchanged);
-    let error = try_step(&s, back("web", Some(9))).unwrap_err().to_string();
+    assert_eq!(step(&s, rollback("web", Some(1))).1, Effect::Unchanged);
+    let error = try_step(&s, rollback("web", Some(9))).unwrap_err().to_string();
     assert_eq!(error, "'web' cannot go back to generation 9: kept are 1, 2, 3, 4, 5");
-    let error = try_step(&world([put("web", 1)]), back("web", None)).unwrap_err().to_string();
+    let error = try_step(&world([put("web", 1)]), rollback("web", None)).unwrap_err().to_string();
     assert_eq!(
         error,
         "'web' cannot go back to an earlier spec: it never had another one; delete it to undo the submit"
     );
-    assert_eq!(try_step(&s, back("none", None)).unwrap_err(), Rejected::NotFound(name("none")));
+    assert_eq!(try_step(&s, rollback("none", None)).unwrap_err(), Rejected::NotFound(name("none")));
 }
 
 #[test]
 fn a_rollback_restores_an_object_deleted_by_mistake() {
     let s = world([put("web", 1), put("web", 2), delete("web")]);
-    let (s, committed) = try_step(&s, back("web", None)).unwrap();
+    let (s, committed) = try_step(&s, rollback("web", None)).unwrap();
     assert_eq!((committed[0].effect, committed[0].object.generation), (Effect::Created, 4));
     assert_eq!((s.objects[&name("web")].spec.count, s.objects[&name("web")].deleted), (2, None));
 }
@@ -158,7 +158,7 @@ fn an_unreadable_object_is_replaced_by_a_submit_and_by_nothing_else() {
     let unreadable = Quarantined { why: "?".to_owned(), generation: 7, stored: "?".into() };
     let s = Desired { quarantined: Arc::new([(name("web"), unreadable)].into()), ..Desired::default() };
     assert!(matches!(try_step(&s, delete("web")), Err(Rejected::Quarantined { .. })));
-    assert!(matches!(try_step(&s, back("web", None)), Err(Rejected::Quarantined { .. })));
+    assert!(matches!(try_step(&s, rollback("web", None)), Err(Rejected::Quarantined { .. })));
     let (s, effect, generation) = step(&s, put("web", 1));
     assert_eq!((effect, generation, s.quarantined.len()), (Effect::Created, 8, 0));
 }
@@ -171,7 +171,7 @@ fn the_last_converged_spec_is_kept_across_newer_specs_and_dropped_by_a_deletion(
     let s = after(&Desired::default(), put("web", 1));
     let s = after(&s, converged(1));
     assert_eq!(known(&s), Some((1, false)));
-    // More specs than are remembered: the one that converged stays among them.
+    // With more specs than are kept, the one that converged stays among them.
     let mut newer = s.clone();
     for count in 2..15 {
         newer = after(&newer, put("web", count));
@@ -180,11 +180,11 @@ fn the_last_converged_spec_is_kept_across_newer_specs_and_dropped_by_a_deletion(
     let object = &newer.objects[&name("web")];
     assert_eq!(object.revisions.len(), MAX_REVISIONS);
     assert_eq!(object.revisions[0].generation, 1);
-    // Recorded late, when there is a newer spec already; and never back to an older one.
+    // It is recorded late, after a newer spec was submitted, and an older one is never recorded again.
     let late = after(&newer, converged(13));
     assert_eq!(known(&late), Some((13, true)));
     assert_eq!(known(&after(&late, converged(12))), Some((13, true)));
-    // What was forgotten cannot be recorded, and what was deleted has nothing that worked.
+    // A forgotten spec cannot be recorded, and a deleted object has no converged spec.
     assert_eq!(known(&after(&newer, converged(2))), Some((1, true)));
     let deleted = after(&late, Change::Delete(name("web")));
     assert_eq!(known(&deleted), None);
@@ -192,7 +192,7 @@ fn the_last_converged_spec_is_kept_across_newer_specs_and_dropped_by_a_deletion(
     assert_eq!(known(&after(&again, converged(13))), None);
 }
 
-/// A spec of about so many bytes, in texts of 100 KiB.
+/// A spec of about this many bytes, in texts of 100 KiB.
 fn big(name: &str, bytes: usize, mark: usize) -> Change {
     let texts = vec!["x".repeat(100 * 1024); bytes / (100 * 1024)];
     let env = [vec![mark.to_string()], texts].concat();
@@ -212,7 +212,7 @@ fn the_revisions_of_an_object_are_bounded_in_bytes_and_the_present_spec_is_alway
     assert_eq!(object.bytes, total);
     assert!(total <= crate::core::object::MAX_REVISION_BYTES && object.revisions.len() == 2, "{total}");
     assert_eq!(object.revisions.last().unwrap().generation, object.generation);
-    assert_eq!(of(&step(&before, back("web", None)).0).spec.submitted, object.revisions[0].submitted);
+    assert_eq!(of(&step(&before, rollback("web", None)).0).spec.submitted, object.revisions[0].submitted);
     let deleted = of(&step(&before, delete("web")).0);
     assert_eq!((deleted.revisions.len(), deleted.bytes), (1, deleted.revisions[0].bytes()));
 }
@@ -226,14 +226,14 @@ fn the_whole_state_is_bounded_in_bytes_and_can_always_shrink() {
     };
     claim(&mut before, "web", MAX_STATE_BYTES - 1000);
     claim(&mut before, "old", 1000);
-    // A tombstone goes before a submit is refused.
+    // A tombstone is dropped before a submit is refused.
     let (after, effect, _) = step(&before, put("new", 1));
     assert_eq!((effect, after.objects.contains_key(&name("old"))), (Effect::Created, false));
     claim(&mut before, "db", 2000);
     let refused = try_step(&before, put("new", 1)).unwrap_err();
     assert_eq!(refused, Rejected::TooLarge);
     assert!(refused.to_string().contains("more than 128 MiB; delete objects"), "{refused}");
-    // Also where it is too large already, a deletion is taken, and the same again is no change.
+    // Even if the state is too large already, a deletion is accepted, and the same object again is no change.
     assert_eq!(step(&before, delete("web")).1, Effect::Deleted);
     assert_eq!(step(&before, put("db", 1)).1, Effect::Unchanged);
 }
@@ -268,10 +268,10 @@ fn a_spec_that_states_a_default_and_scales_keeps_the_template_hash() {
     let (scaled, effect, _) = step(&first, written(r#", "Count": 2, "Labels": {}"#));
     assert_eq!((effect, scaled.objects[&name("web")].spec.count), (Effect::Updated, 2));
     assert_eq!(hash(&scaled), hash(&first));
-    // What is stored reads back with the same hash, by this version and by earlier ones.
+    // The stored spec has the same hash in this and in earlier versions.
     let stored = &scaled.objects[&name("web")].spec;
     assert_eq!(submission::object(&stored.submitted).unwrap(), *stored);
-    // The containers of an earlier spec are found again, too, also over a deletion.
+    // The containers of an earlier spec are recognized, too, even over a deletion.
     let other = after(&first, written(r#", "Count": 1, "Env": ["A=1"]"#));
     assert_ne!(hash(&other), hash(&first));
     assert_eq!(hash(&after(&other, written(r#", "Count": 1, "HostConfig": {}"#))), hash(&first));

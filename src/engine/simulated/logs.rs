@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn lines_say_that_they_are_invented_and_are_chosen_as_a_real_engine_does() {
+    async fn lines_are_marked_as_simulated_and_selected_like_by_a_real_engine() {
         let (engine, id) = started_engine().await;
         sleep(Duration::from_secs(7)).await;
         let all = read(&engine, &id, ALL).await;
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_is_followed_goes_on_until_it_ends() {
+    async fn a_followed_log_continues_until_the_container_ends() {
         let (engine, id) = started_engine().await;
         let mut lines = engine.logs(&id, LogRequest { follow: true, ..ALL }).await.unwrap();
         for _ in 0..3 {

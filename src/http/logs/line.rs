@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use crate::engine::logs::LogTime;
 
-    fn told(text: &str) -> LogItem {
+    fn item(text: &str) -> LogItem {
         let line = LogLine { stream: LogStream::Stderr, at: Some(LogTime(1)), text: text.to_owned() };
         LogItem::Line { container: "web.1.1".into(), line }
     }
@@ -99,9 +99,9 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_what_a_container_wrote_and_holds_nothing_that_a_terminal_obeys() {
+    fn json_keeps_the_text_of_a_container_without_control_characters() {
         let wrote = "plain — 日本 \t\u{1b}[2J \u{9b}31m \u{7f}\u{202e}\u{e0041}\u{fffd}\\\"";
-        let item = json(&told(wrote));
+        let item = json(&item(wrote));
         let line = written(&item).strip_suffix('\n').unwrap();
         assert!(line.chars().all(sanitize::harmless), "{line}");
         let read: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -116,9 +116,9 @@ mod tests {
 
     #[test]
     fn text_is_a_line_that_cannot_be_mistaken_for_a_note() {
-        let line = |text: &str| written(&super::text(&told(text), false)).to_owned();
+        let line = |text: &str| written(&super::text(&item(text), false)).to_owned();
         assert_eq!(line("\ta\u{1b}[2J\rb"), "web.1.1 | \ta\\u{1b}[2J\\rb\n");
-        assert_eq!(written(&text(&told("a"), true)), "web.1.1 | 1970-01-01T00:00:00.000000001Z a\n");
+        assert_eq!(written(&text(&item("a"), true)), "web.1.1 | 1970-01-01T00:00:00.000000001Z a\n");
         let note = |container: Option<&str>| LogItem::Note {
             container: container.map(Into::into),
             text: "a\nb".to_owned(),

@@ -19,7 +19,7 @@ fn operations(document: &Value) -> Vec<(String, String, &Value)> {
 #[test]
 fn the_router_has_the_paths_of_the_document_and_no_others() {
     let (router, _) = crate::http::router::routes().split_for_parts();
-    // A router does not list its routes; what it prints of itself does.
+    // A router does not list its routes, but its debug output contains them.
     let printed = format!("{router:?}");
     let routed: BTreeSet<&str> =
         printed.split('"').filter(|text| text.starts_with('/') && !text.contains('*')).collect();
@@ -31,7 +31,7 @@ fn the_router_has_the_paths_of_the_document_and_no_others() {
 }
 
 #[test]
-fn every_operation_says_what_it_does_and_what_it_answers() {
+fn every_operation_has_a_summary_and_responses() {
     let document = document();
     assert_eq!(document["openapi"], "3.1.0");
     let mut ids = BTreeSet::new();
@@ -56,7 +56,7 @@ fn every_operation_says_what_it_does_and_what_it_answers() {
 }
 
 #[test]
-fn every_reference_leads_somewhere_and_nothing_is_null() {
+fn every_reference_resolves_and_nothing_is_null() {
     fn walk(document: &Value, at: &Value, seen: &mut usize) {
         match at {
             Value::Object(fields) => {
@@ -78,7 +78,7 @@ fn every_reference_leads_somewhere_and_nothing_is_null() {
 }
 
 #[test]
-fn an_object_has_our_fields_and_dockers() {
+fn an_object_has_its_own_fields_and_dockers() {
     let document = document();
     let fields = document["components"]["schemas"]["Object"]["properties"].as_object().unwrap();
     for own in OWN {
@@ -87,7 +87,7 @@ fn an_object_has_our_fields_and_dockers() {
     for dockers in ["Env", "Cmd", "HostConfig", "NetworkingConfig", "Healthcheck", "StopTimeout"] {
         assert!(fields[dockers]["description"].is_string(), "{dockers}");
     }
-    // What is described is taken: no field is refused as unknown.
+    // Every documented field is accepted.
     let unknown = fields.keys().find(|field| {
         let text = json!({"Name": "x", "Image": "a", "Count": 1, field.as_str(): null});
         crate::core::submission::object(&text).is_err_and(|error| error.to_string().contains("not known"))

@@ -14,7 +14,7 @@ fn headers(accept: &[&'static str]) -> HeaderMap {
 }
 
 #[test]
-fn server_sent_events_are_for_those_who_ask_for_them() {
+fn server_sent_events_are_used_only_if_they_are_requested() {
     for accept in [
         &["text/event-stream"][..],
         &["Text/Event-Stream; q=0.9"],
@@ -43,7 +43,7 @@ fn two_items() -> impl Stream<Item = Item> + Send {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_silent_is_kept_alive_and_holds_its_place_until_it_is_dropped() {
+async fn a_silent_stream_is_kept_alive_and_holds_its_permit_until_it_is_dropped() {
     for (accept, wanted) in [
         ("*/*", "0 {\"N\":1}\n|15 \n|30 \n|40 {\"N\":2}\n|55 \n|"),
         (
@@ -56,19 +56,19 @@ async fn what_is_silent_is_kept_alive_and_holds_its_place_until_it_is_dropped() 
         let place = places.try_acquire(&"a".into()).unwrap();
         let mut body = response(&headers(&[accept]), two_items(), place, end_in(3600)).into_body();
         let begun = Instant::now();
-        let mut said = String::new();
-        while said.split('|').count() < wanted.split('|').count() {
+        let mut text = String::new();
+        while text.split('|').count() < wanted.split('|').count() {
             let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
-            said += &format!("{} {}|", begun.elapsed().as_secs(), String::from_utf8_lossy(&piece));
+            text += &format!("{} {}|", begun.elapsed().as_secs(), String::from_utf8_lossy(&piece));
         }
-        assert_eq!(said, wanted);
+        assert_eq!(text, wanted);
         assert_eq!(places.in_use(), 1);
         drop(body);
         assert_eq!(places.in_use(), 0);
     }
 }
 
-/// For a client whose certificate is valid for so many seconds more.
+/// The end for a client whose certificate is valid for this many more seconds.
 fn end_in(seconds: u64) -> End {
     let clock = Clock::starting_at(Time(1_764_000_000_000));
     let peer = Peer {
@@ -82,7 +82,7 @@ fn end_in(seconds: u64) -> End {
     End::of(&Arc::new(peer), clock)
 }
 
-/// All that a stream says, and when it ended, in seconds.
+/// The whole text of a stream, and when it ended, in seconds.
 async fn whole(
     accept: &'static str,
     items: impl Stream<Item = Item> + Send + 'static,
@@ -92,52 +92,52 @@ async fn whole(
     let permits = FairShare::new(1);
     let permit = permits.try_acquire(&"a".into()).unwrap();
     let body = response(&headers(&[accept]), items, permit, end).into_body();
-    let said = body.collect().await.unwrap().to_bytes();
-    assert_eq!(permits.in_use(), 0, "its place is free");
-    (String::from_utf8(said.to_vec()).unwrap(), begun.elapsed().as_secs())
+    let text = body.collect().await.unwrap().to_bytes();
+    assert_eq!(permits.in_use(), 0, "its permit is free");
+    (String::from_utf8(text.to_vec()).unwrap(), begun.elapsed().as_secs())
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_ends_with_its_clients_certificate_and_says_so() {
-    let (said, after) = whole("*/*", two_items(), end_in(20)).await;
+async fn a_stream_ends_with_its_clients_certificate_and_gives_the_reason() {
+    let (text, after) = whole("*/*", two_items(), end_in(20)).await;
     assert_eq!(after, 20);
     assert!(
-        said.starts_with("{\"N\":1}\n\n{\"Kind\":\"end\",\"Text\":\"the client certificate has expired"),
-        "{said}"
+        text.starts_with("{\"N\":1}\n\n{\"Kind\":\"end\",\"Text\":\"the client certificate has expired"),
+        "{text}"
     );
-    let (said, _) = whole("text/event-stream", two_items(), end_in(20)).await;
-    let last = said.rsplit_once("event: end\ndata: ").unwrap().1;
-    assert!(last.starts_with("{\"Kind\":\"end\"") && last.ends_with("}\n\n"), "{said}");
-    // Also where there is always something to say.
+    let (text, _) = whole("text/event-stream", two_items(), end_in(20)).await;
+    let last = text.rsplit_once("event: end\ndata: ").unwrap().1;
+    assert!(last.starts_with("{\"Kind\":\"end\"") && last.ends_with("}\n\n"), "{text}");
+    // Also if there is always another item.
     let busy = stream::unfold(0, async |number| {
         tokio::time::sleep(Duration::from_millis(300)).await;
         Some((item(number), number + 1))
     });
-    let (said, after) = whole("*/*", busy, end_in(20)).await;
-    assert_eq!((after, said.lines().count()), (20, 67));
+    let (text, after) = whole("*/*", busy, end_in(20)).await;
+    assert_eq!((after, text.lines().count()), (20, 67));
 }
 
 #[tokio::test(start_paused = true)]
-async fn text_for_people_has_no_blank_lines_and_ends_with_a_remark() {
+async fn plain_text_has_no_blank_lines_and_ends_with_a_remark() {
     let permit = FairShare::new(1).try_acquire(&"a".into()).unwrap();
     let answer = response_as(Format::Text, two_items(), permit, end_in(60));
     assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/plain; charset=utf-8");
-    let said = answer.into_body().collect().await.unwrap().to_bytes();
-    let said = std::str::from_utf8(&said).unwrap();
-    let kept_alive = said.strip_prefix("{\"N\":1}\n{\"N\":2}\n# the client certificate has expired");
-    assert!(kept_alive.is_some_and(|rest| rest.lines().count() == 1), "{said}");
+    let text = answer.into_body().collect().await.unwrap().to_bytes();
+    let text = std::str::from_utf8(&text).unwrap();
+    let kept_alive = text.strip_prefix("{\"N\":1}\n{\"N\":2}\n# the client certificate has expired");
+    assert!(kept_alive.is_some_and(|rest| rest.lines().count() == 1), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_lasts_so_long_at_most() {
+async fn a_stream_has_a_maximum_duration() {
     let day = 24 * 60 * 60;
-    let (said, after) = whole("*/*", stream::pending(), end_in(day)).await;
+    let (text, after) = whole("*/*", stream::pending(), end_in(day)).await;
     assert_eq!(after, LONGEST.as_secs());
-    assert!(said.ends_with("\"a stream lasts 12h at most: reconnect to continue\"}\n"), "{said}");
+    assert!(text.ends_with("\"a stream lasts 12h at most: reconnect to continue\"}\n"), "{text}");
 }
 
 #[tokio::test]
-async fn one_that_does_not_read_makes_nobody_work() {
+async fn a_stalled_reader_causes_no_work() {
     let made = Arc::new(std::sync::atomic::AtomicU32::new(0));
     let count = made.clone();
     let endless = stream::repeat_with(move || item(count.fetch_add(1, std::sync::atomic::Ordering::Relaxed)));
@@ -150,7 +150,7 @@ async fn one_that_does_not_read_makes_nobody_work() {
 }
 
 #[test]
-fn the_header_says_it_before_the_parameter_and_both_are_read_strictly() {
+fn the_header_precedes_the_parameter_and_both_are_parsed_strictly() {
     let since = |header: Option<&'static str>, query: &str| {
         let headers = header.map(|value| (LAST_EVENT_ID, HeaderValue::from_static(value)));
         let query = Query::parse(Some(query), &["since"]).unwrap();

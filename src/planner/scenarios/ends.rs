@@ -1,10 +1,9 @@
-//! Scenarios of ends that this manager did not cause, and of slots that become steady again.
+//! Scenarios of ends that the manager did not cause, and of slots that become stable again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::disturbed::{look, object};
-use super::{NOW, container};
+use super::{NOW, container, object, plan_for};
 use crate::core::condition::Phase;
 use crate::core::container::{Container, Detail, Signalled};
 use crate::core::memory::Memory;
@@ -28,8 +27,8 @@ fn reported(before: &str, after: Arc<Container>) -> (Vec<String>, Memory) {
     let mut memory = Memory::new(1);
     memory.observe(&object("t1", "t1"), &[Arc::new(container(before))], NOW);
     memory.observe(&object("t1", "t1"), &[after], at(5));
-    let told = memory.take_unreported().into_iter().map(|(_, text)| text).collect();
-    (told, memory)
+    let reports = memory.take_unreported().into_iter().map(|(_, text)| text).collect();
+    (reports, memory)
 }
 
 fn exited(exit_code: i64) -> Detail {
@@ -46,14 +45,14 @@ fn an_end_is_reported_once_and_is_the_cause_of_the_next_create() {
     assert_eq!(memory.ends().restarts(), 1);
     let pull = Action::Pull { image: "img".to_owned(), pull: crate::core::spec::Pull::Missing };
     memory.ended(&pull, Report::Image(crate::core::outcome::Outcome::Done(())), at(6));
-    let steps = look(&object("t1", "t1"), &[ended], &memory, at(6)).steps;
+    let steps = plan_for(&object("t1", "t1"), &[ended], &memory, at(6)).steps;
     let create = ["create web.1.2 image=img cause=\"web.1.1 ended with exit code 3 after 5s\""];
     assert_eq!(steps.iter().map(ToString::to_string).collect::<Vec<_>>(), create);
-    // No later than until that runs.
+    // Only until that one runs.
     let mut later = memory.clone();
     later.observe(&object("t1", "t1"), &[Arc::new(container("web.1.2 t1 running"))], at(7));
     assert_eq!(later.ends().cause_of(1), None);
-    // Also where an older dead one of the slot is removed before it.
+    // Also if an older ended container of the slot is removed before.
     memory.begun(&Action::Remove { id: "id-web.1.1".into(), name: "web.1.1".to_owned(), force: false });
     assert!(memory.ends().cause_of(1).is_some());
 }
@@ -107,15 +106,15 @@ fn an_end_by_a_user_is_reported_and_does_not_count() {
 }
 
 #[test]
-fn a_removal_by_others_is_reported_and_our_own_is_not() {
+fn a_foreign_removal_is_reported_and_the_managers_own_is_not() {
     let object = object("t1", "t1");
     let running = Arc::new(container("web.1.1 t1 running"));
     let mut memory = Memory::new(1);
     memory.observe(&object, std::slice::from_ref(&running), NOW);
     let mut ours = memory.clone();
     memory.observe(&object, &[], at(5));
-    let said = "web.1.1 was removed after 5s, and not by this manager";
-    assert_eq!(memory.take_unreported(), [(EndKind::Vanished, said.to_owned())]);
+    let report = "web.1.1 was removed after 5s, and not by this manager";
+    assert_eq!(memory.take_unreported(), [(EndKind::Vanished, report.to_owned())]);
     ours.begun(&Action::Remove { id: running.id.clone(), name: running.name.clone(), force: false });
     ours.observe(&object, &[detail(exited(143), "web.1.1 t1 exited")], at(5));
     ours.observe(&object, &[], at(6));
@@ -132,8 +131,8 @@ fn a_failing_health_check_is_reported_with_its_output() {
     let (reports, mut memory) = reported("web.1.1 t1 running", output(None));
     assert_eq!((reports, memory.ends().restarts()), (vec![], 1));
     memory.observe(&object("t1", "t1"), &[output(Some("connection refused"))], at(6));
-    let said = "web.1.1 is unhealthy: its health check says: connection refused";
-    assert_eq!(memory.take_unreported(), [(EndKind::Unhealthy, said.to_owned())]);
+    let report = "web.1.1 is unhealthy: its health check says: connection refused";
+    assert_eq!(memory.take_unreported(), [(EndKind::Unhealthy, report.to_owned())]);
 }
 
 #[test]
@@ -154,28 +153,28 @@ fn a_container_reported_unhealthy_during_its_removal_by_a_user_is_removed_and_no
     memory.observe(&object, &[killed], at(5));
     memory.observe(&object, &[going], at(5));
     memory.observe(&object, &[], at(6));
-    let said = "web.1.1 was removed after 6s, and not by this manager";
-    assert_eq!(memory.take_unreported(), [(EndKind::Vanished, said.to_owned())]);
+    let report = "web.1.1 was removed after 6s, and not by this manager";
+    assert_eq!(memory.take_unreported(), [(EndKind::Vanished, report.to_owned())]);
     assert_eq!(memory.ends().restarts(), 0);
 }
 
 #[test]
-fn a_container_is_proven_when_it_has_been_healthy_for_as_long_as_its_monitor_asks() {
+fn a_container_is_proven_after_it_has_been_healthy_for_its_monitor_time() {
     let object = object("t1", "t1");
-    let look_at = |memory: &Memory, line: &str, second| {
+    let plan_at = |memory: &Memory, line: &str, second| {
         let world = [Arc::new(container(line))];
-        let plan = look(&object, &world, memory, at(second));
+        let plan = plan_for(&object, &world, memory, at(second));
         (plan.condition.proven, plan.wake_at)
     };
     let mut memory = Memory::new(1);
     memory.observe(&object, &[Arc::new(container("web.1.1 t1 running starting"))], NOW);
     memory.observe(&object, &[Arc::new(container("web.1.1 t1 running healthy"))], at(20));
-    assert_eq!(look_at(&memory, "web.1.1 t1 running healthy", 20), (false, Some(at(25))));
-    assert!(look_at(&memory, "web.1.1 t1 running healthy", 25).0);
+    assert_eq!(plan_at(&memory, "web.1.1 t1 running healthy", 20), (false, Some(at(25))));
+    assert!(plan_at(&memory, "web.1.1 t1 running healthy", 25).0);
 }
 
 #[test]
-fn an_end_while_no_manager_ran_is_reported_unless_an_earlier_one_did() {
+fn an_end_while_no_manager_ran_is_reported_unless_an_earlier_manager_did() {
     let ended = |finished: &str| {
         let mut memory = Memory::resuming(1, Some(Time(1_767_225_600_000)));
         let world =
@@ -198,18 +197,18 @@ fn a_submit_of_the_same_spec_retries_at_once_and_resets_its_failures() {
         memory.observe(&object, &[detail(exited(1), &format!("{line} exited"))], at(i * 10 + 5));
     }
     let world = [detail(exited(1), "web.1.4 t1 exited")];
-    let condition = look(&object, &world, &memory, at(46)).condition;
+    let condition = plan_for(&object, &world, &memory, at(46)).condition;
     assert!(condition.failing && condition.next_retry.is_some(), "{condition:?}");
     let again = Object { asked: object.asked + 1, ..object.clone() };
     memory.observe(&again, &world, at(46));
-    let condition = look(&again, &world, &memory, at(46)).condition;
+    let condition = plan_for(&again, &world, &memory, at(46)).condition;
     assert!(!condition.failing && condition.next_retry.is_none(), "{condition:?}");
     assert_eq!(memory.present().slot(1), None);
     memory.observe(&again, &world, at(47));
-    assert_eq!(memory.present().slot(1), None, "an end of before is not counted once more");
+    assert_eq!(memory.present().slot(1), None, "an earlier end is not counted again");
 }
 
-/// A container that ends after `run` seconds, and each time is replaced at once: the phase in the middle of each run.
+/// A container ends after `run` seconds and is replaced at once: the phases in the middle of the runs.
 fn phases(run: u64, runs: u64) -> Vec<Phase> {
     let object = object("t1", "t1");
     let mut memory = Memory::new(1);
@@ -219,7 +218,7 @@ fn phases(run: u64, runs: u64) -> Vec<Phase> {
         let begun = i * run;
         let running = Arc::new(container(&format!("web.1.{} t1 running", i + 1)));
         memory.observe(&object, std::slice::from_ref(&running), at(begun));
-        phases.push(look(&object, &[running], &memory, at(begun + run / 2)).condition.phase);
+        phases.push(plan_for(&object, &[running], &memory, at(begun + run / 2)).condition.phase);
         let dead = detail(exited(1), &format!("web.1.{} t1 exited", i + 1));
         memory.observe(&object, &[dead], at(begun + run));
     }
@@ -231,12 +230,12 @@ fn a_slot_whose_containers_live_for_a_minute_is_not_converged_between_two_ends()
     use Phase::{Converged, Degraded};
     assert_eq!(phases(61, 5), [Converged, Converged, Degraded, Degraded, Degraded]);
     assert_eq!(phases(5, 4), [Converged, Converged, Degraded, Degraded]);
-    // Once an hour is what a program may do.
+    // A program may end once an hour.
     assert_eq!(phases(3_600, 4), [Converged; 4]);
 }
 
 #[test]
-fn it_is_steady_again_after_twice_the_longest_run_and_with_a_new_generation() {
+fn a_slot_is_stable_again_after_twice_the_longest_run_or_with_a_new_generation() {
     let object = object("t1", "t1");
     let mut memory = Memory::new(1);
     memory.observe(&object, &[], NOW);
@@ -248,7 +247,7 @@ fn it_is_steady_again_after_twice_the_longest_run_and_with_a_new_generation() {
     let running = [Arc::new(container("web.1.3 t1 running"))];
     memory.observe(&object, &running, at(200));
     let phase = |object: &Object, memory: &Memory, second| {
-        let plan = look(object, &running, memory, at(second));
+        let plan = plan_for(object, &running, memory, at(second));
         (plan.condition.phase, plan.wake_at.filter(|_| plan.condition.phase == Phase::Degraded))
     };
     assert_eq!(phase(&object, &memory, 399), (Phase::Degraded, Some(at(400))));

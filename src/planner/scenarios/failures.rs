@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_container_that_ends_again_by_itself_waits_and_a_stopped_one_does_not() {
+fn a_second_end_is_backed_off_and_a_stop_is_not() {
     let twice = |how: &str| {
         let object = Object::new(spec("web", 1, ""));
         let mut memory = Memory::new(1);
@@ -57,7 +57,7 @@ fn three_consecutive_refusals_are_a_failure() {
 }
 
 #[test]
-fn three_refusals_within_seconds_are_a_hiccup_and_no_failure() {
+fn three_refusals_within_seconds_are_no_failure_yet() {
     scenario(
         "object web 2 t1
          failed create 1.1 refused ago=5
@@ -121,8 +121,8 @@ fn containers_of_the_present_spec_that_end_three_consecutive_times_are_a_failure
         memory.present().slot(1).is_some_and(|failures| failures.failing(Duration::from_secs(10)))
     };
     assert!(ends("present", 20));
-    assert!(!ends("present", 70), "each of them ran for long");
-    assert!(!ends("old", 20), "the spec before it says nothing of this one");
+    assert!(!ends("present", 70), "each of them ran long enough");
+    assert!(!ends("old", 20), "ends of the earlier spec do not count");
 }
 
 #[test]

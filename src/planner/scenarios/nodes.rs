@@ -48,7 +48,7 @@ fn a_node_whose_engine_still_answers_is_never_lost() {
 }
 
 #[test]
-fn of_two_in_a_slot_the_one_on_the_returned_node_goes() {
+fn of_two_containers_in_a_slot_the_one_on_the_returned_node_is_removed() {
     scenario(
         "object web 1 t1
          node n1 up
@@ -61,7 +61,7 @@ fn of_two_in_a_slot_the_one_on_the_returned_node_goes() {
 }
 
 #[test]
-fn of_two_in_a_slot_the_ready_one_stays_once_its_node_is_trusted() {
+fn of_two_containers_in_a_slot_the_ready_one_stays_once_its_node_is_trusted() {
     let world = |n2: &str| {
         format!(
             "object web 1 t1
@@ -80,7 +80,7 @@ fn of_two_in_a_slot_the_ready_one_stays_once_its_node_is_trusted() {
 }
 
 #[test]
-fn of_too_many_the_unreachable_ones_go_first_and_are_not_touched() {
+fn of_surplus_containers_the_unreachable_ones_are_chosen_first_and_not_touched() {
     scenario(
         "object web 1 t1
          node n1 up

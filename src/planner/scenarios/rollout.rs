@@ -100,7 +100,7 @@ fn containers_that_have_just_started_are_converged_but_not_proven() {
 }
 
 #[test]
-fn a_step_for_another_template_says_nothing_about_this_one() {
+fn a_step_for_another_template_does_not_count_for_this_one() {
     let object = Object::new(spec("web", 1, ""));
     let mut memory = Memory::new(1);
     memory.observe(&object, &[], NOW);
@@ -116,7 +116,7 @@ fn a_step_for_another_template_says_nothing_about_this_one() {
 }
 
 #[test]
-fn a_stale_container_that_never_ran_goes_at_once() {
+fn a_stale_container_that_never_ran_is_removed_at_once() {
     scenario(
         "object web 2 t2
          web.1.1 t1 created

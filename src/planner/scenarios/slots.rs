@@ -34,7 +34,7 @@ fn missing_replicas_are_created_in_the_lowest_free_slots() {
 }
 
 #[test]
-fn an_object_as_wanted_is_left_alone() {
+fn a_converged_object_is_left_alone() {
     scenario(
         "object web 2 t1
          web.1.1 t1 running
@@ -93,7 +93,7 @@ fn scaling_down_removes_the_slots_above_count() {
 }
 
 #[test]
-fn a_broken_container_goes_before_a_healthy_one_whatever_its_slot() {
+fn an_unhealthy_container_is_removed_before_a_healthy_one_regardless_of_its_slot() {
     scenario(
         "object web 2 t1
          web.1.1 t1 running unhealthy up=1

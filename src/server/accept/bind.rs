@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_port_in_use_is_named_with_the_way_out() {
+    async fn a_port_in_use_is_named_with_advice() {
         let [taken] = &bind(&["127.0.0.1:0".parse().unwrap()]).unwrap()[..] else { panic!("one listener") };
         let address = taken.local_addr().unwrap();
         let message = bind(&[address]).unwrap_err().to_string();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_same_address_twice_is_told_apart_from_a_stranger() {
+    async fn the_same_address_twice_has_its_own_message() {
         let free = bind(&["127.0.0.1:0".parse().unwrap()]).unwrap()[0].local_addr().unwrap();
         let all = SocketAddr::new("0.0.0.0".parse().unwrap(), free.port());
         let message = bind(&[all, free]).unwrap_err().to_string();
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_of_another_machine_is_said_to_be_one() {
+    async fn an_address_of_another_machine_has_its_own_message() {
         let message = bind(&["192.0.2.1:3476".parse().unwrap()]).unwrap_err().to_string();
         assert!(message.contains("this machine has no address 192.0.2.1"), "{message}");
     }

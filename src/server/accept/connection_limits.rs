@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_its_share_and_gets_it_back() {
+    fn an_address_has_a_share_which_is_freed_again() {
         let slots = ConnectionLimits::new(&Limits { connections_per_address: 2, ..Limits::default() });
         let [a, b]: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()];
         let first = slots.share(a).expect("the first");
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_of_addresses_that_are_gone() {
+    fn addresses_without_connections_are_forgotten() {
         let slots = ConnectionLimits::new(&Limits::default());
         for host in 0..=255 {
             drop(slots.share(IpAddr::from([192, 0, 2, host])));

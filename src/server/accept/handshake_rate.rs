@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_may_fail_so_often_and_gets_tokens_again_with_time() {
+    async fn an_address_has_tokens_for_failures_which_are_refilled_with_time() {
         let rate = rate();
         assert_eq!(taken(&rate, ip(1), false), 3);
         assert_eq!(taken(&rate, ip(2), false), 3, "another address has its own");
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_handshake_that_succeeds_costs_nothing() {
+    async fn a_successful_handshake_costs_no_token() {
         let rate = rate();
         for _ in 0..100 {
             rate.try_token(ip(1), false).unwrap().give_back();
@@ -189,16 +189,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn when_many_addresses_fail_those_that_are_known_go_on() {
+    async fn when_many_addresses_fail_known_ones_are_not_affected() {
         let rate = rate();
         let all: usize = (1..=100).map(|host| taken(&rate, ip(host), false)).sum();
-        assert_eq!(all, 8, "the whole has its bound");
+        assert_eq!(all, 8, "the total is bounded");
         assert_eq!(taken(&rate, ip(200), false), 0);
         assert_eq!(taken(&rate, ip(201), true), 3);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_remembered_of_addresses_has_a_bound() {
+    async fn the_number_of_remembered_addresses_is_bounded() {
         let rate = HandshakeRate::new(&Limits {
             failed_handshakes_per_address: (1, 2),
             failed_handshakes: (1, 100_000),
@@ -208,7 +208,7 @@ mod tests {
             rate.try_token(IpAddr::from(host.to_be_bytes()), false);
         }
         assert!(rate.buckets().addresses.len() <= ADDRESSES + 1, "{}", rate.buckets().addresses.len());
-        // Once all have their tokens again, nothing is left of them.
+        // Addresses with all their tokens are forgotten.
         tokio::time::advance(Duration::from_secs(10)).await;
         rate.try_token(ip(1), false);
         assert_eq!(rate.buckets().addresses.len(), 1);

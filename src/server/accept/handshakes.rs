@@ -136,29 +136,29 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_full_gives_up_its_own_oldest() {
+    fn an_address_at_its_limit_evicts_its_own_oldest_handshake() {
         let handshakes = handshakes(10, 2);
         let all = [1, 2, 1, 1].map(|host| handshakes.begin(ip(host)));
         assert_eq!(evicted(&all), [true, false, false, false]);
     }
 
     #[test]
-    fn of_the_whole_the_most_crowded_address_pays() {
+    fn at_the_total_limit_the_most_crowded_address_is_evicted_from() {
         let handshakes = handshakes(4, 3);
         let all = [9, 1, 1, 2, 3].map(|host| handshakes.begin(ip(host)));
         assert_eq!(evicted(&all), [false, true, false, false, false]);
     }
 
     #[test]
-    fn many_addresses_with_one_handshake_each_give_up_the_oldest() {
+    fn of_many_addresses_with_one_handshake_each_the_oldest_is_evicted() {
         let handshakes = handshakes(100, 10);
         let all: Vec<Handshake> = (0..=255).map(|host| handshakes.begin(ip(host))).collect();
         assert_eq!(evicted(&all).iter().filter(|evicted| !**evicted).count(), 100);
-        assert!(!all.last().unwrap().evicted.is_cancelled(), "the newest is never the one");
+        assert!(!all.last().unwrap().evicted.is_cancelled(), "the newest is never evicted");
     }
 
     #[test]
-    fn a_network_of_ipv6_counts_as_one_address() {
+    fn an_ipv6_network_counts_as_one_address() {
         let handshakes = handshakes(100, 2);
         let all: Vec<Handshake> =
             (1..=5).map(|host| handshakes.begin(format!("2001:db8::{host}").parse().unwrap())).collect();
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_of_handshakes_that_are_over() {
+    fn completed_handshakes_are_forgotten() {
         let handshakes = handshakes(10, 2);
         drop((0..50).map(|host| handshakes.begin(ip(host % 3))).collect::<Vec<_>>());
         let pending = handshakes.pending();

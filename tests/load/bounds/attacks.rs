@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
-use support::kept::{Identity, Kept};
+use support::connection::{Connection, Identity};
 use support::{Daemon, SOON};
 use tokio::net::TcpSocket;
 use tokio::runtime::{Builder, Runtime};
@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 /// Connections of most attacks.
 const CONNECTIONS: usize = 30;
-/// From one step of an attacker to its next one.
+/// The pause between two steps of an attacker.
 const STEP: Duration = Duration::from_millis(20);
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
@@ -33,7 +33,7 @@ fn address(daemon: &Daemon) -> SocketAddr {
     daemon.url.trim_start_matches("https://").parse().unwrap()
 }
 
-/// An array of so many small objects.
+/// An array of this many small objects.
 pub(crate) fn many(objects: usize, count: usize) -> String {
     let all: Vec<_> = (0..objects)
         .map(|i| json!({"Name": format!("many-{i}"), "Image": "web:1", "Count": count}))
@@ -47,12 +47,12 @@ pub(crate) fn submits(daemon: &Daemon, identity: &Identity, path: &str, body: &s
         let body = bytes::Bytes::from(body.to_owned());
         let flood = (0..CONNECTIONS).map(|_| async {
             while Instant::now() < until {
-                let Ok(mut client) = Kept::open(daemon, identity).await else { continue };
-                let asked = client.ask(Method::POST, path, None, body.clone());
+                let Ok(mut client) = Connection::open(daemon, identity).await else { continue };
+                let asked = client.request(Method::POST, path, None, body.clone());
                 let left = until.saturating_duration_since(Instant::now());
                 // An answer, a refusal, or the end of the attack.
                 let _ = tokio::time::timeout(left, asked).await;
-                // A debug build's TLS costs the attacker as much as the daemon: the processors are not to be its own.
+                // A debug build's TLS costs the attacker as much as the daemon: leave processor time to others.
                 sleep(STEP * 10).await;
             }
         });
@@ -80,7 +80,7 @@ pub(crate) fn slow_bodies(daemon: &Daemon, identity: &Identity, until: Instant) 
     }
 }
 
-/// Connections that say nothing, from two addresses.
+/// Connections that send nothing, from two addresses.
 pub(crate) fn silent(daemon: &Daemon, until: Instant) {
     let to = address(daemon);
     runtime().block_on(async {
@@ -98,7 +98,7 @@ pub(crate) fn silent(daemon: &Daemon, until: Instant) {
     });
 }
 
-/// One recorded first message, four hundred times a second.
+/// One recorded ClientHello, four hundred times a second.
 pub(crate) fn hellos(daemon: &Daemon, until: Instant) {
     let to = address(daemon);
     let mut hello = Vec::new();
@@ -128,7 +128,7 @@ pub(crate) fn hellos(daemon: &Daemon, until: Instant) {
     });
 }
 
-/// Opens watches until it may not, and returns how many were refused; `meanwhile` runs while they are open.
+/// Opens watches beyond the limit, and returns how many were refused; `meanwhile` runs while they are open.
 pub(crate) fn watches(
     daemon: &Daemon,
     identity: &Identity,
@@ -163,15 +163,15 @@ pub(crate) fn status_of(
     path: &str,
 ) -> u16 {
     runtime.block_on(async {
-        let mut client = Kept::open(daemon, identity).await.unwrap();
-        client.ask(method, path, None, "").await.unwrap().status.as_u16()
+        let mut client = Connection::open(daemon, identity).await.unwrap();
+        client.request(method, path, None, "").await.unwrap().status.as_u16()
     })
 }
 
-/// How long it may take until they are there, on a busy machine.
+/// How long it may take until they run, on a busy machine.
 const FILLED: Duration = Duration::from_secs(60);
 
-/// Objects with so many containers each, and a status of some hundred kilobytes.
+/// Objects with this many containers each, and a status of some hundred kilobytes.
 pub(crate) fn fill(daemon: &Daemon, objects: usize, count: usize) {
     let all: Vec<_> = (0..objects)
         .map(|i| json!({"Name": format!("full-{i}"), "Image": format!("registry.example/{}:1", "a".repeat(200)), "Count": count}))
@@ -182,8 +182,8 @@ pub(crate) fn fill(daemon: &Daemon, objects: usize, count: usize) {
     });
 }
 
-/// Asks for the whole status on many connections, and reads none of it.
-pub(crate) fn deaf(daemon: &Daemon, identity: &Identity, until: Instant) {
+/// Requests the whole status on many connections, and reads none of it.
+pub(crate) fn stalled_readers(daemon: &Daemon, identity: &Identity, until: Instant) {
     let mut open = Vec::new();
     for _ in 0..200 {
         let Some(mut stream) = connect(daemon, identity) else { continue };
@@ -199,21 +199,21 @@ pub(crate) fn deaf(daemon: &Daemon, identity: &Identity, until: Instant) {
 pub(crate) fn long_strings(daemon: &Daemon, identity: &Identity) {
     runtime().block_on(async {
         for i in 0..6 {
-            let mut client = Kept::open(daemon, identity).await.unwrap();
+            let mut client = Connection::open(daemon, identity).await.unwrap();
             let object = json!({
                 "Name": "long", "Image": "web:1", "Count": 1,
                 "HostConfig": {"NetworkMode": format!("{i}{}", "n".repeat(1_000_000))},
             });
-            // Whether it is taken is the policy's affair; what it costs is the question here.
+            // Whether it is accepted does not matter here, only what it costs.
             let _ = client.post("/submit", &object).await;
             sleep(Duration::from_secs(1)).await;
         }
     });
 }
 
-/// A client whose certificate ends so soon.
+/// A client whose certificate expires this soon.
 pub(crate) fn short_lived(daemon: &Daemon, name: &str, lives: Duration) -> Identity {
-    let certificates = daemon.made();
+    let certificates = daemon.certificates();
     let ca_key = std::fs::read_to_string(certificates.directory().join("ca-key.pem")).unwrap();
     let ca = std::fs::read_to_string(certificates.ca()).unwrap();
     let issuer = Issuer::from_ca_cert_pem(&ca, KeyPair::from_pem(&ca_key).unwrap()).unwrap();
@@ -235,7 +235,7 @@ pub(crate) fn short_lived(daemon: &Daemon, name: &str, lives: Duration) -> Ident
     Arc::new(config.unwrap())
 }
 
-/// Reads long answers to their end: what each has said.
+/// Reads long answers to their end and returns the text of each.
 pub(crate) fn whole_streams(
     daemon: &Daemon,
     identity: &Identity,
@@ -243,13 +243,13 @@ pub(crate) fn whole_streams(
 ) -> Vec<(&'static str, String)> {
     runtime().block_on(async {
         let all = paths.iter().map(|path| async {
-            let mut client = Kept::open(daemon, identity).await.unwrap();
+            let mut client = Connection::open(daemon, identity).await.unwrap();
             let never = json!({"Name": "never", "Image": "web:1", "Count": 1, "Update": {"Monitor": "1h"}});
             let (method, body) = match path.starts_with("/submit") {
                 true => (Method::POST, never.to_string()),
                 false => (Method::GET, String::new()),
             };
-            let answer = tokio::time::timeout(SOON, client.ask(method, path, None, body)).await;
+            let answer = tokio::time::timeout(SOON, client.request(method, path, None, body)).await;
             let answer = answer.expect("it ends").unwrap();
             (*path, String::from_utf8(answer.body.to_vec()).unwrap())
         });

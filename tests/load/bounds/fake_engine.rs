@@ -1,4 +1,4 @@
-//! An engine that misbehaves on purpose, over plain TCP: HTTP by hand, a thread a connection, and an end.
+//! An engine that misbehaves on purpose, over plain TCP: hand-written HTTP, one thread per connection.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// How it misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// A create is refused with a message that repeats what was asked.
+    /// A create is refused with a message that repeats the request.
     RepeatsWhatItRefuses,
     /// Each byte of an event is a chunk of its own.
     EventsByteByByte,
@@ -24,9 +24,9 @@ pub(crate) enum Fault {
     EndlessList,
 }
 
-/// How much an answer without end has before the engine gives up: twice what any client should read.
+/// The length of an endless answer, after which the engine gives up: twice what any client should read.
 const ENDLESS_BYTES: usize = 400 << 20;
-/// For how long events come.
+/// How long events are sent.
 const EVENTS: Duration = Duration::from_secs(8);
 
 pub(crate) struct FakeEngine {
@@ -53,7 +53,7 @@ impl FakeEngine {
                     return;
                 }
                 let shared = of_loop.clone();
-                // A client that leaves ends its thread with an error.
+                // A client that disconnects ends its thread with an error.
                 thread::spawn(move || shared.converse(stream));
             }
         });

@@ -1,4 +1,4 @@
-//! The table of exit codes, each as a real run.
+//! The table of exit codes, tested with real runs.
 
 use support::Daemon;
 use support::daemon::{Setup, program};
@@ -6,11 +6,11 @@ use support::process::run;
 
 use super::{Ran, User, object};
 
-/// Long enough for all that does not fail.
+/// Long enough for everything that does not fail.
 const WAIT: &str = "--wait=50s";
 
 #[test]
-fn submit_is_0_when_it_was_taken_and_when_it_converged() {
+fn submit_exits_with_0_if_it_is_accepted_and_if_it_converges() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     let web = user.file("web.yaml", &object("web", "nginx", 3));
@@ -23,27 +23,27 @@ fn submit_is_0_when_it_was_taken_and_when_it_converged() {
 }
 
 #[test]
-fn submit_is_1_when_it_was_not_taken() {
+fn submit_exits_with_1_if_it_is_not_accepted() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     let one = |text: &str| user.runs_with(&["submit", WAIT, "-"], text).ends_with(1);
-    // The command line itself.
+    // Invalid command lines.
     let ran = user.runs(&["submit"]).ends_with(1);
     let usage = ran.err.lines().find(|line| line.starts_with("Usage: ")).unwrap();
     assert!(
         usage.ends_with("submit [OPTIONS] <FILE|--filename <FILE>>"),
-        "without what variables set: {usage}"
+        "the usage does not depend on variables: {usage}"
     );
     user.runs(&["submit", "--bogus", "-"]).ends_with(1);
     user.runs(&["submit", "--wait=soon", "-"]).ends_with(1);
     user.runs(&["submit", "--wait=2h", "-"]).ends_with(1);
     user.runs(&["submit", "--addr=http://127.0.0.1:1", "-"]).ends_with(1);
-    // What is to be read.
+    // Invalid files.
     user.runs(&["submit", "nowhere.yaml"]).ends_with(1).complains("nowhere.yaml");
     one("").complains("standard input contains no object");
     one("Name: a\nName: b\n").complains("line 2, column 1");
     one("{\"Name\": \"a\",,}").complains("at line 1 column 14");
-    // What the daemon refuses.
+    // Objects that the daemon refuses.
     one("Name: web\nImage: nginx\n").complains("Count");
     one("Name: web\nImage: nginx\nCount: 05\n").complains("given \"05\"");
     one("Name: web\nImage: nginx\nCount: 1\nOpenStdin: on\n").complains("OpenStdin");
@@ -52,8 +52,8 @@ fn submit_is_1_when_it_was_not_taken() {
     let two = user
         .file("two.yaml", &format!("{}---\nName: api\nImage: api:1\nCont: 1\n", object("web", "nginx", 1)));
     user.runs(&["submit", &two]).ends_with(1).complains("two.yaml, object 2, \"api\"");
-    assert!(daemon.status()["Objects"].as_array().unwrap().is_empty(), "nothing of it was taken");
-    // Conditions.
+    assert!(daemon.status()["Objects"].as_array().unwrap().is_empty(), "nothing was accepted");
+    // Preconditions.
     let web = user.file("web.yaml", &object("web", "nginx", 1));
     user.runs(&["submit", "--create-only", &web]).ends_with(0);
     user.runs(&["submit", "--create-only", &web]).ends_with(1).complains("Precondition failed");
@@ -62,7 +62,7 @@ fn submit_is_1_when_it_was_not_taken() {
 }
 
 #[test]
-fn submit_is_2_when_it_failed_or_was_rolled_back_and_the_reason_comes_last() {
+fn submit_exits_with_2_if_it_fails_or_is_rolled_back_and_prints_the_reason_last() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     let none = user.file("none.yaml", &object("web", "nosuch:1", 3));
@@ -74,22 +74,22 @@ fn submit_is_2_when_it_failed_or_was_rolled_back_and_the_reason_comes_last() {
     user.runs(&["submit", WAIT, &good]).ends_with(0);
     let bad = user.file("bad.yaml", &format!("{}Cmd: [/nope]\n", object("api", "api:2", 3)));
     user.runs(&["submit", WAIT, &bad]).ends_with(2).complains("api: ");
-    // Of several, the worst decides, and the others are counted.
+    // The worst of several outcomes decides, and the others are counted.
     user.runs(&["submit", WAIT, &good, &none]).ends_with(2).complains("(1 of 2 objects converged)");
 }
 
 #[test]
-fn submit_is_3_when_the_wait_was_over() {
+fn submit_exits_with_3_if_the_wait_times_out() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
-    // A pull takes 300 ms there.
+    // A simulated pull takes 300 ms.
     let slow = user.file("slow.yaml", &object("web", "nginx", 30));
     let ran = user.runs(&["submit", "--wait=50ms", &slow]).ends_with(3).complains("timed out after ");
-    assert!(ran.err.contains("of 30 run"), "what is missing is said: {ran:?}");
+    assert!(ran.err.contains("of 30 run"), "the reason is printed: {ran:?}");
 }
 
 #[test]
-fn whatever_finds_no_daemon_is_not_taken() {
+fn without_a_daemon_every_command_fails() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     let web = user.file("web.yaml", &object("web", "nginx", 3));
@@ -104,14 +104,14 @@ fn whatever_finds_no_daemon_is_not_taken() {
         (vec!["rollback", "web"], 1),
         (vec!["events", "--follow"], 1),
     ] {
-        // Its directory is gone with its certificates.
+        // The certificates are gone with the daemon's directory.
         let ran = user.runs(&line).ends_with(code).complains("no client certificate: ");
         assert!(ran.out.is_empty(), "{ran:?}");
     }
 }
 
 #[test]
-fn plan_tells_a_change_from_none_and_from_what_cannot_be_told() {
+fn plan_distinguishes_a_change_no_change_and_an_error() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     let web = user.file("web.yaml", &object("web", "nginx", 2));
@@ -121,7 +121,7 @@ fn plan_tells_a_change_from_none_and_from_what_cannot_be_told() {
         "1 of 1 objects would change: 2 to create, 0 to replace, 0 to remove, 1 image to pull"
     );
     assert!(ran.out.contains("    create web.1.1 "), "{ran:?}");
-    assert!(daemon.status()["Objects"].as_array().unwrap().is_empty(), "a plan does nothing");
+    assert!(daemon.status()["Objects"].as_array().unwrap().is_empty(), "a plan changes nothing");
     user.runs(&["submit", WAIT, &web]).ends_with(0);
     assert_eq!(user.runs(&["plan", &web]).ends_with(0).last(), "nothing would change");
     let more = user.file("more.yaml", &object("web", "nginx", 3));
@@ -133,8 +133,8 @@ fn plan_tells_a_change_from_none_and_from_what_cannot_be_told() {
     user.runs(&["plan", "nowhere.yaml"]).ends_with(2).complains("nowhere.yaml");
     user.runs_with(&["plan", "-"], "Name: web\nImage: nginx\nCount: x").ends_with(2).complains("Count");
 
-    let blind = Setup::new().flag("--swarm-manager=unix:///nowhere/docker.sock").start();
-    let user = User::of(&blind);
+    let disconnected = Setup::new().flag("--swarm-manager=unix:///nowhere/docker.sock").start();
+    let user = User::of(&disconnected);
     let web = user.file("web.yaml", &object("web", "nginx", 2));
     user.runs(&["plan", &web]).ends_with(1).says("would be created");
     user.runs(&["submit", &web]).ends_with(0);
@@ -142,7 +142,7 @@ fn plan_tells_a_change_from_none_and_from_what_cannot_be_told() {
 }
 
 #[test]
-fn status_history_rollback_and_delete_end_with_0_or_1() {
+fn status_history_rollback_and_delete_exit_with_0_or_1() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     for (i, count) in [3, 2].into_iter().enumerate() {
@@ -160,18 +160,18 @@ fn status_history_rollback_and_delete_end_with_0_or_1() {
 
     let ran = user.runs(&["history", "web"]).ends_with(0).says("nginx:1");
     assert_eq!(ran.out.lines().count(), 3, "a head and two generations: {ran:?}");
-    user.runs(&["history", "nobody"]).ends_with(1);
+    user.runs(&["history", "missing"]).ends_with(1);
     user.runs(&["history"]).ends_with(1);
 
     user.runs(&["rollback", "web", "--to=99"]).ends_with(1).complains("99");
     let ran = user.runs(&["rollback", "web", WAIT]).ends_with(0).says("with the spec of generation 1");
     assert!(ran.last().contains("3 of 3 run"), "{ran:?}");
-    user.runs(&["rollback", "nobody"]).ends_with(1);
+    user.runs(&["rollback", "missing"]).ends_with(1);
     user.runs(&["rollback", "web", "--to=x"]).ends_with(1);
 
-    user.runs(&["delete", "nobody"]).ends_with(1).complains("nobody");
+    user.runs(&["delete", "missing"]).ends_with(1).complains("missing");
     user.runs(&["submit", &user.file("api.yaml", &object("api", "nginx", 1))]).ends_with(0);
-    user.runs(&["delete", "api", "nobody"]).ends_with(1).says("api deleted").complains("nobody");
+    user.runs(&["delete", "api", "missing"]).ends_with(1).says("api deleted").complains("missing");
     user.runs(&["delete"]).ends_with(1);
     let ran = user.runs(&["delete", "web", WAIT]).ends_with(0).says("web deleted");
     assert!(ran.last().starts_with("converged after "), "{ran:?}");
@@ -181,7 +181,7 @@ fn status_history_rollback_and_delete_end_with_0_or_1() {
 }
 
 #[test]
-fn prune_deletes_what_is_not_given_and_waits_for_it() {
+fn prune_deletes_other_objects_of_the_prefix_and_waits_for_it() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     let both = user
@@ -197,7 +197,7 @@ fn prune_deletes_what_is_not_given_and_waits_for_it() {
 }
 
 #[test]
-fn events_are_told_to_their_end() {
+fn events_are_printed_to_their_end() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     for name in ["web", "api"] {
@@ -213,8 +213,8 @@ fn events_are_told_to_their_end() {
 }
 
 #[test]
-fn help_and_version_are_0_and_the_daemons_own_codes_stay() {
-    let ends = |line: &[&str]| Ran::of(run(program().args(line))).code;
+fn help_and_version_exit_with_0_and_the_daemon_keeps_its_own_codes() {
+    let exit_code = |line: &[&str]| Ran::of(run(program().args(line))).code;
     for line in [
         &["--help"] as &[_],
         &["--version"],
@@ -226,7 +226,7 @@ fn help_and_version_are_0_and_the_daemons_own_codes_stay() {
         &["completions", "bash"],
         &["man"],
     ] {
-        assert_eq!(ends(line), 0, "{line:?}");
+        assert_eq!(exit_code(line), 0, "{line:?}");
     }
     for line in [
         &["--bogus"] as &[_],
@@ -235,6 +235,6 @@ fn help_and_version_are_0_and_the_daemons_own_codes_stay() {
         &["completions", "tcsh"],
         &["man", "a", "b"],
     ] {
-        assert_eq!(ends(line), 2, "{line:?}");
+        assert_eq!(exit_code(line), 2, "{line:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! What shells offer. `bash` is run; the others' scripts are read by them, where they are there, and asked as they ask.
+//! Completions of shells. The script for `bash` is run; the other scripts are parsed by their shells, if installed, and
+//! their requests are imitated.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -10,10 +11,9 @@ use support::process::{run, text};
 
 use super::{Ran, SOON, User, object};
 
-/// What is offered for the last of these words, as `shell` asks for it: the values alone. Where there are none, flags are
-/// offered.
+/// The completions of the last of these words for `shell`: the values, or flags if there are none.
 #[track_caller]
-fn offered(user: &User, shell: &str, words: &[&str]) -> Vec<String> {
+fn completions(user: &User, shell: &str, words: &[&str]) -> Vec<String> {
     let mut command = user.program();
     let index = (words.len() - 1).to_string();
     command.env("SCSM_COMPLETE", shell).env("_CLAP_COMPLETE_INDEX", index).env("_CLAP_IFS", "\n");
@@ -23,7 +23,7 @@ fn offered(user: &User, shell: &str, words: &[&str]) -> Vec<String> {
     ran.out.lines().map(value).collect()
 }
 
-/// What bash offers, asked by the script itself.
+/// The completions of bash, requested by the script itself.
 #[track_caller]
 fn bash(user: &User, words: &[&str]) -> Vec<String> {
     let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
@@ -39,14 +39,14 @@ fn bash(user: &User, words: &[&str]) -> Vec<String> {
     ran.out.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-fn only_flags(offered: &[String]) -> bool {
-    !offered.is_empty() && offered.iter().all(|value| value.starts_with('-'))
+fn only_flags(completions: &[String]) -> bool {
+    !completions.is_empty() && completions.iter().all(|value| value.starts_with('-'))
 }
 
 const PROGRAM: &str = "swarm-cluster-state-manager";
 
 #[test]
-fn names_of_objects_are_offered_where_they_belong() {
+fn names_of_objects_are_completed_where_they_belong() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     for name in ["web", "worker", "api"] {
@@ -71,36 +71,38 @@ fn names_of_objects_are_offered_where_they_belong() {
             &["events", "--object"],
         ] {
             let words: Vec<&str> = [PROGRAM].iter().chain(line).chain(&[""]).copied().collect();
-            assert_eq!(offered(&user, shell, &words), all, "{shell}: {words:?}");
+            assert_eq!(completions(&user, shell, &words), all, "{shell}: {words:?}");
         }
-        let commands = offered(&user, shell, &[PROGRAM, ""]);
+        let commands = completions(&user, shell, &[PROGRAM, ""]);
         assert!(
             commands.contains(&"submit".to_owned()) && !commands.contains(&"apply".to_owned()),
             "{commands:?}"
         );
-        assert_eq!(offered(&user, shell, &[PROGRAM, "app"]), ["apply"]);
-        assert!(offered(&user, shell, &[PROGRAM, "sub"]).contains(&"submit".to_owned()));
-        assert!(offered(&user, shell, &[PROGRAM, "status", "--cert"]).contains(&"--cert-path".to_owned()));
+        assert_eq!(completions(&user, shell, &[PROGRAM, "app"]), ["apply"]);
+        assert!(completions(&user, shell, &[PROGRAM, "sub"]).contains(&"submit".to_owned()));
+        assert!(
+            completions(&user, shell, &[PROGRAM, "status", "--cert"]).contains(&"--cert-path".to_owned())
+        );
     }
-    // The line itself says where the daemon is.
+    // The daemon's address in the command line is used.
     let address = user.address.clone();
     let lost = User { address: "127.0.0.1:1".to_owned(), ..user };
-    assert!(only_flags(&offered(&lost, "bash", &[PROGRAM, "status", ""])));
-    assert_eq!(offered(&lost, "bash", &[PROGRAM, "status", "--addr", &address, ""]), all);
+    assert!(only_flags(&completions(&lost, "bash", &[PROGRAM, "status", ""])));
+    assert_eq!(completions(&lost, "bash", &[PROGRAM, "status", "--addr", &address, ""]), all);
 }
 
 #[test]
-fn a_daemon_that_does_not_answer_offers_nothing_and_holds_nobody_up() {
+fn without_an_answer_of_the_daemon_completion_offers_only_flags_and_soon() {
     let daemon = Daemon::simulated();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let user = User { address: silent.local_addr().unwrap().to_string(), ..User::of(&daemon) };
     let began = Instant::now();
-    assert!(only_flags(&offered(&user, "bash", &[PROGRAM, "status", ""])));
+    assert!(only_flags(&completions(&user, "bash", &[PROGRAM, "status", ""])));
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 }
 
 #[test]
-fn names_of_contexts_are_offered() {
+fn names_of_contexts_are_completed() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     let with_home = |command: &mut Command| Ran::of(run(command.env("XDG_CONFIG_HOME", user.files.path())));
@@ -116,13 +118,13 @@ fn names_of_contexts_are_offered() {
 }
 
 #[test]
-fn scripts_are_what_their_shells_read() {
+fn scripts_are_valid_in_their_shells() {
     for shell in ["bash", "zsh", "fish"] {
         let script = Ran::of(run(program().args(["completions", shell]))).ends_with(0).out;
         assert!(script.contains(PROGRAM), "{shell}: {script}");
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), script).unwrap();
-        // Read, not run; a shell that is not installed cannot say anything.
+        // Parsed, not run; skipped for shells that are not installed.
         match Command::new(shell).arg("-n").arg(file.path()).output() {
             Ok(output) => assert!(output.status.success(), "{shell}: {}", text(&output.stderr)),
             Err(error) => assert_ne!(shell, "bash", "{error}"),

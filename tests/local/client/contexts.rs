@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::Ran;
 
-/// A user with a directory for configuration, and nothing else that says where a daemon is.
+/// A user with a configuration directory, and no other settings for a daemon.
 struct Home(TempDir);
 
 impl Home {
@@ -32,42 +32,42 @@ impl Home {
 
 /// The address and the directory of a daemon's certificates.
 fn place(daemon: &Daemon) -> (String, String) {
-    let certificates = daemon.made().directory().to_str().unwrap().to_owned();
+    let certificates = daemon.certificates().directory().to_str().unwrap().to_owned();
     (daemon.url.trim_start_matches("https://").to_owned(), certificates)
 }
 
 #[test]
-fn flags_come_before_variables_before_contexts_before_what_is_there_by_default() {
+fn flags_precede_variables_contexts_and_defaults() {
     let (one, two) = (Daemon::simulated(), Daemon::simulated());
     let ((one_addr, one_certs), (two_addr, two_certs)) = (place(&one), place(&two));
     let home = Home::new();
     for (name, addr, certs) in [("one", &one_addr, &one_certs), ("two", &two_addr, &two_certs)] {
-        let said = format!("`context use {name}`");
+        let hint = format!("`context use {name}`");
         home.runs(&[], &["context", "set", name, "--addr", addr, "--cert-path", certs])
             .ends_with(0)
-            .says(&said);
+            .says(&hint);
     }
     let asks = |variables: &[(&str, &str)], flags: &[&str], daemon: &str| {
         let line: Vec<&str> = ["version"].iter().chain(flags).copied().collect();
         home.runs(variables, &line).ends_with(0).says(&format!(" at {daemon}\n"));
     };
-    // Without a current one nothing leads to a daemon.
+    // Without a current context no daemon is known.
     home.runs(&[], &["status"]).ends_with(1).complains("/nowhere/certs");
     home.runs(&[], &["context", "use", "one"]).ends_with(0).says("the current context is one");
     asks(&[], &[], &one_addr);
     asks(&[("SCSM_CONTEXT", "two")], &[], &two_addr);
     asks(&[("SCSM_CONTEXT", "two")], &["--context", "one"], &one_addr);
-    // Said apart, before all that contexts say.
+    // Separate variables precede contexts.
     let variables = [("SCSM_ADDR", two_addr.as_str()), ("SCSM_CERT_PATH", two_certs.as_str())];
     asks(&variables, &[], &two_addr);
     asks(&variables, &["--context", "one"], &one_addr);
     asks(&variables, &["--addr", &one_addr, "--cert-path", &one_certs, "--context", "two"], &one_addr);
     let data = one_certs.trim_end_matches("/certs");
     asks(&[("SCSM_CERT_PATH", "/nowhere")], &["--addr", &one_addr, "--data-dir", data], &one_addr);
-    // None at all.
+    // The context `default` is no context.
     home.runs(&[], &["status", "--context=default"]).ends_with(1).complains("/nowhere/certs");
     home.runs(&[("SCSM_CONTEXT", "default")], &["status"]).ends_with(1).complains("/nowhere/certs");
-    // One that only names the certificates, or only the daemon.
+    // A context with the daemon only.
     home.runs(&[], &["context", "set", "half", "--addr", &two_addr]).ends_with(0);
     asks(&[("SCSM_CERT_PATH", &two_certs)], &["--context", "half"], &two_addr);
 }
@@ -87,7 +87,7 @@ fn contexts_are_set_listed_chosen_and_removed() {
     assert_eq!(rows[2], ["test", "test:4000"]);
 
     home.runs(&[], &["context", "use", "tset"]).ends_with(1).complains("did you mean 'test'?");
-    home.runs(&[], &["context", "rm", "prod", "nobody"]).ends_with(1).complains("unknown context 'nobody'");
+    home.runs(&[], &["context", "rm", "prod", "missing"]).ends_with(1).complains("unknown context 'missing'");
     home.runs(&[], &["context", "rm", "prod"]).ends_with(0).says("context prod removed");
     let listed = home.runs(&[], &["context", "ls"]).ends_with(0);
     assert!(!listed.out.contains("prod") && !listed.out.contains('*'), "{listed:?}");
@@ -113,15 +113,15 @@ fn a_mistake_in_the_file_is_named_with_its_line() {
     let file = home.file();
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     let path = file.to_str().unwrap();
-    for (content, said) in [
+    for (content, expected) in [
         ("current: prod\ncontexts:\n  prod: {adr: a}\n", "line 3"),
         ("current: prod\n", "unknown context 'prod'"),
         ("contexts: {prod: {addr: 'http://a'}}\n", "HTTPS only"),
     ] {
         fs::write(&file, content).unwrap();
-        home.runs(&[], &["status"]).ends_with(1).complains(said).complains(path);
+        home.runs(&[], &["status"]).ends_with(1).complains(expected).complains(path);
     }
-    // Whoever says all without it does not need it.
+    // The file is not read if flags have everything.
     let daemon = Daemon::simulated();
     let (addr, certs) = place(&daemon);
     home.runs(&[], &["status", "--addr", &addr, "--cert-path", &certs]).ends_with(0);

@@ -1,4 +1,4 @@
-//! The way to the daemon: flags before variables before defaults, and what is said where one leads nowhere.
+//! How the daemon is found: flags, variables and defaults, and the errors.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -16,11 +16,11 @@ fn status(environment: &[(&str, &str)], flags: &[&str]) -> Ran {
 }
 
 #[test]
-fn flags_win_over_variables_and_those_over_the_data_directory() {
+fn flags_precede_variables_and_those_precede_the_data_directory() {
     let daemon = Daemon::simulated();
-    let made = daemon.made();
-    let certs = made.directory().to_str().unwrap().to_owned();
-    let data = made.directory().parent().unwrap().to_str().unwrap().to_owned();
+    let certificates = daemon.certificates();
+    let certs = certificates.directory().to_str().unwrap().to_owned();
+    let data = certificates.directory().parent().unwrap().to_str().unwrap().to_owned();
     let port = daemon.url.rsplit(':').next().unwrap().to_owned();
     let here = format!("127.0.0.1:{port}");
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
@@ -31,12 +31,12 @@ fn flags_win_over_variables_and_those_over_the_data_directory() {
     status(&[addr, ("SCSM_DATA_DIR", &data)], &[]).ends_with(0);
     status(&[addr], &[&format!("--data-dir={data}")]).ends_with(0);
     status(&[], &[&format!("--addr={here}"), &format!("--cert-path={certs}")]).ends_with(0);
-    // Each wins over the next.
+    // Each precedes the next.
     status(&[("SCSM_ADDR", &elsewhere), cert], &[&format!("--addr={here}")]).ends_with(0);
     status(&[addr, ("SCSM_CERT_PATH", "/nowhere")], &[&format!("--cert-path={certs}")]).ends_with(0);
     status(&[addr, cert, ("DOCKER_CERT_PATH", "/nowhere")], &[]).ends_with(0);
     status(&[addr, ("SCSM_DATA_DIR", &data), ("DOCKER_CERT_PATH", "/nowhere")], &[]).ends_with(1);
-    // What the daemon's own variable may hold, and what people write.
+    // Forms of the daemon's own variable, and forms that people write.
     for form in [
         format!("0.0.0.0:{port}"),
         format!("{here},203.0.113.13:3476"),
@@ -46,15 +46,15 @@ fn flags_win_over_variables_and_those_over_the_data_directory() {
     ] {
         status(&[("SCSM_ADDR", &form), cert], &[]).ends_with(0);
     }
-    // The daemon's other variables are no client's affair.
+    // The daemon's other variables do not affect clients.
     status(&[addr, cert, ("SCSM_PARALLEL", "many"), ("SCSM_RESYNC", "soon")], &[]).ends_with(0);
 }
 
 #[test]
-fn what_leads_nowhere_is_named_with_the_way_out() {
+fn a_missing_certificate_or_daemon_is_named_with_advice() {
     let daemon = Daemon::simulated();
-    let made = daemon.made();
-    let certs = made.directory().to_str().unwrap().to_owned();
+    let certificates = daemon.certificates();
+    let certs = certificates.directory().to_str().unwrap().to_owned();
     let here = daemon.url.trim_start_matches("https://").to_owned();
     let addr = ("SCSM_ADDR", here.as_str());
 
@@ -64,12 +64,12 @@ fn what_leads_nowhere_is_named_with_the_way_out() {
     status(&[addr, ("DOCKER_CERT_PATH", "/nowhere")], &[]).ends_with(1).complains(missing);
     status(&[addr, ("SCSM_DATA_DIR", "/nowhere")], &[]).ends_with(1).complains("/nowhere/certs");
     status(&[addr, ("SCSM_DATA_DIR", "none")], &[]).ends_with(1).complains("--cert-path");
-    // Nobody there.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    // No daemon at the address.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let cert = ("SCSM_CERT_PATH", certs.as_str());
-    status(&[("SCSM_ADDR", &nobody), cert], &[])
+    status(&[("SCSM_ADDR", &closed), cert], &[])
         .ends_with(1)
-        .complains(&format!("cannot reach the daemon at {nobody}"));
+        .complains(&format!("cannot reach the daemon at {closed}"));
     status(&[("SCSM_ADDR", "no-such-host.invalid:1"), cert], &[])
         .ends_with(1)
         .complains("no-such-host.invalid:1");
@@ -79,7 +79,9 @@ fn what_leads_nowhere_is_named_with_the_way_out() {
     let ran = status(&[addr, ("SCSM_CERT_PATH", theirs)], &[]).ends_with(1).complains("not signed by the CA");
     ran.complains(&format!("{theirs}/ca.pem")).complains("(certificates from SCSM_CERT_PATH)");
     let mixed = tempfile::tempdir().unwrap();
-    for (name, from) in [("ca.pem", made.ca()), ("cert.pem", stranger.cert()), ("key.pem", stranger.key())] {
+    for (name, from) in
+        [("ca.pem", certificates.ca()), ("cert.pem", stranger.cert()), ("key.pem", stranger.key())]
+    {
         std::fs::copy(from, mixed.path().join(name)).unwrap();
     }
     let mixed = mixed.path().to_str().unwrap();

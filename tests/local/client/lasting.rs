@@ -1,4 +1,4 @@
-//! Daemons that die while somebody waits: what was acknowledged is waited for, over a restart.
+//! Crashes of the daemon during a wait: the wait continues over a restart.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -13,19 +13,19 @@ use support::{Daemon, SOON};
 
 use super::{User, object};
 
-/// An engine that nobody finds: what is submitted waits there.
+/// An unreachable engine, for which submits wait.
 const NOWHERE: &str = "--swarm-manager=unix:///nowhere/docker.sock";
 
-/// Ends a daemon from one moment to the next.
+/// Kills a daemon.
 fn kill(daemon: &mut Daemon) {
     daemon.signal("KILL");
     daemon.ended(SOON).unwrap();
 }
 
 #[test]
-fn a_wait_goes_on_over_a_restart_of_the_daemon() {
+fn a_wait_continues_over_a_restart_of_the_daemon() {
     let data = tempfile::tempdir().unwrap();
-    // There is no such node yet.
+    // The node of the constraint does not exist yet.
     let mut daemon = Setup::in_directory(data.path()).flag("--swarm-manager=simulated://1").start();
     let user = User::of(&daemon);
     let placed = format!("{}\nConstraints: [name==n3]\n", object("web", "nginx", 3).trim_end());
@@ -64,7 +64,7 @@ fn a_wait_for_json_survives_a_restart_of_the_daemon() {
 }
 
 #[test]
-fn a_daemon_that_stays_away_is_told_with_what_was_taken() {
+fn a_daemon_that_does_not_return_is_reported_with_the_accepted_changes() {
     let mut daemon = Setup::new().flag(NOWHERE).start();
     let user = User::of(&daemon);
     let submit = user.starts(&["submit", "--wait=6s", &user.file("web.yaml", &object("web", "nginx", 3))]);
@@ -75,13 +75,13 @@ fn a_daemon_that_stays_away_is_told_with_what_was_taken() {
 }
 
 #[test]
-fn a_newer_submit_is_not_overwritten_but_told() {
+fn a_newer_submit_is_not_overwritten_but_reported() {
     let data = tempfile::tempdir().unwrap();
     let mut daemon = Setup::in_directory(data.path()).flag(NOWHERE).start();
     let user = User::of(&daemon);
     let submit = user.starts(&["submit", "--wait=50s", &user.file("old.yaml", &object("web", "nginx", 3))]);
     submit.says("web created");
-    // It sleeps while the daemon is restarted and somebody else is quicker.
+    // It is stopped while the daemon is restarted and another client submits.
     signal(&submit.child, "STOP");
     kill(&mut daemon);
     let successor = Setup::in_directory(data.path()).succeeding(&daemon.url).flag(NOWHERE).start();
@@ -93,7 +93,7 @@ fn a_newer_submit_is_not_overwritten_but_told() {
 }
 
 #[test]
-fn followed_events_go_on_over_a_restart_and_none_comes_twice() {
+fn followed_events_continue_over_a_restart_and_none_is_repeated() {
     let data = tempfile::tempdir().unwrap();
     let start = |setup: Setup| setup.flag("--swarm-manager=simulated://3").start();
     let mut daemon = start(Setup::in_directory(data.path()));
@@ -107,11 +107,11 @@ fn followed_events_go_on_over_a_restart_and_none_comes_twice() {
     user.runs(&["submit", &user.file("api.yaml", &object("api", "nginx", 1))]).ends_with(0);
     events.says("submitted api (1): created");
     events.says("reconnecting");
-    let said = events.said();
-    assert_eq!(said.matches("submitted web (1): created").count(), 1, "{said}");
+    let output = events.output();
+    assert_eq!(output.matches("submitted web (1): created").count(), 1, "{output}");
 }
 
-/// A way to the daemon that loses the first answer: the daemon gets the request, the client gets no more.
+/// A proxy that loses the first answer: the daemon gets the request, but the client gets no answer.
 fn losing_the_first_answer(daemon: &Daemon) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -120,7 +120,7 @@ fn losing_the_first_answer(daemon: &Daemon) -> String {
         for (ordinal, client) in listener.incoming().enumerate() {
             let (client, server) = (client.unwrap(), TcpStream::connect(&target).unwrap());
             let (client_too, server_too) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            // What the client says second ends the handshake; the request comes with it or after it.
+            // The client's second chunk ends the handshake; the request is in it or after it.
             let requested = Arc::new(AtomicBool::new(false));
             let seen = Arc::clone(&requested);
             thread::spawn(move || {
@@ -133,7 +133,7 @@ fn losing_the_first_answer(daemon: &Daemon) -> String {
                 pour(server_too, client_too, |_| {
                     let lost = ordinal == 0 && requested.load(Ordering::SeqCst);
                     if lost {
-                        // The request is on its way, and is carried out.
+                        // Time for the daemon to perform the request.
                         thread::sleep(Duration::from_millis(500));
                     }
                     !lost
@@ -144,7 +144,7 @@ fn losing_the_first_answer(daemon: &Daemon) -> String {
     address
 }
 
-/// Hands on what is read, in chunks numbered from 0, until one must not pass: that cuts the connections.
+/// Forwards chunks, numbered from 0, until one must not pass: that cuts the connections.
 fn pour(mut from: TcpStream, mut to: TcpStream, may_pass: impl Fn(usize) -> bool) {
     let mut bytes = [0; 16 * 1024];
     for chunk in 0.. {
@@ -157,25 +157,25 @@ fn pour(mut from: TcpStream, mut to: TcpStream, may_pass: impl Fn(usize) -> bool
 }
 
 #[test]
-fn a_lost_answer_is_told_and_with_a_wait_the_same_is_submitted_again() {
+fn a_lost_answer_is_reported_and_with_a_wait_the_same_is_submitted_again() {
     let daemon = Daemon::simulated();
     let user = User { address: losing_the_first_answer(&daemon), ..User::of(&daemon) };
     let ran = user.runs(&["submit", &user.file("web.yaml", &object("web", "nginx", 2))]).ends_with(1);
     ran.complains("it is unknown whether the daemon accepted the change");
-    assert_eq!(daemon.object("web")["Generation"], 1, "it did");
+    assert_eq!(daemon.object("web")["Generation"], 1, "it was accepted");
 
     let user = User { address: losing_the_first_answer(&daemon), ..User::of(&daemon) };
     let api = user.file("api.yaml", &object("api", "nginx", 2));
     let ran = user.runs(&["submit", "--wait=50s", &api]).ends_with(0).says("api unchanged: generation 1");
     assert!(ran.err.contains("submitting the same again") && ran.last().contains("2 of 2 run"), "{ran:?}");
 
-    // What may not be done twice is not.
+    // Changes that must not be repeated are not retried.
     user.runs(&["submit", &user.file("api.yaml", &object("api", "nginx", 3))]).ends_with(0);
     let user = User { address: losing_the_first_answer(&daemon), ..User::of(&daemon) };
     user.runs(&["rollback", "api", "--wait=50s"])
         .ends_with(1)
         .complains("it is unknown whether the daemon accepted the change");
-    assert_eq!(daemon.object("api")["Generation"], 3, "back to the first spec, once");
+    assert_eq!(daemon.object("api")["Generation"], 3, "rolled back to the first spec once");
     let user = User { address: losing_the_first_answer(&daemon), ..User::of(&daemon) };
     user.runs(&["delete", "api", "--wait=50s"])
         .ends_with(1)

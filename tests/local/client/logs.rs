@@ -1,4 +1,4 @@
-//! `logs`: what is shown of the invented lines of a simulated cluster, and over a restart of the daemon.
+//! `logs`: the lines of a simulated cluster, also over a restart of the daemon.
 
 use support::daemon::Setup;
 use support::process::run;
@@ -15,7 +15,7 @@ fn with_web(daemon: &Daemon, count: u32) -> User {
 }
 
 #[test]
-fn lines_stand_behind_aligned_names_and_notes_on_standard_error() {
+fn lines_follow_aligned_names_and_notes_are_on_standard_error() {
     let daemon = Daemon::simulated();
     let user = with_web(&daemon, 10);
     let ran = user.runs(&["logs", "web", "--tail=1"]).ends_with(0);
@@ -47,7 +47,7 @@ fn lines_stand_behind_aligned_names_and_notes_on_standard_error() {
 }
 
 #[test]
-fn on_a_terminal_each_slot_has_a_colour_unless_none_is_wanted() {
+fn on_a_terminal_each_slot_has_a_colour_unless_colours_are_disabled() {
     let daemon = Daemon::simulated();
     let user = with_web(&daemon, 2);
     let terminal = |line: &str| {
@@ -64,7 +64,7 @@ fn on_a_terminal_each_slot_has_a_colour_unless_none_is_wanted() {
 }
 
 #[test]
-fn followed_logs_go_on_over_a_restart_and_end_with_the_object() {
+fn followed_logs_continue_over_a_restart_and_end_with_the_object() {
     let data = tempfile::tempdir().unwrap();
     let start = |setup: Setup| setup.flag("--swarm-manager=simulated://3").start();
     let mut daemon = start(Setup::in_directory(data.path()));
@@ -73,23 +73,23 @@ fn followed_logs_go_on_over_a_restart_and_end_with_the_object() {
     logs.says("simulated: line 1 of web.1.1");
     daemon.signal("TERM");
     daemon.ended(SOON).unwrap();
-    // Its simulated cluster is another one, whose first container has the same name.
+    // The restarted daemon has a new simulated cluster, whose first container has the same name.
     let _successor = start(Setup::in_directory(data.path()).succeeding(&daemon.url));
     logs.says("reconnecting");
-    let started = || logs.said().matches(" of nginx started on ").count();
-    assert!(support::holds_within(SOON, || started() == 2).is_some(), "{}", logs.said());
+    let started = || logs.output().matches(" of nginx started on ").count();
+    assert!(support::holds_within(SOON, || started() == 2).is_some(), "{}", logs.output());
     user.runs(&["delete", "web", "--wait=50s"]).ends_with(0);
     let ran = logs.ends().ends_with(0);
     let mut lines: Vec<&str> = ran.out.lines().collect();
     let all = lines.len();
     lines.sort_unstable();
     lines.dedup();
-    assert_eq!(lines.len(), all, "none came twice: {ran:?}");
+    assert_eq!(lines.len(), all, "no line is repeated: {ran:?}");
     assert!(ran.err.ends_with("the object web is gone\n"), "{ran:?}");
 }
 
 #[test]
-fn whoever_has_read_enough_ends_what_follows() {
+fn a_closed_pipe_ends_a_followed_log() {
     let daemon = Daemon::simulated();
     let user = with_web(&daemon, 1);
     let script = "$SCSM logs web --follow | head --lines=1; exit ${PIPESTATUS[0]}";

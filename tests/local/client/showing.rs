@@ -1,4 +1,4 @@
-//! What is written, and where: lines for pipelines, a display on a terminal, silence for whoever has left.
+//! The output: lines for pipelines, a display on a terminal, silence after a closed pipe.
 
 use serde_json::Value;
 use support::Daemon;
@@ -22,19 +22,19 @@ fn a_pipeline_gets_one_line_per_change_and_a_terminal_a_display() {
         "{ran:?}"
     );
     assert_eq!(lines[lines.len() - 2], "web converged: 12 of 12 run, as wanted", "{ran:?}");
-    assert!(lines.windows(2).all(|pair| pair[0] != pair[1]), "no line twice: {ran:?}");
-    assert!(!ran.out.contains('\u{1b}') && ran.err.is_empty(), "no sign that is only for terminals: {ran:?}");
+    assert!(lines.windows(2).all(|pair| pair[0] != pair[1]), "no line is repeated: {ran:?}");
+    assert!(!ran.out.contains('\u{1b}') && ran.err.is_empty(), "no control characters: {ran:?}");
 
     let api = user.file("api.yaml", &object("api", "api:1", 12));
     let mut terminal = user.shell(&format!("script -qec \"$SCSM submit --wait=50s {api}\" /dev/null"));
     let ran = Ran::of(run(terminal.env("TERM", "xterm"))).ends_with(0);
-    assert!(ran.out.contains(" of 50s\u{1b}[K"), "the time, and when the wait ends: {ran:?}");
+    assert!(ran.out.contains(" of 50s\u{1b}[K"), "the elapsed time and the limit: {ran:?}");
     assert!(ran.out.contains("api [============] 12/12 ready  converged\u{1b}[K"), "{ran:?}");
     assert!(ran.last().contains("converged after ") && ran.last().contains("api: 12 of 12 run"), "{ran:?}");
 }
 
 #[test]
-fn a_terminal_shows_no_more_objects_than_it_has_rows_for_and_no_line_is_too_wide() {
+fn a_terminal_shows_only_as_many_objects_as_it_has_rows_and_no_line_is_too_wide() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     let name = |i: usize| format!("{}-{i}", "web".repeat(9));
@@ -43,13 +43,13 @@ fn a_terminal_shows_no_more_objects_than_it_has_rows_for_and_no_line_is_too_wide
     let script = format!("stty rows 10 cols 70; $SCSM submit --wait=50s {many}");
     let ran = Ran::of(run(user.shell("script -qec \"$DISPLAYED\" /dev/null").env("DISPLAYED", script)))
         .ends_with(0);
-    // What follows the lines that say what was taken.
+    // The display follows the lines with the accepted changes.
     let (_, drawn) = ran.out.split_once(&format!("{} created: generation 1\r\n", name(29))).unwrap();
-    assert!(drawn.contains("\r\u{1b}[Jconverged after "), "the last line has a row of its own: {ran:?}");
+    assert!(drawn.contains("\r\u{1b}[Jconverged after "), "the last line has its own row: {ran:?}");
     let frames: Vec<&str> = drawn.split("\u{1b}[J").filter(|frame| frame.contains("\u{1b}[K")).collect();
     for frame in &frames {
         let lines: Vec<&str> = frame.lines().map(|line| line.trim_end_matches("\u{1b}[K")).collect();
-        assert_eq!(lines.len(), 8, "a head, six objects, and how many more there are: {frame:?}");
+        assert_eq!(lines.len(), 8, "a head, six objects, and the number of others: {frame:?}");
         let width = |line: &str| line.trim_start_matches("\r\u{1b}[8A").chars().count();
         assert!(lines.iter().all(|line| width(line) < 70), "{frame:?}");
         assert!(lines[7].starts_with("and 24 more: "), "{frame:?}");
@@ -58,7 +58,7 @@ fn a_terminal_shows_no_more_objects_than_it_has_rows_for_and_no_line_is_too_wide
 }
 
 #[test]
-fn whoever_stops_reading_is_left_in_peace_and_codes_stay() {
+fn a_closed_pipe_ends_output_silently_and_keeps_the_exit_code() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     // More than a pipe holds.
@@ -77,7 +77,7 @@ fn whoever_stops_reading_is_left_in_peace_and_codes_stay() {
         let ran = ran(&format!("$SCSM {quiet} | true; exit ${{PIPESTATUS[0]}}")).ends_with(0);
         assert!(ran.err.is_empty(), "{quiet}: {ran:?}");
     }
-    // One that follows ends as well, though nothing more happens that it could write.
+    // A command that follows ends as well, even if it has nothing more to write.
     for follow in ["events --follow --tail=1", "status many --watch"] {
         let ran = ran(&format!("$SCSM {follow} | head --lines=1; exit ${{PIPESTATUS[0]}}")).ends_with(0);
         assert!(ran.out.lines().count() == 1 && ran.err.is_empty(), "{follow}: {ran:?}");
@@ -85,7 +85,7 @@ fn whoever_stops_reading_is_left_in_peace_and_codes_stay() {
 }
 
 #[test]
-fn json_is_the_daemons_own() {
+fn json_output_is_the_daemons_answer() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     user.runs(&["submit", "--wait=50s", &user.file("web.yaml", &object("web", "nginx", 2))]).ends_with(0);
@@ -96,7 +96,7 @@ fn json_is_the_daemons_own() {
 }
 
 #[test]
-fn a_watch_tells_how_it_is_and_then_what_changes() {
+fn a_watch_prints_the_status_and_then_each_change() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     let web = user.file("web.yaml", &object("web", "nginx", 2));
@@ -111,10 +111,10 @@ fn a_watch_tells_how_it_is_and_then_what_changes() {
 }
 
 #[test]
-fn every_subcommand_has_a_page() {
+fn every_subcommand_has_a_manual_page() {
     let place = tempfile::tempdir().unwrap();
     let pages = place.path().join("man1");
-    // The reader's own variables are not for print.
+    // Values of variables do not appear in the manual.
     run(program().arg("man").arg(&pages).env("SCSM_ADDR", "203.0.113.99:1"));
     let help = Ran::of(run(program().arg("--help"))).out;
     let commands = help.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();

@@ -1,4 +1,4 @@
-//! Objects that are read, changed and sent back: `get`, `scale`, `diff`, and what `submit` takes them from.
+//! Reading and changing objects: `get`, `scale`, `diff`, and the inputs of `submit`.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use support::Daemon;
 use super::{User, object};
 
 #[test]
-fn what_get_shows_can_be_changed_and_submitted() {
+fn the_output_of_get_can_be_changed_and_submitted() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     user.runs(&["get"]).ends_with(0).says("no objects");
@@ -20,7 +20,7 @@ fn what_get_shows_can_be_changed_and_submitted() {
     assert!(table.says("web   2      nginx:1  1").err.is_empty());
     assert_eq!(user.runs(&["get", "web"]).ends_with(0).out.lines().count(), 2);
 
-    // As it is: unchanged, in each form, one and all.
+    // Without a change: unchanged in each format, for one object and all.
     for (line, name) in [
         (&["get", "web", "-o", "yaml"] as &[_], "got.yaml"),
         (&["get", "-o", "yaml"], "all.yaml"),
@@ -36,7 +36,7 @@ fn what_get_shows_can_be_changed_and_submitted() {
     let all: Value = serde_json::from_str(&user.runs(&["get", "-o", "json"]).out).unwrap();
     assert_eq!((&all[0]["Name"], &all[1]["Name"]), (&json!("api"), &json!("web")));
 
-    // Changed: taken once, and not where somebody else was faster.
+    // With a change: accepted once, and refused if another change was faster.
     let got = user.runs(&["get", "web", "-o", "yaml"]).ends_with(0).out;
     assert!(got.starts_with("Name: web\nImage: nginx:1\nCount: 2\nGeneration: 1\n"), "{got}");
     let edited = user.file("edited.yaml", &got.replace("nginx:1", "nginx:2"));
@@ -65,7 +65,7 @@ fn scale_changes_the_count_and_nothing_else() {
     assert_eq!(daemon.client.get("/objects/web").json(), expected);
     user.runs(&["scale", "web", "0", "--wait=50s"]).ends_with(0).says("generation 3");
 
-    user.runs(&["scale", "nobody", "1"]).ends_with(1).complains("nobody");
+    user.runs(&["scale", "missing", "1"]).ends_with(1).complains("missing");
     for bad in [
         &["scale", "web"] as &[_],
         &["scale", "web", "-1"],
@@ -77,19 +77,19 @@ fn scale_changes_the_count_and_nothing_else() {
 }
 
 #[test]
-fn a_scale_among_other_changes_loses_none_of_them() {
+fn concurrent_scales_lose_no_change() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     user.runs(&["submit", &user.file("web.yaml", &object("web", "nginx:1", 1))]).ends_with(0);
-    // Four at once, of which each is overtaken three times at the most.
+    // Four at once, each of which conflicts at most three times.
     let runs: Vec<_> = ["2", "3", "4", "5"].into_iter().map(|n| user.starts(&["scale", "web", n])).collect();
-    let taken: Vec<String> = runs.into_iter().map(|run| run.ends().ends_with(0).out).collect();
-    assert!(taken.iter().all(|out| out.starts_with("web updated: generation ")), "{taken:?}");
-    assert_eq!(daemon.client.get("/objects/web").json()["Generation"], 5, "{taken:?}");
+    let accepted: Vec<String> = runs.into_iter().map(|run| run.ends().ends_with(0).out).collect();
+    assert!(accepted.iter().all(|out| out.starts_with("web updated: generation ")), "{accepted:?}");
+    assert_eq!(daemon.client.get("/objects/web").json()["Generation"], 5, "{accepted:?}");
 }
 
 #[test]
-fn the_words_of_docker_and_kubectl_are_taken_for_the_commands_here() {
+fn commands_of_docker_and_kubectl_are_aliases() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     let web = user.file("web.yaml", &object("web", "nginx", 2));
@@ -107,7 +107,7 @@ fn the_words_of_docker_and_kubectl_are_taken_for_the_commands_here() {
 }
 
 #[test]
-fn version_says_who_is_at_work_and_the_client_s_own_without_a_daemon() {
+fn version_shows_client_daemon_and_engine_and_without_a_daemon_only_the_client() {
     let own = format!("client {}\n", env!("CARGO_PKG_VERSION"));
     let daemon = Daemon::simulated();
     daemon.connected();
@@ -134,7 +134,7 @@ fn diff_shows_each_field_that_differs_and_no_stated_default() {
     let new = user.runs(&["diff", &file]).ends_with(1);
     assert!(new.out.starts_with("web (new)\n+ Count: 2\n+ Env: A=1\n+ Env: B=2\n"), "{new:?}");
     assert!(new.out.lines().skip(1).all(|line| line.starts_with("+ ")), "{new:?}");
-    assert!(daemon.status()["Objects"].as_array().unwrap().is_empty(), "a diff does nothing");
+    assert!(daemon.status()["Objects"].as_array().unwrap().is_empty(), "a diff changes nothing");
 
     user.runs(&["submit", &file]).ends_with(0);
     assert_eq!(user.runs(&["diff", &file]).ends_with(0).out, "");
@@ -148,7 +148,7 @@ fn diff_shows_each_field_that_differs_and_no_stated_default() {
                     - Image: nginx:1\n+ Image: nginx:2\n";
     assert_eq!(ran.out, expected);
 
-    // What --prune would delete goes as a whole.
+    // An object that --prune would delete is shown as a whole.
     let api = user.file("api.yaml", &object("w-api", "api:1", 1));
     let ran = user.runs(&["diff", "--prune=w", &api]).ends_with(1).says("w-api (new)");
     assert!(ran.out.contains("web (generation 1, would be deleted)\n- Count: 2\n"), "{ran:?}");
@@ -159,11 +159,11 @@ fn diff_shows_each_field_that_differs_and_no_stated_default() {
 }
 
 #[test]
-fn files_are_given_as_kubectl_takes_them() {
+fn files_are_given_like_to_kubectl() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
-    let place = user.files.path().join("all");
-    fs::create_dir_all(place.join("below")).unwrap();
+    let directory = user.files.path().join("all");
+    fs::create_dir_all(directory.join("below")).unwrap();
     for (name, content) in [
         ("b.yml", object("b", "nginx", 0)),
         ("a.yaml", object("a", "nginx", 0)),
@@ -171,10 +171,12 @@ fn files_are_given_as_kubectl_takes_them() {
         ("README.md", "not an object".to_owned()),
         ("below/d.yaml", "not: read".to_owned()),
     ] {
-        fs::write(place.join(name), content).unwrap();
+        fs::write(directory.join(name), content).unwrap();
     }
-    let (place, one) = (place.display().to_string(), user.file("one.yaml", &object("one", "nginx", 0)));
-    let ran = user.runs_with(&["submit", &one, "-f", &place, "--filename", "-"], &object("last", "nginx", 0));
+    let (directory, one) =
+        (directory.display().to_string(), user.file("one.yaml", &object("one", "nginx", 0)));
+    let ran =
+        user.runs_with(&["submit", &one, "-f", &directory, "--filename", "-"], &object("last", "nginx", 0));
     let names: Vec<&str> = ran.out.lines().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(names, ["one", "a", "b", "c", "last"], "{ran:?}");
 
@@ -186,14 +188,14 @@ fn files_are_given_as_kubectl_takes_them() {
 }
 
 #[test]
-fn a_dry_run_is_0_where_the_submit_would_be_taken_and_1_where_not() {
+fn a_dry_run_exits_with_0_if_the_submit_would_be_accepted_and_with_1_if_not() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     let web = user.file("web.yaml", &object("web", "nginx", 2));
     let ran =
         user.runs(&["submit", "--dry-run", &web]).ends_with(0).says("web would be created: generation 1");
     assert!(ran.last().contains("2 to create, 0 to replace, 0 to remove"), "{ran:?}");
-    assert!(daemon.status()["Objects"].as_array().unwrap().is_empty(), "nothing was done");
+    assert!(daemon.status()["Objects"].as_array().unwrap().is_empty(), "nothing was changed");
     user.runs(&["submit", "--wait=50s", &web]).ends_with(0);
     assert_eq!(user.runs(&["submit", "--dry-run", &web]).ends_with(0).last(), "nothing would change");
     let newer = user.file("newer.yaml", &object("web", "nginx:2", 2));
@@ -207,7 +209,7 @@ fn a_dry_run_is_0_where_the_submit_would_be_taken_and_1_where_not() {
 }
 
 #[test]
-fn json_of_a_change_is_the_daemon_s_answer_and_codes_stay() {
+fn with_output_json_a_change_prints_the_daemons_answer_and_keeps_its_exit_code() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     let json = |line: &[&str], code: i32| {
@@ -234,19 +236,19 @@ fn json_of_a_change_is_the_daemon_s_answer_and_codes_stay() {
     assert_eq!(json(&["diff", &web], 0), json!([]));
     let scaled = json(&["scale", "web", "3", "--wait=50s"], 0);
     assert_eq!((&scaled["Generation"], &scaled["Outcome"]), (&json!(2), &json!("converged")));
-    let back = json(&["rollback", "web", "--wait=50s"], 0);
-    assert_eq!((&back["RolledBackTo"], &back["Outcome"]), (&json!(1), &json!("converged")));
+    let rollback = json(&["rollback", "web", "--wait=50s"], 0);
+    assert_eq!((&rollback["RolledBackTo"], &rollback["Outcome"]), (&json!(1), &json!("converged")));
 
-    // What was taken and did not come about is said on standard output, too.
+    // An accepted change that failed is printed on standard output, too.
     let failed = json(&["submit", "--wait=50s", &both], 2);
     let outcomes: Vec<&Value> =
         failed["Objects"].as_array().unwrap().iter().map(|one| &one["Outcome"]).collect();
     assert_eq!(outcomes, [&json!("converged"), &json!("failed")], "{failed}");
     let slow = user.file("slow.yaml", &object("slow", "slow", 30));
     assert_eq!(json(&["submit", "--wait=50ms", &slow], 3)["Outcome"], "timed_out");
-    // What was not taken is an error as everywhere.
+    // A refused change is an error as usual.
     for refused in
-        [&["submit", "--create-only", &web] as &[_], &["scale", "nobody", "1"], &["rollback", "nobody"]]
+        [&["submit", "--create-only", &web] as &[_], &["scale", "missing", "1"], &["rollback", "missing"]]
     {
         let ran = user.runs(&[refused, &["-o", "json"]].concat()).ends_with(1);
         assert!(ran.out.is_empty() && ran.err.starts_with("error: "), "{ran:?}");
@@ -257,7 +259,7 @@ fn json_of_a_change_is_the_daemon_s_answer_and_codes_stay() {
 }
 
 #[test]
-fn versions_and_contexts_have_a_json_of_their_own() {
+fn versions_and_contexts_are_printed_as_json() {
     let daemon = Daemon::simulated();
     daemon.connected();
     let user = User::of(&daemon);

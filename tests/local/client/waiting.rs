@@ -1,11 +1,11 @@
-//! Waiting for several objects at once, and what ends it early.
+//! Waits for several objects, and their early end.
 
 use support::Daemon;
 use support::process::signal;
 
 use super::{User, object};
 
-/// One that runs at once and has to stay so for longer than any test takes.
+/// An object that runs at once and is monitored for longer than any test takes.
 fn slow(name: &str) -> String {
     object(name, "nginx", 1).replace("100ms", "10m")
 }
@@ -23,7 +23,7 @@ fn with_fail_fast_the_first_failure_ends_the_wait() {
 }
 
 #[test]
-fn a_failure_is_told_when_it_happens_and_an_interrupt_ends_the_wait_but_not_the_work() {
+fn a_failure_is_printed_when_it_happens_and_an_interrupt_ends_only_the_wait() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     let bad = object("bad", "nosuch:1", 1);
@@ -52,7 +52,7 @@ fn a_failure_is_told_when_it_happens_and_an_interrupt_ends_the_wait_but_not_the_
 }
 
 #[test]
-fn more_objects_than_are_asked_about_at_a_time_are_all_waited_for() {
+fn a_wait_covers_more_objects_than_are_requested_at_a_time() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     let names: Vec<String> = (0..40).map(|i| format!("web-{i}")).collect();
@@ -63,7 +63,7 @@ fn more_objects_than_are_asked_about_at_a_time_are_all_waited_for() {
     let good = user.file("good.yaml", &all("nginx"));
     let ran = user.runs(&["submit", "--wait=50s", &good]).ends_with(0);
     assert!(ran.last().ends_with("all 40 objects"), "{ran:?}");
-    // All of them have converged long since.
+    // All of them have converged already.
     user.runs(&["submit", "--wait=50s", &good]).ends_with(0);
     let bad = user
         .file("bad.yaml", &all("nginx").replace("Name: web-7\nImage: nginx", "Name: web-7\nImage: nosuch"));
@@ -72,7 +72,7 @@ fn more_objects_than_are_asked_about_at_a_time_are_all_waited_for() {
     let ran = user.runs(&delete.collect::<Vec<_>>()).ends_with(0);
     assert!(ran.last().ends_with("all 40 objects"), "{ran:?}");
 
-    // Those without containers are gone before anybody could watch it.
+    // Objects without containers are gone at once.
     let empty = user.file("empty.yaml", &all("nginx").replace("Count: 1", "Count: 0"));
     user.runs(&["submit", &empty]).ends_with(0);
     let delete = ["delete", "--wait=20s"].into_iter().chain(names.iter().map(String::as_str));
@@ -81,7 +81,7 @@ fn more_objects_than_are_asked_about_at_a_time_are_all_waited_for() {
 }
 
 #[test]
-fn a_deletion_goes_on_with_the_rest_and_says_what_was_done_with_each() {
+fn a_deletion_continues_after_an_error_and_prints_the_result_of_each_object() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
     let submit = |names: &[&str]| {
@@ -89,28 +89,31 @@ fn a_deletion_goes_on_with_the_rest_and_says_what_was_done_with_each() {
         user.runs(&["submit", "--wait=50s", &user.file("all.yaml", &all.join("---\n"))]).ends_with(0);
     };
     submit(&["a", "b", "c"]);
-    let ran = user.runs(&["delete", "a", "nobody", "b", "nothing", "a", "--wait=50s"]).ends_with(1);
+    let ran = user.runs(&["delete", "a", "missing", "b", "nothing", "a", "--wait=50s"]).ends_with(1);
     let ran = ran.says("a deleted: generation 2").says("b deleted: generation 2").says("all 2 objects");
-    assert!(ran.err.contains("nobody not deleted: ") && ran.err.contains("nothing not deleted: "), "{ran:?}");
-    ran.complains("2 of 4 objects not deleted: nobody, nothing");
+    assert!(
+        ran.err.contains("missing not deleted: ") && ran.err.contains("nothing not deleted: "),
+        "{ran:?}"
+    );
+    ran.complains("2 of 4 objects not deleted: missing, nothing");
     assert_eq!(daemon.status()["Objects"].as_array().unwrap().len(), 1, "c is left");
 
-    let ran = user.runs(&["delete", "nobody", "c", "--ignore-missing", "--wait=50s"]).ends_with(0);
-    ran.says("nobody does not exist").says("c deleted: generation 2");
-    user.runs(&["delete", "nobody", "--ignore-missing", "--wait=50s"])
+    let ran = user.runs(&["delete", "missing", "c", "--ignore-missing", "--wait=50s"]).ends_with(0);
+    ran.says("missing does not exist").says("c deleted: generation 2");
+    user.runs(&["delete", "missing", "--ignore-missing", "--wait=50s"])
         .ends_with(0)
-        .says("nobody does not exist");
-    user.runs(&["delete", "nobody"]).ends_with(1).complains("nobody");
-    user.runs(&["delete", "nobody", "-o", "json"]).ends_with(1).complains("nobody");
-    user.runs(&["delete", "nobody", "-o", "json", "--ignore-missing"]).ends_with(0);
+        .says("missing does not exist");
+    user.runs(&["delete", "missing"]).ends_with(1).complains("missing");
+    user.runs(&["delete", "missing", "-o", "json"]).ends_with(1).complains("missing");
+    user.runs(&["delete", "missing", "-o", "json", "--ignore-missing"]).ends_with(0);
     user.runs(&["delete", "x", "y", "-o", "json", "--wait=9s"]).ends_with(1).complains("for one object");
 }
 
 #[test]
-fn what_is_being_deleted_already_is_waited_for_as_well() {
+fn an_object_that_is_being_deleted_is_waited_for_as_well() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
-    // They take at least 2 s to stop: 8 at a time, 20 ms each, and as long again to remove.
+    // It takes at least 2 s: 8 stops at a time, 20 ms each, and as long for the removals.
     let many = user.file("many.yaml", &object("many", "nginx", 400));
     user.runs(&["submit", "--wait=50s", &many]).ends_with(0);
     user.runs(&["delete", "many"]).ends_with(0).says("many deleted: generation 2");

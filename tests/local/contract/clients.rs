@@ -15,25 +15,25 @@ use support::{Certificates, Client, Daemon, Reply};
 use super::*;
 
 #[test]
-fn without_a_certificate_of_its_ca_nobody_gets_an_answer() {
+fn a_client_without_a_certificate_of_the_ca_gets_no_answer() {
     let certificates = Certificates::docker_machine();
     let stranger = Certificates::stranger();
     let daemon = Setup::new().flag("--swarm-manager=simulated://3").certificates(&certificates).start();
-    let nobody = Client::without_certificate(&daemon.url, &certificates);
-    let somebody_else = nobody.clone().with("--cert", stranger.cert()).with("--key", stranger.key());
+    let anonymous = Client::without_certificate(&daemon.url, &certificates);
+    let stranger_client = anonymous.clone().with("--cert", stranger.cert()).with("--key", stranger.key());
     let body = object("web", 1).to_string();
-    for (who, client) in [("nobody", &nobody), ("somebody else", &somebody_else)] {
+    for (who, client) in [("no certificate", &anonymous), ("another CA", &stranger_client)] {
         for version in ["1.2", "1.3"] {
             for path in ["/submit", "/status", "/healthz", "/"] {
                 let arguments = ["--tls-max", version, "--data-binary", "@-"];
                 let output = client.curl(path, &arguments, body.as_bytes());
-                let said = text(&output.stderr);
-                // 35: the handshake failed; 56: TLS 1.3 tells a client only when it reads; 98: newer curls' own
-                // code for "a client certificate is required".
+                let error = text(&output.stderr);
+                // 35: the handshake failed; 56: with TLS 1.3 a client notices when it reads; 98: newer versions of
+                // curl have a code for "a client certificate is required".
                 let code = output.status.code();
-                assert!(matches!(code, Some(35 | 56 | 98)), "{who}, TLS {version}, {path}: {code:?} {said}");
-                assert!(said.contains("alert"), "{who}, TLS {version}, {path}: {said}");
-                assert!(!said.contains("HTTP/1.1"), "no word of HTTP: {said}");
+                assert!(matches!(code, Some(35 | 56 | 98)), "{who}, TLS {version}, {path}: {code:?} {error}");
+                assert!(error.contains("alert"), "{who}, TLS {version}, {path}: {error}");
+                assert!(!error.contains("HTTP/1.1"), "no HTTP answer: {error}");
             }
         }
     }
@@ -42,12 +42,8 @@ fn without_a_certificate_of_its_ca_nobody_gets_an_answer() {
         let reply = daemon.client.request("/healthz", &["--tls-max", version], b"");
         assert_eq!(reply.status, 200, "TLS {version}, with the right certificate: {reply:?}");
     }
-    assert_eq!(
-        Client::with_bundle(&daemon.url, &certificates).get("/status").status,
-        200,
-        "and with the bundle"
-    );
-    // Plain HTTP is told what to use, and hurts nobody.
+    assert_eq!(Client::with_bundle(&daemon.url, &certificates).get("/status").status, 200, "with the bundle");
+    // Plain HTTP gets an answer that names HTTPS, and changes nothing.
     let plain = Client::without_certificate(&daemon.url.replace("https:", "http:"), &certificates);
     let reply = plain.post("/submit", &body);
     assert_eq!(reply.status, 400, "{reply:?}");
@@ -55,14 +51,14 @@ fn without_a_certificate_of_its_ca_nobody_gets_an_answer() {
     assert_eq!(daemon.client.get("/objects").json(), json!([]));
 }
 
-/// A connection that has shaken hands and says what it is told, or nothing: `openssl s_client`.
+/// A connection after the handshake that sends only what a test requests: `openssl s_client`.
 struct SlowClient {
     child: Child,
 }
 
 impl SlowClient {
     fn connect(daemon: &Daemon) -> Self {
-        let made = daemon.made();
+        let made = daemon.certificates();
         let child = Command::new("openssl")
             .args(["s_client", "-quiet", "-connect", daemon.url.trim_start_matches("https://"), "-CAfile"])
             .arg(made.ca())
@@ -78,8 +74,8 @@ impl SlowClient {
         Self { child }
     }
 
-    fn say(mut self, words: &str) -> Self {
-        self.child.stdin.as_mut().unwrap().write_all(words.as_bytes()).unwrap();
+    fn send(mut self, text: &str) -> Self {
+        self.child.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
         self
     }
 }
@@ -99,10 +95,10 @@ fn address(daemon: &Daemon) -> &str {
 }
 
 #[test]
-fn silent_and_slow_clients_stop_nobody_and_are_shown_out() {
+fn silent_and_slow_clients_delay_no_one_and_are_disconnected() {
     let daemon = Daemon::simulated();
     let mut silent: Vec<TcpStream> = (0..40).map(|_| TcpStream::connect(address(&daemon)).unwrap()).collect();
-    let _slow: Vec<SlowClient> = (0..4).map(|_| SlowClient::connect(&daemon).say(HALF_A_SUBMIT)).collect();
+    let _slow: Vec<SlowClient> = (0..4).map(|_| SlowClient::connect(&daemon).send(HALF_A_SUBMIT)).collect();
     for _ in 0..5 {
         let begun = Instant::now();
         assert_eq!(daemon.client.get("/healthz").status, 200);
@@ -116,17 +112,17 @@ fn silent_and_slow_clients_stop_nobody_and_are_shown_out() {
     assert!(
         matches!(end, Ok(0))
             || end.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset),
-        "a client that never shakes hands is shown out: {end:?} after {:?}",
+        "a client that never starts a handshake is disconnected: {end:?} after {:?}",
         begun.elapsed()
     );
     assert_eq!(daemon.client.get("/healthz").status, 200);
 }
 
 #[test]
-fn sigterm_ends_it_in_time_under_load() {
+fn sigterm_ends_the_daemon_in_time_under_load() {
     let mut daemon = Daemon::simulated();
     let silent: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(address(&daemon)).unwrap()).collect();
-    let slow = [SlowClient::connect(&daemon).say(HALF_A_SUBMIT), SlowClient::connect(&daemon)];
+    let slow = [SlowClient::connect(&daemon).send(HALF_A_SUBMIT), SlowClient::connect(&daemon)];
     let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let client = daemon.client.clone();
     thread::scope(|scope| {
@@ -137,7 +133,7 @@ fn sigterm_ends_it_in_time_under_load() {
                 while !stop.load(Ordering::SeqCst) {
                     count += 1;
                     let body = object(&format!("load-{worker}"), count % 50).to_string();
-                    // At the end there is nobody to answer; before it every answer is a good one.
+                    // Requests fail after the stop; before it all succeed.
                     let reply = client.try_request("/submit", &["--data-binary", "@-"], body.as_bytes());
                     if let Ok(Reply { status: 200 | 201, .. }) = reply {
                         answered.fetch_add(1, Ordering::SeqCst);
@@ -155,26 +151,23 @@ fn sigterm_ends_it_in_time_under_load() {
         assert!(status.success(), "{status}\n{}", daemon.log());
     });
     assert!(answered.load(Ordering::SeqCst) > 3, "there was load");
-    assert!(TcpStream::connect(address(&daemon)).is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(address(&daemon)).is_err(), "the port is closed");
     drop((silent, slow));
 }
 
 #[test]
-fn sigint_is_a_stop_too_and_a_second_sigterm_ends_it_now() {
+fn sigint_stops_the_daemon_too_and_a_second_sigterm_ends_it_at_once() {
     let mut daemon = Daemon::simulated();
     daemon.signal("INT");
     let status = daemon.ended(STOP).expect("SIGINT ends it");
     assert!(status.success(), "{status}");
 
     let mut daemon = Daemon::simulated();
-    // This one keeps it from ending at once.
-    let slow = SlowClient::connect(&daemon).say(HALF_A_SUBMIT);
+    // This request delays the stop.
+    let slow = SlowClient::connect(&daemon).send(HALF_A_SUBMIT);
     thread::sleep(Duration::from_millis(500));
     daemon.signal("TERM");
-    assert!(
-        daemon.ended(Duration::from_millis(700)).is_none(),
-        "it waits for the client that is in the middle of a request"
-    );
+    assert!(daemon.ended(Duration::from_millis(700)).is_none(), "it waits for the request under way");
     daemon.signal("TERM");
     let begun = Instant::now();
     assert!(

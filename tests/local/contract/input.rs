@@ -12,7 +12,7 @@ fn bad_input_is_refused_by_field_value_and_what_is_allowed_and_changes_nothing()
     let before = daemon.client.get("/objects").body;
     let long = format!("\"{}\"", "n".repeat(64));
 
-    // The request's text, the field that the answer names, and what else the answer's detail says.
+    // The request, the field that the answer names, and parts of the answer's detail.
     let web = |field: &str, value: &str| text_with(field, value);
     let twice = r#"{"Name": "web", "Image": "nginx:1.9.6", "Count": 1, "Count": 2}"#.to_owned();
     let cases: Vec<(String, &str, Vec<&str>)> = vec![
@@ -67,12 +67,12 @@ fn bad_input_is_refused_by_field_value_and_what_is_allowed_and_changes_nothing()
         let (detail, named) = reply.problem();
         assert_eq!(&named, field, "{request}\n{reply:?}");
         for word in words {
-            let said = if *word == "did you mean" { detail.to_lowercase() } else { detail.clone() };
-            assert!(said.contains(word), "the detail does not say {word:?}\n{request}\n{reply:?}");
+            let detail = if *word == "did you mean" { detail.to_lowercase() } else { detail.clone() };
+            assert!(detail.contains(word), "the detail lacks {word:?}\n{request}\n{reply:?}");
         }
     }
 
-    // Broken JSON: where.
+    // Invalid JSON is refused with its position.
     for (request, line, column) in [
         ("{\"Name\": \"web\",\n  \"Image\": nginx}", "line 2", "column"),
         ("{\"Name\": \"web\",\n\n \"Count\": 1", "line 3", "column"),
@@ -109,7 +109,7 @@ fn bad_input_is_refused_by_field_value_and_what_is_allowed_and_changes_nothing()
 }
 
 #[test]
-fn what_a_request_does_not_take_is_refused_and_not_ignored() {
+fn unsupported_parameters_and_bodies_are_refused_and_not_ignored() {
     let daemon = Daemon::simulated();
     daemon.client.submit(&object("web", 1));
     daemon.client.submit(&object("web", 2));
@@ -143,11 +143,11 @@ fn what_a_request_does_not_take_is_refused_and_not_ignored() {
     }
     let marked = of(&format!("\u{feff}{}", object("marked", 1)), &[]);
     assert_eq!(marked.status, 201, "{marked:?}");
-    assert_eq!(daemon.object("web")["Generation"], 2, "nothing of it was done");
+    assert_eq!(daemon.object("web")["Generation"], 2, "nothing was changed");
 }
 
 #[test]
-fn wrong_methods_and_paths_are_told_what_there_is() {
+fn a_wrong_method_or_path_is_answered_with_the_valid_ones() {
     let daemon = Daemon::simulated();
     daemon.client.submit(&object("web", 1));
     for (method, path, allowed) in [
@@ -166,8 +166,7 @@ fn wrong_methods_and_paths_are_told_what_there_is() {
         let allow = reply.headers.iter().find(|line| line.starts_with("allow:"));
         assert!(allow.is_some_and(|line| line.contains(allowed)), "{method} {path}: {:?}", reply.headers);
     }
-    for path in ["/nonsense", "/status/unheard-of", "/objects/unheard-of", "/objects/we%20b", "/objects/%ff"]
-    {
+    for path in ["/nonsense", "/status/unknown", "/objects/unknown", "/objects/we%20b", "/objects/%ff"] {
         let reply = daemon.client.get(path);
         assert!(matches!(reply.status, 400 | 404), "{path}: {reply:?}");
         reply.problem();
@@ -176,7 +175,7 @@ fn wrong_methods_and_paths_are_told_what_there_is() {
 }
 
 #[test]
-fn what_would_make_a_submitter_root_is_refused_by_rule() {
+fn fields_that_would_make_a_submitter_root_are_refused_by_rule() {
     let daemon = Daemon::simulated();
     let inside =
         |field: &str, value: &str| (format!("HostConfig.{field}"), format!("{{\"{field}\": {value}}}"));
@@ -236,16 +235,16 @@ fn what_would_make_a_submitter_root_is_refused_by_rule() {
         assert!(path.starts_with(named.as_str()), "the field {path:?} is not in {named:?}: {reply:?}");
         assert!(detail.contains("rule"), "the rule is named: {detail}");
     }
-    assert_eq!(daemon.client.get("/objects").json(), json!([]), "nothing was taken");
+    assert_eq!(daemon.client.get("/objects").json(), json!([]), "nothing was accepted");
     assert_eq!(daemon.status()["Objects"], json!([]));
 
-    // What stays inside the container is nobody's business.
+    // Options that stay inside the container are accepted.
     let harmless = r#"{"Memory": 67108864, "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"], "Tmpfs": {"/tmp": ""},
         "Binds": ["data:/data"], "Privileged": false, "NetworkMode": "bridge", "ReadonlyRootfs": true}"#;
     assert_eq!(daemon.client.post("/submit", text_with("HostConfig", harmless)).status, 201);
 }
 
-/// An object's text with one more field, or with another value for one.
+/// An object's JSON with one more field, or with another value for a field.
 fn text_with(field: &str, value: &str) -> String {
     let mut fields = vec![
         ("Name".to_owned(), r#""web""#.to_owned()),

@@ -1,4 +1,4 @@
-//! The simulated engine runs everything, and the printed commands work.
+//! The simulated engine supports all of the API, and the printed commands work.
 
 use std::process::Command;
 
@@ -10,10 +10,10 @@ use support::{Daemon, SOON};
 use super::*;
 
 #[test]
-fn the_simulated_engine_runs_the_whole_and_says_that_it_is_simulated() {
+fn the_simulated_engine_supports_everything_and_is_reported_as_simulated() {
     let daemon = Daemon::simulated();
-    let said = format!("{}{}", daemon.banner(), daemon.log()).to_lowercase();
-    assert!(said.contains("simulated"), "it does not pretend: {said}");
+    let output = format!("{}{}", daemon.banner(), daemon.log()).to_lowercase();
+    assert!(output.contains("simulated"), "{output}");
     let engine = daemon.connected();
     assert!(engine["Kind"].as_str().unwrap().to_lowercase().contains("simulated"), "{engine}");
     assert_eq!(engine["Endpoint"], "simulated://3");
@@ -51,7 +51,7 @@ fn the_simulated_engine_runs_the_whole_and_says_that_it_is_simulated() {
     let mut newer = object("nginx", 2);
     newer["Image"] = json!("nginx:1.9.7");
     assert_eq!(daemon.client.submit(&newer)["Generation"], 3);
-    daemon.wait_until(SOON, "both are new", || {
+    daemon.wait_until(SOON, "both have the new image", || {
         let shown = daemon.object("nginx");
         shown["Phase"] == "converged"
             && shown["Containers"]
@@ -104,14 +104,14 @@ fn objects_are_shown_as_submitted_with_their_generation() {
         daemon.status()["Objects"].as_array().unwrap().iter().map(|object| object["Name"].clone()).collect();
     assert_eq!(names, ["db", "web"]);
 
-    // One bad object in an array: none of them is taken.
+    // With one invalid object in an array none is accepted.
     let reply = daemon.client.post("/submit", json!([object("new", 1), object("bad name", 1)]).to_string());
     assert_eq!(reply.problem().1, "[1].Name", "{reply:?}");
     assert_eq!(daemon.client.get("/objects/new").status, 404);
 }
 
 #[test]
-fn any_content_type_is_taken_and_liveness_and_readiness_are_told_apart() {
+fn any_content_type_is_accepted_and_liveness_and_readiness_are_answered() {
     let daemon = Daemon::simulated();
     let body = object("web", 1).to_string();
     for content_type in
@@ -128,7 +128,7 @@ fn any_content_type_is_taken_and_liveness_and_readiness_are_told_apart() {
 }
 
 #[test]
-fn the_log_is_one_json_object_a_line_with_a_line_for_every_action() {
+fn the_log_has_one_json_object_per_line_and_a_line_for_every_action() {
     let daemon = Setup::new().flag("--swarm-manager=simulated://3").flag("--log-format=json").start();
     let mut web = object("web", 2);
     web["Env"] = json!(["PASSWORD=correct-horse"]);
@@ -143,7 +143,7 @@ fn the_log_is_one_json_object_a_line_with_a_line_for_every_action() {
         let action = |line: &&str| line.contains("create") && line.contains(&format!("web.{slot}.1"));
         assert!(log.lines().any(|line| action(&line)), "no line for the create of web.{slot}.1:\n{log}");
     }
-    assert!(!log.contains("correct-horse"), "values of Env are nobody's business");
+    assert!(!log.contains("correct-horse"), "values of Env are not logged");
     assert!(!daemon.client.get("/status").body.contains("correct-horse"));
 
     let text = Setup::new().flag("--swarm-manager=simulated://1").flag("--log-format=text").start();

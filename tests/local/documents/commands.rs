@@ -23,7 +23,7 @@ const ELSEWHERE: [&str; 4] = [
     "[",
 ];
 
-/// A place where a user follows the documents.
+/// A daemon, and the home directory of a user who follows the documents.
 struct User {
     daemon: Daemon,
     home: TempDir,
@@ -36,8 +36,11 @@ impl User {
             fs::create_dir(user.home.path().join(directory)).unwrap();
         }
         for certificate in ["ca.pem", "cert.pem", "key.pem", "server.pem", "cert.pfx"] {
-            fs::copy(user.daemon.made().directory().join(certificate), user.home.path().join(certificate))
-                .unwrap();
+            fs::copy(
+                user.daemon.certificates().directory().join(certificate),
+                user.home.path().join(certificate),
+            )
+            .unwrap();
         }
         let objects = json!([
             {"Name": "team-a-x", "Image": "x:1", "Count": 1, "Update": {"Monitor": "0s"}},
@@ -51,8 +54,8 @@ impl User {
         user
     }
 
-    /// Submits what the documents assume to exist: `web`, and `nginx` with an earlier spec to go back to.
-    fn prepares(&self) {
+    /// Submits the objects that the documents assume: `web`, and `nginx` with an earlier spec for a rollback.
+    fn prepare(&self) {
         for image in ["nginx:1.9.5", "nginx:1.9.6"] {
             let nginx = json!({"Name": "nginx", "Image": image, "Count": 2, "Update": {"Monitor": "0s"}});
             let web = json!({"Name": "web", "Image": "nginx:1.27", "Count": 2});
@@ -61,9 +64,9 @@ impl User {
         }
     }
 
-    /// Runs a command as it is documented; returns why it failed.
-    fn runs(&self, command: &str) -> Result<(), String> {
-        self.prepares();
+    /// Runs a documented command; returns why it failed.
+    fn run(&self, command: &str) -> Result<(), String> {
+        self.prepare();
         let mut script = command.replace("https://HOST:3476", &self.daemon.url);
         script = script.replace("https://$SWARM_HOST:3476", &self.daemon.url).replace("NAME", "web");
         if script.starts_with("curl ") && !script.contains("--cacert") {
@@ -74,8 +77,8 @@ impl User {
             script = format!("timeout 2 {script}");
         }
         let program = program();
-        let beside = Path::new(program.get_program()).parent().unwrap().display();
-        let path = format!("{beside}:{}", std::env::var("PATH").unwrap());
+        let directory = Path::new(program.get_program()).parent().unwrap().display();
+        let path = format!("{directory}:{}", std::env::var("PATH").unwrap());
         let mut shell = Command::new("bash");
         for (name, _) in program.get_envs() {
             shell.env_remove(name);
@@ -86,20 +89,20 @@ impl User {
         shell
             .env("SCSM_ADDR", self.daemon.url.trim_start_matches("https://"))
             .env("SCSM_CERT_PATH", self.home.path());
-        shell.env("SCSM_DATA_DIR", self.daemon.made().directory().parent().unwrap());
+        shell.env("SCSM_DATA_DIR", self.daemon.certificates().directory().parent().unwrap());
         let output = run(&mut shell);
-        let (code, said) =
+        let (code, output_text) =
             (output.status.code(), format!("{}{}", text(&output.stdout), text(&output.stderr)));
         let expected = match code {
             Some(0) => true,
-            // It ends for no other reason.
+            // Only the timeout ends it.
             Some(124) => streams,
             // Something would change.
             Some(1) if command.contains(" plan ") => true,
-            Some(1) => command.contains("--previous") && said.contains("no ended container"),
+            Some(1) => command.contains("--previous") && output_text.contains("no ended container"),
             _ => false,
         };
-        if expected { Ok(()) } else { Err(format!("{script}\nended with {code:?}:\n{said}")) }
+        if expected { Ok(()) } else { Err(format!("{script}\nended with {code:?}:\n{output_text}")) }
     }
 }
 
@@ -139,7 +142,7 @@ fn the_documented_commands_work() {
             }
         }
     }
-    let failures: Vec<String> = all.iter().filter_map(|command| user.runs(command).err()).collect();
+    let failures: Vec<String> = all.iter().filter_map(|command| user.run(command).err()).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
     assert!(all.len() >= 30, "only {} commands were found", all.len());
 }

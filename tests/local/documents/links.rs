@@ -63,13 +63,13 @@ fn every_relative_link_leads_to_a_file_and_a_heading_that_exist() {
                 "" => document.clone(),
                 path => document.parent().unwrap().join(path),
             };
-            let there = path.canonicalize().ok();
+            let file = path.canonicalize().ok();
             let heading = fragment.is_empty()
-                || there
+                || file
                     .as_ref()
                     .and_then(|path| anchors.get(path))
                     .is_some_and(|all| all.iter().any(|it| it == fragment));
-            if there.is_none() || !heading {
+            if file.is_none() || !heading {
                 broken.push(format!("{}: {target}", document.strip_prefix(root()).unwrap().display()));
             }
         }

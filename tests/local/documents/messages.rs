@@ -38,8 +38,8 @@ fn source() -> String {
 }
 
 fn is_test(path: &Path) -> bool {
-    path.file_stem().is_some_and(|stem| stem == "tests" || stem == "scenarios")
-        || path.components().any(|part| part.as_os_str() == "scenarios")
+    let path = path.strip_prefix(root().join("src")).unwrap().with_extension("");
+    path.iter().any(|part| part == "tests" || part == "scenarios")
 }
 
 /// The quoted messages: the code spans of the headings of level 3.
@@ -50,7 +50,7 @@ fn quoted(document: &str) -> Vec<&str> {
 }
 
 /// Whether a line of the source contains the fixed parts of a message, in their order.
-fn says(line: &str, message: &str) -> bool {
+fn matches(line: &str, message: &str) -> bool {
     let mut parts = message.split(PLACEHOLDER).map(str::trim);
     let rest = parts.try_fold(line, |rest, part| rest.split_once(part).map(|(_, rest)| rest));
     rest.is_some()
@@ -63,8 +63,8 @@ fn every_message_in_the_troubleshooting_guide_exists_in_the_source() {
     let messages = quoted(&document);
     let lines: Vec<&str> = source.lines().filter(|line| line.contains('"')).collect();
     let unknown: Vec<&&str> =
-        messages.iter().filter(|message| !lines.iter().any(|line| says(line, message))).collect();
-    assert!(unknown.is_empty(), "no message in src/ has these words in this order: {unknown:#?}");
+        messages.iter().filter(|message| !lines.iter().any(|line| matches(line, message))).collect();
+    assert!(unknown.is_empty(), "no message in src/ matches: {unknown:#?}");
     assert!(messages.len() >= 40, "only {} messages are explained", messages.len());
 }
 

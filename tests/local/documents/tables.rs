@@ -97,7 +97,7 @@ fn operations(api: &Value) -> impl Iterator<Item = (String, &Value)> {
     })
 }
 
-/// On one line, and without what a table would take for a border.
+/// One line, with the characters escaped that have a meaning in tables.
 fn cell(value: &Value) -> String {
     let text = value.as_str().unwrap_or_default();
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|").replace('<', "\\<")
@@ -144,7 +144,7 @@ fn status_codes(api: &Value) -> String {
         for (code, response) in operation["responses"].as_object().unwrap() {
             let meaning = cell(&response["description"]);
             let known = meanings.entry(code.clone()).or_default();
-            // What a read answers is in the table of requests.
+            // The answers of reads are in the table of requests.
             let is_read = request.starts_with("GET") && code == "200";
             if !is_read && !known.contains(&meaning) {
                 known.push(meaning);
@@ -158,7 +158,7 @@ fn status_codes(api: &Value) -> String {
     table
 }
 
-/// The object's own fields; Docker's are only listed.
+/// The object's own fields; Docker's fields are only listed.
 fn object(api: &Value) -> String {
     let schema = &api["components"]["schemas"]["Object"];
     let required: Vec<&str> =
@@ -219,7 +219,7 @@ fn fields(api: &Value, schema: &str) -> String {
     table
 }
 
-/// The metrics of a daemon that has an object and has refused a connection, so that all of them are there.
+/// The metrics of a daemon that has an object and has refused a connection, so that all of them are present.
 fn metrics(daemon: &Daemon) -> String {
     let accepted = daemon.client.post("/submit", br#"{"Name": "web", "Image": "web:1", "Count": 1}"#);
     assert!(accepted.status < 300, "{accepted:?}");

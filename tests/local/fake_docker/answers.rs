@@ -1,4 +1,4 @@
-//! The shapes of answers: recorded ones, with the world put in.
+//! Recorded answers, filled in from the world.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::names;
 use super::request::Filters;
 use super::world::{Container, Event, Life, World};
 
-/// What was recorded from Docker Engine 20.10.24, and from `swarm/1.2.9` over three of them.
+/// Answers recorded from Docker Engine 20.10.24, and from `swarm/1.2.9` in front of three of them.
 pub(crate) struct Recorded {
     pub(crate) container: Value,
     pub(crate) inspect: Value,
@@ -36,7 +36,7 @@ fn read(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// An entry of a list. `name` as the dialect has it.
+/// An entry of a list. `name` has the form of the dialect.
 pub(crate) fn entry(
     recorded: &Recorded,
     world: &World,
@@ -57,9 +57,9 @@ pub(crate) fn entry(
     entry
 }
 
-/// The sentence in a list.
+/// The `Status` in a list.
 pub(crate) fn status(container: &Container, now: Instant) -> String {
-    let since = |moment: Option<Instant>| spoken(now - moment.unwrap_or(now));
+    let since = |moment: Option<Instant>| readable(now - moment.unwrap_or(now));
     match container.listed_status(now) {
         Life::Created => "Created".to_owned(),
         Life::Running => format!("Up {}", since(container.started)),
@@ -67,8 +67,8 @@ pub(crate) fn status(container: &Container, now: Instant) -> String {
     }
 }
 
-/// A time as Docker says it.
-fn spoken(time: Duration) -> String {
+/// A duration as Docker writes it.
+fn readable(time: Duration) -> String {
     match time.as_secs() {
         0 => "Less than a second".to_owned(),
         1 => "1 second".to_owned(),
@@ -78,7 +78,7 @@ fn spoken(time: Duration) -> String {
     }
 }
 
-/// A whole inspect.
+/// The answer to an inspect.
 pub(crate) fn inspect(recorded: &Recorded, world: &World, node: usize, container: &Container) -> Value {
     const NEVER: &str = "0001-01-01T00:00:00Z";
     let at = |moment: Option<Instant>| moment.map_or(NEVER.to_owned(), |m| world.time(m).rfc3339());
@@ -90,16 +90,16 @@ pub(crate) fn inspect(recorded: &Recorded, world: &World, node: usize, container
     found["Config"]["Image"] = json!(container.image);
     found["Config"]["Labels"] = json!(container.labels);
     found["Config"]["Cmd"] = json!(container.command);
-    let asked = |part: &Value, fields: &[&str]| -> Vec<(String, Value)> {
+    let submitted = |part: &Value, fields: &[&str]| -> Vec<(String, Value)> {
         let all = part.as_object().cloned().unwrap_or_default().into_iter();
         all.filter(|(name, value)| !value.is_null() && (fields.is_empty() || fields.contains(&name.as_str())))
             .collect()
     };
     found["HostConfig"]["NetworkMode"] = json!("default");
-    for (name, value) in asked(&container.body["HostConfig"], &[]) {
+    for (name, value) in submitted(&container.body["HostConfig"], &[]) {
         found["HostConfig"][name] = value;
     }
-    for (name, value) in asked(&container.body, &["Env", "User", "Entrypoint", "Healthcheck"]) {
+    for (name, value) in submitted(&container.body, &["Env", "User", "Entrypoint", "Healthcheck"]) {
         found["Config"][name] = value;
     }
     found["NetworkSettings"]["Networks"] = world.attached(node, container);
@@ -113,7 +113,7 @@ pub(crate) fn inspect(recorded: &Recorded, world: &World, node: usize, container
     found
 }
 
-/// An event of a container, as an engine tells it.
+/// An event of a container, in the form of an engine.
 pub(crate) fn event(event: &Event, container: &Container) -> Value {
     let mut attributes = container.labels.clone();
     attributes.insert("image".to_owned(), json!(container.image));

@@ -1,4 +1,4 @@
-//! What a test does behind the manager's back.
+//! What tests do to the world: end containers, lose nodes, restart the Swarm manager.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use tokio::time::{Instant, sleep};
 use super::world::{Container, Lag, Life, View, World};
 use super::{FakeDocker, swarm};
 
-/// What becomes of the processes on a node that is lost.
+/// What happens to the processes of a lost node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Processes {
-    /// They run on: only the line is cut.
-    GoOn,
+    /// They keep running; only the connection is cut.
+    KeepRunning,
     /// They end with the node.
     End,
 }
 
 impl FakeDocker {
     fn locate(&self, what: impl Fn(&Container) -> bool) -> (usize, String) {
-        self.look(|world| {
+        self.read(|world| {
             let mut found = world.containers().filter(|(_, c)| what(c));
             found.next().map(|(n, c)| (n, c.id.clone())).unwrap()
         })
@@ -31,7 +31,7 @@ impl FakeDocker {
         self.change(|world| world.exit(node, &id, code));
     }
 
-    /// Somebody kills a container: `docker kill`.
+    /// A user kills a container: `docker kill`.
     pub(crate) fn kill(&self, id: &str) {
         let (node, id) = self.locate(|c| c.id == id);
         self.change(|world| {
@@ -40,7 +40,7 @@ impl FakeDocker {
         });
     }
 
-    /// Somebody restarts a container: `docker restart`. It runs again after a while.
+    /// A user restarts a container: `docker restart`. It runs again after a delay.
     pub(crate) fn restart(&self, id: &str, after: Duration) {
         let (node, id) = self.locate(|c| c.id == id);
         self.change(|world| {
@@ -51,12 +51,12 @@ impl FakeDocker {
         self.later(after, move || fake.change(|world| world.start(node, &id)));
     }
 
-    /// Somebody gives a container another name: `docker rename`.
+    /// A user renames a container: `docker rename`.
     pub(crate) fn rename(&self, id: &str, name: &str) {
         self.container(id, |container| name.clone_into(&mut container.name));
     }
 
-    /// Somebody makes a container and starts it; returns its id.
+    /// A user creates and starts a container; returns its id.
     pub(crate) fn place(&self, node: usize, name: &str, labels: Value) -> String {
         let body = json!({"Image": "foreign:1", "Cmd": ["sleep"], "Labels": labels});
         self.change(|world| {
@@ -66,15 +66,15 @@ impl FakeDocker {
         })
     }
 
-    /// The Swarm manager has not heard of a container yet, and will after a while.
-    pub(crate) fn unheard_of(&self, id: &str, until: Duration) {
+    /// The Swarm manager does not know a container yet; it learns of it after a delay.
+    pub(crate) fn hide(&self, id: &str, lasting: Duration) {
         let id = id.to_owned();
-        self.container(&id, |container| container.unheard_of = true);
+        self.container(&id, |container| container.hidden = true);
         let fake = self.clone();
-        self.later(until, move || fake.container(&id, |container| container.unheard_of = false));
+        self.later(lasting, move || fake.container(&id, |container| container.hidden = false));
     }
 
-    /// The two caches of a Swarm manager say this of a container, whatever it does, for a while.
+    /// Sets what lists show of a container for a while, whatever its real state.
     pub(crate) fn mislead(&self, id: &str, state: Life, status: Life, lasting: Duration) {
         self.container(id, |container| container.mislead(state, status, Instant::now() + lasting));
     }
@@ -85,7 +85,7 @@ impl FakeDocker {
     }
 
     /// Puts an image on all nodes.
-    pub(crate) fn bring_image(&self, image: &str) {
+    pub(crate) fn add_image(&self, image: &str) {
         self.change(|world| {
             for node in &mut world.nodes {
                 node.images.insert(image.to_owned());
@@ -98,31 +98,31 @@ impl FakeDocker {
         self.locate(|c| c.id == id).0
     }
 
-    /// A node can be reached no more. The Swarm manager notices after a while.
+    /// A node becomes unreachable. The Swarm manager notices after a delay.
     pub(crate) fn lose(&self, node: usize, processes: Processes, noticed_after: Duration) {
         self.change(|world| world.lose(node, processes == Processes::End));
         let fake = self.clone();
         let notice = move || {
             fake.change(|world| {
                 if world.nodes[node].lost.is_some() {
-                    let words = swarm::lost_words(world, node);
-                    swarm::lose_sight(world, node, &words);
+                    let error = swarm::connection_error(world, node);
+                    swarm::mark_unhealthy(world, node, &error);
                 }
             });
         };
         self.later(noticed_after, notice);
     }
 
-    /// A lost node is back. The Swarm manager's two caches learn what became of its containers each in its own time.
+    /// A lost node is back. The Swarm manager's two caches catch up with its containers after different lags.
     pub(crate) fn return_node(&self, node: usize, lag: Lag) {
         self.change(|world| {
-            world.find(node, lag);
-            swarm::regain_sight(world, node);
+            world.reconnect(node, lag);
+            swarm::mark_reached(world, node);
         });
     }
 
-    /// The Swarm manager is started anew: all connections are cut and refused for as long as it is `down`. Then it
-    /// knows every node by its address only, and reaches the n-th after the n-th time; a lost one it cannot reach.
+    /// Restarts the Swarm manager: all connections are cut, and refused while it is `down`. Then it knows only the
+    /// addresses of its nodes, and reaches the n-th node after the n-th delay, unless the node is lost.
     pub(crate) fn restart_manager(&self, down: Duration, reached_after: &[Duration]) {
         self.cut_all(false);
         self.change(|world| {
@@ -139,14 +139,14 @@ impl FakeDocker {
             for (node, after) in times.into_iter().enumerate() {
                 let reached = fake.clone();
                 fake.later(after, move || {
-                    reached.change(|world: &mut World| swarm::regain_sight(world, node));
+                    reached.change(|world: &mut World| swarm::mark_reached(world, node));
                 });
             }
         });
     }
 
-    /// The endpoint goes, and is back after a while.
-    pub(crate) fn away(&self, down: Duration) {
+    /// The endpoint is unreachable for a while.
+    pub(crate) fn disconnect(&self, down: Duration) {
         self.cut_all(false);
         let fake = self.clone();
         self.later(down, move || fake.cut_all(true));

@@ -1,4 +1,4 @@
-//! A Docker Engine's dialect: JSON errors, one node, lists that show an end a moment late.
+//! A Docker Engine's dialect: JSON errors, one node, lists that show an end with a short lag.
 
 use std::time::Duration;
 
@@ -14,23 +14,23 @@ use super::request::{Filters, Request};
 use super::serve::{Content, Reply};
 use super::world::{Event, Life, World};
 
-/// How long a list takes to be made, and then to be sent.
+/// How long a list takes to be collected, and again to be sent.
 const LIST: Duration = Duration::from_millis(2);
 /// The only node.
 const HERE: usize = 0;
 
-pub(crate) fn error(status: u16, words: &str) -> Reply {
-    Reply::new(status, "application/json", format!("{}\n", json!({ "message": words })))
+pub(crate) fn error(status: u16, message: &str) -> Reply {
+    Reply::new(status, "application/json", format!("{}\n", json!({ "message": message })))
 }
 
 fn done<T>(result: Result<T, Refusal>, reply: impl FnOnce(T) -> Reply) -> Reply {
     match result {
         Ok(value) => reply(value),
-        Err((status, words)) => error(status, &words),
+        Err((status, message)) => error(status, &message),
     }
 }
 
-/// 204, or 304 where it was so already.
+/// 204, or 304 if nothing changed.
 fn changed(result: Result<bool, Refusal>) -> Reply {
     done(result, |changed| Reply::empty(if changed { 204 } else { 304 }))
 }
@@ -46,28 +46,28 @@ pub(crate) async fn answer(fake: &FakeDocker, request: Request, longer: Duration
         Request::Events { filters } => fake.change(|world| events(world, filters)),
         Request::List { all, filters } => {
             sleep(LIST).await;
-            let list = fake.look(|world| list(world, all, &filters));
+            let list = fake.read(|world| list(world, all, &filters));
             sleep(LIST).await;
             list
         }
         Request::Inspect { key } => done(fake.inspect(HERE, &key).await, |container| {
-            fake.look(|world| Reply::json(200, &answers::inspect(&DOCKER, world, HERE, &container)))
+            fake.read(|world| Reply::json(200, &answers::inspect(&DOCKER, world, HERE, &container)))
         }),
         Request::InspectImage { image } => {
-            match fake.look(|world| world.nodes[HERE].images.contains(&image)) {
+            match fake.read(|world| world.nodes[HERE].images.contains(&image)) {
                 true => Reply::new(200, "application/json", DOCKER_IMAGE),
                 false => error(404, &format!("no such image: {image}: No such image: {image}")),
             }
         }
         Request::Networks { filters } => {
-            fake.look(|world| Reply::json(200, &world.list_networks(&filters, false)))
+            fake.read(|world| Reply::json(200, &world.list_networks(&filters, false)))
         }
-        Request::Network { key } => match fake.look(|world| world.show_network_by(&key)) {
+        Request::Network { key } => match fake.read(|world| world.show_network_by(&key)) {
             Some(network) => Reply::json(200, &network),
             None => error(404, &format!("network {key} not found")),
         },
         Request::Volumes { filters } => {
-            fake.look(|world| Reply::json(200, &world.list_volumes(&filters, false)))
+            fake.read(|world| Reply::json(200, &world.list_volumes(&filters, false)))
         }
         Request::Pull { image } => done(fake.pull(HERE, &image).await, |()| {
             let lines = [
@@ -93,9 +93,9 @@ pub(crate) async fn answer(fake: &FakeDocker, request: Request, longer: Duration
 
 fn list(world: &World, all: bool, filters: &Filters) -> Reply {
     let now = Instant::now();
-    let mut there: Vec<_> = world.containers().map(|(_, container)| container).collect();
-    there.sort_by_key(|c| (std::cmp::Reverse(c.created), c.id.clone()));
-    let entries: Vec<Value> = there
+    let mut containers: Vec<_> = world.containers().map(|(_, container)| container).collect();
+    containers.sort_by_key(|c| (std::cmp::Reverse(c.created), c.id.clone()));
+    let entries: Vec<Value> = containers
         .into_iter()
         .filter(|c| all || filters.contains_key("status") || c.listed_state(now) == Life::Running)
         .filter(|c| answers::has_labels(c, filters) && answers::has_status(c, filters, now))
@@ -104,7 +104,7 @@ fn list(world: &World, all: bool, filters: &Filters) -> Reply {
     Reply::json(200, &Value::Array(entries))
 }
 
-/// An engine keeps to the filters, and ends each event with a newline.
+/// An engine applies the filters, and ends each event with a newline.
 fn events(world: &mut World, filters: Filters) -> Reply {
     let (sender, mut receiver) = mpsc::unbounded_channel::<Event>();
     world.listen(sender);

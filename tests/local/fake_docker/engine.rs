@@ -1,8 +1,7 @@
-//! One node's Docker Engine: what it does when it is asked, how long that takes, and its words when it will not.
+//! The Docker Engine of one node: its effects, their durations, and its error messages.
 //!
-//! Both dialects stand on it: a client that speaks to an engine hears these words as JSON, one that speaks to a Swarm
-//! manager hears the manager repeat them. An engine that cannot be reached answers when it can be again: a request
-//! that was sent to a node when the node was lost is carried out later.
+//! Both dialects use it: a Docker Engine sends its errors as JSON, a Swarm manager repeats them as text. An unreachable
+//! engine performs a request when it is reachable again.
 
 use std::time::Duration;
 
@@ -16,12 +15,12 @@ const CREATE: Duration = Duration::from_millis(30);
 const START: Duration = Duration::from_millis(20);
 const STOP: Duration = Duration::from_millis(10);
 const REMOVE: Duration = Duration::from_millis(10);
-const LOOK: Duration = Duration::from_millis(1);
+const READ: Duration = Duration::from_millis(1);
 
-/// A command that cannot be run.
+/// A command that cannot be started.
 const NO_COMMAND: &str = "/nope";
 
-/// An engine's no: the status and the words.
+/// An engine's refusal: the status code and the message.
 pub(crate) type Refusal = (u16, String);
 
 /// Finds a container of a node by full id or name.
@@ -33,12 +32,12 @@ impl FakeDocker {
     /// Waits until a node can be reached.
     async fn reach(&self, node: usize) {
         let mut changes = self.changes();
-        while self.look(|world| world.nodes[node].lost.is_some()) {
+        while self.read(|world| world.nodes[node].lost.is_some()) {
             changes.changed().await.unwrap();
         }
     }
 
-    /// What `POST /containers/create` does; `longer` than usual.
+    /// The effect of `POST /containers/create`; it takes `longer` than usual.
     pub(crate) async fn create(
         &self,
         node: usize,
@@ -51,9 +50,9 @@ impl FakeDocker {
         let image = body["Image"].as_str().unwrap_or_default();
         let valid = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
         if !name.chars().all(valid) {
-            let words =
+            let message =
                 format!("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
-            return Err((400, words));
+            return Err((400, message));
         }
         self.change(|world| {
             let next = world.unique_id();
@@ -82,7 +81,7 @@ impl FakeDocker {
         }))
     }
 
-    /// What `POST /containers/ID/start` does. False where it runs already.
+    /// The effect of `POST /containers/ID/start`. False if it runs already.
     pub(crate) async fn start(&self, node: usize, key: &str, longer: Duration) -> Result<bool, Refusal> {
         self.on(node, key, START + longer, |world, container| match container.life {
             Life::Running => Ok(false),
@@ -101,7 +100,7 @@ impl FakeDocker {
         .await
     }
 
-    /// What `POST /containers/ID/stop` does. False where it does not run.
+    /// The effect of `POST /containers/ID/stop`. False if it does not run.
     pub(crate) async fn stop(&self, node: usize, key: &str, longer: Duration) -> Result<bool, Refusal> {
         self.on(node, key, STOP + longer, |world, container| {
             if container.life != Life::Running {
@@ -114,7 +113,7 @@ impl FakeDocker {
         .await
     }
 
-    /// What `DELETE /containers/ID` does.
+    /// The effect of `DELETE /containers/ID`.
     pub(crate) async fn remove(
         &self,
         node: usize,
@@ -125,21 +124,21 @@ impl FakeDocker {
         let id = self
             .on(node, key, longer, |world, container| {
                 let id = container.id.clone();
-                if container.leaving {
+                if container.removing {
                     return Err((409, format!("removal of container {id} is already in progress")));
                 }
                 if container.life == Life::Running && !force {
-                    let words = format!(
+                    let message = format!(
                         "You cannot remove a running container {id}. Stop the container before attempting removal or force remove"
                     );
-                    return Err((409, words));
+                    return Err((409, message));
                 }
                 if container.life == Life::Running {
                     world.emit_signal(node, &id, 9);
                     world.exit(node, &id, 137);
                 }
                 if let Some(container) = world.nodes[node].containers.get_mut(&id) {
-                    container.leaving = true;
+                    container.removing = true;
                 }
                 Ok(id)
             })
@@ -149,12 +148,12 @@ impl FakeDocker {
         Ok(())
     }
 
-    /// What `GET /containers/ID/json` finds. It waits for an end that is under way.
+    /// The container that `GET /containers/ID/json` returns, after an end that is under way has completed.
     pub(crate) async fn inspect(&self, node: usize, key: &str) -> Result<Container, Refusal> {
-        self.on(node, key, LOOK, |_, container| Ok(container)).await
+        self.on(node, key, READ, |_, container| Ok(container)).await
     }
 
-    /// Does something with a container, once it has taken its time and no end is under way.
+    /// Does something with a container, after `takes` and after an end that is under way has completed.
     async fn on<T>(
         &self,
         node: usize,
@@ -165,7 +164,7 @@ impl FakeDocker {
         sleep(takes).await;
         self.reach(node).await;
         let busy = |world: &World| find(&world.nodes[node], key).map(|c| c.settled);
-        while let Some(until) = self.look(busy).filter(|until| *until > Instant::now()) {
+        while let Some(until) = self.read(busy).filter(|until| *until > Instant::now()) {
             sleep_until(until).await;
         }
         self.change(|world| match find(&world.nodes[node], key).cloned() {
@@ -174,11 +173,11 @@ impl FakeDocker {
         })
     }
 
-    /// What a pull does on one node.
+    /// The effect of a pull on one node.
     pub(crate) async fn pull(&self, node: usize, image: &str) -> Result<(), Refusal> {
-        let takes = self.look(|world| match world.registry {
+        let takes = self.read(|world| match world.registry {
             Registry::HasAll(takes) => takes,
-            _ => LOOK,
+            _ => READ,
         });
         sleep(takes).await;
         self.change(|world| match world.registry {

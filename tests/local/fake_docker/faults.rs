@@ -1,8 +1,8 @@
-//! What goes wrong between the client and its endpoint.
+//! Faults between the client and its endpoint.
 //!
-//! A [`Fault`] is put on the n-th call of a kind; every other call is answered as it should be. All but one of them are
-//! made where the request arrives. A refused connection has to be refused before anything arrives, and the
-//! connection does not know for which call it is opened: so [`Named`], a thin skin around the engine, says so.
+//! A [`Fault`] is planned for the n-th call of a kind; every other call is answered normally. Faults apply when the request
+//! arrives, except for a refused connection: a connection does not know for which call it is opened, so [`CallTracker`], a
+//! wrapper of the engine, records it.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -37,39 +37,39 @@ pub(crate) enum Call {
     Logs,
 }
 
-/// What goes wrong with one call.
+/// A fault of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
     /// The connection is refused.
     Refused,
-    /// The connection is cut, and nothing happened.
+    /// The connection is cut before the effect, which does not happen.
     DroppedBefore,
-    /// It is done, then the connection is cut.
+    /// The connection is cut after the effect.
     DroppedAfter,
-    /// 500, and nothing happened.
+    /// 500 without an effect.
     Error500,
-    /// It is never answered, and never done.
+    /// No answer and no effect.
     Hang,
-    /// It is done, and never answered.
+    /// The effect happens, but there is no answer.
     HangAfter,
-    /// It is begun at once, done after this long, and never answered. A create has its name from the beginning.
+    /// The call begins at once, takes effect after this time, and is never answered. A create reserves its name at once.
     LandsLate(Duration),
-    /// It is begun after this long only, as if it had been on its way, and never answered.
+    /// The call begins after this time, as if it was delayed by the network, and is never answered.
     ArrivesLate(Duration),
-    /// It is done, and half of the answer comes.
+    /// The effect happens, but only half of the answer arrives.
     HalfBody,
-    /// It is done, and the answer cannot be read.
+    /// The effect happens, but the answer is unreadable.
     Nonsense,
-    /// It is done, and the answer is 500 with these words.
+    /// The effect happens, but the answer is 500 with this message.
     DoneBut500(&'static str),
 }
 
-/// The faults to come, and the count of all calls.
+/// The planned faults, and the number of calls.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     planned: BTreeMap<(Call, usize), Fault>,
-    seen: BTreeMap<Call, usize>,
-    struck: usize,
+    counts: BTreeMap<Call, usize>,
+    triggered: usize,
 }
 
 impl Faults {
@@ -78,29 +78,29 @@ impl Faults {
         self.planned.insert((call, nth), fault);
     }
 
-    /// How often each call was made.
-    pub(crate) fn seen(&self) -> &BTreeMap<Call, usize> {
-        &self.seen
+    /// The number of calls of each kind.
+    pub(crate) fn counts(&self) -> &BTreeMap<Call, usize> {
+        &self.counts
     }
 
-    /// How many faults have come to pass.
-    pub(crate) fn struck(&self) -> usize {
-        self.struck
+    /// The number of faults that were triggered.
+    pub(crate) fn triggered(&self) -> usize {
+        self.triggered
     }
 
     /// Counts a call that arrived.
     pub(super) fn arrives(&mut self, call: Call) -> Option<Fault> {
-        let seen = self.seen.entry(call).or_default();
-        *seen += 1;
-        let fault = self.planned.remove(&(call, *seen));
-        self.struck += usize::from(fault.is_some());
+        let nth = self.counts.entry(call).or_default();
+        *nth += 1;
+        let fault = self.planned.remove(&(call, *nth));
+        self.triggered += usize::from(fault.is_some());
         fault
     }
 
-    /// Whether the connection that is being opened is to be refused.
+    /// Whether to refuse the connection that is being opened.
     pub(super) fn refuses(&mut self) -> bool {
-        let Some(call) = Named::connecting() else { return false };
-        let next = self.seen.get(&call).copied().unwrap_or_default() + 1;
+        let Some(call) = CallTracker::connecting() else { return false };
+        let next = self.counts.get(&call).copied().unwrap_or_default() + 1;
         let refuses = self.planned.get(&(call, next)) == Some(&Fault::Refused);
         if refuses {
             self.arrives(call);
@@ -110,15 +110,15 @@ impl Faults {
 }
 
 tokio::task_local! {
-    /// The calls to come of the engine call that the present task is in.
+    /// The further HTTP calls of the engine call that the present task makes.
     static CALLS: (Cell<usize>, &'static [Call]);
 }
 
-/// A [`DockerEngine`] that says which calls it is making. With one connection a call, each connect belongs to the
+/// A [`DockerEngine`] that records which HTTP calls it makes. With one connection per call, each connect belongs to the
 /// next of them.
-pub(crate) struct Named(pub(crate) DockerEngine);
+pub(crate) struct CallTracker(pub(crate) DockerEngine);
 
-impl Named {
+impl CallTracker {
     fn connecting() -> Option<Call> {
         let next = |(made, calls): &(Cell<usize>, &'static [Call])| {
             let call = calls.get(made.get()).copied();
@@ -134,48 +134,48 @@ impl Named {
 }
 
 #[async_trait]
-impl Engine for Named {
+impl Engine for CallTracker {
     async fn info(&self) -> Result<EngineInfo, EngineError> {
-        Named::making(&[Call::Version, Call::Info], self.0.info()).await
+        CallTracker::making(&[Call::Version, Call::Info], self.0.info()).await
     }
     async fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Result<Vec<Container>, EngineError> {
-        Named::making(&[Call::List], self.0.list(cluster, object)).await
+        CallTracker::making(&[Call::List], self.0.list(cluster, object)).await
     }
     async fn inspect(&self, cluster: &str, key: &str) -> Result<Lookup, EngineError> {
-        Named::making(&[Call::Inspect], self.0.inspect(cluster, key)).await
+        CallTracker::making(&[Call::Inspect], self.0.inspect(cluster, key)).await
     }
     async fn ensure_image(&self, image: &str, pull: Pull) -> Outcome<()> {
         let calls: &[Call] =
             if pull == Pull::Always { &[Call::Pull] } else { &[Call::InspectImage, Call::Pull] };
-        Named::making(calls, self.0.ensure_image(image, pull)).await
+        CallTracker::making(calls, self.0.ensure_image(image, pull)).await
     }
     async fn prospects(&self, template: &Template) -> Prospects {
         self.0.prospects(template).await
     }
 
     async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
-        // A look at the name settles an error that a plain engine answered.
-        Named::making(&[Call::Create, Call::Inspect], self.0.create(new)).await
+        // After an error of a plain engine, the client inspects the name.
+        CallTracker::making(&[Call::Create, Call::Inspect], self.0.create(new)).await
     }
     async fn verify(&self, id: &ContainerId, template: &Template) -> Outcome<()> {
-        Named::making(&[Call::Inspect], self.0.verify(id, template)).await
+        CallTracker::making(&[Call::Inspect], self.0.verify(id, template)).await
     }
     async fn start(&self, id: &ContainerId) -> Outcome<()> {
-        Named::making(&[Call::Start], self.0.start(id)).await
+        CallTracker::making(&[Call::Start], self.0.start(id)).await
     }
     async fn stop(&self, id: &ContainerId, grace: Duration) -> Outcome<()> {
-        Named::making(&[Call::Stop], self.0.stop(id, grace)).await
+        CallTracker::making(&[Call::Stop], self.0.stop(id, grace)).await
     }
     async fn remove(&self, id: &ContainerId) -> Outcome<()> {
-        Named::making(&[Call::Remove], self.0.remove(id)).await
+        CallTracker::making(&[Call::Remove], self.0.remove(id)).await
     }
     async fn events(
         &self,
         cluster: &str,
     ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
-        Named::making(&[Call::Events], self.0.events(cluster)).await
+        CallTracker::making(&[Call::Events], self.0.events(cluster)).await
     }
     async fn logs(&self, id: &ContainerId, request: LogRequest) -> Result<LogLines, LogsError> {
-        Named::making(&[Call::Inspect, Call::Logs], self.0.logs(id, request)).await
+        CallTracker::making(&[Call::Inspect, Call::Logs], self.0.logs(id, request)).await
     }
 }

@@ -1,5 +1,5 @@
-//! The production program in front of a stand-in: store, cache, observer, workers, actuator and HTTP client are the
-//! real ones. Only the parts that a test replaces are missing: the HTTP server, and the process around it.
+//! The production program with a fake endpoint: store, cache, observer, workers, actuator and HTTP client are real. Only the
+//! HTTP server and the process are missing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::FakeDocker;
-use super::faults::Named;
+use super::faults::CallTracker;
 use super::world::{EPOCH, World};
 
 /// The period of complete lists.
@@ -48,13 +48,13 @@ pub(crate) struct Manager {
 }
 
 impl Manager {
-    /// Starts one with an empty store.
+    /// Starts a manager with an empty store.
     pub(crate) fn start(fake: &FakeDocker) -> Manager {
         let clock = Clock::starting_at(EPOCH);
         Manager::with_store(fake, Arc::new(MemoryStore::new(clock)))
     }
 
-    /// Starts one with an empty store that takes over whatever other manager's containers it finds.
+    /// Starts a manager with an empty store that takes over the containers of all other managers.
     pub(crate) fn start_taking_over(fake: &FakeDocker) -> Manager {
         let identity = Ownership::ephemeral(CLUSTER).identity();
         let ownership = Ownership::new(identity, BTreeSet::new(), true);
@@ -62,9 +62,9 @@ impl Manager {
     }
 
     fn with_store(fake: &FakeDocker, store: Arc<MemoryStore>) -> Manager {
-        let clock = Clock::starting_at(fake.look(|world| world.time(Instant::now())));
+        let clock = Clock::starting_at(fake.read(|world| world.time(Instant::now())));
         let docker = DockerEngine::new(Transport::new(fake.target()));
-        let engine: Arc<dyn Engine> = Arc::new(Named(docker));
+        let engine: Arc<dyn Engine> = Arc::new(CallTracker(docker));
         let Control { cache, progresses, heartbeat, mut tasks } = control::start(Parts {
             engine: engine.clone(),
             store: store.clone(),
@@ -91,8 +91,8 @@ impl Manager {
         Manager { fake: fake.clone(), store, sources, engine, loops }
     }
 
-    /// Ends it as `kill -9` would, and starts another with what was stored.
-    pub(crate) fn killed_and_started_again(self) -> Manager {
+    /// Ends it like `kill -9`, and starts another one with the same store.
+    pub(crate) fn kill_and_restart(self) -> Manager {
         let Manager { fake, store, loops, .. } = self;
         drop(loops);
         Manager::with_store(&fake, store)
@@ -103,10 +103,10 @@ impl Manager {
         &self.store
     }
 
-    /// Takes one object.
+    /// Submits one object.
     pub(crate) async fn submit(&self, object: serde_json::Value) {
         let Submission::One(spec) = submission::read(object.to_string().as_bytes()).unwrap() else {
-            panic!("one object, please");
+            panic!("an array");
         };
         self.store.commit(Transaction::of([Change::Put(spec)])).await.unwrap();
     }
@@ -117,34 +117,35 @@ impl Manager {
         self.store.commit(Transaction::of([Change::Delete(name)])).await.unwrap();
     }
 
-    /// What reads logs.
+    /// The reader of logs.
     pub(crate) fn logs(&self) -> Logs {
         Logs::new(self.engine.clone(), self.sources.clone())
     }
 
-    /// What `/status` says.
+    /// The answer of `/status`.
     pub(crate) fn status(&self) -> ClusterStatus {
         self.sources.cluster()
     }
 
-    /// What `/status/NAME` says; `None` where there is no such object.
+    /// The answer of `/status/NAME`; `None` if there is no such object.
     pub(crate) fn object(&self, object: &str) -> Option<ObjectStatus> {
         self.sources.object(&ObjectName::parse(object).unwrap())
     }
 
-    /// Whether whoever waits for an object would be told by now that it has failed.
+    /// Whether a waiting client would get the outcome `failed`.
     pub(crate) fn failing(&self, object: &str) -> bool {
         let progresses = self.sources.progresses.borrow();
         progresses.get(&ObjectName::parse(object).unwrap()).is_some_and(|progress| progress.condition.failing)
     }
 
-    /// Waits until manager and world are so; fails after `within` of simulated time. Returns how long it took.
+    /// Waits until the status and the world meet the condition; panics after `within` of simulated time. Returns how long
+    /// it took.
     #[track_caller]
     pub(crate) fn until(
         &self,
         within: Duration,
         what: impl std::fmt::Display,
-        so: impl Fn(&ClusterStatus, &World) -> bool,
+        condition: impl Fn(&ClusterStatus, &World) -> bool,
     ) -> impl Future<Output = Duration> {
         let caller = std::panic::Location::caller();
         async move {
@@ -155,7 +156,7 @@ impl Manager {
             let waiting = async {
                 loop {
                     let status = self.status();
-                    if self.fake.look(|world| so(&status, world)) {
+                    if self.fake.read(|world| condition(&status, world)) {
                         return;
                     }
                     tokio::select! {
@@ -167,14 +168,14 @@ impl Manager {
             };
             if timeout(within, waiting).await.is_err() {
                 let status = serde_json::to_string_pretty(&self.status()).unwrap();
-                panic!("{caller}: not within {within:?}: {what}\n{}{status}", self.fake.account());
+                panic!("{caller}: not within {within:?}: {what}\n{}{status}", self.fake.effects());
             }
             began.elapsed()
         }
     }
 
-    /// Waits until an object is said to have converged, and until just so many of its containers run and no others
-    /// are live on nodes that can be reached.
+    /// Waits until the status reports that the object has converged, and exactly `count` of its containers run and no
+    /// others are live on reachable nodes.
     #[track_caller]
     pub(crate) fn converges(
         &self,
@@ -183,17 +184,17 @@ impl Manager {
         within: Duration,
     ) -> impl Future<Output = Duration> {
         self.until(within, format!("{object} converges with {count}"), move |status, world| {
-            let said = status.objects.iter().find(|o| o.name == object).is_some_and(|o| {
+            let converged = status.objects.iter().find(|o| o.name == object).is_some_and(|o| {
                 o.phase == Phase::Converged
                     && o.observed_generation == o.generation
                     && o.ready == count as u64
             });
             let live = world.reachable(object).filter(|c| c.live()).count();
-            said && live == count && world.running(object).len() == count
+            converged && live == count && world.running(object).len() == count
         })
     }
 
-    /// Waits until nothing is left of an object that was deleted.
+    /// Waits until a deleted object and its containers are gone.
     #[track_caller]
     pub(crate) fn vanishes(&self, object: &str, within: Duration) -> impl Future<Output = Duration> {
         self.until(within, format!("nothing is left of {object}"), move |status, world| {

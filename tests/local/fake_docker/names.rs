@@ -1,4 +1,4 @@
-//! Networks and volumes of the nodes, and how a network's name is resolved: as generously as the real ones do it.
+//! Networks and volumes of the nodes, and the resolution of network names, which is as lenient as the real one.
 
 use serde_json::{Map, Value, json};
 
@@ -23,7 +23,7 @@ pub(crate) struct Volume {
     pub(crate) options: Value,
 }
 
-/// What every engine has. Only the id of the first node's host network begins with a zero.
+/// The built-in networks. Only the id of the first node's host network begins with a zero.
 pub(super) fn built_in(nodes: usize, mut id: impl FnMut() -> String) -> Vec<Network> {
     let mut network = |node: usize, name: &str, driver: &'static str| {
         let first = if (node, name) == (0, "host") { '0' } else { 'e' };
@@ -44,7 +44,7 @@ impl World {
         }
     }
 
-    /// An engine's reading: a name, else the beginning of just one id.
+    /// How an engine resolves a key: a name, or a unique prefix of an id.
     fn network_of_node(&self, node: usize, key: &str) -> Option<&Network> {
         let there = || self.networks.iter().filter(move |network| network.node == node);
         there().find(|network| network.name == key || network.id == key).or_else(|| {
@@ -53,14 +53,14 @@ impl World {
         })
     }
 
-    /// A Swarm manager's reading: an id or its first twelve digits, else a name that only one node has, else the beginning of
-    /// just one id.
+    /// How a Swarm manager resolves a key: an id or its first twelve digits, a name that only one node has, or a unique
+    /// prefix of an id.
     pub(crate) fn network_of_swarm(&self, key: &str) -> Option<&Network> {
         if key.is_empty() {
             return None;
         }
-        let one = |so: &dyn Fn(&Network) -> bool| {
-            let mut candidates = self.networks.iter().filter(|network| so(network));
+        let one = |condition: &dyn Fn(&Network) -> bool| {
+            let mut candidates = self.networks.iter().filter(|network| condition(network));
             (candidates.next(), candidates.next().is_some())
         };
         let full = |network: &Network| format!("{}/{}", self.nodes[network.node].name, network.name);
@@ -123,7 +123,7 @@ impl World {
         json!({"Volumes": self.volumes.iter().filter(wanted).map(show).collect::<Value>(), "Warnings": null})
     }
 
-    /// What an inspect says of a container's networks.
+    /// A container's networks in an inspect.
     pub(super) fn attached(&self, node: usize, container: &Container) -> Value {
         let config = &container.body["HostConfig"];
         let mode = config["NetworkMode"].as_str().unwrap_or("default");
@@ -136,7 +136,7 @@ impl World {
     }
 }
 
-/// What an inspect and a list say of a container's mounts.
+/// A container's mounts in inspects and lists.
 pub(super) fn mounts(container: &Container) -> Value {
     let config = &container.body["HostConfig"];
     let texts = |value: &Value| -> Vec<String> {

@@ -1,4 +1,4 @@
-//! What a client asks: the requests of Docker's API that the client uses, taken apart.
+//! The requests of Docker's API that the client sends, parsed.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::faults::Call;
 /// Filters of a list or an event stream, by field.
 pub(crate) type Filters = BTreeMap<String, Vec<String>>;
 
-/// What is asked of a container's log.
+/// A request for a container's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Logs {
     pub(crate) key: String,
@@ -43,7 +43,7 @@ pub(crate) enum Request {
 }
 
 impl Request {
-    /// Reads a request. A version before the path may be there or not.
+    /// Parses a request, with or without a version before the path.
     pub(crate) fn read(method: &Method, uri: &Uri, body: &[u8]) -> Request {
         let path = uri.path();
         let path = match path.strip_prefix("/v").and_then(|rest| rest.split_once('/')) {
@@ -94,7 +94,7 @@ impl Request {
             .unwrap_or(Request::Unknown)
     }
 
-    /// Which call it is; `None` for those that the client does not make.
+    /// The kind of call; `None` for calls that the client does not make.
     pub(crate) fn call(&self) -> Option<Call> {
         Some(match self {
             Request::Ping | Request::Unknown => return None,
@@ -115,7 +115,7 @@ impl Request {
     }
 }
 
-/// `{"label": ["a=b"]}`, or as older clients write it, `{"label": {"a=b": true}}`.
+/// `{"label": ["a=b"]}`, or `{"label": {"a=b": true}}` from older clients.
 fn read_filters(text: &str) -> Filters {
     let filters: BTreeMap<String, Value> = serde_json::from_str(text).unwrap_or_default();
     let values = |value: Value| match value {

@@ -1,6 +1,6 @@
-//! The way in: connections, HTTP/1.1, and the faults that happen there.
+//! Connections, HTTP/1.1, and the faults that happen there.
 //!
-//! Whatever a request does is done by a task of its own, so that it goes on when its client has gone.
+//! A separate task performs each request, so that it continues after its client has disconnected.
 
 use std::convert::Infallible;
 use std::io;
@@ -25,9 +25,9 @@ use super::faults::Fault;
 use super::request::Request;
 use super::{FakeDocker, docker, lock, swarm};
 
-/// What a stream in memory holds before its reader has to read.
+/// The buffer of an in-memory stream.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// Between the two halves of an answer that is cut, so that the first is on its way.
+/// Between the first half of an answer and the cut, so that the half arrives.
 const CUT: Duration = Duration::from_millis(1);
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -42,7 +42,7 @@ pub(crate) struct Reply {
 /// An answer's body.
 pub(crate) enum Content {
     Whole(Vec<u8>),
-    /// One piece an event, until the connection ends.
+    /// One piece per event, until the connection ends.
     Stream(stream::BoxStream<'static, Vec<u8>>),
 }
 
@@ -67,7 +67,7 @@ impl Reply {
         response(self.status, self.content_type, body)
     }
 
-    /// The first half of it, after which the connection is cut.
+    /// Its first half, after which the connection is cut.
     fn into_half(self) -> Response<Body> {
         let whole = match self.body {
             Content::Whole(bytes) if bytes.is_empty() => b"{}".to_vec(),
@@ -80,14 +80,14 @@ impl Reply {
             Err(io::ErrorKind::ConnectionReset.into())
         });
         let body = StreamBody::new(stream::iter([piece(half)]).chain(cut)).boxed_unsync();
-        // An answer without a body cannot be halved; one with a body can be.
+        // An answer without a body cannot be halved.
         let status = if matches!(self.status, 204 | 304) { 200 } else { self.status };
         let mut response = response(status, self.content_type, body);
         response.headers_mut().insert(http::header::CONTENT_LENGTH, whole.len().into());
         response
     }
 
-    /// The same status with a body that says nothing.
+    /// The same status with an unreadable body.
     fn into_nonsense(self) -> Response<Body> {
         let status = if matches!(self.status, 204 | 304) { 200 } else { self.status };
         Reply::new(status, "text/html", "<html>It works!</html>").into_response()
@@ -110,40 +110,40 @@ fn response(status: u16, content_type: &'static str, body: Body) -> Response<Bod
     response.body(body).unwrap()
 }
 
-/// The connection is to be cut without an answer.
+/// Cuts the connection without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("cut")]
 struct Cut;
 
 impl FakeDocker {
-    /// Where the client finds it.
+    /// The target of the client.
     pub(crate) fn target(&self) -> Target {
         let fake = self.clone();
         Target::Within(Arc::new(move || fake.connect()))
     }
 
     fn connect(&self) -> io::Result<DuplexStream> {
-        let mut lines = lock(&self.0.lines);
-        if !lines.open || self.faults(|faults| faults.refuses()) {
+        let mut network = lock(&self.0.network);
+        if !network.open || self.faults(|faults| faults.refuses()) {
             return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused"));
         }
         let (ours, theirs) = tokio::io::duplex(BUFFER_BYTES);
-        while lines.connections.try_join_next().is_some() {}
-        lines.connections.spawn(self.clone().serve(ours));
+        while network.connections.try_join_next().is_some() {}
+        network.connections.spawn(self.clone().serve(ours));
         Ok(theirs)
     }
 
-    /// Cuts all connections; takes new ones only if `open`.
+    /// Cuts all connections; accepts new ones only if `open`.
     pub(super) fn cut_all(&self, open: bool) {
-        let mut lines = lock(&self.0.lines);
-        lines.connections.abort_all();
-        lines.open = open;
+        let mut network = lock(&self.0.network);
+        network.connections.abort_all();
+        network.open = open;
     }
 
     async fn serve(self, stream: DuplexStream) {
         let keep_alive = self.0.keep_alive;
         let service = service_fn(move |request| self.clone().respond(request));
-        // A client that goes, or a fault that cuts, is no trouble of ours.
+        // Ends with an error when a client disconnects or a fault cuts the connection.
         let _ = http1::Builder::new()
             .keep_alive(keep_alive)
             .serve_connection(TokioIo::new(stream), service)
@@ -178,10 +178,10 @@ impl FakeDocker {
             }
             Some(Fault::Refused | Fault::DroppedBefore) => Err(Cut),
             Some(Fault::DroppedAfter) => work(now, now).await.and(Err(Cut)),
-            Some(Fault::Error500) => Ok(self.trouble("out of order").into_response()),
-            Some(Fault::DoneBut500(words)) => {
+            Some(Fault::Error500) => Ok(self.server_error("out of order").into_response()),
+            Some(Fault::DoneBut500(message)) => {
                 work(now, now).await?;
-                Ok(self.trouble(words).into_response())
+                Ok(self.server_error(message).into_response())
             }
             Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::HangAfter) => {
@@ -201,7 +201,7 @@ impl FakeDocker {
         }
     }
 
-    /// Does what is asked, and answers. `longer` is how much longer than usual the effect takes.
+    /// Performs a request and answers it. The effect takes `longer` than usual.
     async fn answer(self, request: Request, longer: Duration) -> Reply {
         match self.kind() {
             EngineKind::ClassicSwarm => swarm::answer(&self, request, longer).await,
@@ -209,15 +209,15 @@ impl FakeDocker {
         }
     }
 
-    fn trouble(&self, words: &str) -> Reply {
+    fn server_error(&self, message: &str) -> Reply {
         match self.kind() {
-            EngineKind::ClassicSwarm => swarm::error(500, words),
-            _ => docker::error(500, words),
+            EngineKind::ClassicSwarm => swarm::error(500, message),
+            _ => docker::error(500, message),
         }
     }
 
-    /// Asks it something without HTTP and without faults; returns the status and the body.
-    pub(crate) async fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+    /// Performs a request without HTTP and without faults; returns the status code and the body.
+    pub(crate) async fn request(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let request = Request::read(&method.parse().unwrap(), &path.parse().unwrap(), body.as_bytes());
         let Reply { status, body, .. } = self.clone().answer(request, Duration::ZERO).await;
         match body {

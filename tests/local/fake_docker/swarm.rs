@@ -1,38 +1,35 @@
 //! A classic Swarm manager's dialect: plain text errors, many nodes, and two caches that disagree.
 //!
-//! The manager passes requests on to the engines it knows, and answers from what it remembers where it need not. What
-//! it does not know, because it was just started, it does not speak of: lists are short, names are free.
+//! The manager forwards requests to the engines that it knows, or answers from its caches. After a restart it does not know
+//! all nodes yet: lists are incomplete, and names that are in use count as free.
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
+use super::FakeDocker;
 use super::answers::{self, SWARM};
 use super::request::{Filters, Request};
 use super::serve::{Content, Reply};
 use super::world::{Container, Event, Life, Node, View, World};
-use super::{FakeDocker, PLATFORMS, docker};
 
-/// How long a list takes to be made, and then to be sent.
+mod changes;
+
+/// How long a list takes to be collected, and again to be sent.
 const LIST: Duration = Duration::from_millis(2);
-/// How long a node stays unhealthy for a connection that a registry refused to it.
-const UNWELL: Duration = Duration::from_secs(6);
-/// What every engine calls itself here, but for the address.
+/// The id of every engine, without the address.
 const ENGINE_ID: &str = "SI65:2QDP:H2ZB:EAOW:PXX5:EWMW:YQAG:SKKP:JMN7:OLZN:325C:KSCO";
-/// The label by which the manager is told where a container may go.
-const CONSTRAINTS: &str = "com.docker.swarm.constraints";
 
-pub(crate) fn error(status: u16, words: &str) -> Reply {
-    Reply::new(status, "text/plain; charset=utf-8", format!("{words}\n"))
+pub(crate) fn error(status: u16, message: &str) -> Reply {
+    Reply::new(status, "text/plain; charset=utf-8", format!("{message}\n"))
 }
 
-/// What an engine's words become.
-fn repeated(words: &str) -> String {
-    format!("Error response from daemon: {words}")
+/// How the manager repeats an engine's message.
+fn repeated(message: &str) -> String {
+    format!("Error response from daemon: {message}")
 }
 
 fn no_connection(node: &Node) -> String {
@@ -52,11 +49,11 @@ pub(crate) async fn answer(fake: &FakeDocker, request: Request, longer: Duration
                 "Os": "linux", "Arch": "amd64", "BuildTime": "",
             }),
         ),
-        Request::Info => fake.look(info),
+        Request::Info => fake.read(info),
         Request::Events { .. } => fake.change(events),
         Request::List { all, filters } => {
             sleep(LIST).await;
-            let list = fake.look(|world| list(world, all, &filters));
+            let list = fake.read(|world| list(world, all, &filters));
             sleep(LIST).await;
             list
         }
@@ -65,28 +62,28 @@ pub(crate) async fn answer(fake: &FakeDocker, request: Request, longer: Duration
             let known = |world: &World| {
                 world.nodes.iter().any(|node| node.view != View::Pending && node.images.contains(&image))
             };
-            match fake.look(known) {
+            match fake.read(known) {
                 true => Reply::new(200, "application/json", answers::DOCKER_IMAGE),
                 false => error(404, &format!("No such image: {image}")),
             }
         }
         Request::Networks { filters } => {
-            fake.look(|world| Reply::json(200, &world.list_networks(&filters, true)))
+            fake.read(|world| Reply::json(200, &world.list_networks(&filters, true)))
         }
-        Request::Network { key } => match fake.look(|world| world.show_network_by(&key)) {
+        Request::Network { key } => match fake.read(|world| world.show_network_by(&key)) {
             Some(network) => Reply::json(200, &network),
             None => error(404, &format!("No such network: {key}")),
         },
         Request::Volumes { filters } => {
-            fake.look(|world| Reply::json(200, &world.list_volumes(&filters, true)))
+            fake.read(|world| Reply::json(200, &world.list_volumes(&filters, true)))
         }
-        Request::Pull { image } => pull_everywhere(fake, &image).await,
-        Request::Create { name, body } => create(fake, &name, body, longer).await,
-        Request::Start { key } => start(fake, &key, longer).await,
-        Request::Stop { key } => stop(fake, &key, longer).await,
-        Request::Remove { key, force } => remove(fake, &key, force).await,
+        Request::Pull { image } => changes::pull_everywhere(fake, &image).await,
+        Request::Create { name, body } => changes::create(fake, &name, body, longer).await,
+        Request::Start { key } => changes::start(fake, &key, longer).await,
+        Request::Stop { key } => changes::stop(fake, &key, longer).await,
+        Request::Remove { key, force } => changes::remove(fake, &key, force).await,
         Request::Logs(asked) => {
-            let found = fake.look(|world| {
+            let found = fake.read(|world| {
                 find(world, &asked.key)
                     .map(|(n, c)| (c.name, world.nodes[n].view, world.nodes[n].name.clone()))
             });
@@ -102,12 +99,12 @@ pub(crate) async fn answer(fake: &FakeDocker, request: Request, longer: Duration
     }
 }
 
-/// What the manager knows of: the containers of nodes that it has reached, lost ones included.
+/// The containers that the manager knows: those of nodes that it has reached, including lost ones.
 fn known(world: &World) -> impl Iterator<Item = (usize, &Container)> {
-    world.containers().filter(|(n, c)| world.nodes[*n].view != View::Pending && !c.unheard_of)
+    world.containers().filter(|(n, c)| world.nodes[*n].view != View::Pending && !c.hidden)
 }
 
-/// The container that an id or a name stands for. A name that two have stands for none.
+/// The container with an id or a name. An ambiguous name matches none.
 fn find(world: &World, key: &str) -> Option<(usize, Container)> {
     let called = |(n, c): &(usize, &Container)| {
         c.name == key || key.split_once('/') == Some((&world.nodes[*n].name, &c.name))
@@ -120,8 +117,6 @@ fn find(world: &World, key: &str) -> Option<(usize, Container)> {
         })
         .map(|(n, c)| (n, c.clone()))
 }
-
-// ---- Questions
 
 fn info(world: &World) -> Reply {
     let mut rows: Vec<Value> = SWARM.info["SystemStatus"].as_array().unwrap()[..3].to_vec();
@@ -175,15 +170,14 @@ fn short(node: &Node) -> String {
     node.name.replace("node-", "n")
 }
 
-/// A list. Filters that the manager does not know are ignored; with a `status` one, or without `all`, the containers of
-/// lost nodes are left out.
+/// A list. Unknown filters are ignored; with a `status` filter, or without `all`, the containers of lost nodes are left out.
 fn list(world: &World, all: bool, filters: &Filters) -> Reply {
     let now = Instant::now();
-    let mut there: Vec<_> = known(world).collect();
-    there.sort_by_key(|(_, c)| (std::cmp::Reverse(c.created), c.id.clone()));
+    let mut containers: Vec<_> = known(world).collect();
+    containers.sort_by_key(|(_, c)| (std::cmp::Reverse(c.created), c.id.clone()));
     let stopped_too = all || filters.get("status").is_some_and(|wanted| wanted.iter().any(|s| s == "exited"));
     let healthy = |n: usize| world.nodes[n].view == View::Healthy;
-    let entries: Vec<Value> = there
+    let entries: Vec<Value> = containers
         .into_iter()
         .filter(|(n, c)| stopped_too || (c.listed_state(now) == Life::Running && healthy(*n)))
         .filter(|(n, _)| !filters.contains_key("status") || healthy(*n))
@@ -198,7 +192,7 @@ fn list(world: &World, all: bool, filters: &Filters) -> Reply {
 }
 
 async fn inspect(fake: &FakeDocker, key: &str) -> Reply {
-    let found = fake.look(|world| {
+    let found = fake.read(|world| {
         find(world, key).map(|(n, c)| (n, c, world.nodes[n].view, world.nodes[n].name.clone()))
     });
     match found {
@@ -207,8 +201,8 @@ async fn inspect(fake: &FakeDocker, key: &str) -> Reply {
             error(500, &format!("Container {key} running on unhealthy node {node}"))
         }
         Some((n, container, ..)) => match fake.inspect(n, &container.id).await {
-            Err((status, words)) => error(status, &words),
-            Ok(container) => fake.look(|world| {
+            Err((status, message)) => error(status, &message),
+            Ok(container) => fake.read(|world| {
                 let mut found = answers::inspect(&SWARM, world, n, &container);
                 let Node { name, address, .. } = &world.nodes[n];
                 found["Node"]["ID"] = json!(engine_id(address));
@@ -226,12 +220,12 @@ fn ip(address: &str) -> &str {
     address.split(':').next().unwrap_or_default()
 }
 
-/// Events of all nodes' containers and of the nodes, whatever filters were asked for, with nothing between them.
+/// Events of all containers and nodes, whatever the filters, without separators.
 fn events(world: &mut World) -> Reply {
     let (sender, mut receiver) = mpsc::unbounded_channel::<Event>();
     world.listen(sender);
     let next = move |cx: &mut std::task::Context<'_>| {
-        receiver.poll_recv(cx).map(|event| event.map(|event| tell(&event).to_string().into_bytes()))
+        receiver.poll_recv(cx).map(|event| event.map(|event| json_of(&event).to_string().into_bytes()))
     };
     Reply {
         status: 200,
@@ -240,10 +234,10 @@ fn events(world: &mut World) -> Reply {
     }
 }
 
-fn tell(event: &Event) -> Value {
+fn json_of(event: &Event) -> Value {
     let (name, address) = &event.node;
     let (id, ip) = (engine_id(address), ip(address));
-    let mut told = match &event.container {
+    let mut value = match &event.container {
         Some(container) => answers::event(event, container),
         None => json!({
             "status": event.action, "Type": "swarm", "Action": event.action,
@@ -251,229 +245,41 @@ fn tell(event: &Event) -> Value {
         }),
     };
     let from = event.container.as_ref().map_or("swarm", |c| &c.image);
-    told["from"] = json!(format!("{from} node:{name}"));
-    let attributes = &mut told["Actor"]["Attributes"];
+    value["from"] = json!(format!("{from} node:{name}"));
+    let attributes = &mut value["Actor"]["Attributes"];
     attributes["node.addr"] = json!(address);
     attributes["node.id"] = json!(id);
     attributes["node.ip"] = json!(ip);
     attributes["node.name"] = json!(name);
-    told["node"] = json!({"Name": name, "Id": id, "Addr": address, "Ip": ip});
-    told
+    value["node"] = json!({"Name": name, "Id": id, "Addr": address, "Ip": ip});
+    value
 }
 
-// ---- Changes
-
-async fn create(fake: &FakeDocker, name: &str, mut body: Value, longer: Duration) -> Reply {
-    let mut constraints = take_constraints(&mut body);
-    // What it takes for a network's name it passes on as that network's own name, to that network's node.
-    let mode = body["HostConfig"]["NetworkMode"].as_str().unwrap_or_default().to_owned();
-    let network = fake.look(|world| {
-        let network = world.network_of_swarm(&mode)?;
-        Some((network.name.clone(), world.nodes[network.node].name.clone()))
-    });
-    if let Some((name, node)) = network {
-        body["HostConfig"]["NetworkMode"] = json!(name);
-        constraints.push(format!("node=={node}"));
-    }
-    if !constraints.iter().any(|c| c.starts_with("ostype")) {
-        sleep(PLATFORMS).await;
-    }
-    let chosen = fake.change(|world| {
-        if known(world).any(|(_, c)| c.name == name) || world.pending.contains_key(name) {
-            let words = format!(
-                "Conflict: The name {name} is already assigned. You have to delete (or rename) that container to be able to \
-                 assign {name} to a container again."
-            );
-            return Err((409, words));
-        }
-        let node = schedule(world, &constraints)?;
-        body["Labels"]["com.docker.swarm.id"] = json!(world.unique_id());
-        world.pending.insert(name.to_owned(), node);
-        Ok(node)
-    });
-    let node = match chosen {
-        Ok(node) => node,
-        Err((status, words)) => return error(status, &words),
-    };
-    let image = body["Image"].as_str().unwrap_or_default().to_owned();
-    let made = match provide(fake, node, &image).await {
-        Ok(()) => fake.create(node, name, &body, longer).await,
-        Err(words) => Err((500, words)),
-    };
-    fake.change(|world| world.pending.remove(name));
-    match made {
-        Ok(id) => Reply::json(201, &json!({ "Id": id })),
-        Err((_, words)) => error(500, &repeated(&words)),
-    }
-}
-
-/// Takes the constraints out of a create body, from where either form has them. Those in `Env` become labels.
-fn take_constraints(body: &mut Value) -> Vec<String> {
-    let label = body["Labels"][CONSTRAINTS].as_str().unwrap_or("[]");
-    let mut constraints: Vec<String> = serde_json::from_str(label).unwrap_or_default();
-    if let Some(env) = body["Env"].as_array_mut() {
-        env.retain(|entry| {
-            let constraint = entry.as_str().and_then(|text| text.strip_prefix("constraint:"));
-            constraints.extend(constraint.map(str::to_owned));
-            constraint.is_none()
-        });
-    }
-    if !constraints.is_empty() {
-        body["Labels"][CONSTRAINTS] = json!(json!(constraints).to_string());
-    }
-    constraints
-}
-
-/// The healthy node with the fewest containers that fits.
-fn schedule(world: &World, constraints: &[String]) -> Result<usize, (u16, String)> {
-    let healthy = |node: &Node| node.view == View::Healthy;
-    if !world.nodes.iter().any(healthy) {
-        return Err((500, "No healthy node available in the cluster".to_owned()));
-    }
-    let fits = |node: &Node| {
-        constraints.iter().all(|constraint| {
-            let value = |key: &str| match key {
-                "node" => node.name.clone(),
-                "name" => short(node),
-                "ostype" => "linux".to_owned(),
-                _ => String::new(),
-            };
-            match (constraint.split_once("=="), constraint.split_once("!=")) {
-                (Some((key, wanted)), _) => value(key) == wanted,
-                (None, Some((key, shunned))) => value(key) != shunned,
-                (None, None) => false,
-            }
-        })
-    };
-    let pending = |n: usize| world.pending.values().filter(|node| **node == n).count();
-    let candidates = world.nodes.iter().enumerate().filter(|(_, node)| healthy(node) && fits(node));
-    let best = candidates.min_by_key(|(n, node)| node.containers.len() + pending(*n));
-    best.map(|(n, _)| n).ok_or_else(|| {
-        let wishes: String = constraints.iter().map(|c| format!("\n[{c}]")).collect();
-        let words = "Unable to find a node that satisfies the following conditions";
-        (500, format!("{words} \n[available container slots]{wishes}"))
-    })
-}
-
-/// Pulls an image that is missing on the node, silently, for as long as it takes.
-async fn provide(fake: &FakeDocker, node: usize, image: &str) -> Result<(), String> {
-    if fake.look(|world| world.nodes[node].images.contains(image)) {
-        return Ok(());
-    }
-    pull(fake, node, image).await
-}
-
-/// A connection that a registry refuses to an engine is taken for one that the engine refuses.
-async fn pull(fake: &FakeDocker, node: usize, image: &str) -> Result<(), String> {
-    let Err((_, words)) = fake.pull(node, image).await else { return Ok(()) };
-    if words.contains("connection refused") {
-        fake.change(|world| lose_sight(world, node, &repeated(&words)));
-        let fake = fake.clone();
-        tokio::spawn(async move {
-            sleep(UNWELL).await;
-            fake.change(|world| regain_sight(world, node));
-        });
-    }
-    Err(words)
-}
-
-async fn pull_everywhere(fake: &FakeDocker, image: &str) -> Reply {
-    let line = |node: &str, words: &str| json!({"status": format!("Pulling {image}...{words}"), "id": node});
-    let nodes: Vec<(usize, String)> = fake.look(|world| {
-        let reached = world.nodes.iter().enumerate().filter(|(_, node)| node.view != View::Pending);
-        reached.map(|(n, node)| (n, node.name.clone())).collect()
-    });
-    let mut lines: Vec<Value> = nodes.iter().map(|(_, name)| line(name, "")).collect();
-    let results = join_all(nodes.iter().map(|(n, _)| pull(fake, *n, image))).await;
-    let mut last = None;
-    for ((_, name), result) in nodes.iter().zip(results) {
-        match result {
-            Ok(()) => lines.push(line(name, " : downloaded")),
-            Err(words) => {
-                let words = repeated(&words);
-                lines.push(line(name, &format!(" : {words}")));
-                last = Some(words);
-            }
-        }
-    }
-    lines.extend(last.map(|words| json!({"error": words, "errorDetail": {"code": 1, "message": words}})));
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    Reply::new(200, "application/json", text)
-}
-
-async fn start(fake: &FakeDocker, key: &str, longer: Duration) -> Reply {
-    match fake.look(|world| find(world, key).map(|(n, c)| (n, c.id, down(world, n)))) {
-        None => error(404, &format!("No such container {key}")),
-        Some((_, _, Some(words))) => error(500, &words),
-        Some((n, id, None)) => match fake.start(n, &id, longer).await {
-            // Also where it runs already.
-            Ok(_) => Reply::empty(204),
-            Err((_, words)) => error(500, &repeated(&words)),
-        },
-    }
-}
-
-/// What a call says that the manager makes itself on a node that is down.
-fn down(world: &World, node: usize) -> Option<String> {
-    let node = &world.nodes[node];
-    (node.view == View::Unhealthy).then(|| no_connection(node))
-}
-
-/// A stop is passed on as it is, and the engine's answer passed back.
-async fn stop(fake: &FakeDocker, key: &str, longer: Duration) -> Reply {
-    let found = fake.look(|world| {
-        find(world, key).map(|(n, c)| (n, c.id, world.nodes[n].view, world.nodes[n].name.clone()))
-    });
-    match found {
-        None => error(404, &format!("No such container: {key}")),
-        Some((_, _, View::Unhealthy, node)) => {
-            error(500, &format!("Container {key} running on unhealthy node {node}"))
-        }
-        Some((n, id, ..)) => match fake.stop(n, &id, longer).await {
-            Ok(stopped) => Reply::empty(if stopped { 204 } else { 304 }),
-            Err((status, words)) => docker::error(status, &words),
-        },
-    }
-}
-
-async fn remove(fake: &FakeDocker, key: &str, force: bool) -> Reply {
-    match fake.look(|world| find(world, key).map(|(n, c)| (n, c.id, down(world, n)))) {
-        None => error(404, &format!("Container {key} not found")),
-        Some((_, _, Some(words))) => error(500, &words),
-        Some((n, id, None)) => match fake.remove(n, &id, force, Duration::ZERO).await {
-            Ok(()) => Reply::empty(204),
-            Err((_, words)) => error(500, &repeated(&words)),
-        },
-    }
-}
-
-// ---- Nodes
-
-/// The manager takes a node for unhealthy.
-pub(super) fn lose_sight(world: &mut World, node: usize, error: &str) {
-    let there = &mut world.nodes[node];
-    there.error = error.to_owned();
-    if there.view == View::Healthy {
-        there.view = View::Unhealthy;
+/// The manager marks a node as unhealthy.
+pub(super) fn mark_unhealthy(world: &mut World, node: usize, error: &str) {
+    let state = &mut world.nodes[node];
+    state.error = error.to_owned();
+    if state.view == View::Healthy {
+        state.view = View::Unhealthy;
         world.emit_node("engine_disconnect", node);
     }
 }
 
-/// The manager reaches a node: again, or for the first time since it was started.
-pub(super) fn regain_sight(world: &mut World, node: usize) {
-    let there = &mut world.nodes[node];
-    if there.lost.is_some() {
+/// The manager reaches a node, again or for the first time since it was started.
+pub(super) fn mark_reached(world: &mut World, node: usize) {
+    let state = &mut world.nodes[node];
+    if state.lost.is_some() {
         return;
     }
-    there.error.clear();
-    match std::mem::replace(&mut there.view, View::Healthy) {
+    state.error.clear();
+    match std::mem::replace(&mut state.view, View::Healthy) {
         View::Healthy => {}
         View::Unhealthy => world.emit_node("engine_reconnect", node),
         View::Pending => world.emit_node("engine_connect", node),
     }
 }
 
-/// The words by which the manager calls a node lost.
-pub(super) fn lost_words(world: &World, node: usize) -> String {
+/// The manager's error for a lost node.
+pub(super) fn connection_error(world: &World, node: usize) -> String {
     no_connection(&world.nodes[node])
 }

@@ -1,135 +1,34 @@
-//! What really is: nodes, their containers and images, and the account of all that was done to them.
+//! The real state: nodes, their containers and images, and a trace of all effects.
 //!
-//! Nothing in here answers a request. The dialects ([`docker`](super::docker), [`swarm`](super::swarm)) change the
-//! world and show it, late or wrongly where the real ones do; a test looks at it as it is. After each change the
-//! world takes stock of itself, so that no excess, however short, goes unseen.
+//! The dialects ([`docker`](super::docker), [`swarm`](super::swarm)) change the world and list it, with the lags and errors
+//! of the real programs; tests read the real state. After each change the world records its peaks, so that even a short
+//! excess is noticed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
-use swarm_cluster_state_manager::core::labels::{LABEL_OBJECT, LABEL_PREFIX};
 use swarm_cluster_state_manager::core::time::Time;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
 use super::names::{self, Network, Volume};
 
+mod container;
+
+pub(crate) use container::{Container, Lag, Life};
+
 /// The wall clock when a world begins.
 pub(crate) const EPOCH: Time = Time(1_795_368_540_000);
 /// Longer than any test.
 pub(crate) const FOR_GOOD: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// Where in its life a container is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Life {
-    Created,
-    Running,
-    Exited(i32),
-}
-
-impl Life {
-    /// Docker's word for it.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Life::Created => "created",
-            Life::Running => "running",
-            Life::Exited(_) => "exited",
-        }
-    }
-}
-
-/// What a cache still says: what was, until it catches up.
-#[derive(Debug, Clone, Copy)]
-struct Stale {
-    said: Life,
-    until: Instant,
-}
-
-/// A container.
-#[derive(Debug, Clone)]
-pub(crate) struct Container {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) image: String,
-    pub(crate) labels: Map<String, Value>,
-    pub(crate) command: Vec<String>,
-    /// What it was made from, as the engine understood it.
-    pub(crate) body: Value,
-    pub(crate) created: Instant,
-    pub(crate) started: Option<Instant>,
-    pub(crate) ended: Option<Instant>,
-    pub(crate) life: Life,
-    /// A removal is under way.
-    pub(crate) leaving: bool,
-    /// A Swarm manager has not heard of it yet.
-    pub(crate) unheard_of: bool,
-    /// The engine is still busy with its end; an inspect waits for that.
-    pub(crate) settled: Instant,
-    state: Stale,
-    status: Stale,
-}
-
-impl Container {
-    fn label(&self, name: &str) -> Option<&str> {
-        self.labels.get(name)?.as_str()
-    }
-
-    /// The object of this program that it belongs to.
-    pub(crate) fn object(&self) -> Option<&str> {
-        self.label(LABEL_OBJECT)
-    }
-
-    fn slot(&self) -> Option<&str> {
-        self.label(&format!("{LABEL_PREFIX}slot"))
-    }
-
-    /// It runs, or was made to run.
-    pub(crate) fn live(&self) -> bool {
-        matches!(self.life, Life::Created | Life::Running)
-    }
-
-    /// What a list calls its state at `now`.
-    pub(crate) fn listed_state(&self, now: Instant) -> Life {
-        if now < self.state.until { self.state.said } else { self.life }
-    }
-
-    /// What a list makes its status sentence from at `now`.
-    pub(crate) fn listed_status(&self, now: Instant) -> Life {
-        if now < self.status.until { self.status.said } else { self.life }
-    }
-
-    /// Lists say something else of it than what is, for a while.
-    pub(crate) fn mislead(&mut self, state: Life, status: Life, until: Instant) {
-        self.state = Stale { said: state, until };
-        self.status = Stale { said: status, until };
-    }
-
-    fn live_on(&mut self, life: Life, now: Instant, lag: Lag) {
-        self.state = Stale { said: self.listed_state(now), until: now + lag.state };
-        self.status = Stale { said: self.listed_status(now), until: now + lag.status };
-        self.life = life;
-        match life {
-            Life::Created => {}
-            Life::Running => (self.started, self.ended) = (Some(now), None),
-            Life::Exited(_) => self.ended = Some(now),
-        }
-    }
-}
-
-/// How long after a change a list still shows what was. Its two fields come from two caches.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Lag {
-    pub(crate) state: Duration,
-    pub(crate) status: Duration,
-}
-
-/// What a Swarm manager thinks of a node. A plain engine's one node is always healthy.
+/// A Swarm manager's view of a node. A plain engine's only node is always healthy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum View {
-    /// Not reached since the manager was started: known by its address only.
+    /// Not reached since the manager was started: only its address is known.
     Pending,
     Healthy,
     Unhealthy,
@@ -140,21 +39,21 @@ pub(crate) enum View {
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) address: String,
-    /// Since when it cannot be reached.
+    /// Since when it is unreachable.
     pub(crate) lost: Option<Instant>,
     pub(crate) containers: BTreeMap<String, Container>,
-    /// Names that creates under way have taken.
+    /// Names that creates under way have reserved.
     pub(crate) reserved: BTreeSet<String>,
     pub(crate) images: BTreeSet<String>,
     pub(crate) view: View,
-    /// What a Swarm manager says is wrong with it.
+    /// The Swarm manager's error for it.
     pub(crate) error: String,
 }
 
-/// Where images come from.
+/// The registry of images.
 #[derive(Debug)]
 pub(crate) enum Registry {
-    /// It has every image, after this long.
+    /// It has every image; a pull takes this long.
     HasAll(Duration),
     /// It has none.
     HasNone,
@@ -162,68 +61,68 @@ pub(crate) enum Registry {
     Unreachable,
 }
 
-/// What happened.
+/// An event.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     pub(crate) action: &'static str,
-    /// Of a `kill`: the signal's number.
+    /// The signal number of a `kill`.
     pub(crate) signal: Option<u8>,
-    /// Nothing for events of nodes.
+    /// `None` for events of nodes.
     pub(crate) container: Option<Container>,
     pub(crate) node: (String, String),
     pub(crate) at: Time,
 }
 
-/// Something that was done to a container.
+/// The kind of an effect on a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum EffectKind {
     Create,
     Start,
     Exit,
     Remove,
 }
 
-/// One line of the account.
+/// One line of the trace.
 #[derive(Debug, Clone)]
 pub(crate) struct Effect {
     pub(crate) at: Duration,
-    pub(crate) what: What,
+    pub(crate) kind: EffectKind,
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) node: String,
     pub(crate) object: Option<String>,
-    /// How many of the object's containers were live just before, not counting those on nodes that had been lost for longer
-    /// than [`World::lost_after`].
-    pub(crate) there: usize,
-    /// How long ago it was asked for, where that is known.
-    pub(crate) asked: Duration,
+    /// The number of the object's live containers just before, except on nodes that had been lost for longer than
+    /// [`World::lost_after`].
+    pub(crate) existing: usize,
+    /// The time since the request, if that is known.
+    pub(crate) latency: Duration,
 }
 
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Effect { at, what, name, node, there, .. } = self;
-        write!(f, "{:9.3} s  {what:?} {name} on {node}, {there} there before", at.as_secs_f64())
+        let Effect { at, kind, name, node, existing, .. } = self;
+        write!(f, "{:9.3} s  {kind:?} {name} on {node}, {existing} existed before", at.as_secs_f64())
     }
 }
 
-/// All of it.
+/// The nodes of an endpoint, and what happened to them.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) nodes: Vec<Node>,
     pub(crate) registry: Registry,
-    /// All that was done, in order.
+    /// All effects, in order.
     pub(crate) trace: Vec<Effect>,
-    /// After how long a manager may count a lost node's containers out.
+    /// The time after which a manager may replace a lost node's containers.
     pub(crate) lost_after: Duration,
-    /// How late lists show an end.
+    /// The lag of lists after an end.
     pub(crate) lag: Lag,
-    /// For how long an engine is busy with an end, and inspects of it wait.
+    /// How long an end takes, during which inspects wait.
     pub(crate) ending: Duration,
     pub(crate) networks: Vec<Network>,
     pub(crate) volumes: Vec<Volume>,
-    /// What an endpoint that understands requests otherwise than they were meant puts in place of what was sent.
+    /// Fields that override those of a create, for an endpoint that misreads requests.
     pub(crate) misread: Value,
-    /// Names that a Swarm manager has given to creates under way, with the node that it chose.
+    /// Names that a Swarm manager has reserved for creates under way, with the chosen node.
     pub(crate) pending: BTreeMap<String, usize>,
     began: Instant,
     made: u64,
@@ -276,14 +175,14 @@ impl World {
         Sha256::digest(self.made.to_be_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    // ---- Looking
+    // ---- Reading
 
     /// All containers, with the index of their node.
     pub(crate) fn containers(&self) -> impl Iterator<Item = (usize, &Container)> {
         self.nodes.iter().enumerate().flat_map(|(n, node)| node.containers.values().map(move |c| (n, c)))
     }
 
-    /// An object's containers on nodes that can be reached.
+    /// An object's containers on reachable nodes.
     pub(crate) fn reachable<'a>(&'a self, object: &'a str) -> impl Iterator<Item = &'a Container> {
         self.containers()
             .filter(|(n, _)| self.nodes[*n].lost.is_none())
@@ -291,12 +190,12 @@ impl World {
             .filter(move |c| c.object() == Some(object))
     }
 
-    /// The ids of an object's running containers on nodes that can be reached.
+    /// The ids of an object's running containers on reachable nodes.
     pub(crate) fn running(&self, object: &str) -> BTreeSet<String> {
         self.reachable(object).filter(|c| c.life == Life::Running).map(|c| c.id.clone()).collect()
     }
 
-    /// An object's live containers, as a manager has to count them.
+    /// The number of an object's live containers from the manager's view.
     fn counted(&self, object: &str, now: Instant) -> usize {
         let counts = |node: &Node| node.lost.is_none_or(|since| now - since <= self.lost_after);
         let live =
@@ -304,25 +203,25 @@ impl World {
         self.containers().filter(live).count()
     }
 
-    /// The most live containers that an object ever had on reachable nodes at one moment.
+    /// The most live containers that an object ever had on reachable nodes at a time.
     pub(crate) fn peak(&self, object: &str) -> usize {
         self.peaks.get(object).copied().unwrap_or_default()
     }
 
-    /// Slots that ever had two live containers on reachable nodes at one moment.
+    /// Slots that ever had two live containers on reachable nodes at a time.
     pub(crate) fn doubled(&self) -> &BTreeSet<String> {
         &self.doubled
     }
 
-    /// How often something was done.
-    pub(crate) fn count(&self, what: What) -> usize {
-        self.trace.iter().filter(|effect| effect.what == what).count()
+    /// The number of effects of a kind.
+    pub(crate) fn count(&self, kind: EffectKind) -> usize {
+        self.trace.iter().filter(|effect| effect.kind == kind).count()
     }
 
     // ---- Changing
 
-    /// Takes stock, after each change.
-    pub(super) fn take_stock(&mut self) {
+    /// Records peaks after each change.
+    pub(super) fn record_peaks(&mut self) {
         let mut objects: BTreeMap<String, usize> = BTreeMap::new();
         let mut slots: BTreeMap<String, usize> = BTreeMap::new();
         for (n, container) in self.containers() {
@@ -339,71 +238,48 @@ impl World {
         self.doubled.extend(slots.into_iter().filter(|(_, count)| *count > 1).map(|(slot, _)| slot));
     }
 
-    fn record(&mut self, what: What, node: usize, container: &Container, asked: Duration) {
+    fn record(&mut self, kind: EffectKind, node: usize, container: &Container, latency: Duration) {
         let now = Instant::now();
-        let there = container.object().map_or(0, |object| self.counted(object, now));
+        let existing = container.object().map_or(0, |object| self.counted(object, now));
         self.trace.push(Effect {
             at: now - self.began,
-            what,
+            kind,
             id: container.id.clone(),
             name: container.name.clone(),
             node: self.nodes[node].name.clone(),
             object: container.object().map(str::to_owned),
-            there,
-            asked,
+            existing,
+            latency,
         });
     }
 
-    /// Makes a container from a create body that was sent a while ago.
-    pub(crate) fn make(&mut self, node: usize, name: &str, body: &Value, asked: Duration) -> String {
+    /// Creates a container from a create body that was sent `latency` ago.
+    pub(crate) fn make(&mut self, node: usize, name: &str, body: &Value, latency: Duration) -> String {
         let mut body = body.clone();
         merge(&mut body, &self.misread);
-        let body = &body;
         let id = self.unique_id();
-        let now = Instant::now();
-        let words = |value: &Value| -> Vec<String> {
-            let words = value.as_array().into_iter().flatten();
-            words.filter_map(|word| word.as_str().map(str::to_owned)).collect()
-        };
-        let fresh = Stale { said: Life::Created, until: now };
-        let container = Container {
-            id: id.clone(),
-            name: name.to_owned(),
-            image: body["Image"].as_str().unwrap_or_default().to_owned(),
-            labels: body["Labels"].as_object().cloned().unwrap_or_default(),
-            command: words(&body["Cmd"]),
-            body: body.clone(),
-            created: now,
-            started: None,
-            ended: None,
-            life: Life::Created,
-            leaving: false,
-            unheard_of: false,
-            settled: now,
-            state: fresh,
-            status: fresh,
-        };
-        self.record(What::Create, node, &container, asked);
+        let container = Container::new(id.clone(), name, body, Instant::now());
+        self.record(EffectKind::Create, node, &container, latency);
         self.emit("create", node, &container);
         self.nodes[node].containers.insert(id.clone(), container);
         id
     }
 
-    /// Starts a container. Nothing where it runs, or is gone.
+    /// Starts a container, unless it runs or is gone.
     pub(crate) fn start(&mut self, node: usize, id: &str) {
         let Some(container) = self.nodes[node].containers.get_mut(id) else { return };
         if container.life == Life::Running {
             return;
         }
-        container.live_on(Life::Running, Instant::now(), Lag::default());
+        container.enter(Life::Running, Instant::now(), Lag::default());
         let container = container.clone();
-        self.record(What::Start, node, &container, Duration::ZERO);
+        self.record(EffectKind::Start, node, &container, Duration::ZERO);
         self.emit("start", node, &container);
     }
 
-    /// Ends a container's process. Nothing where it does not run.
+    /// Ends a container's process, if it runs.
     pub(crate) fn exit(&mut self, node: usize, id: &str, code: i32) {
-        // Nobody sees what happens on a lost node.
+        // Lists do not show what happens on a lost node.
         let lag = match self.nodes[node].lost {
             None => self.lag,
             Some(_) => Lag { state: FOR_GOOD, status: FOR_GOOD },
@@ -414,9 +290,9 @@ impl World {
         if before.life != Life::Running {
             return;
         }
-        self.record(What::Exit, node, &before, Duration::ZERO);
+        self.record(EffectKind::Exit, node, &before, Duration::ZERO);
         let Some(container) = self.nodes[node].containers.get_mut(id) else { return };
-        container.live_on(Life::Exited(code), now, lag);
+        container.enter(Life::Exited(code), now, lag);
         container.settled = now + ending;
         let container = container.clone();
         self.emit("die", node, &container);
@@ -425,12 +301,12 @@ impl World {
     /// Removes a container.
     pub(crate) fn remove(&mut self, node: usize, id: &str) {
         let Some(container) = self.nodes[node].containers.get(id).cloned() else { return };
-        self.record(What::Remove, node, &container, Duration::ZERO);
+        self.record(EffectKind::Remove, node, &container, Duration::ZERO);
         self.nodes[node].containers.remove(id);
         self.emit("destroy", node, &container);
     }
 
-    /// A node can be reached no more; its processes go on, or end with it.
+    /// A node becomes unreachable; its processes keep running, or end with it.
     pub(super) fn lose(&mut self, node: usize, processes_end: bool) {
         self.nodes[node].lost = Some(Instant::now());
         if processes_end {
@@ -439,46 +315,42 @@ impl World {
         }
     }
 
-    /// A node can be reached again; lists learn what became of its containers with this lag.
-    pub(super) fn find(&mut self, node: usize, lag: Lag) {
+    /// A node is reachable again; lists catch up with its containers after this lag.
+    pub(super) fn reconnect(&mut self, node: usize, lag: Lag) {
         let now = Instant::now();
         self.nodes[node].lost = None;
         for container in self.nodes[node].containers.values_mut() {
-            for (stale, lag) in [(&mut container.state, lag.state), (&mut container.status, lag.status)] {
-                if stale.until > now {
-                    stale.until = now + lag;
-                }
-            }
+            container.catch_up(now, lag);
         }
     }
 
     // ---- Events
 
-    /// Sends all events from now on to a listener, until it is gone.
+    /// Sends all further events to a listener.
     pub(crate) fn listen(&mut self, listener: UnboundedSender<Event>) {
         self.listeners.push(listener);
     }
 
     fn emit(&mut self, action: &'static str, node: usize, container: &Container) {
-        // An engine that cannot be reached tells nobody, and nor does one that a manager has not reached yet.
+        // Events of an engine that is unreachable, or not reached by the manager yet, are lost.
         if self.nodes[node].lost.is_none() && self.nodes[node].view != View::Pending {
-            self.tell(action, None, node, Some(container.clone()));
+            self.send(action, None, node, Some(container.clone()));
         }
     }
 
-    /// Tells a signal that somebody sent.
+    /// Emits the event of a signal.
     pub(crate) fn emit_signal(&mut self, node: usize, id: &str, signal: u8) {
         if let Some(container) = self.nodes[node].containers.get(id).cloned() {
-            self.tell("kill", Some(signal), node, Some(container));
+            self.send("kill", Some(signal), node, Some(container));
         }
     }
 
-    /// Tells an event of a node.
+    /// Emits an event of a node.
     pub(crate) fn emit_node(&mut self, action: &'static str, node: usize) {
-        self.tell(action, None, node, None);
+        self.send(action, None, node, None);
     }
 
-    fn tell(&mut self, action: &'static str, signal: Option<u8>, node: usize, container: Option<Container>) {
+    fn send(&mut self, action: &'static str, signal: Option<u8>, node: usize, container: Option<Container>) {
         let at = self.time(Instant::now());
         let node = (self.nodes[node].name.clone(), self.nodes[node].address.clone());
         let event = Event { action, signal, container, node, at };
@@ -486,7 +358,7 @@ impl World {
     }
 }
 
-/// Puts one body over another, field by field.
+/// Merges one body into another, field by field.
 fn merge(body: &mut Value, over: &Value) {
     match (body, over) {
         (_, Value::Null) => {}

@@ -1,4 +1,4 @@
-//! What "exactly `Count`, and nobody else's touched" means, looked up at the engine and not at the daemon.
+//! Checks "exactly `Count`, and foreign containers untouched" at the engine, not at the daemon.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,12 +9,12 @@ use support::engine::Foreign;
 use support::events::Event;
 use support::{Cluster, Container, Daemon, Engine, LABELS, SOON};
 
-/// From an engine's return to the wanted state. The daemon's waits after failures have grown meanwhile.
+/// From an engine's return to convergence. The daemon's retry delays have grown meanwhile.
 pub(crate) const CONVERGES: Duration = Duration::from_secs(60);
-/// For so long it is watched that nothing comes after all.
+/// How long nothing may change after convergence.
 const STAYS: Duration = Duration::from_secs(1);
 
-/// Those that run, or may yet: all but the dead.
+/// Containers that run or may still run: all but the ended ones.
 pub(crate) fn live(cluster: &Cluster) -> Vec<Container> {
     cluster.containers().into_iter().filter(|one| !["exited", "dead"].contains(&&*one.state)).collect()
 }
@@ -29,66 +29,67 @@ pub(crate) fn slot(container: &Container) -> u32 {
         .unwrap_or_else(|| panic!("{container:?}"))
 }
 
-/// Whether so many run, each in a slot of its own, and none is there that may run yet.
+/// Whether exactly this many run, one per slot, and no other may still run.
 pub(crate) fn exact(live: &[Container], count: usize) -> bool {
     let slots: BTreeSet<u32> = live.iter().map(slot).collect();
     live.len() == count && slots.len() == count && live.iter().all(|one| one.state == "running")
 }
 
-/// Waits until exactly so many run and the daemon says that it has converged; returns how long that took.
-/// Then watches that it stays so.
+/// Waits until exactly this many run and the daemon reports convergence; returns how long that took. Then checks that
+/// nothing changes.
 #[track_caller]
 pub(crate) fn settles(daemon: &Daemon, cluster: &Cluster, object: &str, count: usize) -> Duration {
     let begun = Instant::now();
-    daemon
-        .wait_until(CONVERGES, &format!("exactly {count} run, one a slot"), || exact(&live(cluster), count));
+    daemon.wait_until(CONVERGES, &format!("exactly {count} run, one per slot"), || {
+        exact(&live(cluster), count)
+    });
     daemon.converges(object, SOON);
     let took = begun.elapsed();
     let ids = || live(cluster).into_iter().map(|one| one.id).collect::<BTreeSet<_>>();
     let converged = ids();
     thread::sleep(STAYS);
-    assert_eq!(ids(), converged, "it stays so\n{}", daemon.account());
-    assert!(exact(&live(cluster), count), "{:#?}\n{}", live(cluster), daemon.account());
+    assert_eq!(ids(), converged, "nothing changes\n{}", daemon.diagnostics());
+    assert!(exact(&live(cluster), count), "{:#?}\n{}", live(cluster), daemon.diagnostics());
     took
 }
 
-/// What the engine's events tell of a cluster that was empty when they began.
+/// The lifetimes of containers, from the events of a cluster that was empty before.
 #[derive(Debug, Default)]
-pub(crate) struct Lives {
-    /// The most that lived at once: made, and neither ended nor removed.
+pub(crate) struct Lifetimes {
+    /// The most that existed at once: created, and neither ended nor removed.
     pub(crate) most: usize,
-    /// The slots that held two at once.
+    /// The slots that had two containers at once.
     pub(crate) doubled: BTreeSet<String>,
 }
 
-pub(crate) fn lives(events: &[Event]) -> Lives {
-    let mut lives = Lives::default();
+pub(crate) fn lifetimes_of(events: &[Event]) -> Lifetimes {
+    let mut lifetimes = Lifetimes::default();
     let mut live: BTreeMap<&str, &str> = BTreeMap::new();
     for event in events {
         match event.action.as_str() {
             "create" => {
                 if live.values().any(|slot| *slot == event.slot) {
-                    lives.doubled.insert(event.slot.clone());
+                    lifetimes.doubled.insert(event.slot.clone());
                 }
                 live.insert(&event.id, &event.slot);
-                lives.most = lives.most.max(live.len());
+                lifetimes.most = lifetimes.most.max(live.len());
             }
             "die" | "destroy" => drop(live.remove(event.id.as_str())),
             _ => {}
         }
     }
-    lives
+    lifetimes
 }
 
-/// Two containers of somebody else, with names that the object's own would have: one has nobody's labels, one
-/// those of another manager's object of the same name.
-pub(crate) struct Strangers([Foreign; 2]);
+/// Two foreign containers whose names look like the object's own: one has no labels, one has those of another manager's
+/// object of the same name.
+pub(crate) struct ForeignContainers([Foreign; 2]);
 
-impl Strangers {
+impl ForeignContainers {
     pub(crate) fn run(engine: &Engine, object: &str) -> Self {
         let label = |word: &str, value: &str| format!("--label={LABELS}.{word}={value}");
         let others = [label("cluster", "another"), label("object", object), label("slot", "9")];
-        // They return with their engine.
+        // The engine starts them again when it starts.
         let returns = ["--restart=always"];
         let labelled = [&returns[..], &others.each_ref().map(String::as_str)].concat();
         Self([
@@ -97,16 +98,16 @@ impl Strangers {
         ])
     }
 
-    /// Two lines that change if anything is done to them.
+    /// A line for each that changes if anything happens to it.
     pub(crate) fn trace(&self) -> [String; 2] {
         self.0.each_ref().map(Foreign::trace)
     }
 
-    /// After their engine has ended and come back: they are the same ones, and run again.
+    /// After their engine was restarted: the same containers run again.
     #[track_caller]
     pub(crate) fn are_back(&self) {
-        for stranger in &self.0 {
-            stranger.returns(SOON);
+        for container in &self.0 {
+            container.returns(SOON);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A user's curl. Every request is one run of the `curl` program, with the flags that a user would type.
+//! curl as the client. Every request is one run of the `curl` program, with the flags that a user would type.
 
 use std::ffi::OsString;
 use std::process::{Command, Output};
@@ -9,7 +9,7 @@ use super::certificates::PASSWORD;
 use super::process::{run_with_input, text};
 use super::{Certificates, documented};
 
-/// Where to, and with which certificates.
+/// An address, and curl's flags for the certificates.
 #[derive(Clone)]
 pub struct Client {
     url: String,
@@ -39,7 +39,7 @@ impl Client {
         client.with("--cert", certificates.pfx()).with("--cert-type", "P12").with("--pass", PASSWORD)
     }
 
-    /// Trusts the server, has nothing to show itself.
+    /// Trusts the server but has no certificate of its own.
     pub fn without_certificate(url: &str, certificates: &Certificates) -> Self {
         Self { url: url.to_owned(), trust: Vec::new() }.with("--cacert", certificates.ca())
     }
@@ -58,10 +58,10 @@ impl Client {
         self
     }
 
-    /// Runs curl with further arguments and returns what it did, whatever that was.
+    /// Runs curl with further arguments and returns its output, whatever its exit code.
     pub fn curl(&self, path: &str, arguments: &[&str], body: &[u8]) -> Output {
         let mut command = Command::new("curl");
-        // No `--fail`: the tests look at the answers that it would hide.
+        // No `--fail`: it would hide the answers that the tests check.
         command.args(["--silent", "--show-error", "--max-time", "50", "--write-out"]);
         command
             .arg("\n%{http_code}")
@@ -71,7 +71,7 @@ impl Client {
         run_with_input(&mut command, body)
     }
 
-    /// The answer, or curl's complaint where there was none. What is answered must be documented.
+    /// The answer, or curl's error if there was none. The answer must be documented.
     #[track_caller]
     pub fn try_request(&self, path: &str, arguments: &[&str], body: &[u8]) -> Result<Reply, String> {
         let output = self.curl(path, arguments, body);
@@ -79,7 +79,7 @@ impl Client {
             return Err(format!("{}: {}", output.status, text(&output.stderr)));
         }
         let reply = Reply::parse(&text(&output.stderr), &text(&output.stdout));
-        // Plain HTTP is answered before there is a request.
+        // The answer to plain HTTP is not part of the API.
         if self.url.starts_with("https:") {
             documented::check(documented::method(arguments), path, &reply);
         }
@@ -88,7 +88,7 @@ impl Client {
 
     pub fn request(&self, path: &str, arguments: &[&str], body: &[u8]) -> Reply {
         self.try_request(path, arguments, body)
-            .unwrap_or_else(|complaint| panic!("{path} {arguments:?}: no answer: {complaint}"))
+            .unwrap_or_else(|error| panic!("{path} {arguments:?}: no answer: {error}"))
     }
 
     pub fn get(&self, path: &str) -> Reply {
@@ -104,7 +104,7 @@ impl Client {
         self.request(path, &["--data-binary", "@-"], body.as_ref())
     }
 
-    /// Submits what must be accepted.
+    /// Submits an object that must be accepted.
     pub fn submit(&self, object: &Value) -> Value {
         let reply = self.post("/submit", object.to_string());
         assert!(matches!(reply.status, 200 | 201), "{object} was not accepted: {reply:?}");
@@ -115,7 +115,7 @@ impl Client {
 impl Reply {
     fn parse(head: &str, output: &str) -> Self {
         let (body, status) = output.rsplit_once('\n').unwrap();
-        // Before a large body there was another head: "100 Continue".
+        // A large body has another head before: "100 Continue".
         let head = head.trim_end().rsplit("\r\n\r\n").next().unwrap_or_default();
         let headers: Vec<String> = head.lines().map(str::to_ascii_lowercase).collect();
         let content_type = headers.iter().find_map(|line| line.strip_prefix("content-type:"));
@@ -128,7 +128,7 @@ impl Reply {
         let ends = reply.body.is_empty() || reply.body.ends_with('\n');
         assert!(
             ends,
-            "every answer ends with a newline, so that a shell's prompt stands on its own: {reply:?}"
+            "every answer ends with a newline, so that the shell's prompt starts a line: {reply:?}"
         );
         reply
     }
@@ -138,7 +138,7 @@ impl Reply {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
 
-    /// The parts of an RFC 9457 error that every error has: its `detail` and its `field` ("" where there is none).
+    /// The `detail` and the `field` of an RFC 9457 error; an absent `field` is "".
     #[track_caller]
     pub fn problem(&self) -> (String, String) {
         assert_eq!(self.content_type, "application/problem+json", "{self:?}");

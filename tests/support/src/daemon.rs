@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::process::{Gathered, end, signal, wait};
+use super::process::{CapturedOutput, end, signal, wait};
 use super::{Certificates, Client, Cluster, Reply, holds_within};
 
-/// From exec to the banner. The first start makes certificates; a busy machine is slow.
+/// From exec to the banner. The first start generates certificates; a busy machine is slow.
 const START: Duration = Duration::from_secs(20);
 /// SIGTERM ends the daemon within 8 s.
 const STOP: Duration = Duration::from_secs(10);
@@ -27,7 +27,7 @@ pub(crate) fn built_program() -> PathBuf {
 pub fn program() -> Command {
     let other = std::env::var_os("SCSM_TEST_BINARY").map(PathBuf::from);
     let mut command = Command::new(other.unwrap_or_else(built_program));
-    // What the developer has set for docker and for a daemon of his own is not the tests' affair.
+    // The developer's settings for docker and for other daemons must not affect the tests.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("SCSM_") || name.starts_with("DOCKER_") || name == "RUST_LOG" {
@@ -37,19 +37,19 @@ pub fn program() -> Command {
     command
 }
 
-/// A daemon that serves. Dropping ends it; its containers are the [`Cluster`]'s affair.
+/// A running daemon. Dropping it ends the process; the [`Cluster`] removes the containers.
 pub struct Daemon {
     child: Child,
     /// `https://127.0.0.1:PORT`, from the banner.
     pub url: String,
     pub client: Client,
     data: PathBuf,
-    stdout: Gathered,
-    stderr: Gathered,
+    stdout: CapturedOutput,
+    stderr: CapturedOutput,
     _own: Option<TempDir>,
 }
 
-/// A daemon to be: flags and environment, before the start.
+/// Flags and environment of a daemon that is not started yet.
 pub struct Setup {
     command: Command,
     address: String,
@@ -78,7 +78,7 @@ impl Setup {
         self
     }
 
-    /// On the port that this daemon had, which has ended: clients find its successor where it was.
+    /// On the port of a daemon that has ended, so that its clients reach the successor.
     pub fn succeeding(mut self, url: &str) -> Self {
         self.address = url.trim_start_matches("https://").to_owned();
         self
@@ -100,7 +100,7 @@ impl Setup {
         self.flag(format!("--cluster={}", cluster.name())).flag(endpoint)
     }
 
-    /// With given certificates instead of made ones.
+    /// With these certificates instead of generated ones.
     pub fn certificates(mut self, certificates: &Certificates) -> Self {
         self.command.args(certificates.server_flags());
         self.certificates = Some(certificates.clone());
@@ -113,14 +113,14 @@ impl Setup {
         self.try_start().unwrap_or_else(|(_, what)| panic!("{what}"))
     }
 
-    /// Starts it and waits for the banner, or for its end: then with its status, and all that it said.
+    /// Starts it and waits for the banner. If it exits first, returns the exit status and all output.
     #[track_caller]
     pub fn try_start(mut self) -> Result<Daemon, (Option<ExitStatus>, String)> {
         self.command.arg(format!("--addr={}", self.address));
         self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap();
-        let stdout = Gathered::from(child.stdout.take().unwrap());
-        let stderr = Gathered::from(child.stderr.take().unwrap());
+        let stdout = CapturedOutput::from(child.stdout.take().unwrap());
+        let stderr = CapturedOutput::from(child.stderr.take().unwrap());
         let mut url = None;
         let mut ended = None;
         holds_within(START, || {
@@ -131,16 +131,16 @@ impl Setup {
         let Some(url) = url else {
             let _ = child.kill();
             let end = ended.map_or(format!("no banner within {START:?}"), |status| status.to_string());
-            let said = format!("stdout: {}\nstderr: {}", stdout.text(), stderr.text());
-            return Err((ended, format!("{:?}: {end}\n{said}", self.command)));
+            let output = format!("stdout: {}\nstderr: {}", stdout.text(), stderr.text());
+            return Err((ended, format!("{:?}: {end}\n{output}", self.command)));
         };
-        let made = Certificates::in_directory(&self.data.join("certs"));
-        let client = Client::new(&url, self.certificates.as_ref().unwrap_or(&made));
+        let generated = Certificates::in_directory(&self.data.join("certs"));
+        let client = Client::new(&url, self.certificates.as_ref().unwrap_or(&generated));
         Ok(Daemon { child, url, client, data: self.data, stdout, stderr, _own: self.own })
     }
 }
 
-/// The address in the banner, once it is whole.
+/// The address in the banner, once it is complete.
 fn served(banner: &str) -> Option<String> {
     let start = banner.find("https://")?;
     let (scheme, rest) = banner[start..].split_at("https://".len());
@@ -149,13 +149,13 @@ fn served(banner: &str) -> Option<String> {
 }
 
 impl Daemon {
-    /// One that manages this cluster, with certificates that it makes.
+    /// A daemon that manages this cluster, with generated certificates.
     #[track_caller]
     pub fn managing(cluster: &Cluster) -> Self {
         Setup::new().managing(cluster).start()
     }
 
-    /// One on a simulated engine of three nodes.
+    /// A daemon on a simulated engine of three nodes.
     #[track_caller]
     pub fn simulated() -> Self {
         Setup::new().flag("--swarm-manager=simulated://3").start()
@@ -165,7 +165,7 @@ impl Daemon {
         self.stdout.text()
     }
 
-    /// The `curl` commands in the banner, as one would mark them with the mouse.
+    /// The `curl` commands in the banner, as a user copies them.
     pub fn printed_curls(&self) -> Vec<String> {
         let banner = self.banner();
         let mut lines = banner.lines();
@@ -188,8 +188,8 @@ impl Daemon {
         self.stderr.text()
     }
 
-    /// The certificates that it made.
-    pub fn made(&self) -> Certificates {
+    /// The certificates that it generated.
+    pub fn certificates(&self) -> Certificates {
         Certificates::in_directory(&self.data.join("certs"))
     }
 
@@ -201,12 +201,12 @@ impl Daemon {
         signal(&self.child, name);
     }
 
-    /// Waits for its end, which the test has asked for; `None` after the deadline.
+    /// Waits for an exit that the test has requested; `None` after the deadline.
     pub fn ended(&mut self, deadline: Duration) -> Option<ExitStatus> {
         wait(&mut self.child, deadline)
     }
 
-    /// `/status`, whole.
+    /// The whole of `/status`.
     pub fn status(&self) -> Value {
         self.client.get("/status").json()
     }
@@ -218,23 +218,23 @@ impl Daemon {
         reply.json()
     }
 
-    /// `/status/NAME`, whether or not there is one.
+    /// `/status/NAME`, if there is one.
     pub fn object_or_none(&self, name: &str) -> Option<Value> {
         let reply = self.client.get(&format!("/status/{name}"));
         (reply.status == 200).then(|| reply.json())
     }
 
-    /// Waits until `condition` holds and returns how long that took; else shows what the daemon thinks.
+    /// Waits until `condition` holds and returns how long that took; panics with [`Self::diagnostics`] otherwise.
     #[track_caller]
     pub fn wait_until(&self, deadline: Duration, what: &str, condition: impl FnMut() -> bool) -> Duration {
         holds_within(deadline, condition)
-            .unwrap_or_else(|| panic!("not within {deadline:?}: {what}\n{}", self.account()))
+            .unwrap_or_else(|| panic!("not within {deadline:?}: {what}\n{}", self.diagnostics()))
     }
 
-    /// Waits until it has found its engine, and returns what the status says about that.
+    /// Waits until the engine is connected, and returns its status.
     #[track_caller]
     pub fn connected(&self) -> Value {
-        self.wait_until(START, "it has found its engine", || self.status()["Engine"]["Connected"] == true);
+        self.wait_until(START, "the engine is connected", || self.status()["Engine"]["Connected"] == true);
         self.status()["Engine"].clone()
     }
 
@@ -245,10 +245,10 @@ impl Daemon {
     }
 
     /// Status and the end of the log, for the message of a failing test.
-    pub fn account(&self) -> String {
+    pub fn diagnostics(&self) -> String {
         let status = match self.client.try_request("/status", &[], b"") {
             Ok(Reply { body, .. }) => body,
-            Err(complaint) => complaint,
+            Err(error) => error,
         };
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();

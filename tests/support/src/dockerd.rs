@@ -1,9 +1,8 @@
-//! A Docker Engine of a test's own, with mutual TLS: `dockerd --tlsverify` on a loopback port, and a unix socket.
+//! A separate Docker Engine with mutual TLS: `dockerd --tlsverify` on a loopback port, and a unix socket.
 //!
-//! It has its own data, state and process files in one temporary directory, starts its own containerd and touches
-//! no firewall, so it and the machine's engine do not disturb each other. Its bridge is a network of the machine's
-//! engine: `--bridge=none` would do for the tests, but a dockerd that is started so deletes `docker0`, which is
-//! the machine's. It needs root, as any dockerd.
+//! It keeps its data, state and process files in one temporary directory, starts its own containerd and does not change
+//! the firewall, so it and the machine's engine do not disturb each other. Its bridge is a network of the machine's
+//! engine: with `--bridge=none`, dockerd would delete the machine's `docker0`. It needs root, as any dockerd.
 
 use std::fs;
 use std::net::TcpListener;
@@ -13,18 +12,18 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::process::{Gathered, end, run, signal, text};
+use super::process::{CapturedOutput, end, run, signal, text};
 use super::{Certificates, Engine, holds_within, image};
 
-/// dockerd and its containerd need about two seconds; a cold page cache makes that more.
+/// dockerd and its containerd need about two seconds, and more with a cold page cache.
 const START: Duration = Duration::from_secs(40);
-/// How long it gets to stop its containers and its containerd.
+/// The time limit for stopping its containers and its containerd.
 const STOP: Duration = Duration::from_secs(20);
 
-/// A running dockerd. Dropping stops it and removes all that it left.
+/// A dockerd. Dropping it stops the process and removes all that it left.
 pub struct Dockerd {
     child: Option<Child>,
-    log: Option<Gathered>,
+    log: Option<CapturedOutput>,
     directory: TempDir,
     port: u16,
     bridge: Bridge,
@@ -32,7 +31,7 @@ pub struct Dockerd {
 }
 
 impl Dockerd {
-    /// Chooses a port and a directory and makes the bridge, with the machine's engine; nothing runs yet.
+    /// Chooses a port and a directory and creates the bridge with the machine's engine; nothing runs yet.
     pub fn new(machine: &Engine, certificates: &Certificates) -> Self {
         let directory = TempDir::with_prefix("scsm-dockerd-").unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -55,7 +54,7 @@ impl Dockerd {
             .arg(flag("data-root", &directory.join("data")))
             .arg(flag("exec-root", &directory.join("run")))
             .arg(flag("pidfile", &directory.join("pid")))
-            // A machine's own settings and its containerd are not this engine's affair.
+            // Independent of the machine's own settings and containerd.
             .arg(flag("config-file", &directory.join("daemon.json")))
             .args(["--containerd-namespace=scsm-test", "--containerd-plugins-namespace=scsm-test-plugins"])
             .arg(format!("--bridge={}", self.bridge.name))
@@ -68,7 +67,7 @@ impl Dockerd {
                     panic!("Cannot run dockerd ({error}): install Docker Engine and run the tests as root.")
                 },
             );
-        self.log = Some(Gathered::from(child.stderr.take().unwrap()));
+        self.log = Some(CapturedOutput::from(child.stderr.take().unwrap()));
         let engine = self.engine();
         let answers = holds_within(START, || {
             child.try_wait().is_ok_and(|status| status.is_some()) || engine.answers().is_ok()
@@ -77,47 +76,47 @@ impl Dockerd {
         self.child = Some(child);
         assert!(
             answers.is_some() && !ended,
-            "A dockerd of the tests' own did not come up: it needs root; SCSM_SKIP_ROOT=1 skips \
-             these tests. It said:\n{}",
-            self.log.as_ref().map(Gathered::text).unwrap_or_default()
+            "The tests' dockerd did not start: it needs root; SCSM_SKIP_ROOT=1 skips \
+             these tests. Its log:\n{}",
+            self.log.as_ref().map(CapturedOutput::text).unwrap_or_default()
         );
         image::provide(&engine);
     }
 
-    /// Stops it; its data stays, and [`Self::start`] goes on from there.
+    /// Stops it. Its data is kept for the next [`Self::start`].
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             end(&mut child, STOP);
         }
     }
 
-    /// Kills it, which its containers survive and its containerd does not; [`Self::start`] finds what is left.
+    /// Kills it and its containerd. The containers survive for the next [`Self::start`].
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
         child.kill().unwrap();
         child.wait().unwrap();
-        // The next one would take a containerd that is just dying for one that it may keep.
+        // The next dockerd would try to use a containerd that is still exiting.
         let file = self.directory.path().join("run/containerd/containerd.pid");
         let Ok(containerd) = fs::read_to_string(file) else { return };
         let gone = || !Path::new("/proc").join(containerd.trim()).exists();
-        assert!(holds_within(STOP, gone).is_some(), "its containerd has outlived dockerd");
+        assert!(holds_within(STOP, gone).is_some(), "its containerd has ended");
     }
 
-    /// Holds it up in the middle of whatever it does: its socket still takes connections, and nobody answers.
-    pub fn hold(&self) -> Held {
+    /// Suspends it at any point: its socket still accepts connections, but nothing answers.
+    pub fn suspend(&self) -> Suspended {
         let child = self.child.as_ref().expect("it runs");
         signal(child, "STOP");
-        Held(child.id())
+        Suspended(child.id())
     }
 
-    /// Ends what a killed dockerd left running: the shims, which have our directory in their command line, and
-    /// their containers.
+    /// Kills what a killed dockerd left running: the shims, whose command line contains our directory, and their
+    /// containers.
     fn end_survivors(&self) {
         let directory = self.directory.path().display().to_string();
         let processes: Vec<Process> = Process::all();
         let shims: Vec<u32> =
             processes.iter().filter(|p| p.command.contains(&directory)).map(|p| p.id).collect();
-        // Children first: they would get another parent.
+        // Children first, as orphans get another parent.
         let children = processes.iter().filter(|p| shims.contains(&p.parent)).map(|p| p.id);
         for id in children.chain(shims.iter().copied()) {
             let _ = run(Command::new("kill").args(["-s", "KILL", &id.to_string()]));
@@ -146,7 +145,7 @@ impl Drop for Dockerd {
     fn drop(&mut self) {
         self.stop();
         self.end_survivors();
-        // What a killed dockerd leaves mounted would keep its directory from being removed.
+        // The directory cannot be removed with the mounts that a killed dockerd leaves.
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let ours = |place: &&str| Path::new(place).starts_with(self.directory.path());
         for place in mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(ours) {
@@ -155,16 +154,16 @@ impl Drop for Dockerd {
     }
 }
 
-/// A dockerd that is held up, until this is dropped.
-pub struct Held(u32);
+/// A suspended dockerd, which resumes when this is dropped.
+pub struct Suspended(u32);
 
-impl Drop for Held {
+impl Drop for Suspended {
     fn drop(&mut self) {
         let _ = run(Command::new("kill").args(["-s", "CONT", &self.0.to_string()]));
     }
 }
 
-/// A process of this machine, as `/proc` has it.
+/// A process of this machine, from `/proc`.
 struct Process {
     id: u32,
     parent: u32,
@@ -177,7 +176,7 @@ impl Process {
         ids.filter_map(|entry| Self::read(entry.file_name().to_str()?.parse().ok()?)).collect()
     }
 
-    /// `None` where it has ended meanwhile.
+    /// `None` if it has ended meanwhile.
     fn read(id: u32) -> Option<Self> {
         let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
         let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?;
@@ -186,9 +185,9 @@ impl Process {
     }
 }
 
-/// A network of the machine's engine, for the device that it makes; removed when it is dropped.
+/// A network of the machine's engine that provides the bridge device; removed when it is dropped.
 struct Bridge {
-    /// Of the network and of the device: at most 15 bytes.
+    /// The name of the network and of the device, at most 15 bytes.
     name: String,
     machine: Engine,
 }

@@ -1,8 +1,8 @@
-//! Holds every answer against the OpenAPI document: what a daemon says and the document does not tell is a failure
-//! of the test that saw it, whatever that test is about.
+//! Checks every answer against the OpenAPI document. An undocumented answer fails the test that received it, whatever that
+//! test is about.
 //!
-//! Three kinds of answers need no documentation: 404 for a path that there is not, 405 for a method that a path does
-//! not take, and whatever is said before there is a request (plain HTTP on the HTTPS port).
+//! Three kinds of answers need no documentation: 404 for an unknown path, 405 for a method that a path does not accept, and
+//! the answer to plain HTTP on the HTTPS port.
 
 use std::sync::OnceLock;
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::process::text;
 use super::{Daemon, Reply};
 
-/// The document that a daemon serves at `/openapi.json`. One is started for it, once per test process.
+/// The document that a daemon serves at `/openapi.json`, fetched once per test process.
 pub fn document() -> &'static Value {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();
     DOCUMENT.get_or_init(|| {
@@ -23,7 +23,7 @@ pub fn document() -> &'static Value {
     })
 }
 
-/// The documented path that a path belongs to, and what is said about it.
+/// The documented path that matches `path`, and its documentation.
 fn item(path: &str) -> Option<(&'static String, &'static Value)> {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let fits = |template: &str| {
@@ -51,19 +51,16 @@ pub fn method<'a>(arguments: &[&'a str]) -> &'a str {
     named.unwrap_or(implied)
 }
 
-/// Panics where the document does not tell of such an answer.
+/// Panics if the document has no such answer.
 #[track_caller]
 pub fn check(method: &str, path: &str, reply: &Reply) {
     let what = format!("{method} {path} answered {} {:?}", reply.status, reply.content_type);
     let general = matches!(reply.status, 403 | 429 | 503);
     let Some((template, item)) = item(path) else {
-        assert!(
-            general || reply.status == 404,
-            "{what}, but no path of /openapi.json is like that: {reply:?}"
-        );
+        assert!(general || reply.status == 404, "{what}, but no path of /openapi.json matches: {reply:?}");
         return;
     };
-    // A HEAD is answered as a GET is, without the body.
+    // A HEAD is answered like a GET, without the body.
     let documented = if method == "HEAD" { "get".to_owned() } else { method.to_ascii_lowercase() };
     let Some(operation) = item.get(&documented) else {
         let refused = general || reply.status == 405;
@@ -75,6 +72,6 @@ pub fn check(method: &str, path: &str, reply: &Reply) {
     };
     let kind = reply.content_type.split(';').next().unwrap_or_default().trim();
     let kinds = response["content"].as_object();
-    let told = kinds.map_or(kind.is_empty(), |kinds| kinds.contains_key(kind));
-    assert!(told, "{what}, but /openapi.json tells of {kinds:?} there: {reply:?}");
+    let documented = kinds.map_or(kind.is_empty(), |kinds| kinds.contains_key(kind));
+    assert!(documented, "{what}, but /openapi.json documents {kinds:?} there: {reply:?}");
 }

@@ -1,7 +1,7 @@
-//! A Docker Engine as its owner sees it: through the `docker` command.
+//! A Docker Engine, used through the `docker` command.
 //!
-//! An [`Engine`] is an endpoint; a [`Cluster`] is one test's share of it, known by the manager's cluster label
-//! and emptied when the test ends. A test looks and interferes here, and never through the daemon's own code.
+//! An [`Engine`] is an endpoint; a [`Cluster`] is one test's share of it: the containers with one cluster label, removed
+//! when the test ends. Tests inspect the engine and interfere with it here, never through the daemon's own code.
 
 use std::process::Command;
 use std::time::Duration;
@@ -20,8 +20,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The machine's own engine (`$DOCKER_HOST`, else the usual socket); `None` where these tests are skipped.
-    /// Fails with the way out where none answers.
+    /// The machine's own engine (`$DOCKER_HOST`, or the default socket); `None` if these tests are skipped. Panics with
+    /// advice if no engine answers.
     pub fn local() -> Option<Self> {
         if skips_docker() {
             return None;
@@ -29,9 +29,9 @@ impl Engine {
         let endpoint =
             std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
         let engine = Self::plain(&endpoint);
-        if let Err(complaint) = engine.answers() {
+        if let Err(error) = engine.answers() {
             panic!(
-                "No Docker Engine answers on {} ({complaint}): start one (`systemctl start docker`, or `dockerd` \
+                "No Docker Engine answers on {} ({error}): start one (`systemctl start docker`, or `dockerd` \
                  as root), name another with DOCKER_HOST, or skip these tests with SCSM_SKIP_DOCKER=1.",
                 engine.endpoint
             );
@@ -40,7 +40,7 @@ impl Engine {
         Some(engine)
     }
 
-    /// The same for a test that starts a `dockerd` beside it, which needs root.
+    /// The same for a test that starts another `dockerd`, which needs root.
     pub fn local_as_root() -> Option<Self> {
         if skips_root() { None } else { Self::local() }
     }
@@ -62,7 +62,7 @@ impl Engine {
         Self { endpoint: endpoint.to_owned(), flags }
     }
 
-    /// As `--swarm-manager` and `DOCKER_HOST` have it.
+    /// In the form of `--swarm-manager` and `DOCKER_HOST`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
@@ -77,7 +77,7 @@ impl Engine {
         succeed(&mut self.command(arguments))
     }
 
-    /// The same; `None` where docker failed.
+    /// The same; `None` if docker fails.
     pub fn try_docker(&self, arguments: &[&str]) -> Option<String> {
         let output = run(&mut self.command(arguments));
         output.status.success().then(|| text(&output.stdout).trim().to_owned())
@@ -92,20 +92,20 @@ impl Engine {
         command
     }
 
-    /// A share of this engine for one test; `word` is for those who read `docker ps` meanwhile.
+    /// A share of this engine for one test; `word` makes it recognizable in `docker ps`.
     pub fn cluster(&self, word: &str) -> Cluster {
         Cluster { name: unique(&format!("test-{word}")), engine: self.clone() }
     }
 }
 
-/// A network that an operator has made; removed when it is dropped, which has to be after its containers.
+/// A network that an operator created; removed when it is dropped, which has to be after its containers.
 pub struct Network {
     pub name: String,
     engine: Engine,
 }
 
 impl Network {
-    /// Makes one; `flags` are those of `docker network create`.
+    /// `flags` are those of `docker network create`.
     pub fn create(engine: &Engine, name: &str, flags: &[&str]) -> Self {
         engine.docker(&[&["network", "create"], flags, &[name]].concat());
         Self { name: name.to_owned(), engine: engine.clone() }
@@ -125,7 +125,7 @@ pub struct Cluster {
     engine: Engine,
 }
 
-/// A container as `docker ps --all` has it.
+/// A container in `docker ps --all`.
 #[derive(Clone, Debug)]
 pub struct Container {
     pub id: String,
@@ -149,7 +149,7 @@ impl Cluster {
         format!("label={LABELS}.cluster={}", self.name)
     }
 
-    /// All of them, in whatever state, sorted by name.
+    /// All of them, in any state, sorted by name.
     pub fn containers(&self) -> Vec<Container> {
         let list = ["ps", "--all", "--no-trunc", "--format", "{{json .}}", "--filter", &self.filter()];
         let mut containers: Vec<Container> = self
@@ -170,13 +170,13 @@ impl Cluster {
         self.containers().into_iter().filter(|container| container.state == "running").collect()
     }
 
-    /// Whether the program in a container has said that it serves. One that is stopped before that has not yet
-    /// caught its signals, and a process 1 ignores those.
+    /// Whether the program in a container serves. Before that it does not handle signals yet, and process 1 ignores
+    /// signals without a handler.
     pub fn serves(&self, container: &Container) -> bool {
-        self.engine.try_docker(&["logs", &container.id]).is_some_and(|said| said.contains("serving on"))
+        self.engine.try_docker(&["logs", &container.id]).is_some_and(|log| log.contains("serving on"))
     }
 
-    /// What has happened to these containers from now on.
+    /// Records the events of these containers from now on.
     pub fn events(&self) -> Events {
         Events::record(self)
     }
@@ -194,7 +194,7 @@ impl Drop for Cluster {
     }
 }
 
-/// A container of somebody else, without the manager's labels unless it is given some; removed when it is dropped.
+/// A foreign container, without the manager's labels unless `flags` set them; removed when it is dropped.
 pub struct Foreign {
     pub name: String,
     pub id: String,
@@ -213,20 +213,20 @@ impl Foreign {
         Self { name: name.to_owned(), id, engine: engine.clone() }
     }
 
-    /// One line that changes if anything is done to it.
+    /// A line that changes if anything happens to the container.
     pub fn trace(&self) -> String {
         let format =
             "{{.Id}} {{.Name}} {{.State.Status}} {{.State.StartedAt}} {{.RestartCount}} {{.Config.Labels}}";
         self.engine.docker(&["inspect", "--format", format, &self.id])
     }
 
-    /// Waits until the very same container runs, after its engine has ended and come back.
+    /// Waits until the same container runs again after a restart of its engine.
     #[track_caller]
     pub fn returns(&self, deadline: Duration) {
         let format = ["inspect", "--format", "{{.Id}} {{.State.Status}}", &self.name];
-        let there = || self.engine.docker(&format);
-        let back = holds_within(deadline, || there() == format!("{} running", self.id));
-        assert!(back.is_some(), "{} was {}, and is {}", self.name, self.id, there());
+        let state = || self.engine.docker(&format);
+        let back = holds_within(deadline, || state() == format!("{} running", self.id));
+        assert!(back.is_some(), "{} was {}, now: {}", self.name, self.id, state());
     }
 }
 

@@ -1,4 +1,4 @@
-//! `docker events`, recorded: the engine's own account of what was done when. Tests measure with its clock.
+//! A recording of `docker events`. Tests measure with the engine's clock.
 
 use std::process::{Child, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::engine::Cluster;
-use super::process::Gathered;
+use super::process::CapturedOutput;
 use super::{LABELS, holds_within};
 
-/// A recording of one cluster's containers, from when it was begun.
+/// A recording of one cluster's containers.
 pub struct Events {
     child: Child,
-    lines: Option<Gathered>,
+    lines: Option<CapturedOutput>,
 }
 
 /// One event of a container.
@@ -34,7 +34,7 @@ pub struct Event {
 
 impl Events {
     pub fn record(cluster: &Cluster) -> Self {
-        // The engine repeats what happened since that moment, so nothing is lost while the command starts.
+        // The engine repeats events since that time, so none is lost while the command starts.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let since = format!("--since={}.{:09}", now.as_secs(), now.subsec_nanos());
         let filter = format!("--filter={}", cluster.filter());
@@ -46,14 +46,14 @@ impl Events {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let lines = Some(Gathered::from(child.stdout.take().unwrap()));
+        let lines = Some(CapturedOutput::from(child.stdout.take().unwrap()));
         Self { child, lines }
     }
 
     /// All so far, in the engine's order.
     pub fn all(&self) -> Vec<Event> {
-        let text = self.lines.as_ref().map(Gathered::text).unwrap_or_default();
-        // The last line may be half written.
+        let text = self.lines.as_ref().map(CapturedOutput::text).unwrap_or_default();
+        // The last line may be incomplete.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole.lines().map(Event::parse).collect()
     }
@@ -63,18 +63,18 @@ impl Events {
         self.all().into_iter().filter(|event| actions.contains(&event.action.as_str())).collect()
     }
 
-    /// The first event that fits, as soon as there is one.
+    /// Waits for the first event that matches.
     #[track_caller]
-    pub fn wait_for(&self, deadline: Duration, what: &str, fits: impl Fn(&Event) -> bool) -> Event {
+    pub fn wait_for(&self, deadline: Duration, what: &str, matches: impl Fn(&Event) -> bool) -> Event {
         let mut found = None;
         holds_within(deadline, || {
-            found = self.all().into_iter().find(&fits);
+            found = self.all().into_iter().find(&matches);
             found.is_some()
         });
-        found.unwrap_or_else(|| panic!("no event within {deadline:?}: {what}; there were {:#?}", self.all()))
+        found.unwrap_or_else(|| panic!("no event within {deadline:?}: {what}; recorded: {:#?}", self.all()))
     }
 
-    /// How many were running after each start and each death, if `count` were when the recording began.
+    /// The number of running containers after each start and end; `count` is the number when the recording began.
     pub fn running_over_time(&self, mut count: usize) -> Vec<usize> {
         let changes = self.of(&["start", "die"]);
         let after = changes.iter().map(|event| {

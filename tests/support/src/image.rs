@@ -14,11 +14,11 @@ use super::{cache, lock};
 /// The tags under which an engine gets the image.
 pub const TAGS: [&str; 2] = ["scsm-test:1", "scsm-test:2"];
 
-/// Tells the images of one version of the test image from those of another.
+/// Distinguishes versions of the test image.
 const LABEL: &str = "scsm-test-image";
 const SOURCE: &str = include_str!("../test_image/server.rs");
 
-/// Sees to it that the engine has the images; quick where it has them.
+/// Imports the images that the engine lacks.
 pub fn provide(engine: &Engine) {
     let _held = lock("image");
     let digest = digest();
@@ -57,7 +57,7 @@ fn binary() -> PathBuf {
     compile("server.rs", SOURCE)
 }
 
-/// A source in `test_image/` as one static program. Callers hold the lock `image`.
+/// Compiles a source in `test_image/` to one static program. Callers hold the lock `image`.
 pub(crate) fn compile(name: &str, source: &str) -> PathBuf {
     let stem = if name == "server.rs" { "test-image" } else { name.trim_end_matches(".rs") };
     let binary = cache().join(format!("{stem}-{}", digest_of(source)));
@@ -83,7 +83,7 @@ pub(crate) fn digest_of(source: &str) -> String {
     Sha256::digest(source).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A tar archive (ustar) of one executable file, and of links in `usr/bin` that lead to it.
+/// A tar archive (ustar) of one executable file, and of links to it in `usr/bin`.
 pub(crate) fn tar(program: &[u8], name: &str, links: &[&str]) -> Vec<u8> {
     let mut archive = header(name, program.len(), None).to_vec();
     archive.extend(program);

@@ -1,14 +1,15 @@
-//! What the integration tests share: the program, a real Docker Engine, curl and openssl.
+//! Shared by the integration tests: the program under test, a real Docker Engine, curl and openssl.
 //!
-//! A test starts the built program ([`daemon`]), drives it with curl ([`client`], [`stream`]) or with a client that keeps
-//! its connection ([`kept`]), and inspects the engine with the `docker` command ([`engine`], [`events`]). Certificates
-//! come from openssl ([`certificates`]), containers run a small program of our own ([`image`], [`programs`]). A test that
-//! needs an engine with mutual TLS starts one ([`dockerd`]); one whose engine must come and go puts a [`relay`] before it.
-//! Tests are separated by cluster name, so any number of them may share the engine. Whatever a test started is removed
-//! when its values are dropped, even after a failure. [`tier`] says how much to test, [`skip`] what to skip.
+//! A test starts the built program ([`daemon`]), drives it with curl ([`client`], [`stream`]) or over a kept connection
+//! ([`connection`]), and inspects the engine with the `docker` command ([`engine`], [`events`]). Certificates come from
+//! openssl ([`certificates`]); containers run a small test program ([`image`], [`programs`]). A test that needs an engine
+//! with mutual TLS starts one ([`dockerd`]); a test that disconnects its engine puts a [`relay`] in front of it. Tests are
+//! separated by cluster name, so any number of them may share the engine. Everything that a test starts is removed when
+//! its values are dropped, even after a failure. [`tier`] sets the amount of testing, [`skip`] what is skipped.
 
 pub mod certificates;
 pub mod client;
+pub mod connection;
 pub mod daemon;
 pub mod dockerd;
 pub mod documented;
@@ -16,7 +17,7 @@ pub mod earlier;
 pub mod engine;
 pub mod events;
 pub mod image;
-pub mod kept;
+pub mod objects;
 pub mod process;
 pub mod programs;
 pub mod registry;
@@ -34,7 +35,7 @@ pub use engine::{Cluster, Container, Engine};
 pub use events::Events;
 pub use registry::Registry;
 pub use relay::Relay;
-pub use stream::{Sent, Stream};
+pub use stream::{ServerSentEvent, Stream};
 pub use tier::{alone, by_tier, chosen_seed};
 
 use std::fs::{self, File};
@@ -42,11 +43,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// The prefix of the labels by which the manager knows its containers.
+/// The prefix of the manager's container labels.
 pub const LABELS: &str = "io.github.swarm-cluster-state-manager";
-/// Long enough for all that should take a second, also on a busy machine with two cores.
+/// Long enough for everything that should take a second, even on a busy machine with two cores.
 pub const SOON: Duration = Duration::from_secs(20);
-/// How often a condition is looked at.
+/// How often a condition is checked.
 const POLL: Duration = Duration::from_millis(20);
 
 /// Waits until `condition` holds and returns how long that took; `None` if it did not within `deadline`.
@@ -63,13 +64,13 @@ pub fn holds_within(deadline: Duration, mut condition: impl FnMut() -> bool) -> 
     }
 }
 
-/// A name that no other test has, in this process or beside it: `WORD-PROCESS-ORDINAL`.
+/// A name that no other test uses, in this or another process: `WORD-PROCESS-ORDINAL`.
 pub fn unique(word: &str) -> String {
     static ORDINAL: AtomicU32 = AtomicU32::new(0);
     format!("{word}-{}-{}", std::process::id(), ORDINAL.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Where built things (image, certificates) outlive a test run: `target/tmp`.
+/// Where built artifacts (image, certificates) outlive a test run: `target/tmp`.
 pub fn cache() -> PathBuf {
     // The program is `target/PROFILE/NAME`.
     let directory = daemon::built_program().ancestors().nth(2).expect("a target directory").join("tmp");
@@ -77,9 +78,9 @@ pub fn cache() -> PathBuf {
     directory
 }
 
-/// Held while something in the [`cache`] is made: several test processes may run at once.
+/// Held while something in the [`cache`] is built: several test processes may run at once.
 pub fn lock(name: &str) -> File {
-    let file = File::create(cache().join(format!("{name}.lock"))).expect("the lock file can be made");
+    let file = File::create(cache().join(format!("{name}.lock"))).expect("the lock file can be created");
     file.lock().expect("the lock file can be locked");
     file
 }

@@ -1,4 +1,4 @@
-//! Running other programs: every one has a deadline, and what it said is in the message when it fails.
+//! Runs other programs with a deadline. If one fails, its output is in the panic message.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// No command of a test takes longer unless it hangs; a registry lookup that leads nowhere takes 20 s.
+/// A command that takes longer hangs; a failing registry lookup takes 20 s.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Runs a command to its end, whatever its exit code.
@@ -26,14 +26,14 @@ pub fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     let mut stdin = child.stdin.take().unwrap();
-    let stdout = Gathered::from(child.stdout.take().unwrap());
-    let stderr = Gathered::from(child.stderr.take().unwrap());
+    let stdout = CapturedOutput::from(child.stdout.take().unwrap());
+    let stderr = CapturedOutput::from(child.stderr.take().unwrap());
     let input = input.to_vec();
-    // A program may end without having read its input: that is its affair.
+    // A program may end without reading its input.
     thread::spawn(move || drop(stdin.write_all(&input)));
     let status = wait(&mut child, DEADLINE).unwrap_or_else(|| {
         let _ = child.kill();
-        panic!("{command:?} did not end within {DEADLINE:?}; it said: {}{}", stdout.text(), stderr.text())
+        panic!("{command:?} did not end within {DEADLINE:?}; its output: {}{}", stdout.text(), stderr.text())
     });
     Output { status, stdout: stdout.rest(), stderr: stderr.rest() }
 }
@@ -55,7 +55,7 @@ pub fn signal(child: &Child, name: &str) {
     succeed(Command::new("kill").args(["-s", name, &child.id().to_string()]));
 }
 
-/// Ends a child: politely, and if that does not help within `grace`, at once.
+/// Ends a child with SIGTERM, or with SIGKILL after `grace`.
 pub fn end(child: &mut Child, grace: Duration) {
     if child.try_wait().is_ok_and(|status| status.is_some()) {
         return;
@@ -71,20 +71,20 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// What a stream has said so far, read by a thread of its own so that the writer never blocks.
-pub struct Gathered {
+/// The output of a stream so far, read by a separate thread so that the writer never blocks.
+pub struct CapturedOutput {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: thread::JoinHandle<()>,
 }
 
-impl Gathered {
+impl CapturedOutput {
     pub fn from(mut stream: impl Read + Send + 'static) -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
-        let gathered = Arc::clone(&bytes);
+        let captured = Arc::clone(&bytes);
         let reader = thread::spawn(move || {
             let mut chunk = [0; 8192];
             while let Ok(length @ 1..) = stream.read(&mut chunk) {
-                gathered.lock().unwrap().extend_from_slice(&chunk[..length]);
+                captured.lock().unwrap().extend_from_slice(&chunk[..length]);
             }
         });
         Self { bytes, reader }

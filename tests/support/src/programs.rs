@@ -1,6 +1,5 @@
-//! Images in the place of those that the examples name, such as `nginx:1.27`: `test_image/programs.rs`, compiled to one
-//! static binary with a link for each program. They are called `scsm-examples/NAME`, so that an engine's real images of
-//! these names stay as they are.
+//! Fake images for those that the examples name, such as `nginx:1.27`: `test_image/programs.rs`, compiled to one static
+//! binary with a link for each program. They are named `scsm-examples/NAME`, so that the engine's real images are kept.
 
 use std::fs;
 
@@ -8,12 +7,12 @@ use super::engine::Engine;
 use super::image::{compile, digest_of, tar};
 use super::{cache, lock};
 
-/// What the images of the examples are called here.
+/// The prefix of the fake images.
 pub const PREFIX: &str = "scsm-examples/";
 
 const SOURCE: &str = include_str!("../test_image/programs.rs");
 const LABEL: &str = "scsm-test-programs";
-/// An image, and what it runs where the object has no `Cmd`.
+/// An image, and what it runs if the object has no `Cmd`.
 const IMAGES: [(&str, &str); 6] = [
     ("nginx:1.27", "nginx"),
     ("caddy:2", "caddy"),
@@ -22,22 +21,22 @@ const IMAGES: [(&str, &str); 6] = [
     ("redis:7.4", "redis-server"),
     ("mariadb:11", "mariadbd"),
 ];
-/// Programs in each image beside those.
+/// Other programs in each image.
 const TOOLS: [&str; 5] = ["curl", "pg_isready", "psql", "healthcheck.sh", "redis-cli"];
 
-/// An example, whose images are these.
+/// The example with the fake images.
 #[track_caller]
-pub fn in_the_place_of_real_images(text: &str) -> String {
+pub fn with_fake_images(text: &str) -> String {
     let text = IMAGES
         .iter()
         .fold(text.to_owned(), |text, (image, _)| text.replace(image, &format!("{PREFIX}{image}")));
     for image in text.lines().filter_map(|line| line.strip_prefix("Image: ")) {
-        assert!(image.starts_with(PREFIX), "there is no image in the place of {image}");
+        assert!(image.starts_with(PREFIX), "there is no fake image for {image}");
     }
     text
 }
 
-/// Sees to it that the engine has the images; quick where it has them.
+/// Imports the images that the engine lacks.
 pub fn provide(engine: &Engine) {
     let _held = lock("image");
     let digest = digest_of(SOURCE);

@@ -1,6 +1,6 @@
-//! A registry on a loopback port, for pulls: it serves the test program as an image, and fails on request.
+//! A registry on a loopback port: it serves the test program as an image, and fails on request.
 //!
-//! Engines take plain HTTP from 127.0.0.0/8, so it needs no certificate. It knows the tags of one repository:
+//! Engines accept plain HTTP from 127.0.0.0/8, so it needs no certificate. It has the tags of one repository:
 //! `good` is the image; `cut` has a layer that never arrives, which an engine reports in the middle of a
 //! stream that began with 200; every other tag is unknown.
 
@@ -18,7 +18,7 @@ const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 /// The layer of the tag `cut`.
-const NOBODY_HAS: &[u8] = b"a layer that never arrives";
+const MISSING_LAYER: &[u8] = b"a layer that never arrives";
 const REPOSITORY: &str = "scsm-test";
 
 /// Serves until the test process ends.
@@ -53,27 +53,27 @@ impl Registry {
         format!("127.0.0.1:{}/{REPOSITORY}:{tag}", self.port)
     }
 
-    /// How often an engine has asked what a tag is: it does so once a pull, with HEAD.
+    /// How often an engine has resolved a tag: it does so once per pull, with HEAD.
     pub fn pulls(&self, tag: &str) -> usize {
-        let asks = format!("HEAD /v2/{REPOSITORY}/manifests/{tag}");
-        self.requests.lock().unwrap().iter().filter(|line| **line == asks).count()
+        let request = format!("HEAD /v2/{REPOSITORY}/manifests/{tag}");
+        self.requests.lock().unwrap().iter().filter(|line| **line == request).count()
     }
 }
 
 impl Blobs {
     fn new() -> Self {
         let layer = image::layer();
-        let (good, cut) = (config(&digest(&layer)), config(&digest(NOBODY_HAS)));
+        let (good, cut) = (config(&digest(&layer)), config(&digest(MISSING_LAYER)));
         let manifests = vec![
             ("good", manifest(&good, layer.len(), &digest(&layer))),
-            ("cut", manifest(&cut, NOBODY_HAS.len(), &digest(NOBODY_HAS))),
+            ("cut", manifest(&cut, MISSING_LAYER.len(), &digest(MISSING_LAYER))),
         ];
         Self { parts: vec![layer, good, cut], manifests }
     }
 
     fn answer(&self, path: &str) -> Option<(&'static str, Vec<u8>)> {
         match path.strip_prefix(&format!("/v2/{REPOSITORY}/"))?.split_once('/')? {
-            // A tag is asked for again by the digest of what it was.
+            // After resolving a tag, the engine requests the manifest by its digest.
             ("manifests", wanted) => {
                 let fits = |(tag, manifest): &&(&str, Vec<u8>)| *tag == wanted || digest(manifest) == wanted;
                 self.manifests.iter().find(fits).map(|(_, manifest)| (MANIFEST, manifest.clone()))
@@ -114,7 +114,7 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, blobs: &Blobs) {
     let mut chunk = [0; 2048];
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         match stream.read(&mut chunk) {
-            // An engine tries TLS first: no HTTP is the answer that makes it try without.
+            // An engine tries TLS first; a closed connection makes it fall back to plain HTTP.
             Ok(length @ 1..) if head.first().or(chunk.first()).is_some_and(u8::is_ascii_alphabetic) => {
                 head.extend_from_slice(&chunk[..length]);
             }

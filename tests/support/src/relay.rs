@@ -1,4 +1,4 @@
-//! An engine that comes and goes: a unix socket that leads to the real engine's socket, as long as the test wants.
+//! A unix socket in front of the engine's socket, which a test can close and reopen.
 
 use std::io;
 use std::net::Shutdown;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// Open until it is dropped; dropping cuts all connections and takes the socket away.
+/// Dropping it cuts all connections and removes the socket.
 pub struct Relay {
     socket: PathBuf,
     closed: Arc<AtomicBool>,
@@ -17,10 +17,9 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Listens on `socket` and hands each connection on to `target`, which must be a `unix://` endpoint.
+    /// Listens on `socket` and forwards each connection to `target`, which must be a `unix://` endpoint.
     pub fn open(socket: &Path, target: &str) -> Self {
-        let target =
-            target.strip_prefix("unix://").expect("a unix socket stands behind the relay").to_owned();
+        let target = target.strip_prefix("unix://").expect("the relay's target is a unix socket").to_owned();
         let listener = UnixListener::bind(socket).unwrap();
         listener.set_nonblocking(true).unwrap();
         let closed = Arc::new(AtomicBool::new(false));

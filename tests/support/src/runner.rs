@@ -18,7 +18,7 @@ pub fn example(name: &str) -> String {
     fs::read_to_string(Path::new(REPOSITORY).join("examples").join(name)).unwrap()
 }
 
-/// A machine that a CI job runs on: a checkout with the examples, the program in the path, and a daemon to reach.
+/// The machine of a CI job: a checkout with the examples, the program in the path, and a reachable daemon.
 pub struct Runner {
     pub daemon: Daemon,
     pub checkout: TempDir,
@@ -28,7 +28,7 @@ pub struct Runner {
 impl Runner {
     pub fn new() -> Runner {
         let runner = Runner::on(Daemon::simulated());
-        runner.checks_out("web.yaml", &example("web.yaml"));
+        runner.write_example("web.yaml", &example("web.yaml"));
         runner
     }
 
@@ -39,7 +39,7 @@ impl Runner {
         Runner { daemon, checkout, temp }
     }
 
-    pub fn checks_out(&self, name: &str, content: &str) {
+    pub fn write_example(&self, name: &str, content: &str) {
         fs::write(self.checkout.path().join("examples").join(name), content).unwrap();
     }
 
@@ -48,18 +48,18 @@ impl Runner {
     }
 
     pub fn certificate(&self, name: &str) -> PathBuf {
-        self.daemon.made().directory().join(name)
+        self.daemon.certificates().directory().join(name)
     }
 
-    /// Runs a script; returns its exit code and all that it said.
+    /// Runs a script; returns its exit code and all output.
     pub fn bash(&self, flags: &str, script: &str, environment: &BTreeMap<String, String>) -> (i32, String) {
         let program = program();
         let mut shell = Command::new("bash");
         for (name, _) in program.get_envs() {
             shell.env_remove(name);
         }
-        let beside = Path::new(program.get_program()).parent().unwrap().display();
-        let path = format!("{beside}:{}", std::env::var("PATH").unwrap());
+        let directory = Path::new(program.get_program()).parent().unwrap().display();
+        let path = format!("{directory}:{}", std::env::var("PATH").unwrap());
         shell.args(["--noprofile", "--norc", flags, "-c", script]).current_dir(self.checkout.path());
         let output = run(shell.env("PATH", path).envs(environment));
         (output.status.code().unwrap(), format!("{}{}", text(&output.stdout), text(&output.stderr)))

@@ -1,6 +1,6 @@
-//! Tests that the developer chose to skip, because this machine has no Docker Engine or because they are not root.
+//! Tests that the developer skips because this machine has no Docker Engine or because they are not root.
 //!
-//! Without these variables such a test fails and names the variable. CI sets neither.
+//! Without these variables such a test fails, and its message names the variable. CI sets neither.
 
 use std::env;
 use std::io::Write;
@@ -28,7 +28,7 @@ fn skips(variable: &str) -> bool {
     if skips {
         let thread = std::thread::current();
         let test = thread.name().unwrap_or("a test");
-        // Not with eprintln, whose output the test harness hides for a test that passes.
+        // Not with `eprintln`, whose output the test harness hides if the test passes.
         let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {variable} is set");
     }
     skips

@@ -1,37 +1,37 @@
-//! An answer that goes on: `curl -N` in a process of its own, and a strict reader of what it shows.
+//! A streamed answer: `curl -N` in its own process, and a strict parser of its output.
 
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::process::{Gathered, signal, wait};
+use super::process::{CapturedOutput, signal, wait};
 use super::{Client, holds_within};
 
-/// A stream that is being read. Dropping ends it.
+/// A stream that is being read. Dropping it ends it.
 pub struct Stream {
     child: Child,
-    shown: Gathered,
+    output: CapturedOutput,
 }
 
 /// One server-sent event.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sent {
+pub struct ServerSentEvent {
     pub id: Option<String>,
     pub event: String,
     pub data: Value,
 }
 
 impl Client {
-    /// Runs `curl -N`, which shows what comes as it comes.
+    /// Runs `curl -N`, which does not buffer.
     pub fn stream(&self, path: &str, arguments: &[&str]) -> Stream {
         let mut command = Command::new("curl");
         command.args(["--silent", "--show-error", "--no-buffer", "--include"]).args(self.trust());
         command.args(arguments).arg(format!("{}{path}", self.url()));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
-        let shown = Gathered::from(child.stdout.take().unwrap());
-        Stream { child, shown }
+        let output = CapturedOutput::from(child.stdout.take().unwrap());
+        Stream { child, output }
     }
 
     /// The same, for server-sent events.
@@ -42,37 +42,41 @@ impl Client {
 }
 
 impl Stream {
-    /// The answer's head in lower case, once it is whole.
+    /// The answer's head in lower case, once it is complete.
     pub fn head(&self) -> Option<String> {
-        self.shown.text().split_once("\r\n\r\n").map(|(head, _)| head.to_ascii_lowercase())
+        self.output.text().split_once("\r\n\r\n").map(|(head, _)| head.to_ascii_lowercase())
     }
 
-    /// What has come of the body.
+    /// The body so far.
     pub fn body(&self) -> String {
-        self.shown.text().split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+        self.output.text().split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
     }
 
-    /// The JSON texts so far. A line that is not whole yet does not count.
+    /// The JSON lines so far, without an incomplete last line.
     pub fn lines(&self) -> Vec<Value> {
         let body = self.body();
-        let whole = body.rfind('\n').map_or("", |end| &body[..end]);
+        let complete = body.rfind('\n').map_or("", |end| &body[..end]);
         let json =
             |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
-        whole.lines().filter(|line| !line.is_empty()).map(json).collect()
+        complete.lines().filter(|line| !line.is_empty()).map(json).collect()
     }
 
-    /// The server-sent events so far, read strictly: by the rules of the WHATWG, and nothing that these only put up with.
-    pub fn events(&self) -> Vec<Sent> {
+    /// The server-sent events so far. The parser is strict: it rejects what the WHATWG rules only tolerate.
+    pub fn events(&self) -> Vec<ServerSentEvent> {
         let body = self.body();
-        let whole = body.rfind("\n\n").map_or("", |end| &body[..end + 2]);
-        whole.split_terminator("\n\n").filter(|block| *block != ": keep-alive").map(Sent::parse).collect()
+        let complete = body.rfind("\n\n").map_or("", |end| &body[..end + 2]);
+        complete
+            .split_terminator("\n\n")
+            .filter(|block| *block != ": keep-alive")
+            .map(ServerSentEvent::parse)
+            .collect()
     }
 
-    /// Waits until the lines so far are such, and returns them.
+    /// Waits until the lines so far meet the condition, and returns them.
     #[track_caller]
     pub fn until(&self, deadline: Duration, what: &str, condition: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let held = holds_within(deadline, || condition(&self.lines()));
-        assert!(held.is_some(), "not within {deadline:?}: {what}\n{}", self.shown.text());
+        assert!(held.is_some(), "not within {deadline:?}: {what}\n{}", self.output.text());
         self.lines()
     }
 
@@ -88,19 +92,19 @@ impl Stream {
         signal(&self.child, name);
     }
 
-    /// Ends it in the middle of whatever it is at.
+    /// Ends it at any point.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Waits for an end that the server makes.
+    /// Waits until the server ends it.
     pub fn ended(&mut self, deadline: Duration) -> Option<ExitStatus> {
         wait(&mut self.child, deadline)
     }
 }
 
-impl Sent {
+impl ServerSentEvent {
     fn parse(block: &str) -> Self {
         let (mut id, mut event, mut data) = (None, None, None);
         for line in block.split('\n') {

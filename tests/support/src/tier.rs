@@ -1,4 +1,4 @@
-//! How much the tests do: `SCSM_TEST_TIER=quick` (the default) or `full`. Both run the same tests; `full` takes hours.
+//! The amount of testing: `SCSM_TEST_TIER=quick` (the default) or `full`. Both run the same tests; `full` takes hours.
 
 use std::env;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -26,7 +26,7 @@ fn with(path: &str, value: Value) -> Value {
 }
 
 #[test]
-fn defaults_are_no_difference() {
+fn defaults_do_not_differ() {
     let bare = json!({"Image": "a"});
     assert_eq!(difference(&bare, &plain()), Ok(()));
     for (path, value) in [
@@ -76,7 +76,7 @@ fn defaults_are_no_difference() {
 }
 
 #[test]
-fn whatever_reaches_further_than_requested_is_named() {
+fn settings_that_reach_further_than_requested_are_named() {
     let bare = json!({"Image": "a"});
     for (path, value, field) in [
         ("/HostConfig/NetworkMode", json!("host"), "HostConfig.NetworkMode"),

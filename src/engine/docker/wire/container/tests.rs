@@ -56,7 +56,7 @@ fn a_container_with_a_malformed_manager_label_is_not_ours() {
     };
     let id = ManagerId::of_bits(7);
     assert_eq!(ours(&entry(id.as_str())).manager, Some(id));
-    assert_eq!(read(&entry("nobody")), Entry::Foreign);
+    assert_eq!(read(&entry("malformed")), Entry::Foreign);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn an_entry_that_may_be_ours_is_unclear_and_not_foreign() {
     assert_eq!(read(&with(entry(), "Labels", json!({}))), Entry::Foreign);
     let slot =
         |slot| with(entry(), "Labels", with(labels(), "io.github.swarm-cluster-state-manager.slot", slot));
-    assert_eq!(read(&slot(json!("x"))), Entry::Foreign, "its labels say that it is not wholly ours");
+    assert_eq!(read(&slot(json!("x"))), Entry::Foreign, "its labels are incomplete");
     assert_eq!(read(&slot(json!([1]))), unclear(Some("abc")));
 }
 

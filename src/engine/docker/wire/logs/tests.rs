@@ -39,7 +39,7 @@ fn lines_are_the_same_however_the_stream_is_cut_up() {
         frame(1, stamped(3, "\n").as_bytes()),
         frame(1, b""),
         frame(0, stamped(4, "  indented  \r\n").as_bytes()),
-        // A long line comes in messages, and others in between.
+        // A long line arrives in several messages, with other lines in between.
         frame(1, stamped(5, "be").as_bytes()),
         frame(2, stamped(6, "between\n").as_bytes()),
         frame(1, stamped(7, "gin").as_bytes()),
@@ -103,7 +103,7 @@ fn an_endless_line_uses_bounded_memory() {
             let message = [AT.as_bytes(), b" ", &part].concat();
             match framing {
                 Framing::Multiplexed => reader.push(&frame(1, &message)).unwrap(),
-                // A terminal's messages are not told apart.
+                // A terminal's output has no messages.
                 Framing::Raw => reader.push(&part).unwrap(),
             }
             assert!(reader.ready.is_empty());
@@ -114,7 +114,7 @@ fn an_endless_line_uses_bounded_memory() {
         assert!(line.text.len() <= LINE_MAX_BYTES && line.text.ends_with("x… (10485760 bytes)"));
         assert_eq!(line.at.is_some(), framing == Framing::Multiplexed);
     }
-    // A header may promise whatever it likes.
+    // A header may announce any length.
     let mut reader = LogReader::new(Framing::Multiplexed);
     reader.push(&[1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]).unwrap();
     (0..1000).for_each(|_| reader.push(&[b'x'; 4096]).unwrap());
@@ -128,8 +128,8 @@ fn invalid_cut_off_and_failed_streams_are_errors() {
     assert_eq!(multiplexed(&frame(4, b"x")), LogReadError::NotFramed);
     assert_eq!(multiplexed(&[1, 0, 0]), LogReadError::BrokeOff);
     assert_eq!(multiplexed(&frame(1, b"line\n")[..10]), LogReadError::BrokeOff);
-    let said = [b"no such\nfile".to_vec(), vec![b'x'; 10_000]].concat();
-    let LogReadError::Engine(message) = multiplexed(&frame(3, &said)) else { panic!("no error") };
+    let message = [b"no such\nfile".to_vec(), vec![b'x'; 10_000]].concat();
+    let LogReadError::Engine(message) = multiplexed(&frame(3, &message)) else { panic!("no error") };
     assert!(message.starts_with("no such\\nfilexxx") && message.len() <= sanitize::MESSAGE_MAX_BYTES);
 }
 
@@ -144,5 +144,5 @@ fn the_lines_before_a_break_are_not_lost() {
     let mut reader = LogReader::new(Framing::Multiplexed);
     reader.push(&stream[..20]).unwrap();
     assert_eq!(reader.finish(), Err(LogReadError::BrokeOff));
-    assert_eq!(shown(&mut reader), [""; 0], "half a time is no line");
+    assert_eq!(shown(&mut reader), [""; 0], "an incomplete time is no line");
 }

@@ -1,8 +1,8 @@
-//! An engine that loses, delays and lies, by the throw of seeded dice.
+//! An engine that loses and delays calls and returns wrong lists, at random from a seed.
 //!
-//! It stands between the production code and the simulated world. Whatever it does to a call, the world's own
-//! rules hold: what took effect is there, also when the answer was lost; what lands late lands once. It keeps the
-//! count of what it did, and a digest of everything in order, by which two runs of one seed are compared.
+//! It wraps the simulated engine. Faults affect calls only, never the simulated state: an effect happens even if its answer
+//! is lost, and a late effect happens once. It counts its faults, and keeps a digest of everything in order, with which two
+//! runs of one seed are compared.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -25,26 +25,25 @@ use swarm_cluster_state_manager::engine::simulated::SimulatedEngine;
 use swarm_cluster_state_manager::engine::{Engine, EngineEvent, EngineInfo, Lookup, NewContainer};
 use tokio::time::sleep;
 
-use super::judge::Judge;
+use super::oracle::Oracle;
 
-/// How long a call that hangs is waited for, as the real client does.
+/// The deadline of a call, as in the real client.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// The latest that a create may land after its client was told nothing.
-const LATEST_LANDING: u64 = 200;
+/// The longest delay of a late effect, in seconds.
+const LATEST_EFFECT: u64 = 200;
 
-/// What was done to calls, by call and fault.
+/// The number of calls, by call and fault.
 pub(crate) type Coverage = BTreeMap<(&'static str, &'static str), u64>;
 
-pub(crate) struct Chaos {
+pub(crate) struct FaultyEngine {
     pub(crate) world: Arc<SimulatedEngine>,
-    pub(crate) judge: Arc<Judge>,
-    dice: Mutex<fastrand::Rng>,
-    /// The part of calls that something is done to.
+    pub(crate) oracle: Arc<Oracle>,
+    rng: Mutex<fastrand::Rng>,
+    /// The probability of a fault.
     rate: f64,
-    /// No more faults when false.
+    /// Whether faults happen.
     pub(crate) active: AtomicBool,
-    /// What the daemon has seen: the first list it takes over is one it has nothing to compare with, so that one is
-    /// true.
+    /// The daemon's cache. Its first list is always true, as the daemon has nothing to compare it with.
     daemon: Mutex<Option<Arc<Cache>>>,
     earlier: Mutex<Vec<(Option<ObjectName>, Vec<Container>)>>,
     coverage: Mutex<Coverage>,
@@ -69,24 +68,24 @@ impl Fault {
             Fault::NotSent => "not sent",
             Fault::LostBefore => "lost before its effect",
             Fault::LostAfter => "lost after its effect",
-            Fault::Late => "landed late",
+            Fault::Late => "took effect late",
             Fault::Hang => "hung",
         }
     }
 }
 
-impl Chaos {
+impl FaultyEngine {
     pub(crate) fn new(
         world: Arc<SimulatedEngine>,
-        judge: Arc<Judge>,
+        oracle: Arc<Oracle>,
         seed: u64,
         rate: f64,
         keep_trace: bool,
-    ) -> Chaos {
-        Chaos {
+    ) -> FaultyEngine {
+        FaultyEngine {
             world,
-            judge,
-            dice: Mutex::new(fastrand::Rng::with_seed(seed)),
+            oracle,
+            rng: Mutex::new(fastrand::Rng::with_seed(seed)),
             rate,
             active: AtomicBool::new(true),
             daemon: Mutex::default(),
@@ -97,12 +96,12 @@ impl Chaos {
         }
     }
 
-    /// The daemon was started anew.
-    pub(crate) fn reborn(&self, cache: Arc<Cache>) {
+    /// The daemon was restarted.
+    pub(crate) fn daemon_started(&self, cache: Arc<Cache>) {
         *self.daemon.lock().unwrap() = Some(cache);
     }
 
-    /// Whether the daemon is told of all that happens now: no call is tampered with, it has its list, and it trusts it.
+    /// Whether the daemon learns of everything that happens now: there are no faults, and it trusts its list.
     pub(crate) fn sees_everything(&self) -> bool {
         let good =
             |cache: &Arc<Cache>| cache.engine().borrow().evidence(WallOffset::default()) == Evidence::Good;
@@ -120,7 +119,7 @@ impl Chaos {
     }
 
     pub(crate) fn note(&self, line: impl FnOnce() -> String) {
-        let line = format!("{:>8} {}", self.judge.now().0, line());
+        let line = format!("{:>8} {}", self.oracle.now().0, line());
         tracing::info!("{line}");
         let mut trace = self.trace.lock().unwrap();
         line.hash(&mut trace.0);
@@ -129,30 +128,30 @@ impl Chaos {
         }
     }
 
-    fn roll<T>(&self, throw: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
-        throw(&mut self.dice.lock().unwrap())
+    fn random<T>(&self, draw: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
+        draw(&mut self.rng.lock().unwrap())
     }
 
     fn count(&self, call: &'static str, fault: &'static str) {
         *self.coverage.lock().unwrap().entry((call, fault)).or_default() += 1;
     }
 
-    fn strikes(&self) -> bool {
-        self.active.load(Ordering::Relaxed) && self.roll(|dice| dice.f64()) < self.rate
+    fn has_fault(&self) -> bool {
+        self.active.load(Ordering::Relaxed) && self.random(|rng| rng.f64()) < self.rate
     }
 
-    /// What is done to the next call of this kind.
+    /// The fault of the next call of this kind.
     async fn fault(&self, call: &'static str, possible: &[Fault]) -> Fault {
-        sleep(Duration::from_millis(self.roll(|dice| dice.u64(1..40)))).await;
-        let fault = match self.strikes() {
-            true => self.roll(|dice| possible[dice.usize(..possible.len())]),
+        sleep(Duration::from_millis(self.random(|rng| rng.u64(1..40)))).await;
+        let fault = match self.has_fault() {
+            true => self.random(|rng| possible[rng.usize(..possible.len())]),
             false => Fault::None,
         };
         self.count(call, fault.name());
         fault
     }
 
-    /// Performs a change with whatever befalls it. It takes effect on the engine's side: also where nobody waits.
+    /// Performs a change with a fault. The effect does not depend on a waiting caller.
     async fn change<T: Send + 'static>(
         &self,
         call: &'static str,
@@ -168,7 +167,7 @@ impl Chaos {
                 Outcome::InDoubt("connection reset by peer".to_owned())
             }
             Fault::Late => {
-                let late = Duration::from_secs(self.roll(|dice| dice.u64(1..LATEST_LANDING)));
+                let late = Duration::from_secs(self.random(|rng| rng.u64(1..LATEST_EFFECT)));
                 tokio::spawn(async move {
                     sleep(late).await;
                     work.await;
@@ -183,7 +182,7 @@ impl Chaos {
         }
     }
 
-    async fn question(&self, call: &'static str) -> Result<(), EngineError> {
+    async fn read_call(&self, call: &'static str) -> Result<(), EngineError> {
         match self.fault(call, &[Fault::NotSent, Fault::LostBefore, Fault::Hang]).await {
             Fault::None => Ok(()),
             Fault::Hang => {
@@ -199,33 +198,33 @@ const CHANGES: &[Fault] =
     &[Fault::NotSent, Fault::LostBefore, Fault::LostAfter, Fault::LostAfter, Fault::Late, Fault::Hang];
 
 #[async_trait]
-impl Engine for Chaos {
+impl Engine for FaultyEngine {
     async fn info(&self) -> Result<EngineInfo, EngineError> {
-        self.question("info").await?;
+        self.read_call("info").await?;
         self.world.info().await
     }
 
     async fn list(&self, cluster: &str, object: Option<&ObjectName>) -> Result<Vec<Container>, EngineError> {
-        self.question("list").await?;
+        self.read_call("list").await?;
         let list = self.world.list(cluster, object).await?;
         let listed = |cache: &Arc<Cache>| cache.engine().borrow().listed.is_some();
-        let lie = self.daemon.lock().unwrap().as_ref().is_some_and(listed) && self.strikes();
+        let wrong = self.daemon.lock().unwrap().as_ref().is_some_and(listed) && self.has_fault();
         let mut earlier = self.earlier.lock().unwrap();
         if earlier.len() > 8 {
             earlier.remove(0);
         }
         earlier.push((object.cloned(), list.clone()));
-        if !lie {
+        if !wrong {
             return Ok(list);
         }
-        match self.roll(|dice| dice.u32(..3)) {
+        match self.random(|rng| rng.u32(..3)) {
             0 => {
                 self.count("list", "empty");
                 Ok(Vec::new())
             }
             1 => {
-                self.count("list", "short");
-                Ok(list.into_iter().filter(|_| self.roll(|dice| dice.bool())).collect())
+                self.count("list", "incomplete");
+                Ok(list.into_iter().filter(|_| self.random(|rng| rng.bool())).collect())
             }
             _ => {
                 self.count("list", "stale");
@@ -236,7 +235,7 @@ impl Engine for Chaos {
     }
 
     async fn inspect(&self, cluster: &str, name_or_id: &str) -> Result<Lookup, EngineError> {
-        self.question("inspect").await?;
+        self.read_call("inspect").await?;
         self.world.inspect(cluster, name_or_id).await
     }
 
@@ -247,15 +246,15 @@ impl Engine for Chaos {
     }
 
     async fn create(&self, new: NewContainer<'_>) -> Outcome<ContainerId> {
-        let (world, judge) = (self.world.clone(), self.judge.clone());
+        let (world, oracle) = (self.world.clone(), self.oracle.clone());
         let (identity, cluster, template) =
             (new.identity.clone(), new.cluster.to_owned(), new.template.clone());
         let manager = new.manager.clone();
         self.note(|| format!("create {}", identity.container_name()));
-        judge.asked(1);
-        let begun = judge.now();
+        oracle.create_pending(1);
+        let begun = oracle.now();
         let work = {
-            let judge = judge.clone();
+            let oracle = oracle.clone();
             async move {
                 let new = NewContainer {
                     identity: &identity,
@@ -265,14 +264,14 @@ impl Engine for Chaos {
                 };
                 let outcome = world.create(new).await;
                 if matches!(outcome, Outcome::Done(_)) {
-                    let given_up = judge.now().since(begun) > DEADLINE;
-                    judge.created(&identity, given_up, &world.real());
+                    let timed_out = oracle.now().since(begun) > DEADLINE;
+                    oracle.created(&identity, timed_out, &world.real());
                 }
                 outcome
             }
         };
         let outcome = self.change("create", CHANGES, work).await;
-        judge.asked(-1);
+        oracle.create_pending(-1);
         outcome
     }
 
@@ -282,18 +281,18 @@ impl Engine for Chaos {
 
     async fn start(&self, id: &ContainerId) -> Outcome<()> {
         self.note(|| format!("start {}", id.short()));
-        self.judge.touched(id, &self.world.real());
+        self.oracle.touched(id, &self.world.real());
         let (world, id) = (self.world.clone(), id.clone());
-        let judge = self.judge.clone();
+        let oracle = self.oracle.clone();
         let work = async move {
-            // A start that lands late may wake what has ended meanwhile: that is nobody's doing any more.
+            // A late start may restart a container that has ended meanwhile: the oracle does not count that.
             let ended = world.real().iter().any(|r| r.container.id == id && r.container.dead());
             let outcome = world.start(&id).await;
             let real = world.real();
             let started =
                 real.iter().find(|r| r.container.id == id && !ended && outcome == Outcome::Done(()));
             if let Some(started) = started {
-                judge.started(&started.container.identity, &real);
+                oracle.started(&started.container.identity, &real);
             }
             outcome
         };
@@ -302,14 +301,14 @@ impl Engine for Chaos {
 
     async fn stop(&self, id: &ContainerId, grace: Duration) -> Outcome<()> {
         self.note(|| format!("stop {}", id.short()));
-        self.judge.touched(id, &self.world.real());
+        self.oracle.touched(id, &self.world.real());
         let (world, id) = (self.world.clone(), id.clone());
         self.change("stop", CHANGES, async move { world.stop(&id, grace).await }).await
     }
 
     async fn remove(&self, id: &ContainerId) -> Outcome<()> {
         self.note(|| format!("remove {}", id.short()));
-        self.judge.touched(id, &self.world.real());
+        self.oracle.touched(id, &self.world.real());
         let (world, id) = (self.world.clone(), id.clone());
         self.change("remove", CHANGES, async move { world.remove(&id).await }).await
     }
@@ -318,20 +317,20 @@ impl Engine for Chaos {
         &self,
         cluster: &str,
     ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
-        self.question("events").await?;
-        let hints = self.world.events(cluster).await?;
-        let mut dice = fastrand::Rng::with_seed(self.roll(|dice| dice.u64(..)));
+        self.read_call("events").await?;
+        let events = self.world.events(cluster).await?;
+        let mut rng = fastrand::Rng::with_seed(self.random(|rng| rng.u64(..)));
         let rate = if self.active.load(Ordering::Relaxed) { self.rate } else { 0.0 };
-        // Some are lost; and now and then the stream breaks.
-        let hints = hints.filter_map(move |hint| {
-            let lost = dice.f64() < rate;
-            let broken = dice.f64() < rate / 20.0;
+        // Some events are lost; sometimes the stream breaks.
+        let events = events.filter_map(move |event| {
+            let lost = rng.f64() < rate;
+            let broken = rng.f64() < rate / 20.0;
             std::future::ready(match (broken, lost) {
                 (true, _) => Some(Err(EngineError::new("its event stream broke off"))),
                 (false, true) => None,
-                (false, false) => Some(hint),
+                (false, false) => Some(event),
             })
         });
-        Ok(hints.boxed())
+        Ok(events.boxed())
     }
 }

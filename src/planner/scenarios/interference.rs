@@ -1,128 +1,14 @@
-//! Scenarios in which a rollout is stuck, or a user or the engine interferes with containers.
+//! Users or the engine stop, restart or remove containers, or fail to.
 
 use super::*;
 use crate::core::backoff;
 use crate::core::condition::Phase;
-use crate::core::container::Container;
-use crate::core::container::Detail;
-use crate::core::exclusive::InTheWay;
-use crate::core::labels::ContainerIdentity;
+use crate::core::container::{Container, Detail};
 use crate::core::memory::Memory;
 use crate::core::memory::observe::RESTART_GRACE;
 use crate::core::object::Object;
-use crate::core::plan::Action;
-use crate::core::plan::Step;
-use crate::core::spec::Pull;
-use crate::core::time::{Time, WallOffset};
-
-const STUCK: &str = "failed create 1.2 image ago=0";
-
-#[test]
-fn while_a_rollout_is_stuck_a_slot_that_lost_its_old_container_gets_the_spec_that_worked() {
-    scenario(
-        &format!(
-            "object web 3 t1 was=t0
-             web.1.1 t0 running
-             web.2.1 t0 exited
-             {STUCK}"
-        ),
-        r#"create web.2.2 image=old cause="missing replica, while the rollout has not converged"
-           degraded: 1 of 3 run; the engine's words; failed once"#,
-    );
-}
-
-#[test]
-fn once_a_spec_has_worked_the_fallback_needs_no_first_try() {
-    scenario(
-        &format!(
-            "object web 4 t1 was=t0
-             web.1.1 t0 running
-             {STUCK}"
-        ),
-        r#"create web.2.1 image=old cause="missing replica, while the rollout has not converged"
-           create web.3.1 image=old cause="missing replica, while the rollout has not converged"
-           create web.4.1 image=old cause="missing replica, while the rollout has not converged"
-           degraded: 1 of 4 run; the engine's words; failed once"#,
-    );
-}
-
-#[test]
-fn a_slot_whose_new_container_ended_before_it_was_proven_gets_the_spec_that_worked() {
-    scenario(
-        "object web 2 t1 was=t0
-         web.1.1 t0 exited
-         web.1.2 t1 exited
-         web.2.1 t0 running",
-        r#"create web.1.3 image=old cause="missing replica, while the rollout has not converged"
-           remove web.1.1 id=web.1.1 cause="exited; History keeps 1 per slot"
-           progressing: 1 of 2 run; 1 being created, 1 being removed"#,
-    );
-}
-
-#[test]
-fn a_slot_that_the_present_template_has_taken_over_stays_with_it() {
-    let object = object("t1", "t0");
-    let mut memory = Memory::new(1);
-    let running = |line: &str| vec![Arc::new(container(line))];
-    memory.observe(&object, &running("web.1.2 t1 running"), Time(NOW.0 - 60_000));
-    memory.observe(&object, &running("web.1.2 t1 running"), Time(NOW.0 - 1_000));
-    memory.observe(&object, &running("web.1.2 t1 exited"), NOW);
-    assert!(memory.updated(1), "it had been ready for longer than Update.Monitor");
-    assert!(!memory.updated(2));
-}
-
-#[test]
-fn a_slot_that_was_emptied_for_its_update_is_the_present_templates() {
-    let object = object("t1", "t0");
-    let mut memory = Memory::new(1);
-    let old = container("web.1.1 t0 running");
-    memory.observe(&object, &[Arc::new(old.clone())], NOW);
-    let remove = Action::Remove { id: old.id.clone(), name: old.name.clone(), force: false };
-    memory.begun(&remove);
-    // Between the stop and the removal it is seen ended, by a signal that was ours.
-    let signalled = Some(Signalled { signal: Signal::TERM, at: NOW, stop: true });
-    let stopped = Container { state: ContainerState::Exited, signalled, ..old };
-    memory.observe(&object, &[Arc::new(stopped)], NOW);
-    memory.ended(&remove, Report::Removed(Outcome::Done(())), NOW);
-    assert!(memory.updated(1));
-    assert_eq!((memory.held(1), memory.present().slot(1)), (None, None), "our own stop is no user's");
-    // A newer spec begins with what worked.
-    let newer = Object { generation: 2, ..object };
-    memory.observe(&newer, &[], NOW);
-    assert!(!memory.updated(1));
-}
-
-#[test]
-fn if_the_spec_that_worked_no_longer_works_the_present_one_is_tried() {
-    scenario(
-        "object web 2 t1 was=t0
-         web.1.1 t0 running
-         failed create 2.2 refused of=t0 ago=9
-         failed create 2.2 refused of=t0 ago=5",
-        r#"create web.2.1 image=img cause="missing replica"
-           degraded: 1 of 2 run; the engine's words; failed 2 times in a row"#,
-    );
-}
-
-#[test]
-fn a_slot_that_was_emptied_for_a_spec_that_fails_gets_the_one_that_worked_back() {
-    scenario(
-        "object web 1 t1 was=t0 stop-first
-         failed create 1.2 refused ago=9
-         failed create 1.3 refused ago=5",
-        r#"create web.1.1 image=old cause="missing replica, while the rollout has not converged"
-           blocked: 0 of 1 run; the engine's words; failed 2 times in a row"#,
-    );
-    // It is not stopped for another try before that is due.
-    scenario(
-        "object web 1 t1 was=t0 stop-first
-         web.1.1 t0 running
-         failed create 1.2 refused ago=9
-         failed create 1.3 refused ago=0",
-        r#"degraded: 1 of 1 run; the engine's words; failed 2 times in a row
-           plan again in 2.1s"#,
-    );
-}
+use crate::core::plan::{Action, Step};
+use crate::core::time::Time;
 
 #[test]
 fn a_container_that_a_user_stopped_may_be_started_again_before_it_is_replaced() {
@@ -164,7 +50,7 @@ fn a_container_that_runs_again_after_a_restart_ends_the_wait_and_its_next_end_co
 }
 
 #[test]
-fn only_a_recent_signal_that_asks_to_end_excuses_an_end() {
+fn only_a_recent_stop_signal_excuses_an_end() {
     let counted = |signal, seconds: u64, stop_signal| {
         let object = object("t1", "t1");
         let mut memory = Memory::new(1);
@@ -178,7 +64,7 @@ fn only_a_recent_signal_that_asks_to_end_excuses_an_end() {
     };
     let (hup, quit) = (Signal(1), Signal(3));
     assert!(counted(hup, 1, None), "HUP asks to read the configuration");
-    assert!(counted(Signal::TERM, 60, None), "it went on for a minute");
+    assert!(counted(Signal::TERM, 60, None), "it ran on for a minute");
     assert!(counted(quit, 1, None));
     for (signal, stop_signal) in [
         (Signal::TERM, None),
@@ -192,7 +78,7 @@ fn only_a_recent_signal_that_asks_to_end_excuses_an_end() {
 }
 
 #[test]
-fn a_container_that_the_engine_restarts_has_failed_and_is_not_converged_in_between() {
+fn an_object_whose_container_the_engine_restarts_has_failed_and_is_not_converged_in_between() {
     let object = object("t1", "t1");
     let mut memory = Memory::new(1);
     let run = |restarts| {
@@ -204,7 +90,7 @@ fn a_container_that_the_engine_restarts_has_failed_and_is_not_converged_in_betwe
         memory.observe(&object, &[run(restarts)], NOW + Duration::from_secs(5 * restarts));
     }
     let now = NOW + Duration::from_secs(15);
-    let condition = look(&object, &[run(3)], &memory, now).condition;
+    let condition = plan_for(&object, &[run(3)], &memory, now).condition;
     assert_eq!((condition.phase, condition.failing), (Phase::Degraded, true));
     assert_eq!(
         condition.reason,
@@ -213,7 +99,7 @@ fn a_container_that_the_engine_restarts_has_failed_and_is_not_converged_in_betwe
     );
     let later = now + backoff::STABLE_RUN;
     memory.observe(&object, &[run(3)], later);
-    assert_eq!(look(&object, &[run(3)], &memory, later).condition.phase, Phase::Converged);
+    assert_eq!(plan_for(&object, &[run(3)], &memory, later).condition.phase, Phase::Converged);
 }
 
 #[test]
@@ -224,7 +110,7 @@ fn the_health_check_interval_is_the_containers_own_which_its_image_may_define() 
     let world = [Arc::new(Container { detail, ..container("web.1.1 t1 running unhealthy") })];
     memory.observe(&object, &world, NOW);
     let removed =
-        |at| look(&object, &world, &memory, at).steps.iter().any(|s| s.cause.ends_with("interval of 2s"));
+        |at| plan_for(&object, &world, &memory, at).steps.iter().any(|s| s.cause.ends_with("interval of 2s"));
     assert!(!removed(NOW + Duration::from_secs(1)));
     assert!(removed(NOW + Duration::from_secs(2)));
 }
@@ -252,10 +138,10 @@ fn a_successful_start_without_effect_is_a_failure() {
         template: made.identity.template.clone(),
     };
     memory.observe(&object, std::slice::from_ref(&made), NOW);
-    assert_eq!(look(&object, std::slice::from_ref(&made), &memory, NOW).steps.len(), 1);
+    assert_eq!(plan_for(&object, std::slice::from_ref(&made), &memory, NOW).steps.len(), 1);
     memory.ended(&start, Report::Started(Outcome::Done(())), NOW);
     memory.observe(&object, std::slice::from_ref(&made), NOW);
-    let plan = look(&object, std::slice::from_ref(&made), &memory, NOW);
+    let plan = plan_for(&object, std::slice::from_ref(&made), &memory, NOW);
     assert_eq!(plan.steps, []);
     assert!(
         plan.condition.reason.contains("the engine reports that web.1.1 was started, but it does not run"),
@@ -284,44 +170,18 @@ fn a_removal_by_the_engine_that_does_not_end_is_requested_again() {
     let mut memory = Memory::new(1);
     let world = [Arc::new(container("web.1.1 t1 removing")), Arc::new(container("web.1.2 t1 running"))];
     memory.observe(&object, &world, NOW);
-    assert_eq!(look(&object, &world, &memory, NOW).steps, []);
+    assert_eq!(plan_for(&object, &world, &memory, NOW).steps, []);
     let later = NOW + Duration::from_secs(31);
     memory.observe(&object, &world, later);
-    let step = look(&object, &world, &memory, later).steps.remove(0);
+    let step = plan_for(&object, &world, &memory, later).steps.remove(0);
     assert_eq!(
         step.to_string(),
         r#"remove web.1.1 id=id-web.1.1 cause="the engine has not finished removing it""#
     );
     memory.ended(&step.action, Report::Removed(Outcome::InDoubt("500: busy".to_owned())), later);
-    let plan = look(&object, &world, &memory, later);
+    let plan = plan_for(&object, &world, &memory, later);
     assert_eq!(plan.condition.reason, "1 of 1 run; web.1.1 cannot be removed: 500: busy; failed once");
     assert_eq!(plan.condition.next_retry, plan.wake_at);
-}
-
-/// An object of one container with this template; the one that worked last is `was`.
-pub(super) fn object(hash: &str, was: &str) -> Object {
-    let mut spec = spec("web", 1, "");
-    spec.template.hash = TemplateHash::from_label(was);
-    let mut object = Object::new(spec.clone());
-    if was != hash {
-        object.converged = Some(Converged { generation: 0, spec: Some(Arc::new(spec)) });
-        object.spec.template.hash = TemplateHash::from_label(hash);
-    }
-    object
-}
-
-pub(super) fn look(object: &Object, containers: &[Arc<Container>], memory: &Memory, now: Time) -> Plan {
-    plan(Input {
-        object,
-        containers,
-        under_way: &[],
-        evidence: &Evidence::Good,
-        nodes: &Nodes::default(),
-        in_the_way: &InTheWay::new(),
-        memory,
-        now,
-        offset: WallOffset::default(),
-    })
 }
 
 #[test]
@@ -332,7 +192,7 @@ fn an_ended_container_that_its_restart_policy_may_start_is_not_kept() {
     let world = [Arc::new(container("web.1.1 t1 exited")), Arc::new(container("web.1.2 t1 running"))];
     let mut memory = Memory::new(1);
     memory.observe(&object, &world, NOW);
-    let steps = look(&object, &world, &memory, NOW).steps;
+    let steps = plan_for(&object, &world, &memory, NOW).steps;
     let lines: Vec<String> = steps.iter().map(Step::to_string).collect();
     assert_eq!(
         lines,
@@ -361,7 +221,7 @@ fn starts_without_effect_are_backed_off_exponentially() {
 }
 
 #[test]
-fn a_container_that_a_user_restarts_is_not_removed_meanwhile_whatever_its_restart_policy() {
+fn a_container_that_a_user_restarts_is_not_removed_meanwhile_even_with_a_restart_policy() {
     let more = r#", "HostConfig": {"RestartPolicy": {"Name": "unless-stopped"}}"#;
     let mut object = Object::new(spec("web", 1, more));
     object.spec.template.hash = TemplateHash::from_label("t1");
@@ -370,11 +230,11 @@ fn a_container_that_a_user_restarts_is_not_removed_meanwhile_whatever_its_restar
     let signalled = Some(Signalled { signal: Signal::TERM, at: NOW, stop: true });
     let stopped = [Arc::new(Container { signalled, ..container("web.1.1 t1 exited") })];
     memory.observe(&object, &stopped, NOW);
-    assert_eq!(look(&object, &stopped, &memory, NOW).steps, []);
+    assert_eq!(plan_for(&object, &stopped, &memory, NOW).steps, []);
     let later = NOW + RESTART_GRACE;
     memory.observe(&object, &stopped, later);
     assert!(
-        look(&object, &stopped, &memory, later)
+        plan_for(&object, &stopped, &memory, later)
             .steps
             .iter()
             .any(|s| s.to_string().starts_with("remove web.1.1"))
@@ -393,7 +253,7 @@ fn a_tag_that_was_moved_between_two_creates_is_reported() {
         let world: Vec<_> = ids.iter().enumerate().map(container).collect();
         let mut memory = Memory::new(1);
         memory.observe(&object, &world, NOW);
-        let condition = look(&object, &world, &memory, NOW).condition;
+        let condition = plan_for(&object, &world, &memory, NOW).condition;
         assert_eq!(condition.phase, Phase::Converged);
         condition.reason
     };
@@ -404,47 +264,4 @@ fn a_tag_that_was_moved_between_two_creates_is_reported() {
         "2 of 2 run, as wanted; its containers run different images of img, as its tag was moved: web.1.1 has 0123456789ab, \
          web.2.1 has fedcba987654; submit a digest or a new tag to replace them"
     );
-}
-
-#[test]
-fn a_slot_that_was_emptied_for_a_retry_of_the_present_spec_gets_that_and_not_the_old_one_again() {
-    let more = r#", "Update": {"Order": "stop-first"}"#;
-    let old = spec("web", 1, "");
-    let mut object = Object::new(spec("web", 1, more));
-    object.spec.template.hash = TemplateHash::from_label("t1");
-    object.spec.template.image = "new".to_owned();
-    object.converged = Some(Converged { generation: 0, spec: Some(Arc::new(old.clone())) });
-    let mut memory = Memory::new(1);
-    let stale = Arc::new(Container {
-        identity: ContainerIdentity {
-            template: old.template.hash.clone(),
-            ..container("web.1.1 t0 running").identity
-        },
-        ..container("web.1.1 t0 running")
-    });
-    memory.observe(&object, std::slice::from_ref(&stale), NOW);
-    let pull = |image: &str| Action::Pull { image: image.to_owned(), pull: Pull::Missing };
-    for image in ["new", "img"] {
-        memory.ended(&pull(image), Report::Image(Outcome::Done(())), NOW);
-    }
-    let identity =
-        ContainerIdentity { template: TemplateHash::from_label("t1"), attempt: 2, ..stale.identity.clone() };
-    let create = Action::Create { identity, image: "new".to_owned() };
-    for second in [1, 3] {
-        let refusal = Refusal { kind: RefusalKind::Other, message: "no".to_owned() };
-        let at = NOW + Duration::from_secs(second);
-        memory.ended(&create, Report::Created(Outcome::Refused(refusal)), at);
-    }
-    // Its retry is due: the old one is stopped for it.
-    let now = NOW + Duration::from_secs(60);
-    memory.observe(&object, std::slice::from_ref(&stale), now);
-    let steps = look(&object, std::slice::from_ref(&stale), &memory, now).steps;
-    assert_eq!(steps.len(), 1, "{steps:?}");
-    assert!(matches!(&steps[0].action, Action::Remove { .. }), "{steps:?}");
-    memory.begun(&steps[0].action);
-    memory.ended(&steps[0].action, Report::Removed(Outcome::Done(())), now);
-    memory.observe(&object, &[], now);
-    let steps = look(&object, &[], &memory, now).steps;
-    let images: Vec<String> = steps.iter().map(Step::to_string).collect();
-    assert_eq!(images, ["create web.1.1 image=new cause=\"missing replica\""]);
 }

@@ -1,5 +1,5 @@
-//! Clients that keep their connection, for tests that ask thousands of times or wait by the hundred: hyper over
-//! rustls, each with a certificate of its own where it must be somebody of its own.
+//! Kept connections, for tests with thousands of requests or hundreds of waiting clients: hyper over rustls, with a
+//! separate certificate for each identity.
 
 use std::fs;
 use std::io;
@@ -22,16 +22,16 @@ use tokio_rustls::TlsConnector;
 
 use super::{Certificates, Daemon};
 
-/// Who a client is, and whom it trusts.
+/// A client's certificate, and the CA that it trusts.
 pub type Identity = Arc<ClientConfig>;
 
-/// The client that the daemon made certificates for.
-pub fn made_client(certificates: &Certificates) -> Identity {
+/// The client for which the daemon generated a certificate.
+pub fn generated_client(certificates: &Certificates) -> Identity {
     let chain = CertificateDer::pem_file_iter(certificates.cert()).unwrap().map(Result::unwrap).collect();
     config(certificates, chain, PrivateKeyDer::from_pem_file(certificates.key()).unwrap())
 }
 
-/// Somebody new, `O=NAME`, whom the CA that the daemon made has signed.
+/// A new identity `O=NAME`, signed by the CA that the daemon generated.
 pub fn new_client(certificates: &Certificates, name: &str) -> Identity {
     let ca_key = fs::read_to_string(certificates.directory().join("ca-key.pem")).unwrap();
     let ca = fs::read_to_string(certificates.ca()).unwrap();
@@ -62,8 +62,8 @@ fn config(
     Arc::new(builder.with_root_certificates(roots).with_client_auth_cert(chain, key).unwrap())
 }
 
-/// One connection. Dropping it closes it at once, whatever is under way.
-pub struct Kept {
+/// One connection. Dropping it closes it at once, even during a request.
+pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<hyper::Result<()>>,
 }
@@ -76,7 +76,7 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-impl Kept {
+impl Connection {
     pub async fn open(daemon: &Daemon, identity: &Identity) -> io::Result<Self> {
         let address: SocketAddr = daemon.url.trim_start_matches("https://").parse().unwrap();
         let tcp = TcpStream::connect(address).await?;
@@ -87,34 +87,34 @@ impl Kept {
         Ok(Self { sender, driver: tokio::spawn(connection) })
     }
 
-    pub async fn ask(
+    pub async fn request(
         &mut self,
         method: Method,
         path: &str,
         if_match: Option<&str>,
         body: impl Into<Bytes>,
     ) -> hyper::Result<Answer> {
-        let mut request = Request::builder().method(method).uri(path).header("Host", "daemon");
+        let mut builder = Request::builder().method(method).uri(path).header("Host", "daemon");
         if let Some(tag) = if_match {
-            request = request.header("If-Match", tag);
+            builder = builder.header("If-Match", tag);
         }
         self.sender.ready().await?;
-        let response = self.sender.send_request(request.body(Full::new(body.into())).unwrap()).await?;
+        let response = self.sender.send_request(builder.body(Full::new(body.into())).unwrap()).await?;
         let (head, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
 
     pub async fn get(&mut self, path: &str) -> hyper::Result<Answer> {
-        self.ask(Method::GET, path, None, "").await
+        self.request(Method::GET, path, None, "").await
     }
 
     pub async fn post(&mut self, path: &str, body: &Value) -> hyper::Result<Answer> {
-        self.ask(Method::POST, path, None, body.to_string()).await
+        self.request(Method::POST, path, None, body.to_string()).await
     }
 }
 
-impl Drop for Kept {
+impl Drop for Connection {
     fn drop(&mut self) {
         self.driver.abort();
     }

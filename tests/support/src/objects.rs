@@ -1,38 +1,38 @@
-//! Objects of the test image, and what the tests on a real engine wait for.
+//! Objects that run the test image, and waits for their containers.
 
 use std::time::Duration;
 
+use super::{Cluster, Container, Daemon, SOON};
 use serde_json::{Value, json};
-use support::{Cluster, Container, Daemon, SOON};
 
 /// `Update.Monitor` in these tests.
-pub(crate) const MONITOR: Duration = Duration::from_millis(300);
+pub const MONITOR: Duration = Duration::from_millis(300);
 
-pub(crate) fn object(name: &str, count: u32) -> Value {
+pub fn object(name: &str, count: u32) -> Value {
     json!({"Name": name, "Image": "scsm-test:1", "Count": count, "Update": {"Monitor": "300ms"}})
 }
 
-/// An object with more fields, or with others.
-pub(crate) fn object_with(name: &str, count: u32, more: Value) -> Value {
+/// An object with more or other fields.
+pub fn object_with(name: &str, count: u32, more: Value) -> Value {
     let mut object = object(name, count);
     object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     object
 }
 
-pub(crate) fn ids(containers: &[Container]) -> Vec<&str> {
+pub fn ids(containers: &[Container]) -> Vec<&str> {
     containers.iter().map(|container| container.id.as_str()).collect()
 }
 
 #[track_caller]
-pub(crate) fn runs(daemon: &Daemon, cluster: &Cluster, count: usize) -> Vec<Container> {
+pub fn runs(daemon: &Daemon, cluster: &Cluster, count: usize) -> Vec<Container> {
     let what = format!("{count} run, no fewer and no more");
     daemon.wait_until(SOON, &what, || cluster.running().len() == count);
     let running = cluster.running();
-    daemon.wait_until(SOON, "and serve", || running.iter().all(|container| cluster.serves(container)));
+    daemon.wait_until(SOON, "they serve", || running.iter().all(|container| cluster.serves(container)));
     running
 }
 
-pub(crate) fn publishing(name: &str, port: u16, more: Value) -> Value {
+pub fn publishing(name: &str, port: u16, more: Value) -> Value {
     let bindings = json!({"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": port.to_string()}]});
     let mut object = object_with(name, 1, json!({"HostConfig": {"PortBindings": bindings}}));
     object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

@@ -1,4 +1,4 @@
-//! Many cases at once: each on a thread, with a runtime and a paused clock of its own.
+//! Runs many cases in parallel, each with its own runtime and paused clock.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -9,43 +9,43 @@ use std::time::{Duration, Instant};
 
 use super::lock;
 
-/// What one case may really take, on a machine with much else to do. Simulated time is free; a loop in which none
-/// passes is a hang.
+/// The limit of real time for one case, on a busy machine. Simulated time costs nothing; a loop in which no simulated
+/// time passes is a hang.
 const STUCK: Duration = Duration::from_secs(120);
-/// How often that is looked at.
-const WATCH: Duration = Duration::from_millis(20);
+/// How often the limit is checked.
+const POLL: Duration = Duration::from_millis(20);
 /// The name of the threads that run cases.
 const CASE: &str = "case";
 
-/// Runs a case on a paused clock. An error holds the words with which it panicked.
+/// Runs a case on a paused clock. The error is the message of a panic.
 pub(crate) fn paused<T>(case: impl Future<Output = T>) -> Result<T, String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     catch_unwind(AssertUnwindSafe(|| runtime.block_on(case))).map_err(|panic| {
-        let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
-        panic.downcast_ref::<String>().cloned().or(words).unwrap_or_else(|| "it panicked".to_owned())
+        let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        panic.downcast_ref::<String>().cloned().or(message).unwrap_or_else(|| "it panicked".to_owned())
     })
 }
 
-/// Runs all cases, as many at once as there are processors; fails where one makes no progress. The results come in
-/// any order.
+/// Runs all cases, as many in parallel as there are processors; panics if one makes no progress. The results are in any
+/// order.
 pub(crate) fn run_all<C, T>(cases: Vec<C>, run: fn(C) -> T) -> Vec<(C, T)>
 where
     C: Copy + Display + Send + 'static,
     T: Send + 'static,
 {
-    hush_cases();
+    silence_panics();
     let queue = Arc::new(Mutex::new(VecDeque::from(cases)));
     let results = Arc::new(Mutex::new(Vec::new()));
     let workers: Vec<_> = (0..thread::available_parallelism().map_or(1, usize::from))
         .map(|_| {
             let (queue, results) = (queue.clone(), results.clone());
             let current = Arc::new(Mutex::new(None));
-            let shown = current.clone();
+            let running = current.clone();
             let work = move || {
                 loop {
                     let Some(case) = lock(&queue).pop_front() else { return };
-                    *lock(&shown) = Some((case, Instant::now()));
+                    *lock(&running) = Some((case, Instant::now()));
                     let result = run(case);
                     lock(&results).push((case, result));
                 }
@@ -54,11 +54,11 @@ where
         })
         .collect();
     while !workers.iter().all(|(worker, _)| worker.is_finished()) {
-        thread::sleep(WATCH);
+        thread::sleep(POLL);
         for (worker, current) in &workers {
             let stuck = (*lock(current)).filter(|(_, since): &(C, Instant)| since.elapsed() > STUCK);
             if let Some((case, _)) = stuck.filter(|_| !worker.is_finished()) {
-                panic!("{case}: no time passes in it any more");
+                panic!("{case}: it makes no progress");
             }
         }
     }
@@ -68,12 +68,12 @@ where
     std::mem::take(&mut *lock(&results))
 }
 
-/// A case that panics has failed, and its words are kept: no need to say them twice.
-fn hush_cases() {
-    let loud = std::panic::take_hook();
+/// A panic of a case is part of its result, so it is not printed.
+fn silence_panics() {
+    let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if thread::current().name() != Some(CASE) {
-            loud(panic);
+            default(panic);
         }
     }));
 }

@@ -1,9 +1,8 @@
-//! Knows what was asked for and what really is there, and measures the one against the other.
+//! The test oracle: compares the running containers with what was submitted.
 //!
-//! A container too many is counted at the moment in which a create or a start takes effect, against what an operator
-//! would grant: the highest `Count` of the last minutes (a create that was asked for may land late), one more
-//! for an update that starts first, and the creates that were under way when the daemon died. What is on a node
-//! that was in trouble is not held against anybody, unless the trouble has only just begun.
+//! When a create or a start takes effect, it counts the object's running containers. Allowed are the highest `Count` of the
+//! last minutes (a create may take effect late), one more for a start-first update, and the creates that were under way when
+//! the daemon died. Containers on a node with trouble are not counted, unless the trouble has only just begun.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -17,35 +16,35 @@ use swarm_cluster_state_manager::core::name::ObjectName;
 use swarm_cluster_state_manager::core::time::Time;
 use swarm_cluster_state_manager::engine::simulated::Real;
 
-/// What was granted is granted for this long: longer than the latest landing, and the waits for it.
-const MEMORY: Duration = Duration::from_secs(400);
-/// A node that was in trouble is no witness for this long after it.
+/// How long a grant is valid: longer than the latest effect of a call, and the waits for it.
+const GRANT: Duration = Duration::from_secs(400);
+/// How long the containers of a node are not counted after its trouble.
 const AFTER_TROUBLE: Duration = Duration::from_secs(60);
-/// A first trouble of a node must not be acted upon for this long: half of what is waited for.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The first trouble of a node must have no effect for this long: half of the time after which a node is lost.
+const NEW_TROUBLE: Duration = Duration::from_secs(15);
 
-pub(crate) struct Judge {
+pub(crate) struct Oracle {
     clock: Clock,
     inner: Mutex<Inner>,
 }
 
 #[derive(Default)]
 struct Inner {
-    asked_for: BTreeMap<ObjectName, Vec<Demand>>,
-    /// Creates under way, and those that were when the daemon died.
+    demands: BTreeMap<ObjectName, Vec<Demand>>,
+    /// Creates under way, and those that were under way when the daemon died.
     under_way: i64,
     orphans: Vec<(Time, i64)>,
     nodes: BTreeMap<String, Trouble>,
     foreign: Vec<ContainerId>,
-    /// Other managers, whose containers are not held against this one.
+    /// Other managers, whose containers are not counted.
     rivals: Vec<ManagerId>,
     creates: u64,
     worst_excess: i64,
-    verdicts: Vec<String>,
+    violations: Vec<String>,
 }
 
 struct Demand {
-    /// When it was asked for, and until when it held.
+    /// Until when it applied.
     until: Option<Time>,
     count: u32,
     template: String,
@@ -63,9 +62,9 @@ impl Inner {
     }
 }
 
-impl Judge {
-    pub(crate) fn new(clock: Clock) -> Judge {
-        Judge { clock, inner: Mutex::default() }
+impl Oracle {
+    pub(crate) fn new(clock: Clock) -> Oracle {
+        Oracle { clock, inner: Mutex::default() }
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -75,18 +74,18 @@ impl Judge {
     pub(crate) fn demand(&self, object: &ObjectName, count: u32, template: &str) {
         let now = self.now();
         let mut inner = self.inner.lock().unwrap();
-        let demands = inner.asked_for.entry(object.clone()).or_default();
+        let demands = inner.demands.entry(object.clone()).or_default();
         if let Some(last) = demands.last_mut() {
             last.until = Some(now);
         }
         demands.push(Demand { until: None, count, template: template.to_owned() });
     }
 
-    pub(crate) fn asked(&self, creates: i64) {
+    pub(crate) fn create_pending(&self, creates: i64) {
         self.inner.lock().unwrap().under_way += creates;
     }
 
-    /// The daemon died: nobody will hear of what is under way.
+    /// The daemon died: it will not learn the outcome of calls under way.
     pub(crate) fn died(&self) {
         let now = self.now();
         let mut inner = self.inner.lock().unwrap();
@@ -94,13 +93,13 @@ impl Judge {
         inner.orphans.push((now, under_way));
     }
 
-    /// Whether a container is one that was asked for.
+    /// Whether the manager under test owns a container.
     pub(crate) fn ours(&self, real: &Real) -> bool {
         let inner = self.inner.lock().unwrap();
         !inner.foreign.contains(&real.container.id) && !inner.is_rivals(real)
     }
 
-    /// From now on what this manager creates is another manager's.
+    /// Registers another manager.
     pub(crate) fn rival(&self, manager: ManagerId) {
         self.inner.lock().unwrap().rivals.push(manager);
     }
@@ -120,10 +119,10 @@ impl Judge {
         }
     }
 
-    /// A create took effect: the container is about to run. One whose caller had given up on it starts only by another
-    /// step. It does not count if an earlier attempt runs in its slot: that one had vanished from the lists, is back, and
-    /// holds the slot.
-    pub(crate) fn created(&self, identity: &ContainerIdentity, given_up: bool, real: &[Real]) {
+    /// A create took effect: the container is about to run. After a timeout of the create, only another step starts it. Then
+    /// it does not count if an earlier attempt runs in its slot: that one was missing from the lists, is back, and keeps
+    /// the slot.
+    pub(crate) fn created(&self, identity: &ContainerIdentity, timed_out: bool, real: &[Real]) {
         self.inner.lock().unwrap().creates += 1;
         let earlier_runs = real.iter().any(|other| {
             let of = &other.container.identity;
@@ -131,65 +130,60 @@ impl Judge {
                 && of.attempt < identity.attempt
                 && other.container.state == ContainerState::Running
         });
-        self.weigh(identity, usize::from(!(given_up && earlier_runs)), real);
+        self.check_excess(identity, usize::from(!(timed_out && earlier_runs)), real);
     }
 
     /// A start took effect.
     pub(crate) fn started(&self, identity: &ContainerIdentity, real: &[Real]) {
-        self.weigh(identity, 0, real);
+        self.check_excess(identity, 0, real);
     }
 
-    /// A user started an ended container again. Who was not told that it was stopped may have replaced it.
-    pub(crate) fn started_by_a_user(&self, identity: &ContainerIdentity, real: &[Real], all_was_told: bool) {
-        if all_was_told {
-            self.weigh(identity, 0, real);
+    /// A user started an ended container again. A daemon that did not learn of both may have replaced it.
+    pub(crate) fn started_by_a_user(&self, identity: &ContainerIdentity, real: &[Real], daemon_knows: bool) {
+        if daemon_knows {
+            self.check_excess(identity, 0, real);
         } else {
             let now = self.now();
             self.inner.lock().unwrap().orphans.push((now, 1));
         }
     }
 
-    /// Weighs what runs, and what is about to, against what is granted.
-    fn weigh(&self, identity: &ContainerIdentity, about_to: usize, real: &[Real]) {
+    /// Compares the containers that run or are about to run with what is granted.
+    fn check_excess(&self, identity: &ContainerIdentity, about_to: usize, real: &[Real]) {
         let now = self.now();
         let mut inner = self.inner.lock().unwrap();
-        let witness = |node: &Option<String>| {
+        let is_counted = |node: &Option<String>| {
             let trouble = node.as_ref().and_then(|node| inner.nodes.get(node));
             trouble.is_none_or(|t| {
-                let calm = t.last_ended.is_none_or(|at| now.since(at) > AFTER_TROUBLE);
-                calm && t.now_since.is_none_or(|at| now.since(at) < PATIENCE)
+                let stable = t.last_ended.is_none_or(|at| now.since(at) > AFTER_TROUBLE);
+                stable && t.now_since.is_none_or(|at| now.since(at) < NEW_TROUBLE)
             })
         };
-        let there = real.iter().filter(|real| {
+        let running = real.iter().filter(|real| {
             !inner.foreign.contains(&real.container.id)
                 && !inner.is_rivals(real)
                 && real.container.identity.object == identity.object
                 && real.container.state == ContainerState::Running
-                && witness(&real.container.node)
+                && is_counted(&real.container.node)
         });
-        let there: Vec<&Real> = there.collect();
-        let recent = |until: &Option<Time>| until.is_none_or(|at| now.since(at) < MEMORY);
-        let demands: Vec<&Demand> = inner
-            .asked_for
-            .get(&identity.object)
-            .into_iter()
-            .flatten()
-            .filter(|d| recent(&d.until))
-            .collect();
+        let running: Vec<&Real> = running.collect();
+        let recent = |until: &Option<Time>| until.is_none_or(|at| now.since(at) < GRANT);
+        let demands: Vec<&Demand> =
+            inner.demands.get(&identity.object).into_iter().flatten().filter(|d| recent(&d.until)).collect();
         let count = demands.iter().map(|d| i64::from(d.count)).max().unwrap_or(0);
-        // An update may also have waited for long: what is stale is there to be replaced.
-        let stale = there.iter().map(|real| &real.container.image);
+        // An update may have waited for long: stale containers are to be replaced.
+        let stale = running.iter().map(|real| &real.container.image);
         let templates: BTreeSet<_> = demands.iter().map(|d| &d.template).chain(stale).collect();
         let surge = i64::try_from(templates.len()).unwrap() - 1;
         let orphans: i64 =
-            inner.orphans.iter().filter(|(at, _)| now.since(*at) < MEMORY).map(|(_, n)| n).sum();
+            inner.orphans.iter().filter(|(at, _)| now.since(*at) < GRANT).map(|(_, n)| n).sum();
         let granted = count + surge.max(0) + orphans;
-        let excess = i64::try_from(there.len() + about_to).unwrap() - granted;
+        let excess = i64::try_from(running.len() + about_to).unwrap() - granted;
         inner.worst_excess = inner.worst_excess.max(excess);
         if excess > 0 {
             let name = identity.container_name();
-            let there: Vec<&str> = there.iter().map(|real| real.container.name.as_str()).collect();
-            inner.verdicts.push(format!("{} {name}: {granted} granted, and there run {there:?}", now.0));
+            let running: Vec<&str> = running.iter().map(|real| real.container.name.as_str()).collect();
+            inner.violations.push(format!("{} {name}: {granted} granted, but running: {running:?}", now.0));
         }
     }
 
@@ -198,22 +192,22 @@ impl Judge {
         let mut inner = self.inner.lock().unwrap();
         let rivals = real.iter().any(|real| real.container.id == *id && inner.is_rivals(real));
         if rivals || inner.foreign.contains(id) {
-            let finding = format!("{} a container of somebody else was touched", self.clock.now().0);
-            inner.verdicts.push(finding);
+            let finding = format!("{} a foreign container was touched", self.clock.now().0);
+            inner.violations.push(finding);
         }
     }
 
-    /// What is wrong with the world now that it was left in peace: nothing, where all is as asked for.
+    /// Whether exactly the submitted containers run; the error says what is wrong.
     pub(crate) fn settled(&self, real: &[Real]) -> Result<(), String> {
         let inner = self.inner.lock().unwrap();
-        for (object, demands) in &inner.asked_for {
+        for (object, demands) in &inner.demands {
             let Some(wanted) = demands.last() else { continue };
             let ours = real
                 .iter()
                 .filter(|r| !inner.foreign.contains(&r.container.id) && !inner.is_rivals(r))
                 .filter(|r| r.container.identity.object == *object);
-            // A create that landed late, when a user had renamed the one that holds its slot, cannot be told from a copy. It
-            // never runs, and the status lists it as unclaimed.
+            // A container that is created late, after a user has renamed the one in its slot, looks like a copy. It never
+            // runs, and the status lists it as unclaimed.
             let renamed = |r: &Real| {
                 real.iter().any(|o| {
                     o.container.identity == r.container.identity
@@ -228,14 +222,14 @@ impl Judge {
                 let names: Vec<_> =
                     live.iter().map(|r| format!("{} {:?}", r.container.name, r.container.state)).collect();
                 return Err(format!(
-                    "{object}: {} of {} wanted, there are {names:?}",
+                    "{object}: {} of {} wanted, found: {names:?}",
                     wanted.count, wanted.template
                 ));
             }
         }
         for id in &inner.foreign {
             if !real.iter().any(|r| r.container.id == *id && r.container.ready()) {
-                return Err("a container of somebody else is not there any more".to_owned());
+                return Err("a foreign container is gone".to_owned());
             }
         }
         Ok(())
@@ -249,7 +243,7 @@ impl Judge {
         self.inner.lock().unwrap().worst_excess
     }
 
-    pub(crate) fn verdicts(&self) -> Vec<String> {
-        self.inner.lock().unwrap().verdicts.clone()
+    pub(crate) fn violations(&self) -> Vec<String> {
+        self.inner.lock().unwrap().violations.clone()
     }
 }
