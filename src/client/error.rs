@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use super::Address;
 use crate::api::problem::Problem;
+use crate::connector;
 use crate::core::sanitize;
 
 /// A request without a successful answer.
@@ -95,13 +96,10 @@ impl ClientError {
 
 /// The message of the innermost error, which is the cause.
 fn innermost(error: &(dyn Error + 'static)) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    match innermost.downcast_ref::<io::Error>().map(io::Error::kind) {
+    let cause = connector::cause(error);
+    match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
         // The message of the TLS library is long and technical.
         Some(io::ErrorKind::UnexpectedEof) => "closed by the other side".to_owned(),
-        _ => innermost.to_string(),
+        _ => cause.to_string(),
     }
 }
