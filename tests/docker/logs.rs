@@ -178,7 +178,7 @@ fn an_unreadable_logging_driver_is_reported() {
         "{text_lines:?}"
     );
     let reply = daemon.client.get(&format!("/objects/{name}/logs?previous=true"));
-    assert!(reply.body.contains("History says how many"), "{reply:?}");
+    assert!(reply.body.contains("History sets how many"), "{reply:?}");
 }
 
 #[test]
