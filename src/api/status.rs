@@ -76,9 +76,9 @@ pub struct QuarantinedStatus {
 pub struct EngineStatus {
     /// Its address.
     pub endpoint: String,
-    /// Whether it answers.
+    /// Whether it answers and can be used.
     pub connected: bool,
-    /// Why it does not answer, or why its answers are not acted upon.
+    /// Why it cannot be used, or why its answers are not acted upon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// When the next attempt to reach it is made.

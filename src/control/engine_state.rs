@@ -50,7 +50,7 @@ impl EngineState {
         }
     }
 
-    /// Whether it answers.
+    /// Whether it answers and can be used.
     pub fn connected(&self) -> bool {
         self.trouble.is_none() && self.listed.is_some()
     }
