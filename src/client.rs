@@ -21,7 +21,6 @@ use tokio::time::timeout;
 use crate::api::problem::Problem;
 use crate::certificates::{CertificateError, Identity};
 use crate::connector::{self, Connector, Target};
-use crate::core::sanitize;
 
 mod address;
 mod error;
@@ -184,10 +183,10 @@ impl Daemon {
         let request = request.body(Full::new(ask.body)).map_err(|e| impossible(e.to_string()))?;
         match timeout(within, self.http.request(request)).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(match tls::explain(&self.address, &self.identity, &error) {
-                Some(message) => ClientError::Certificate { message: sanitize::message(&message) },
-                None => ClientError::of(&self.address, error.is_connect(), &error),
-            }),
+            Ok(Err(error)) => {
+                let explained = tls::explain(&self.address, &self.identity, &error);
+                Err(explained.unwrap_or_else(|| ClientError::of(&self.address, error.is_connect(), &error)))
+            }
             Err(_) => Err(ClientError::Broken {
                 address: self.address.clone(),
                 message: format!("no answer within {}", humantime::format_duration(within)),

@@ -4,6 +4,7 @@
 //! deadline; an answer may have a bound in bytes. The TLS configuration is requested for each connection, so the files of
 //! certificates are the caller's business.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -137,6 +138,15 @@ pub fn pools() -> Builder {
     let mut builder = Client::builder(TokioExecutor::new());
     builder.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new());
     builder
+}
+
+/// The innermost error, which is the cause: the errors around it only say that a request failed.
+pub fn cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost
 }
 
 #[cfg(test)]

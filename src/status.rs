@@ -334,8 +334,8 @@ fn copy_status(copy: &CopySeen, nodes: &Nodes) -> ContainerStatus {
 
 fn rival_status((id, containers): (&ManagerId, &usize)) -> RivalStatus {
     let reason = format!(
-        "another manager has containers in this cluster: this one holds the objects that it has containers of. If this one \
-         was started by mistake, stop it. To run both, give one of them another --cluster and --data-dir. If the other \
+        "another manager has containers in this cluster: this one creates and removes nothing for their objects. If this \
+         one was started by mistake, stop it. To run both, give one of them another --cluster and --data-dir. If the other \
          one is gone for good, start this one once with --take-over={id}"
     );
     RivalStatus { id: id.to_string(), containers: *containers as u64, reason }

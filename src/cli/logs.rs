@@ -49,7 +49,7 @@ pub(super) struct LogsFlags {
     /// Omit lines before this: a duration such as 10m, or a time such as 2026-11-26T16:00:00Z.
     #[arg(long, value_name = "10m|TIME")]
     since: Option<String>,
-    /// Show ended containers that were kept instead of running ones; with --follow, both.
+    /// Show containers that have exited, instead of running ones; with --follow, both.
     #[arg(long, short)]
     previous: bool,
     /// Show the time of each line.

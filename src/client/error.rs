@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use super::Address;
 use crate::api::problem::Problem;
+use crate::connector;
 use crate::core::sanitize;
 
 /// A request without a successful answer.
@@ -25,6 +26,14 @@ pub enum ClientError {
     #[error("{message}")]
     Certificate {
         /// What is wrong, and the way out.
+        message: String,
+    },
+    /// The server at the address is another one.
+    #[error("the server at {address} does not speak HTTPS ({message}): set the daemon's address with --addr")]
+    NotHttps {
+        /// The address.
+        address: Address,
+        /// What it sent instead.
         message: String,
     },
     /// The connection ended before the answer did: the request may have been carried out.
@@ -74,7 +83,7 @@ impl ClientError {
             ClientError::Refused(problem) => matches!(problem.status, 429 | 502..=504),
             // A proxy in front of the daemon.
             ClientError::Unexpected { status, .. } => matches!(status.as_u16(), 429 | 502..=504),
-            ClientError::Certificate { .. } => false,
+            ClientError::Certificate { .. } | ClientError::NotHttps { .. } => false,
         };
         passes.then_some(ClientError::SOON)
     }
@@ -87,13 +96,10 @@ impl ClientError {
 
 /// The message of the innermost error, which is the cause.
 fn innermost(error: &(dyn Error + 'static)) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    match innermost.downcast_ref::<io::Error>().map(io::Error::kind) {
+    let cause = connector::cause(error);
+    match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
         // The message of the TLS library is long and technical.
         Some(io::ErrorKind::UnexpectedEof) => "closed by the other side".to_owned(),
-        _ => innermost.to_string(),
+        _ => cause.to_string(),
     }
 }

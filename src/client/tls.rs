@@ -7,24 +7,30 @@ use std::time::SystemTime;
 use humantime::format_rfc3339_seconds as date;
 use rustls::{AlertDescription, CertificateError};
 
-use super::Address;
+use super::{Address, ClientError};
 use crate::certificates::{Identity, KeyUsage};
 use crate::clock;
+use crate::core::sanitize;
 
-/// The problem with the certificates, if that is the cause of `error`, and the way out. `own` is the client's side.
-pub(super) fn explain(address: &Address, own: &Identity, error: &(dyn Error + 'static)) -> Option<String> {
-    match cause(error)? {
-        rustls::Error::InvalidCertificate(invalid) => Some(daemons_certificate(address, own, invalid)),
+/// The error with its way out, if its cause is the handshake. `own` is the client's side.
+pub(super) fn explain(
+    address: &Address,
+    own: &Identity,
+    error: &(dyn Error + 'static),
+) -> Option<ClientError> {
+    let message = match cause(error)? {
+        rustls::Error::InvalidCertificate(invalid) => daemons_certificate(address, own, invalid),
         rustls::Error::AlertReceived(alert) => {
             let cert = own.files().cert.display();
             let reason = refusal(own, *alert, clock::system_now());
-            Some(format!("the daemon at {address} refuses the certificate in {cert}: {reason}"))
+            format!("the daemon at {address} refuses the certificate in {cert}: {reason}")
         }
         error @ rustls::Error::InvalidMessage(_) => {
-            Some(format!("the server at {address} does not speak HTTPS ({error})"))
+            return Some(ClientError::NotHttps { address: address.clone(), message: error.to_string() });
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(ClientError::Certificate { message: sanitize::message(&message) })
 }
 
 /// The error of the TLS library within `error`.
@@ -126,7 +132,7 @@ mod tests {
         let own = Identity::load(&FIXTURE.client).unwrap();
         let directory = FIXTURE.authority.path("");
         let error = io::Error::new(io::ErrorKind::InvalidData, error);
-        let message = explain(&"manager:3476".parse().unwrap(), &own, &error).unwrap();
+        let message = explain(&"manager:3476".parse().unwrap(), &own, &error).unwrap().to_string();
         message.replace(directory.to_str().unwrap(), "/certs/")
     }
 
@@ -162,6 +168,13 @@ mod tests {
         assert_eq!(at(until + day), format!("it expired at {}; have a new one issued", date(until)));
         assert!(at(from - day).starts_with(&format!("it is not valid before {}; compare", date(from))));
         assert!(at(from + day).starts_with("it is not valid at the daemon's time, but from "));
+    }
+
+    #[test]
+    fn a_server_without_tls_is_no_matter_of_certificates() {
+        let says = explained(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType));
+        assert!(says.starts_with("the server at manager:3476 does not speak HTTPS ("), "{says}");
+        assert!(says.ends_with("): set the daemon's address with --addr"), "{says}");
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl Reported {
         Some(match named.is_empty() {
             true => "no other manager has containers in this cluster any more".to_owned(),
             false => format!(
-                "other managers have containers in this cluster: {}; objects that they have containers of are held",
+                "other managers have containers in this cluster: {}; nothing is created or removed for the objects of these",
                 named.join(", ")
             ),
         })

@@ -92,13 +92,13 @@ impl EngineState {
             let until = hidden.lost_at.map(|at| format!(", or it counts as lost at {}", at.shown(offset)));
             let reason = match self.kind().is_none_or(EngineKind::has_nodes) {
                 true => format!(
-                    "waiting until the manager at {endpoint} knows what runs on node {} ({}){}: until then nothing can be called missing",
+                    "waiting until the manager at {endpoint} knows what runs on node {} ({}){}: until then no container counts as missing",
                     hidden.name(),
                     hidden.trouble(),
                     until.unwrap_or_default()
                 ),
                 false => format!(
-                    "another engine answers at {endpoint} than before: waiting for the one before{}",
+                    "another engine answers at {endpoint} than before: waiting for the earlier one{}",
                     until.unwrap_or_default()
                 ),
             };

@@ -124,7 +124,7 @@ fn following_continues_over_a_replacement_and_ended_containers_can_be_read() {
     let lines = ["web.1.2 stdout serving on 0.0.0.0:8080", "web.1.2 stdout new"];
     assert_eq!(past(""), lines);
     let none = past("previous=true");
-    assert!(none.len() == 1 && none[0].starts_with("note:  no ended container of web is kept"), "{none:?}");
+    assert!(none.len() == 1 && none[0].starts_with("note:  web has no exited container"), "{none:?}");
 
     // A container that ends by itself is kept.
     cluster.engine().docker(&["kill", &format!("{name}.1.2")]);

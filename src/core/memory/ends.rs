@@ -180,7 +180,7 @@ pub(super) fn message(seen: &Seen, container: Option<&Container>) -> String {
     let ran = detail.and_then(run_of).or(*ran);
     let after = ran.map(|ran| format!(" after {}", rounded(ran))).unwrap_or_default();
     if *kind == EndKind::Vanished {
-        return format!("{name} was removed{after}, and not by this manager");
+        return format!("{name} was removed{after} by someone else");
     }
     if *kind == EndKind::Unhealthy {
         let output = detail.and_then(|detail| detail.health_output.as_deref()).unwrap_or_default();

@@ -265,7 +265,7 @@ impl Memory {
             let ran = ran.filter(|ran| unexplained && *ran < backoff::STABLE_RUN);
             if let (Some(ran), Some(template)) = (ran, seen.template) {
                 let (slot, seed) = (seen.slot, self.seed);
-                let error = format!("the container of slot {slot} was removed, and not by this manager");
+                let error = format!("the container of slot {slot} was removed by someone else");
                 self.tries_mut(&template).slot_failed(slot, ran, Says::Nothing, error, seed, now);
             }
         }

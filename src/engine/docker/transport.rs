@@ -134,12 +134,8 @@ fn own_request(method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Requ
 }
 
 /// The message of the innermost error, which is the cause, with a hint.
-pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    let message = sanitize::message(&innermost.to_string());
+pub(super) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let message = sanitize::message(&connector::cause(error).to_string());
     if message.contains("UnknownIssuer") || message.contains("BadSignature") {
         return format!(
             "{message}: the engine's certificate is not signed by the CA given with --tlscacert or --engine-tlscacert"

@@ -113,7 +113,7 @@ fn a_foreign_removal_is_reported_and_the_managers_own_is_not() {
     memory.observe(&object, std::slice::from_ref(&running), NOW);
     let mut ours = memory.clone();
     memory.observe(&object, &[], at(5));
-    let report = "web.1.1 was removed after 5s, and not by this manager";
+    let report = "web.1.1 was removed after 5s by someone else";
     assert_eq!(memory.take_unreported(), [(EndKind::Vanished, report.to_owned())]);
     ours.begun(&Action::Remove { id: running.id.clone(), name: running.name.clone(), force: false });
     ours.observe(&object, &[detail(exited(143), "web.1.1 t1 exited")], at(5));
@@ -153,7 +153,7 @@ fn a_container_reported_unhealthy_during_its_removal_by_a_user_is_removed_and_no
     memory.observe(&object, &[killed], at(5));
     memory.observe(&object, &[going], at(5));
     memory.observe(&object, &[], at(6));
-    let report = "web.1.1 was removed after 6s, and not by this manager";
+    let report = "web.1.1 was removed after 6s by someone else";
     assert_eq!(memory.take_unreported(), [(EndKind::Vanished, report.to_owned())]);
     assert_eq!(memory.ends().restarts(), 0);
 }
