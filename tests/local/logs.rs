@@ -35,7 +35,7 @@ fn containers(lines: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn the_last_lines_of_all_containers_come_in_order_of_time() {
+fn the_last_lines_of_all_containers_are_ordered_by_time() {
     let daemon = simulated(3);
     let all = lines(&daemon, "");
     assert_eq!(containers(&all), ["web.1.1", "web.2.1", "web.3.1"]);
