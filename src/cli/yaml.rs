@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_main_fields_come_first() {
+    fn the_main_fields_are_first() {
         let object = json!({"Cmd": ["a"], "Count": 1, "Name": "web", "Image": "nginx", "Generation": 2});
         let text = documents(&[object]).unwrap();
         assert_eq!(text, "Name: web\nImage: nginx\nCount: 1\nGeneration: 2\nCmd:\n- a\n");

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_certificate_is_told_from_a_wrong_clock() {
+    fn an_expired_certificate_and_a_wrong_clock_have_different_messages() {
         let own = Identity::load(&FIXTURE.client).unwrap();
         let (from, until) = (own.details().not_before, own.details().not_after);
         let at = |now| refusal(&own, AlertDescription::CertificateExpired, now);
@@ -172,13 +172,13 @@ mod tests {
 
     #[test]
     fn a_server_without_tls_is_no_matter_of_certificates() {
-        let says = explained(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType));
-        assert!(says.starts_with("the server at manager:3476 does not speak HTTPS ("), "{says}");
-        assert!(says.ends_with("): set the daemon's address with --addr"), "{says}");
+        let message = explained(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType));
+        assert!(message.starts_with("the server at manager:3476 does not speak HTTPS ("), "{message}");
+        assert!(message.ends_with("): set the daemon's address with --addr"), "{message}");
     }
 
     #[test]
-    fn what_is_wrong_with_the_daemons_certificate_is_said_with_the_way_out() {
+    fn an_invalid_daemon_certificate_is_reported_with_advice() {
         let (early, late) = (UnixTime::since_unix_epoch(Duration::ZERO), Duration::from_secs(1_790_000_000));
         let late = UnixTime::since_unix_epoch(late);
         for (invalid, what) in [
@@ -205,8 +205,8 @@ mod tests {
             ),
             (CertificateError::InvalidPurpose, "is not for servers: its extended key usage lacks serverAuth"),
         ] {
-            let says = explained(rustls::Error::InvalidCertificate(invalid));
-            assert_eq!(says, format!("the certificate of the daemon at manager:3476 {what}"));
+            let message = explained(rustls::Error::InvalidCertificate(invalid));
+            assert_eq!(message, format!("the certificate of the daemon at manager:3476 {what}"));
         }
     }
 }

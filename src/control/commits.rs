@@ -68,7 +68,7 @@ mod tests {
     use crate::store::memory::MemoryStore;
 
     #[tokio::test(start_paused = true)]
-    async fn a_rejected_change_does_not_hold_up_the_others() {
+    async fn a_rejected_change_does_not_delay_the_others() {
         let store = Arc::new(MemoryStore::new(Clock::starting_at(Time(1_000))));
         let web = ObjectName::parse("web").unwrap();
         let spec = |image: &str| {

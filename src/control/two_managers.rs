@@ -99,7 +99,7 @@ fn identity() -> Identity {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_managers_with_the_same_object_never_fight_and_the_holding_one_reports_it() {
+async fn two_managers_with_the_same_object_never_fight_and_the_blocked_one_reports_it() {
     let clock = clock();
     let engine = Arc::new(SimulatedEngine::new(3, clock));
     let one = Manager::start(&engine, Ownership::ephemeral("default"), clock);
@@ -132,7 +132,7 @@ async fn two_managers_with_the_same_object_never_fight_and_the_holding_one_repor
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_later_manager_holds_and_the_first_one_continues() {
+async fn a_later_manager_is_blocked_and_the_first_one_continues() {
     let clock = clock();
     let engine = Arc::new(SimulatedEngine::new(3, clock));
     let mut first = Manager::start(&engine, Ownership::ephemeral("default"), clock);

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn long_text_is_cut_on_a_character_boundary_and_says_how_long_it_was() {
+    fn long_text_is_cut_at_a_character_boundary_and_shows_its_length() {
         for filler in ["x", "é", "日", "\u{1b}", "🦀"] {
             for length in [1020, 1024, 1025, 4096, 1 << 20] {
                 let text = filler.repeat(length / filler.len() + 1);

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_managers_the_reason_names_three() {
+    fn the_reason_names_at_most_three_managers() {
         let object = Object::new(spec("web", 9, ""));
         let rivals: Vec<ManagerId> = (1..=5).map(ManagerId::of_bits).collect();
         let containers: Vec<_> =

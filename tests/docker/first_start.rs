@@ -71,7 +71,7 @@ fn without_configuration_it_generates_certificates_and_prints_a_curl_command_tha
 }
 
 #[test]
-fn without_an_engine_it_serves_and_says_so_and_starts_work_when_the_engine_comes() {
+fn without_an_engine_it_serves_and_starts_work_when_the_engine_answers() {
     let Some(engine) = Engine::local() else { return };
     let cluster = engine.cluster("later");
     let directory = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@
 //! Each round starts the daemon on the same directory, compares its objects with what was acknowledged, sends submits
 //! over several connections at once, and kills it: at a named point of the program (`SCSM_DIE_AT`, see
 //! `src/crash_points.rs`), when an answer arrives, or at a random moment. A submit without an answer may have been
-//! committed or not, but only as a whole. `SCSM_SEED` replays a run. `tests/root/stress/deaths.rs` does the same for the
+//! committed or not, but only as a whole. `SCSM_SEED` replays a run. `tests/root/stress/crashes.rs` does the same for the
 //! containers, on a real engine.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -144,7 +144,7 @@ fn wherever_the_daemon_dies_no_acknowledged_change_is_lost_and_no_array_is_store
     let data = tempfile::tempdir().unwrap();
     let begun = Instant::now();
     let (mut world, mut acknowledged, mut unanswered, mut committed) = (World::new(), 0, 0, 0);
-    let mut deaths: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut crashes: BTreeMap<&str, u64> = BTreeMap::new();
     let mut last: Option<Daemon> = None;
     for round in 0..=rounds {
         let mut rng = fastrand::Rng::with_seed(seed ^ round.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -166,7 +166,7 @@ fn wherever_the_daemon_dies_no_acknowledged_change_is_lost_and_no_array_is_store
             Ok(daemon) => daemon,
             Err((status, output)) => {
                 assert_eq!(status.and_then(|s| s.signal()), Some(9), "round {round}: {output}");
-                *deaths.entry(place).or_default() += 1;
+                *crashes.entry(place).or_default() += 1;
                 continue;
             }
         };
@@ -221,19 +221,19 @@ fn wherever_the_daemon_dies_no_acknowledged_change_is_lost_and_no_array_is_store
                 "point not reached"
             }
         };
-        *deaths.entry(died).or_default() += 1;
+        *crashes.entry(died).or_default() += 1;
         daemon.ended(ROUND).expect("it is killed by SIGKILL");
     }
     let took = begun.elapsed();
-    let total: u64 = deaths.values().sum();
-    println!("{total} deaths in {took:.0?}: {deaths:?}");
+    let total: u64 = crashes.values().sum();
+    println!("{total} crashes in {took:.0?}: {crashes:?}");
     println!(
         "groups acknowledged last in their round: {acknowledged}, unanswered submits: {unanswered}, of which {committed} were committed; lost: 0, in part: 0"
     );
     assert_eq!(total, rounds);
     let many = rounds / 50;
     for (point, _) in POINTS {
-        assert!(deaths.get(point).copied().unwrap_or(0) >= many, "{point} was hardly reached: {deaths:?}");
+        assert!(crashes.get(point).copied().unwrap_or(0) >= many, "{point} was hardly reached: {crashes:?}");
     }
     assert!(committed > 0 || rounds < 50, "at least one crash is between a commit and its answer");
     drop(last);

@@ -5,11 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::daemon::Setup;
+use support::objects::nginx;
 use support::{Daemon, SOON, Stream, alone, holds_within};
-
-fn object(name: &str, count: u32) -> Value {
-    json!({"Name": name, "Image": "nginx:1.9.6", "Count": count, "Update": {"Monitor": "100ms"}})
-}
 
 fn simulated() -> Daemon {
     // Short, so that a test notices a line that every resync repeats.
@@ -117,7 +114,7 @@ fn two_hundred_readers_see_a_submit_promptly_and_do_not_delay_the_shutdown() {
         }
     }
     let begun = Instant::now();
-    daemon.client.submit(&object("web", 2));
+    daemon.client.submit(&nginx("web", 2));
     for stream in &open {
         stream.until(SOON, "the submit", |lines| {
             lines.iter().any(|line| line["Object"]["Name"] == "web" || line["Object"] == "web")

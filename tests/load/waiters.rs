@@ -3,23 +3,14 @@
 use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
-use serde_json::{Value, json};
 use support::connection::{Answer, Connection, generated_client};
+use support::objects::{endless_object, simulated_object as object};
 use support::{Daemon, SOON, alone};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 /// The program's limit of concurrent waits and streams.
 const LONG_ANSWERS: usize = 200;
-
-fn object(name: &str, image: &str, count: u32) -> Value {
-    json!({"Name": name, "Image": image, "Count": count, "Update": {"Monitor": "100ms"}})
-}
-
-/// An object that does not converge within a test: its containers are monitored for an hour.
-fn endless(name: &str) -> Value {
-    json!({"Name": name, "Image": "web:1", "Count": 1, "Update": {"Monitor": "1h"}})
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_waiting_clients_delay_no_one_and_free_their_slots_when_they_disconnect() {
@@ -30,7 +21,9 @@ async fn two_hundred_waiting_clients_delay_no_one_and_free_their_slots_when_they
     for i in 0..LONG_ANSWERS {
         let mut client = Connection::open(&daemon, &identity).await.unwrap();
         let mut one = JoinSet::new();
-        one.spawn(async move { client.post("/submit?wait=10m", &endless(&format!("w-{i}"))).await.unwrap() });
+        one.spawn(async move {
+            client.post("/submit?wait=10m", &endless_object(&format!("w-{i}"))).await.unwrap()
+        });
         waiting.push(one);
     }
     let mut client = Connection::open(&daemon, &identity).await.unwrap();
@@ -61,7 +54,7 @@ async fn two_hundred_waiting_clients_delay_no_one_and_free_their_slots_when_they
     // They disconnect, and others may wait.
     let begun = Instant::now();
     drop(waiting);
-    while client.post("/submit?wait=1ms", &endless("late")).await.unwrap().status == 503 {
+    while client.post("/submit?wait=1ms", &endless_object("late")).await.unwrap().status == 503 {
         assert!(begun.elapsed() < SOON, "the disconnects were not noticed");
         sleep(Duration::from_millis(20)).await;
     }
@@ -69,8 +62,9 @@ async fn two_hundred_waiting_clients_delay_no_one_and_free_their_slots_when_they
     let mut again = JoinSet::new();
     for i in 0..LONG_ANSWERS / 2 {
         let mut client = Connection::open(&daemon, &identity).await.unwrap();
-        again
-            .spawn(async move { client.post("/submit?wait=1s", &endless(&format!("w-{i}"))).await.unwrap() });
+        again.spawn(async move {
+            client.post("/submit?wait=1s", &endless_object(&format!("w-{i}"))).await.unwrap()
+        });
     }
     while let Some(answer) = again.join_next().await {
         assert_eq!(answer.unwrap().status, StatusCode::GATEWAY_TIMEOUT);

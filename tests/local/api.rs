@@ -1,15 +1,11 @@
 //! The parts of the API that scripts rely on: waits, dry runs, pruning, rollback and preconditions, on the simulated engine.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 mod changes;
 mod dry_run;
 mod preconditions;
 mod waiting;
-
-fn object(name: &str, image: &str, count: u32) -> Value {
-    json!({"Name": name, "Image": image, "Count": count, "Update": {"Monitor": "100ms"}})
-}
 
 /// The fields of an answer that a script checks.
 fn outcome(answer: &Value) -> (&str, u64, &str, &str) {

@@ -37,7 +37,7 @@ struct User {
 
 /// The result of a command.
 #[derive(Debug)]
-struct Ran {
+struct CommandResult {
     code: i32,
     out: String,
     err: String,
@@ -85,8 +85,8 @@ impl User {
     }
 
     #[track_caller]
-    fn runs(&self, arguments: &[&str]) -> Ran {
-        Ran::of(run(self.program().args(arguments)))
+    fn runs(&self, arguments: &[&str]) -> CommandResult {
+        CommandResult::of(run(self.program().args(arguments)))
     }
 
     fn starts(&self, arguments: &[&str]) -> Running {
@@ -99,8 +99,8 @@ impl User {
     }
 
     #[track_caller]
-    fn runs_with(&self, arguments: &[&str], input: &str) -> Ran {
-        Ran::of(run_with_input(self.program().args(arguments), input.as_bytes()))
+    fn runs_with(&self, arguments: &[&str], input: &str) -> CommandResult {
+        CommandResult::of(run_with_input(self.program().args(arguments), input.as_bytes()))
     }
 }
 
@@ -125,11 +125,11 @@ impl Running {
 
     /// Waits until it ends by itself.
     #[track_caller]
-    fn ends(mut self) -> Ran {
+    fn ends(mut self) -> CommandResult {
         let status =
             wait(&mut self.child, ENDS).unwrap_or_else(|| panic!("it does not end: {}", self.output()));
         let [stdout, stderr] = [self.out.take(), self.err.take()].map(|stream| stream.unwrap().rest());
-        Ran::of(Output { status, stdout, stderr })
+        CommandResult::of(Output { status, stdout, stderr })
     }
 }
 
@@ -140,30 +140,30 @@ impl Drop for Running {
     }
 }
 
-impl Ran {
+impl CommandResult {
     #[track_caller]
-    fn of(output: Output) -> Ran {
+    fn of(output: Output) -> CommandResult {
         let (out, err) = (text(&output.stdout), text(&output.stderr));
         assert!(!err.contains("panicked"), "{err}");
-        Ran { code: output.status.code().unwrap(), out, err }
+        CommandResult { code: output.status.code().unwrap(), out, err }
     }
 
     #[track_caller]
-    fn ends_with(self, code: i32) -> Ran {
+    fn ends_with(self, code: i32) -> CommandResult {
         assert_eq!(self.code, code, "{self:?}");
         self
     }
 
     /// It printed this on standard output.
     #[track_caller]
-    fn says(self, words: &str) -> Ran {
+    fn says(self, words: &str) -> CommandResult {
         assert!(self.out.contains(words), "not printed: {words}\n{self:?}");
         self
     }
 
     /// Its last line on standard error begins with `error: ` and contains this text.
     #[track_caller]
-    fn complains(self, words: &str) -> Ran {
+    fn complains(self, words: &str) -> CommandResult {
         let last = self.err.lines().last().unwrap_or_default();
         assert!(last.starts_with("error: ") && last.contains(words), "no error with {words}\n{self:?}");
         self

@@ -1,16 +1,13 @@
 //! `GET /objects/NAME/logs` on the simulated engine, which makes lines up.
 
 use serde_json::{Value, json};
+use support::objects::nginx;
 use support::{Daemon, SOON, Stream, holds_within};
-
-fn object(name: &str, count: u32) -> Value {
-    json!({"Name": name, "Image": "nginx:1.9.6", "Count": count, "Update": {"Monitor": "100ms"}})
-}
 
 /// A daemon on the simulated engine, where this many containers of `web` have written some lines each.
 fn simulated(count: u32) -> Daemon {
     let daemon = Daemon::simulated();
-    daemon.client.submit(&object("web", count));
+    daemon.client.submit(&nginx("web", count));
     daemon.converges("web", SOON);
     let all = count as usize * 2;
     daemon.wait_until(SOON, "each has written two lines", || lines(&daemon, "").len() >= all);
@@ -38,7 +35,7 @@ fn containers(lines: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn the_last_lines_of_all_containers_come_in_order_of_time() {
+fn the_last_lines_of_all_containers_are_ordered_by_time() {
     let daemon = simulated(3);
     let all = lines(&daemon, "");
     assert_eq!(containers(&all), ["web.1.1", "web.2.1", "web.3.1"]);
@@ -112,7 +109,7 @@ fn following_sends_each_line_once_over_a_replacement_until_the_object_is_gone() 
     followed.until(SOON, "the earlier lines", |lines| first("web.1.1")(lines) && first("web.2.1")(lines));
     let past = followed.lines().len();
     followed.until(SOON, "new lines", |lines| lines.len() >= past + 2);
-    let mut other = object("web", 2);
+    let mut other = nginx("web", 2);
     other["Image"] = json!("nginx:1.9.7");
     daemon.client.submit(&other);
     followed.until(SOON, "the lines of the new containers", |lines| {
@@ -172,7 +169,7 @@ fn logs_count_as_long_running_requests_and_a_stop_ends_them() {
 #[test]
 fn at_most_64_containers_are_read_at_once_and_a_note_says_so() {
     let daemon = Daemon::simulated();
-    daemon.client.submit(&object("web", 70));
+    daemon.client.submit(&nginx("web", 70));
     daemon.wait_until(SOON, "they run", || daemon.object("web")["Running"] == 70);
     let is_note = |line: &Value| line["Kind"] == "note";
     let all = lines(&daemon, "");
@@ -186,7 +183,7 @@ fn at_most_64_containers_are_read_at_once_and_a_note_says_so() {
     let received = followed.until(SOON, "the note", |lines| lines.iter().any(is_note));
     assert_eq!(containers(&received).len(), 64);
     // Containers that end make room for waiting ones.
-    daemon.client.submit(&object("web", 0));
-    daemon.client.submit(&object("web", 69));
+    daemon.client.submit(&nginx("web", 0));
+    daemon.client.submit(&nginx("web", 69));
     followed.until(SOON, "the lines of other containers", |lines| containers(lines).len() > 64);
 }

@@ -5,11 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::daemon::Setup;
+use support::objects::nginx;
 use support::{Daemon, SOON, Stream, holds_within};
-
-fn object(name: &str, count: u32) -> Value {
-    json!({"Name": name, "Image": "nginx:1.9.6", "Count": count, "Update": {"Monitor": "100ms"}})
-}
 
 fn simulated() -> Daemon {
     // Short, so that a test notices a line that every resync repeats.
@@ -54,7 +51,7 @@ fn a_watch_sends_each_change_from_the_submit_to_the_deletion_in_both_formats() {
     let events = daemon.client.event_stream("/status?watch=true", &[]);
     lines.until(SOON, "the engine is the first line", |lines| lines.len() == 1);
     holds_within(SOON, || events.events().len() == 1);
-    daemon.client.submit(&object("web", 3));
+    daemon.client.submit(&nginx("web", 3));
     lines.until(SOON, "it converges", converged("web", 3));
     // Further resyncs send nothing.
     let quiet = lines.lines().len();
@@ -99,8 +96,8 @@ fn a_watch_sends_each_change_from_the_submit_to_the_deletion_in_both_formats() {
 #[test]
 fn a_watch_of_one_object_sends_only_that_object_and_can_be_resumed() {
     let mut daemon = simulated();
-    daemon.client.submit(&object("web", 1));
-    daemon.client.submit(&object("db", 1));
+    daemon.client.submit(&nginx("web", 1));
+    daemon.client.submit(&nginx("db", 1));
     let mut first = daemon.client.stream("/status/web?watch", &[]);
     let received = first.until(SOON, "it converges", converged("web", 1));
     assert!(
@@ -111,7 +108,7 @@ fn a_watch_of_one_object_sends_only_that_object_and_can_be_resumed() {
     let last = received.last().unwrap()["Id"].as_str().unwrap().to_owned();
     let header = format!("Last-Event-ID: {last}");
 
-    daemon.client.submit(&object("db", 2));
+    daemon.client.submit(&nginx("db", 2));
     daemon.converges("db", SOON);
     let back = daemon.client.stream("/status/web?watch", &["--header", &header]);
     let whole = daemon.client.stream(&format!("/status?watch&since={last}"), &[]);
@@ -133,7 +130,7 @@ fn a_watch_of_one_object_sends_only_that_object_and_can_be_resumed() {
     let data = tempfile::tempdir().unwrap();
     let again = || Setup::in_directory(data.path()).flag("--swarm-manager=simulated://1").start();
     drop(std::mem::replace(&mut daemon, again()));
-    daemon.client.submit(&object("web", 1));
+    daemon.client.submit(&nginx("web", 1));
     let received =
         daemon.client.stream("/status?watch", &header).until(SOON, "everything is sent", converged("web", 1));
     assert_ne!(epoch(&received[0]), last.split_once('-').unwrap().0);
@@ -144,7 +141,7 @@ fn a_watch_of_one_object_sends_only_that_object_and_can_be_resumed() {
 fn the_first_line_of_a_watch_includes_an_earlier_submit() {
     let daemon = simulated();
     for count in 0..10 {
-        let generation = daemon.client.submit(&object("web", count))["Generation"].clone();
+        let generation = daemon.client.submit(&nginx("web", count))["Generation"].clone();
         let watching = daemon.client.stream("/status/web?watch", &[]);
         let received = watching.until(SOON, "a line", |lines| !lines.is_empty());
         assert_eq!(received[0]["Object"]["Generation"], generation, "no older state is sent");
@@ -160,7 +157,7 @@ fn the_event_log_resumes_after_a_cut_without_loss_or_repetition() {
     let mut collected: Vec<Value> = Vec::new();
     let mut last = "0".to_owned();
     for round in 1..=8 {
-        daemon.client.submit(&object("web", round));
+        daemon.client.submit(&nginx("web", round));
         let path = if round % 2 == 0 { format!("/events?since={last}") } else { "/events".to_owned() };
         let header = format!("Last-Event-ID: {last}");
         let arguments = ["--header", header.as_str()];
@@ -195,9 +192,9 @@ fn the_event_log_resumes_after_a_cut_without_loss_or_repetition() {
 #[test]
 fn the_event_log_is_filtered_by_parameters() {
     let daemon = simulated();
-    daemon.client.submit(&object("web", 1));
+    daemon.client.submit(&nginx("web", 1));
     daemon.converges("web", SOON);
-    daemon.client.submit(&json!([object("db", 1), object("cache", 0)]));
+    daemon.client.submit(&json!([nginx("db", 1), nginx("cache", 0)]));
     daemon.converges("db", SOON);
     daemon.converges("cache", SOON);
     let get = |query: &str| -> Vec<Value> {
@@ -272,7 +269,7 @@ fn a_silent_stream_is_kept_alive() {
     assert!(begun.elapsed() > Duration::from_secs(10), "no more often than needed");
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     // The streams continue.
-    daemon.client.submit(&object("web", 1));
+    daemon.client.submit(&nginx("web", 1));
     open[0].until(SOON, "it converges", converged("web", 1));
     assert!(holds_within(SOON, || open[3].events().iter().any(|event| event.event == "submitted")).is_some());
 }

@@ -1,15 +1,15 @@
 //! The engine or the daemon is restarted, killed, suspended or disconnected in the middle of the work. Afterwards exactly
 //! `Count` containers run, one per slot, and foreign containers are untouched.
 //!
-//! Tests that disturb the engine start their own ([`support::dockerd`]). [`deaths`] kills the daemon at moments that a seed
+//! Tests that disturb the engine start their own ([`support::dockerd`]). [`crashes`] kills the daemon at moments that a seed
 //! chooses. Every test prints its longest time to converge: `cargo test --test root stress -- --nocapture`.
 
-mod deaths;
-mod exactly;
+mod checks;
+mod crashes;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use exactly::{ForeignContainers, Longest, lifetimes_of, live, settles};
+use checks::{ForeignContainers, Longest, lifetimes_of, live, settles};
 use serde_json::{Value, json};
 use support::daemon::Setup;
 use support::{Certificates, Cluster, Daemon, Dockerd, Engine, Relay, SOON, unique};

@@ -154,7 +154,7 @@ fn a_directory_with_other_files_is_not_touched() {
 }
 
 #[test]
-fn of_two_concurrent_starts_one_generates_the_set_and_both_use_it() {
+fn two_concurrent_starts_generate_one_set_and_both_use_it() {
     let base = tempfile::tempdir().unwrap();
     let directory = base.path().join("certificates");
     let made = thread::scope(|scope| {

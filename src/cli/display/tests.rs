@@ -42,7 +42,7 @@ fn line(object: WaitedObject, now: Instant) -> String {
 }
 
 #[test]
-fn failing_objects_come_first_and_the_rest_is_counted() {
+fn failing_objects_are_listed_first_and_the_rest_is_counted() {
     let now = Instant::now();
     let mut objects: Vec<WaitedObject> =
         (0..60).map(|i| receipt(&format!("web-{i:02}"), "created")).collect();

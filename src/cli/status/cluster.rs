@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_a_node_that_does_not_answer_is_counted_apart() {
+    fn containers_on_an_unreachable_node_are_counted_separately() {
         let container = |n: u32, unreachable: bool| {
             json!({"Name": format!("web.{n}.1"), "State": "running", "Health": "none", "Image": "nginx:2",
                    "StartedAt": "2026-11-24T11:00:00Z", "Unreachable": unreachable})

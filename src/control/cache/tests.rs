@@ -15,7 +15,7 @@ fn states(cache: &Cache) -> Vec<(String, ContainerState)> {
 }
 
 #[test]
-fn before_the_first_list_the_list_is_awaited_and_not_the_nodes_that_come_with_it() {
+fn before_the_first_list_the_reason_names_the_list_and_not_its_nodes() {
     let kind = EngineKind::ClassicSwarm;
     let info = EngineInfo {
         kind,
@@ -108,7 +108,7 @@ fn a_list_requested_before_an_inspect_does_not_undo_it() {
 }
 
 #[test]
-fn a_list_of_one_object_says_nothing_of_others() {
+fn a_list_of_one_object_does_not_affect_others() {
     let cache = Cache::new();
     cache.wrote(container("a", "web", ContainerState::Running));
     cache.wrote(container("b", "db", ContainerState::Running));

@@ -18,7 +18,7 @@ fn a_second_end_is_backed_off_and_a_stop_is_not() {
 }
 
 #[test]
-fn a_refused_create_holds_back_the_whole_object() {
+fn a_refused_create_blocks_the_whole_object() {
     scenario(
         "object web 500 t1
          failed create 1.1 refused",

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 use support::Daemon;
+use support::objects::simulated_object as object;
 
-use super::{object, outcome};
+use super::outcome;
 
 #[test]
 fn with_prune_an_array_is_the_complete_set() {

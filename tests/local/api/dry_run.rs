@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 use support::Daemon;
-
-use super::object;
+use support::objects::simulated_object as object;
 
 /// The steps of an object in the log, in the order in which they began.
 fn steps(daemon: &Daemon, name: &str) -> Vec<String> {

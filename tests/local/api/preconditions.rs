@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 use support::Daemon;
+use support::objects::simulated_object as object;
 
-use super::{object, outcome};
+use super::outcome;
 
 #[test]
 fn an_object_that_was_read_can_be_submitted_and_its_generation_is_the_precondition() {

@@ -3,18 +3,14 @@
 use std::time::{Duration, Instant};
 
 use hyper::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use support::connection::{Connection, generated_client};
+use support::objects::{endless_object, simulated_object as object};
 use support::{Daemon, SOON};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{object, outcome};
-
-/// An object that does not converge within a test: its containers are monitored for an hour.
-fn endless(name: &str) -> Value {
-    json!({"Name": name, "Image": "web:1", "Count": 1, "Update": {"Monitor": "1h"}})
-}
+use super::outcome;
 
 #[test]
 fn a_submit_with_a_wait_answers_when_all_containers_run() {
@@ -73,7 +69,7 @@ fn a_spec_that_cannot_work_fails_and_an_open_one_times_out() {
     let mut nowhere = object("far", "web:1", 1);
     nowhere["Constraints"] = json!(["name==n9"]);
     nowhere["Update"] = json!({"FailAfter": "0s"});
-    let array = json!([object("ok", "web:1", 1), cannot_start, nowhere, endless("slow")]);
+    let array = json!([object("ok", "web:1", 1), cannot_start, nowhere, endless_object("slow")]);
     let reply = daemon.client.post("/submit?wait=15s", array.to_string());
     assert_eq!(reply.status, 424, "the worst outcome decides: {reply:?}");
     let (detail, _) = reply.problem();
@@ -91,7 +87,7 @@ fn a_spec_that_cannot_work_fails_and_an_open_one_times_out() {
     ];
     assert_eq!(outcomes, expected);
 
-    let reply = daemon.client.post("/submit?wait=1s", endless("slow").to_string());
+    let reply = daemon.client.post("/submit?wait=1s", endless_object("slow").to_string());
     assert_eq!((reply.status, outcome(&reply.json())), (504, ("slow", 1, "unchanged", "timed_out")));
     let (detail, _) = reply.problem();
     assert!(detail.contains("within 1s: 1 of 1 run") && detail.contains("1h"), "{detail}");
@@ -136,7 +132,8 @@ async fn a_waiting_client_learns_which_change_replaced_its_own() {
         client.post("/submit", &object("web", "web:1", 1)).await.unwrap();
         let first = client.get("/objects/web").await.unwrap().json()["Generation"].as_u64().unwrap();
         let mut other = Connection::open(&daemon, &identity).await.unwrap();
-        let waiting = tokio::spawn(async move { other.post("/submit?wait=30s", &endless("web")).await });
+        let waiting =
+            tokio::spawn(async move { other.post("/submit?wait=30s", &endless_object("web")).await });
         daemon.wait_until(SOON, "it is accepted", || daemon.object("web")["Generation"] == first + 1);
         let path = path.replace("to=1", &format!("to={first}"));
         let expected = expected.replace("generation 3", &format!("generation {}", first + 2));
@@ -158,7 +155,8 @@ async fn waiting_clients_are_answered_when_the_daemon_stops() {
     let mut waiting = JoinSet::new();
     for i in 0..20 {
         let mut client = Connection::open(&daemon, &identity).await.unwrap();
-        waiting.spawn(async move { client.post("/submit?wait=10m", &endless(&format!("w-{i}"))).await });
+        waiting
+            .spawn(async move { client.post("/submit?wait=10m", &endless_object(&format!("w-{i}"))).await });
     }
     daemon.wait_until(SOON, "all submits are accepted", || {
         daemon.client.get("/objects").json().as_array().map(Vec::len) == Some(20)

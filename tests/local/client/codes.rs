@@ -4,7 +4,7 @@ use support::Daemon;
 use support::daemon::{Setup, program};
 use support::process::run;
 
-use super::{Ran, User, object};
+use super::{CommandResult, User, object};
 
 /// Long enough for everything that does not fail.
 const WAIT: &str = "--wait=50s";
@@ -214,7 +214,7 @@ fn events_are_printed_to_their_end() {
 
 #[test]
 fn help_and_version_exit_with_0_and_the_daemon_keeps_its_own_codes() {
-    let exit_code = |line: &[&str]| Ran::of(run(program().args(line))).code;
+    let exit_code = |line: &[&str]| CommandResult::of(run(program().args(line))).code;
     for line in [
         &["--help"] as &[_],
         &["--version"],

@@ -9,7 +9,7 @@ use support::Daemon;
 use support::daemon::program;
 use support::process::{run, text};
 
-use super::{Ran, SOON, User, object};
+use super::{CommandResult, SOON, User, object};
 
 /// The completions of the last of these words for `shell`: the values, or flags if there are none.
 #[track_caller]
@@ -17,7 +17,7 @@ fn completions(user: &User, shell: &str, words: &[&str]) -> Vec<String> {
     let mut command = user.program();
     let index = (words.len() - 1).to_string();
     command.env("SCSM_COMPLETE", shell).env("_CLAP_COMPLETE_INDEX", index).env("_CLAP_IFS", "\n");
-    let ran = Ran::of(run(command.arg("--").args(words))).ends_with(0);
+    let ran = CommandResult::of(run(command.arg("--").args(words))).ends_with(0);
     assert!(ran.err.is_empty(), "{ran:?}");
     let value = |line: &str| line.split(['\t', ':']).next().unwrap().to_owned();
     ran.out.lines().map(value).collect()
@@ -35,7 +35,7 @@ fn bash(user: &User, words: &[&str]) -> Vec<String> {
         quoted.join(" "),
         words.len() - 1,
     );
-    let ran = Ran::of(run(&mut user.shell(&script))).ends_with(0);
+    let ran = CommandResult::of(run(&mut user.shell(&script))).ends_with(0);
     ran.out.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
@@ -105,7 +105,8 @@ fn without_an_answer_of_the_daemon_completion_offers_only_flags_and_soon() {
 fn names_of_contexts_are_completed() {
     let daemon = Daemon::simulated();
     let user = User::of(&daemon);
-    let with_home = |command: &mut Command| Ran::of(run(command.env("XDG_CONFIG_HOME", user.files.path())));
+    let with_home =
+        |command: &mut Command| CommandResult::of(run(command.env("XDG_CONFIG_HOME", user.files.path())));
     for name in ["prod", "test"] {
         with_home(user.program().args(["context", "set", name, "--addr", "a"])).ends_with(0);
     }
@@ -120,7 +121,7 @@ fn names_of_contexts_are_completed() {
 #[test]
 fn scripts_are_valid_in_their_shells() {
     for shell in ["bash", "zsh", "fish"] {
-        let script = Ran::of(run(program().args(["completions", shell]))).ends_with(0).out;
+        let script = CommandResult::of(run(program().args(["completions", shell]))).ends_with(0).out;
         assert!(script.contains(PROGRAM), "{shell}: {script}");
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), script).unwrap();

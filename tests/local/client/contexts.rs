@@ -8,7 +8,7 @@ use support::daemon::program;
 use support::process::run;
 use tempfile::TempDir;
 
-use super::Ran;
+use super::CommandResult;
 
 /// A user with a configuration directory, and no other settings for a daemon.
 struct Home(TempDir);
@@ -19,10 +19,10 @@ impl Home {
     }
 
     #[track_caller]
-    fn runs(&self, variables: &[(&str, &str)], line: &[&str]) -> Ran {
+    fn runs(&self, variables: &[(&str, &str)], line: &[&str]) -> CommandResult {
         let mut command = program();
         command.env("XDG_CONFIG_HOME", self.0.path()).env("SCSM_DATA_DIR", "/nowhere");
-        Ran::of(run(command.envs(variables.iter().copied()).args(line)))
+        CommandResult::of(run(command.envs(variables.iter().copied()).args(line)))
     }
 
     fn file(&self) -> PathBuf {

@@ -7,12 +7,12 @@ use support::daemon::{Setup, program};
 use support::process::run;
 use support::{Certificates, Daemon};
 
-use super::{Ran, User};
+use super::{CommandResult, User};
 
-fn status(environment: &[(&str, &str)], flags: &[&str]) -> Ran {
+fn status(environment: &[(&str, &str)], flags: &[&str]) -> CommandResult {
     let mut command: Command = program();
     command.arg("status").args(flags).envs(environment.iter().copied());
-    Ran::of(run(&mut command))
+    CommandResult::of(run(&mut command))
 }
 
 #[test]

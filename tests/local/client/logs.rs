@@ -4,7 +4,7 @@ use support::daemon::Setup;
 use support::process::run;
 use support::{Daemon, SOON};
 
-use super::{Ran, User, object};
+use super::{CommandResult, User, object};
 
 /// A user of a daemon with this many containers of `web`.
 fn with_web(daemon: &Daemon, count: u32) -> User {
@@ -52,7 +52,7 @@ fn on_a_terminal_each_slot_has_a_colour_unless_colours_are_disabled() {
     let user = with_web(&daemon, 2);
     let terminal = |line: &str| {
         let mut shell = user.shell(&format!("{line} script -qec \"$SCSM logs web --tail=1\" /dev/null"));
-        Ran::of(run(shell.env("TERM", "xterm").env_remove("NO_COLOR"))).ends_with(0)
+        CommandResult::of(run(shell.env("TERM", "xterm").env_remove("NO_COLOR"))).ends_with(0)
     };
     let ran = terminal("");
     assert!(ran.out.contains("\u{1b}[33mweb.1.1 | \u{1b}[0msimulated: "), "{ran:?}");
@@ -93,6 +93,6 @@ fn a_closed_pipe_ends_a_followed_log() {
     let daemon = Daemon::simulated();
     let user = with_web(&daemon, 1);
     let script = "$SCSM logs web --follow | head --lines=1; exit ${PIPESTATUS[0]}";
-    let ran = Ran::of(run(&mut user.shell(script))).ends_with(0);
+    let ran = CommandResult::of(run(&mut user.shell(script))).ends_with(0);
     assert!(ran.out.lines().count() == 1 && ran.err.is_empty(), "{ran:?}");
 }

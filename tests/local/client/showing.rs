@@ -5,7 +5,7 @@ use support::Daemon;
 use support::daemon::program;
 use support::process::run;
 
-use super::{Ran, User, object};
+use super::{CommandResult, User, object};
 
 #[test]
 fn a_pipeline_gets_one_line_per_change_and_a_terminal_a_display() {
@@ -27,7 +27,7 @@ fn a_pipeline_gets_one_line_per_change_and_a_terminal_a_display() {
 
     let api = user.file("api.yaml", &object("api", "api:1", 12));
     let mut terminal = user.shell(&format!("script -qec \"$SCSM submit --wait=50s {api}\" /dev/null"));
-    let ran = Ran::of(run(terminal.env("TERM", "xterm"))).ends_with(0);
+    let ran = CommandResult::of(run(terminal.env("TERM", "xterm"))).ends_with(0);
     assert!(ran.out.contains(" of 50s\u{1b}[K"), "the elapsed time and the limit: {ran:?}");
     assert!(ran.out.contains("api [============] 12/12 ready  converged\u{1b}[K"), "{ran:?}");
     assert!(ran.last().contains("converged after ") && ran.last().contains("api: 12 of 12 run"), "{ran:?}");
@@ -41,8 +41,9 @@ fn a_terminal_shows_only_as_many_objects_as_it_has_rows_and_no_line_is_too_wide(
     let all: Vec<String> = (0..30).map(|i| object(&name(i), "nginx", 1)).collect();
     let many = user.file("many.yaml", &all.join("---\n"));
     let script = format!("stty rows 10 cols 70; $SCSM submit --wait=50s {many}");
-    let ran = Ran::of(run(user.shell("script -qec \"$DISPLAYED\" /dev/null").env("DISPLAYED", script)))
-        .ends_with(0);
+    let ran =
+        CommandResult::of(run(user.shell("script -qec \"$DISPLAYED\" /dev/null").env("DISPLAYED", script)))
+            .ends_with(0);
     // The display follows the lines with the accepted changes.
     let (_, drawn) = ran.out.split_once(&format!("{} created: generation 1\r\n", name(29))).unwrap();
     assert!(drawn.contains("\r\u{1b}[Jconverged after "), "the last line has its own row: {ran:?}");
@@ -64,7 +65,7 @@ fn a_closed_pipe_ends_output_silently_and_keeps_the_exit_code() {
     // More than a pipe holds.
     user.file("many.yaml", &object("many", "nginx", 400));
     user.file("none.yaml", &object("none", "nosuch", 1));
-    let ran = |script: &str| Ran::of(run(&mut user.shell(script)));
+    let ran = |script: &str| CommandResult::of(run(&mut user.shell(script)));
     ran("$SCSM submit --wait=50s many.yaml | true; exit ${PIPESTATUS[0]}").ends_with(0);
     ran("$SCSM submit --wait=50s none.yaml | true; exit ${PIPESTATUS[0]}").ends_with(2);
     for quiet in [
@@ -116,7 +117,7 @@ fn every_subcommand_has_a_manual_page() {
     let pages = place.path().join("man1");
     // Values of variables do not appear in the manual.
     run(program().arg("man").arg(&pages).env("SCSM_ADDR", "203.0.113.99:1"));
-    let help = Ran::of(run(program().arg("--help"))).out;
+    let help = CommandResult::of(run(program().arg("--help"))).out;
     let commands = help.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
     let mut names: Vec<String> = commands
         .lines()

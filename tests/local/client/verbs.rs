@@ -264,8 +264,9 @@ fn versions_and_contexts_are_printed_as_json() {
     daemon.connected();
     let user = User::of(&daemon);
     let json = |line: &[&str], code: i32| {
-        let ran =
-            super::Ran::of(super::run(user.program().env("XDG_CONFIG_HOME", user.files.path()).args(line)));
+        let ran = super::CommandResult::of(super::run(
+            user.program().env("XDG_CONFIG_HOME", user.files.path()).args(line),
+        ));
         serde_json::from_str::<Value>(&ran.ends_with(code).out).unwrap()
     };
     let own = env!("CARGO_PKG_VERSION");
@@ -278,8 +279,10 @@ fn versions_and_contexts_are_printed_as_json() {
 
     assert_eq!(json(&["context", "ls", "-o", "json"], 0), json!([]));
     for line in [&["context", "set", "prod", "--addr", "a"] as &[_], &["context", "use", "prod"]] {
-        super::Ran::of(super::run(user.program().env("XDG_CONFIG_HOME", user.files.path()).args(line)))
-            .ends_with(0);
+        super::CommandResult::of(super::run(
+            user.program().env("XDG_CONFIG_HOME", user.files.path()).args(line),
+        ))
+        .ends_with(0);
     }
     let prod = json!([{"Name": "prod", "Addr": "a:3476", "CertPath": null, "Current": true}]);
     assert_eq!(json(&["context", "ls", "-o", "json"], 0), prod);

@@ -2,7 +2,7 @@
 //!
 //! When a create or a start takes effect, it counts the object's running containers. Allowed are the highest `Count` of the
 //! last minutes (a create may take effect late), one more for a start-first update, and the creates that were under way when
-//! the daemon died. Containers on a node with trouble are not counted, unless the trouble has only just begun.
+//! the daemon died. Containers on a node with an outage are not counted, unless it has just begun.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -18,10 +18,10 @@ use swarm_cluster_state_manager::engine::simulated::Real;
 
 /// How long a grant is valid: longer than the latest effect of a call, and the waits for it.
 const GRANT: Duration = Duration::from_secs(400);
-/// How long the containers of a node are not counted after its trouble.
-const AFTER_TROUBLE: Duration = Duration::from_secs(60);
-/// The first trouble of a node must have no effect for this long: half of the time after which a node is lost.
-const NEW_TROUBLE: Duration = Duration::from_secs(15);
+/// How long the containers of a node are not counted after its outage.
+const AFTER_OUTAGE: Duration = Duration::from_secs(60);
+/// The first outage of a node must have no effect for this long: half of the time after which a node is lost.
+const NEW_OUTAGE: Duration = Duration::from_secs(15);
 
 pub(crate) struct Oracle {
     clock: Clock,
@@ -34,7 +34,7 @@ struct Inner {
     /// Creates under way, and those that were under way when the daemon died.
     under_way: i64,
     orphans: Vec<(Time, i64)>,
-    nodes: BTreeMap<String, Trouble>,
+    nodes: BTreeMap<String, Outage>,
     foreign: Vec<ContainerId>,
     /// Other managers, whose containers are not counted.
     rivals: Vec<ManagerId>,
@@ -51,7 +51,7 @@ struct Demand {
 }
 
 #[derive(Default)]
-struct Trouble {
+struct Outage {
     now_since: Option<Time>,
     last_ended: Option<Time>,
 }
@@ -108,14 +108,14 @@ impl Oracle {
         self.inner.lock().unwrap().foreign.push(id);
     }
 
-    pub(crate) fn trouble(&self, node: &str, begins: bool) {
+    pub(crate) fn outage(&self, node: &str, begins: bool) {
         let now = self.now();
         let mut inner = self.inner.lock().unwrap();
-        let trouble = inner.nodes.entry(node.to_owned()).or_default();
+        let outage = inner.nodes.entry(node.to_owned()).or_default();
         if begins {
-            trouble.now_since.get_or_insert(now);
-        } else if trouble.now_since.take().is_some() {
-            trouble.last_ended = Some(now);
+            outage.now_since.get_or_insert(now);
+        } else if outage.now_since.take().is_some() {
+            outage.last_ended = Some(now);
         }
     }
 
@@ -153,10 +153,10 @@ impl Oracle {
         let now = self.now();
         let mut inner = self.inner.lock().unwrap();
         let is_counted = |node: &Option<String>| {
-            let trouble = node.as_ref().and_then(|node| inner.nodes.get(node));
-            trouble.is_none_or(|t| {
-                let stable = t.last_ended.is_none_or(|at| now.since(at) > AFTER_TROUBLE);
-                stable && t.now_since.is_none_or(|at| now.since(at) < NEW_TROUBLE)
+            let outage = node.as_ref().and_then(|node| inner.nodes.get(node));
+            outage.is_none_or(|t| {
+                let stable = t.last_ended.is_none_or(|at| now.since(at) > AFTER_OUTAGE);
+                stable && t.now_since.is_none_or(|at| now.since(at) < NEW_OUTAGE)
             })
         };
         let running = real.iter().filter(|real| {

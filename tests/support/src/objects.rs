@@ -1,4 +1,4 @@
-//! Objects that run the test image, and waits for their containers.
+//! Objects for a Docker Engine, which run the test image, objects for the simulated engine, and waits for containers.
 
 use std::time::Duration;
 
@@ -37,4 +37,19 @@ pub fn publishing(name: &str, port: u16, more: Value) -> Value {
     let mut object = object_with(name, 1, json!({"HostConfig": {"PortBindings": bindings}}));
     object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     object
+}
+
+/// An object for the simulated engine that converges quickly.
+pub fn simulated_object(name: &str, image: &str, count: u32) -> Value {
+    json!({"Name": name, "Image": image, "Count": count, "Update": {"Monitor": "100ms"}})
+}
+
+/// The same with the image `nginx:1.9.6`.
+pub fn nginx(name: &str, count: u32) -> Value {
+    simulated_object(name, "nginx:1.9.6", count)
+}
+
+/// An object for the simulated engine that does not converge within a test: its container is monitored for an hour.
+pub fn endless_object(name: &str) -> Value {
+    json!({"Name": name, "Image": "web:1", "Count": 1, "Update": {"Monitor": "1h"}})
 }

@@ -203,7 +203,7 @@ impl Run {
         let fate = if self.rng.bool() { Fate::GoOn } else { Fate::End };
         // The foreign containers are on n1, and must not end with it.
         let fate = if node == "n1" { Fate::GoOn } else { fate };
-        self.engine.oracle.trouble(&node, true);
+        self.engine.oracle.outage(&node, true);
         self.engine.world.lose(&node, fate);
         self.happened("loss of a node", &node);
         if !self.away.contains(&node) {
@@ -213,7 +213,7 @@ impl Run {
 
     pub(super) fn return_node(&mut self, node: &str) {
         self.engine.world.bring_back(node);
-        self.engine.oracle.trouble(node, false);
+        self.engine.oracle.outage(node, false);
         self.happened("return of a node", node);
     }
 
@@ -222,7 +222,7 @@ impl Run {
         self.happened("restart of the manager", "");
         self.engine.world.restart_manager();
         for node in self.nodes.clone() {
-            self.engine.oracle.trouble(&node, true);
+            self.engine.oracle.outage(&node, true);
             let engine = self.engine.clone();
             let after = Duration::from_millis(self.rng.u64(0..12_000));
             tokio::spawn(async move {
@@ -230,7 +230,7 @@ impl Run {
                 engine.world.reach(&node);
                 let info = engine.world.info().await.unwrap();
                 if info.nodes.iter().any(|n| n.address == node && n.state == NodeState::Healthy) {
-                    engine.oracle.trouble(&node, false);
+                    engine.oracle.outage(&node, false);
                 }
             });
         }

@@ -13,7 +13,7 @@ use support::daemon::Setup;
 use support::events::Event;
 use support::{Certificates, Daemon, Dockerd, Engine, Events, SOON, by_tier, chosen_seed};
 
-use super::exactly::{CONVERGES, ForeignContainers, Longest, exact, lifetimes_of, live, slot};
+use super::checks::{CONVERGES, ForeignContainers, Longest, exact, lifetimes_of, live, slot};
 use super::object;
 
 /// The `Count` of every second round; the others have 0.
@@ -40,7 +40,7 @@ fn after_a_crash_at_any_moment_exactly_count_run_without_another_submit() {
     // Not the machine's: other work on it takes time, and its storage may be slower.
     let mut dockerd = Dockerd::new(&machine, &certificates);
     dockerd.start();
-    let cluster = dockerd.plain().cluster("deaths");
+    let cluster = dockerd.plain().cluster("crashes");
     let foreign = ForeignContainers::run(&dockerd.plain(), "web");
     let trace = foreign.trace();
     let events = cluster.events();
@@ -68,7 +68,7 @@ fn after_a_crash_at_any_moment_exactly_count_run_without_another_submit() {
 
     let begun = Instant::now();
     let mut longest = Longest::default();
-    let mut deaths = Vec::new();
+    let mut crashes = Vec::new();
     for round in 0..rounds {
         let (count, whole) = if round % 2 == 0 { (ALL, whole_up) } else { (0, whole_down) };
         let moment = moment(seed, round, whole);
@@ -89,7 +89,7 @@ fn after_a_crash_at_any_moment_exactly_count_run_without_another_submit() {
         let wanted: BTreeSet<u32> = (1..).take(count).collect();
         assert!(exact(&running, count) && slots == wanted, "{when}: {running:#?}\n{}", daemon.diagnostics());
         assert_eq!(foreign.trace(), trace, "{when}");
-        deaths.push(Death { count, asked, killed, over: now() });
+        crashes.push(Crash { count, asked, killed, over: now() });
     }
     let took = begun.elapsed();
     // Removals complete soon after the last container has ended.
@@ -100,25 +100,25 @@ fn after_a_crash_at_any_moment_exactly_count_run_without_another_submit() {
     let events = events.all();
     let lifetimes = lifetimes_of(&events);
     assert!(lifetimes.most <= ALL && lifetimes.doubled.is_empty(), "SCSM_SEED={seed}: {lifetimes:?}");
-    let up = deaths.iter().filter(|death| death.count == ALL).count();
-    let midway = deaths.iter().filter(|death| death.was_midway(&events)).count();
+    let up = crashes.iter().filter(|crash| crash.count == ALL).count();
+    let midway = crashes.iter().filter(|crash| crash.was_midway(&events)).count();
     println!(
         "{rounds} crashes in {took:.0?}: {up} on the way up, {} on the way down, {midway} of them in the middle of the work; \
          converged at most {longest} after the return, never more than {} of {ALL} at once",
-        deaths.len() - up,
+        crashes.len() - up,
         lifetimes.most,
     );
 }
 
 /// One round, in the time of the engine's events.
-struct Death {
+struct Crash {
     count: usize,
     asked: Duration,
     killed: Duration,
     over: Duration,
 }
 
-impl Death {
+impl Crash {
     /// Whether some of its work was done before the crash, and some after.
     fn was_midway(&self, events: &[Event]) -> bool {
         let work = |from, to| {
