@@ -116,7 +116,8 @@ impl ComputedGauges {
     fn engine(&self, gauges: &mut Gauges<'_>) -> fmt::Result {
         let state = self.sources.cache.engine().borrow().clone();
         let connected = state.trouble.is_none() && state.listed.is_some();
-        gauges.one("engine_connected", "1 if the engine answers and can be used.", None, u32::from(connected))?;
+        let help = "1 if the engine answers and can be used.";
+        gauges.one("engine_connected", help, None, u32::from(connected))?;
         if let Some(at) = state.listed {
             let help = "Time since the last complete list began; absent before the first one.";
             let age = self.sources.clock.now().since(at).as_secs_f64();
