@@ -5,11 +5,11 @@
 
 mod words;
 
-pub mod change;
-pub mod event;
-pub mod logs;
-pub mod object;
-pub mod plan;
+pub(crate) mod change;
+pub(crate) mod event;
+pub(crate) mod logs;
+pub(crate) mod object;
+pub(crate) mod plan;
 pub mod problem;
 pub mod status;
-pub mod stream;
+pub(crate) mod stream;

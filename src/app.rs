@@ -45,7 +45,7 @@ mod banner;
 mod certificates;
 mod descriptors;
 mod engine;
-pub mod settings;
+pub(crate) mod settings;
 mod supervision;
 
 /// Threads of each runtime. Control needs one, and a second for when that one decodes a long list.
@@ -54,7 +54,7 @@ const THREADS: usize = 2;
 const RUNTIME_END: Duration = Duration::from_millis(500);
 
 /// A daemon that is ready to run.
-pub struct App {
+pub(crate) struct App {
     settings: Settings,
     tls: Tls,
     engine: Arc<dyn Engine>,
@@ -78,7 +78,7 @@ struct State {
 }
 
 /// Prepares everything. Every error here is a configuration error.
-pub fn start(settings: Settings) -> anyhow::Result<App> {
+pub(crate) fn start(settings: Settings) -> anyhow::Result<App> {
     let control = runtime("control")?;
     let serving = runtime("serving")?;
     // Before certificates are made: an address that cannot be had leaves nothing behind.
@@ -133,7 +133,7 @@ fn runtime(name: &str) -> anyhow::Result<Runtime> {
 
 impl App {
     /// Runs until a signal asks to stop, or a part dies.
-    pub fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
         let App {
             settings,
             tls,

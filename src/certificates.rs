@@ -10,7 +10,7 @@
 
 mod details;
 mod error;
-pub mod generate;
+pub(crate) mod generate;
 mod identity;
 mod issue;
 mod pem;
@@ -21,12 +21,12 @@ pub(crate) mod testing;
 
 use std::sync::{Arc, LazyLock};
 
-pub use details::{Details, Fingerprint, KeyUsage};
-pub use error::{CertificateError, Role};
+pub(crate) use details::{Details, Fingerprint, KeyUsage};
+pub(crate) use error::CertificateError;
 pub use identity::{Files, Identity};
 
 /// The cryptography provider for TLS. Only `pkcs12` names aws-lc-rs too, for hashes that TLS no longer offers.
-pub fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     static PROVIDER: LazyLock<Arc<rustls::crypto::CryptoProvider>> =
         LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
     PROVIDER.clone()

@@ -59,7 +59,7 @@ mod yaml;
 
 #[cfg(any(test, fuzzing))]
 pub use convert::fuzzing::command_line as fuzz_command_line;
-pub use flags::LogFormat;
+pub(crate) use flags::LogFormat;
 
 /// Runs the program.
 pub fn main() -> ExitCode {

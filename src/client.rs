@@ -27,9 +27,9 @@ mod error;
 mod lines;
 mod tls;
 
-pub use address::Address;
-pub use error::ClientError;
-pub use lines::{Lines, SILENCE};
+pub(crate) use address::Address;
+pub(crate) use error::ClientError;
+pub(crate) use lines::Lines;
 
 /// The deadline for name lookup, TCP connect and TLS handshake; the daemon has the same for a handshake.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -67,7 +67,7 @@ impl Ask {
 
     /// Adds a query parameter.
     #[must_use]
-    pub fn with(mut self, name: &str, value: &str) -> Ask {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Ask {
         let join = if self.path.contains('?') { '&' } else { '?' };
         let pair = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
         self.path = format!("{}{join}{pair}", self.path);
@@ -76,7 +76,7 @@ impl Ask {
 
     /// Adds a header.
     #[must_use]
-    pub fn header(mut self, name: header::HeaderName, value: impl Into<String>) -> Ask {
+    pub(crate) fn header(mut self, name: header::HeaderName, value: impl Into<String>) -> Ask {
         self.headers.push((name, value.into()));
         self
     }
@@ -90,7 +90,7 @@ impl Ask {
 
     /// Has the daemon wait up to `wait` for the outcome.
     #[must_use]
-    pub fn wait(self, wait: Duration) -> Ask {
+    pub(crate) fn wait(self, wait: Duration) -> Ask {
         let mut ask = self.with("wait", &humantime::format_duration(wait).to_string().replace(' ', ""));
         ask.waiting = wait;
         ask
@@ -102,16 +102,16 @@ impl Ask {
 pub struct Answer {
     address: Address,
     /// The status.
-    pub status: StatusCode,
+    pub(crate) status: StatusCode,
     /// The body.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
     /// The daemon's time, in whole seconds.
-    pub date: Option<SystemTime>,
+    pub(crate) date: Option<SystemTime>,
 }
 
 impl Answer {
     /// The answer if it is a success, else [`ClientError::Refused`].
-    pub fn succeeded(self) -> Result<Answer, ClientError> {
+    pub(crate) fn succeeded(self) -> Result<Answer, ClientError> {
         match self.status.is_success() {
             true => Ok(self),
             false => Err(refused(&self.address, self.status, &self.body)),
@@ -136,7 +136,7 @@ impl Daemon {
     }
 
     /// The daemon's address.
-    pub fn address(&self) -> &Address {
+    pub(crate) fn address(&self) -> &Address {
         &self.address
     }
 
@@ -146,7 +146,7 @@ impl Daemon {
     }
 
     /// Sends a request and reads the whole answer, whatever its status.
-    pub async fn ask_for_any(&self, ask: Ask) -> Result<Answer, ClientError> {
+    pub(crate) async fn ask_for_any(&self, ask: Ask) -> Result<Answer, ClientError> {
         let response = self.head(ask).await?;
         let status = response.status();
         let date = response.headers().get(header::DATE).and_then(|date| date.to_str().ok());
@@ -156,7 +156,7 @@ impl Daemon {
     }
 
     /// Sends a request whose answer is an endless stream with one JSON value per line.
-    pub async fn stream(&self, ask: Ask) -> Result<Lines, ClientError> {
+    pub(crate) async fn stream(&self, ask: Ask) -> Result<Lines, ClientError> {
         let response = self.head(ask).await?;
         if response.status().is_success() {
             return Ok(Lines::new(response.into_body(), self.address.clone()));

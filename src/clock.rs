@@ -21,19 +21,19 @@ static WALL_AHEAD: WallAhead = WallAhead::new();
 const MIN_STEP_MS: u64 = 500;
 
 /// The system clock's present, for what is too short-lived to need a [`Clock`].
-pub fn wall_now() -> Time {
+pub(crate) fn wall_now() -> Time {
     Time::of_system(system_now())
 }
 
 /// The present, by the system's clock, as certificates and HTTP have it.
 #[allow(clippy::disallowed_methods, reason = "the one place that reads this clock")]
-pub fn system_now() -> SystemTime {
+pub(crate) fn system_now() -> SystemTime {
     SystemTime::now()
 }
 
 /// The present of the monotonic clock, for deadlines and durations. It stands still where a test has paused it.
 #[allow(clippy::disallowed_methods, reason = "the one place that reads this clock")]
-pub fn monotonic() -> Instant {
+pub(crate) fn monotonic() -> Instant {
     Instant::now()
 }
 
@@ -48,7 +48,7 @@ pub struct Clock {
 
 impl Clock {
     /// A clock that starts at the wall clock's present.
-    pub fn start() -> Clock {
+    pub(crate) fn start() -> Clock {
         Clock { follows_wall: true, ..Clock::starting_at(wall_now()) }
     }
 
@@ -67,17 +67,17 @@ impl Clock {
     }
 
     /// How far the wall clock is ahead of this one by now; zero in a simulation.
-    pub fn offset(&self) -> WallOffset {
+    pub(crate) fn offset(&self) -> WallOffset {
         if self.follows_wall { WALL_AHEAD.get() } else { WallOffset::default() }
     }
 
     /// The wall clock's present, for what other processes read; the clock's own in a simulation.
-    pub fn wall(&self) -> Time {
+    pub(crate) fn wall(&self) -> Time {
         if self.follows_wall { wall_now() } else { self.now() }
     }
 
     /// The instant to sleep until for `time` to have come; the start of the clock for earlier times.
-    pub fn instant(&self, time: Time) -> Instant {
+    pub(crate) fn instant(&self, time: Time) -> Instant {
         self.started + time.since(self.epoch)
     }
 }

@@ -24,7 +24,7 @@ use tokio_rustls::TlsConnector;
 
 mod wire;
 
-pub use wire::Wire;
+pub(crate) use wire::Wire;
 
 /// Idle connections of a pool are closed after this, before the daemon closes them.
 const IDLE: Duration = Duration::from_secs(30);
@@ -54,7 +54,7 @@ pub struct Tls(Arc<dyn Fn() -> Arc<ClientConfig> + Send + Sync>);
 
 impl Tls {
     /// Asks for the configuration at each connect.
-    pub fn new(current: impl Fn() -> Arc<ClientConfig> + Send + Sync + 'static) -> Tls {
+    pub(crate) fn new(current: impl Fn() -> Arc<ClientConfig> + Send + Sync + 'static) -> Tls {
         Tls(Arc::new(current))
     }
 }
@@ -68,7 +68,7 @@ impl From<Arc<ClientConfig>> for Tls {
 
 /// Opens connections to one server.
 #[derive(Clone)]
-pub struct Connector {
+pub(crate) struct Connector {
     target: Target,
     deadline: Duration,
     answer_max_bytes: u64,
@@ -76,18 +76,18 @@ pub struct Connector {
 
 impl Connector {
     /// Connections to `target`. `deadline` is for name lookup, connect and TLS handshake together.
-    pub fn new(target: Target, deadline: Duration) -> Connector {
+    pub(crate) fn new(target: Target, deadline: Duration) -> Connector {
         Connector { target, deadline, answer_max_bytes: u64::MAX }
     }
 
     /// Fails a connection whose answer is longer than this.
     #[must_use]
-    pub fn with_answers_up_to(self, answer_max_bytes: u64) -> Connector {
+    pub(crate) fn with_answers_up_to(self, answer_max_bytes: u64) -> Connector {
         Connector { answer_max_bytes, ..self }
     }
 
     /// Opens a connection.
-    pub async fn connect(&self) -> io::Result<TokioIo<Wire>> {
+    pub(crate) async fn connect(&self) -> io::Result<TokioIo<Wire>> {
         timeout(self.deadline, self.open()).await.unwrap_or_else(|_| {
             let within = humantime::format_duration(self.deadline);
             Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {within}")))
@@ -134,7 +134,7 @@ impl tower::Service<Uri> for Connector {
 }
 
 /// Builds pools of HTTP/1.1 connections.
-pub fn pools() -> Builder {
+pub(crate) fn pools() -> Builder {
     let mut builder = Client::builder(TokioExecutor::new());
     builder.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new());
     builder

@@ -3,28 +3,28 @@
 //! A value of these types has been parsed and needs no further check. [`submission`] turns bytes into
 //! [`Spec`](spec::Spec)s.
 
-pub mod access;
-pub mod availability;
-pub mod backoff;
-pub mod claim;
+pub(crate) mod access;
+pub(crate) mod availability;
+pub(crate) mod backoff;
+pub(crate) mod claim;
 pub mod condition;
 pub mod container;
-pub mod desired;
-pub mod docker_models;
+pub(crate) mod desired;
+pub(crate) mod docker_models;
 pub mod engine_kind;
 pub mod evidence;
-pub mod exclusive;
-pub mod identity;
-pub mod image_reference;
+pub(crate) mod exclusive;
+pub(crate) mod identity;
+pub(crate) mod image_reference;
 pub mod labels;
 pub mod manager_id;
-pub mod memory;
+pub(crate) mod memory;
 pub mod name;
 pub mod node;
-pub mod object;
+pub(crate) mod object;
 pub mod outcome;
-pub mod plan;
-pub mod policy;
+pub(crate) mod plan;
+pub(crate) mod policy;
 pub mod prospects;
 pub mod sanitize;
 pub mod signal;

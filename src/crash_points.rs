@@ -5,11 +5,11 @@
 
 /// Passes a named point.
 #[cfg(not(debug_assertions))]
-pub fn point(_name: &str) {}
+pub(crate) fn point(_name: &str) {}
 
 /// Passes a named point.
 #[cfg(debug_assertions)]
-pub fn point(name: &str) {
+pub(crate) fn point(name: &str) {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -25,30 +25,30 @@ use crate::core::spec::{Constraint, Template};
 use crate::engine::error::EngineError;
 
 pub mod docker;
-pub mod endpoint;
+pub(crate) mod endpoint;
 pub mod error;
 pub mod logs;
 mod measured;
-pub mod reply;
+pub(crate) mod reply;
 pub mod simulated;
 
-pub use measured::MeasuredEngine;
+pub(crate) use measured::MeasuredEngine;
 
 /// The identity of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineInfo {
     /// The kind of endpoint.
-    pub kind: EngineKind,
+    pub(crate) kind: EngineKind,
     /// The id that distinguishes this engine from another one at the same address; empty if there is none.
-    pub id: String,
+    pub(crate) id: String,
     /// Its version.
-    pub version: String,
+    pub(crate) version: String,
     /// The API version spoken, such as `1.41`; empty if there is none.
-    pub api: String,
+    pub(crate) api: String,
     /// The hosts behind it; empty for a plain engine.
     pub nodes: Vec<Node>,
     /// The volumes with this daemon's data, which no submitted object may mount.
-    pub own_volumes: Arc<BTreeSet<String>>,
+    pub(crate) own_volumes: Arc<BTreeSet<String>>,
 }
 
 /// A container to create.
@@ -66,7 +66,7 @@ pub struct NewContainer<'a> {
 
 impl NewContainer<'_> {
     /// The constraints on its placement.
-    pub fn constraints(&self) -> &[Constraint] {
+    pub(crate) fn constraints(&self) -> &[Constraint] {
         &self.template.constraints
     }
 }

@@ -1,6 +1,6 @@
 //! The HTTP API: routes and their handlers.
 //!
-//! [`server`](crate::server) owns the connections and passes requests of authenticated clients to the [`router`]. A handler
+//! [`server`](crate::server) owns the connections and passes requests of authenticated clients to the [`router()`]. A handler
 //! parses, authorizes with its caller, commits or reads a snapshot, and responds. It never calls the engine (logs come
 //! through [`logs`](crate::logs)) or a worker; one that waits watches snapshots. Errors are
 //! [`Problem`](crate::api::problem::Problem) documents.
@@ -32,7 +32,7 @@ mod stream;
 mod submit;
 mod wait;
 
-pub use expensive::Expensive;
-pub use router::{document, router};
-pub use shared_responses::SharedResponses;
-pub use state::{ApiState, long_running_requests};
+pub(crate) use expensive::Expensive;
+pub(crate) use router::router;
+pub(crate) use shared_responses::SharedResponses;
+pub(crate) use state::{ApiState, long_running_requests};

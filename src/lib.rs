@@ -50,7 +50,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod core;
-pub mod planner;
+mod planner;
 
 pub mod connector;
 pub mod engine;
@@ -63,14 +63,14 @@ pub mod telemetry;
 
 pub mod api;
 pub mod certificates;
-pub mod http;
-pub mod server;
+mod http;
+mod server;
 
 pub mod cli;
 pub mod client;
 
-pub mod app;
+mod app;
 pub mod clock;
-pub mod crash_points;
+mod crash_points;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

@@ -20,7 +20,7 @@ mod seen;
 mod source;
 
 pub use query::{DEFAULT_TAIL, LogItem, LogPermit, LogPermits, LogQuery, MAX_CONTAINERS, MAX_TAIL, Missing};
-pub use seen::Seen;
+pub(crate) use seen::Seen;
 pub use source::Logs;
 
 /// The most logs that are read at once, over all streams.
@@ -29,7 +29,7 @@ const MAX_AT_ONCE: usize = 2 * MAX_CONTAINERS;
 const MIN_AT_ONCE: usize = 4;
 
 /// How many logs are read at once with this many descriptors left for connections.
-pub fn at_once(descriptors: usize) -> usize {
+pub(crate) fn at_once(descriptors: usize) -> usize {
     descriptors.clamp(MIN_AT_ONCE, MAX_AT_ONCE)
 }
 

@@ -41,9 +41,9 @@ mod cleanup;
 mod condition;
 mod create;
 mod duplicates;
-pub mod forecast;
-pub mod hold;
-pub mod input;
+pub(crate) mod forecast;
+pub(crate) mod hold;
+pub(crate) mod input;
 mod missing;
 mod planning;
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod unhealthy;
 mod update;
 
 /// Decides what to do. The module documentation states the rules.
-pub fn plan(input: Input<'_>) -> Plan {
+pub(crate) fn plan(input: Input<'_>) -> Plan {
     if input.containers.iter().any(|container| container.rival) {
         let own = hold::own(input.containers);
         let reason = hold::reason(input.object, input.containers);

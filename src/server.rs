@@ -1,11 +1,11 @@
 //! Connections: accept loop, handshake, limits and TLS. It knows neither objects nor plans.
 
-pub mod accept;
-pub mod connection;
-pub mod fair_share;
-pub mod limits;
-pub mod peer;
+pub(crate) mod accept;
+pub(crate) mod connection;
+pub(crate) mod fair_share;
+pub(crate) mod limits;
+pub(crate) mod peer;
 pub(crate) mod problem;
-pub mod request_check;
+pub(crate) mod request_check;
 mod throttle;
-pub mod tls;
+pub(crate) mod tls;

@@ -31,7 +31,7 @@ use crate::core::object::{Object, Objects};
 use crate::core::time::WallOffset;
 use crate::store::Store;
 
-pub mod watch;
+pub(crate) mod watch;
 
 /// Reads the status from its sources.
 #[derive(Clone)]
@@ -54,19 +54,19 @@ pub struct StatusReader {
 
 /// An object in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Its name.
-    pub name: ObjectName,
+    pub(crate) name: ObjectName,
     /// How many containers are wanted; 0 once it is deleted.
-    pub wanted: usize,
+    pub(crate) wanted: usize,
     /// Containers whose process runs.
-    pub running: usize,
+    pub(crate) running: usize,
     /// Containers that are running and not known to be unhealthy.
-    pub ready: usize,
+    pub(crate) ready: usize,
     /// How often its containers ended or turned unhealthy unrequested.
-    pub restarts: u64,
+    pub(crate) restarts: u64,
     /// Its phase.
-    pub phase: Phase,
+    pub(crate) phase: Phase,
 }
 
 impl StatusReader {
@@ -138,7 +138,7 @@ impl StatusReader {
     }
 
     /// The numbers of every object in the status.
-    pub fn figures(&self) -> Vec<Figures> {
+    pub(crate) fn figures(&self) -> Vec<Figures> {
         let objects = self.objects.borrow().clone();
         let progresses = self.progresses.borrow().clone();
         let present = self.cache.present().borrow().clone();
@@ -159,7 +159,7 @@ impl StatusReader {
     }
 
     /// How many containers the status shows as unclaimed.
-    pub fn unclaimed(&self) -> usize {
+    pub(crate) fn unclaimed(&self) -> usize {
         let objects = self.objects.borrow().clone();
         let copies = self.cache.copies().len();
         let unclaimed = |name: &ObjectName| !objects.contains_key(name);
@@ -176,7 +176,7 @@ impl StatusReader {
     }
 
     /// Why the observation may not be acted on, if so.
-    pub fn distrust(&self) -> Option<String> {
+    pub(crate) fn distrust(&self) -> Option<String> {
         match self.cache.engine().borrow().evidence(self.clock.offset()) {
             Evidence::Good => None,
             Evidence::Waiting { reason, .. } => Some(reason),

@@ -19,18 +19,18 @@ use crate::core::transaction::{Committed, Transaction};
 use crate::store::event_log::EventLog;
 use crate::store::ownership::Ownership;
 
-pub mod backup;
+pub(crate) mod backup;
 mod error;
-pub mod event_log;
-pub mod manager_id;
+pub(crate) mod event_log;
+pub(crate) mod manager_id;
 mod measured;
 pub mod memory;
 pub mod ownership;
 mod record;
-pub mod redb;
+pub(crate) mod redb;
 
-pub use error::StoreError;
-pub use measured::Measured;
+pub(crate) use error::StoreError;
+pub(crate) use measured::Measured;
 
 /// Keeps the desired state.
 #[async_trait]

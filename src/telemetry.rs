@@ -21,9 +21,9 @@ mod exposition;
 mod process;
 mod requests;
 
-pub use call_metrics::{CallMetrics, Ongoing};
-pub use exposition::{Expiry, Exposition, Format};
-pub use requests::{RequestInProgress, Requests, Route};
+pub(crate) use call_metrics::CallMetrics;
+pub(crate) use exposition::{Expiry, Exposition, Format};
+pub(crate) use requests::{Requests, Route};
 
 /// Histogram buckets in seconds for network calls, from a local socket to a pull of minutes.
 const CALLS: [f64; 16] =
@@ -45,23 +45,23 @@ const ABANDONED: &str = "abandoned";
 #[derive(Debug)]
 pub struct Metrics {
     /// Calls to the engine.
-    pub engine_calls: CallMetrics,
+    pub(crate) engine_calls: CallMetrics,
     /// Events received from the engine.
-    pub engine_events: Counter,
+    pub(crate) engine_events: Counter,
     /// Steps of plans.
-    pub actions: CallMetrics,
+    pub(crate) actions: CallMetrics,
     /// Duration of a worker's pass: reading snapshots, planning, beginning steps, publishing.
-    pub reconciles: Histogram,
+    pub(crate) reconciles: Histogram,
     /// Calls to the store.
-    pub store_calls: CallMetrics,
+    pub(crate) store_calls: CallMetrics,
     /// Open connections, including those in their handshake.
-    pub connections_open: Gauge,
+    pub(crate) connections_open: Gauge,
     /// The limit on concurrent connections.
-    pub connections_limit: Gauge,
+    pub(crate) connections_limit: Gauge,
     /// Refused connections, by reason.
-    pub connections_refused: Family<[(&'static str, &'static str); 1], Counter>,
+    pub(crate) connections_refused: Family<[(&'static str, &'static str); 1], Counter>,
     /// Requests and their responses.
-    pub requests: Requests,
+    pub(crate) requests: Requests,
 }
 
 impl Default for Metrics {
@@ -72,7 +72,7 @@ impl Default for Metrics {
 
 impl Metrics {
     /// All counters at zero. Each series whose labels are known exists from the start, so that its first increase is visible.
-    pub fn new() -> Metrics {
+    pub(crate) fn new() -> Metrics {
         let engine_calls = [
             ("info", &QUESTION[..]),
             ("list", &QUESTION),
@@ -102,12 +102,12 @@ impl Metrics {
     }
 
     /// Counts a refused connection.
-    pub fn connection_refused(&self, reason: &'static str) {
+    pub(crate) fn connection_refused(&self, reason: &'static str) {
         self.connections_refused.get_or_create(&[("reason", reason)]).inc();
     }
 
     /// Counts a connection as open until the returned guard is dropped.
-    pub fn connection(&self) -> Open {
+    pub(crate) fn connection(&self) -> Open {
         self.connections_open.inc();
         Open(self.connections_open.clone())
     }
@@ -146,7 +146,7 @@ impl Metrics {
 
 /// An open connection.
 #[derive(Debug)]
-pub struct Open(Gauge);
+pub(crate) struct Open(Gauge);
 
 impl Drop for Open {
     fn drop(&mut self) {

@@ -8,7 +8,7 @@ use crate::core::transaction::Effect;
 
 words! {
     /// What a change did to an object.
-    pub enum ChangeResult {
+    pub(crate) enum ChangeResult {
         /// It is new, or was deleted before.
         Created = "created",
         /// Its spec has changed.
@@ -36,28 +36,28 @@ impl From<Effect> for ChangeResult {
 /// What a change did to one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Receipt {
+pub(crate) struct Receipt {
     /// The name of the object.
-    pub name: String,
+    pub(crate) name: String,
     /// Its present generation.
-    pub generation: u64,
+    pub(crate) generation: u64,
     /// What the change did.
-    pub result: ChangeResult,
+    pub(crate) result: ChangeResult,
     /// The generation whose spec it has again, after a rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rolled_back_to: Option<u64>,
+    pub(crate) rolled_back_to: Option<u64>,
 }
 
 impl Receipt {
     /// Whether the change deletes the object.
-    pub fn deleted(&self) -> bool {
+    pub(crate) fn deleted(&self) -> bool {
         self.result == ChangeResult::Deleted
     }
 }
 
 words! {
     /// How a wait for an object has ended.
-    pub enum WaitOutcome {
+    pub(crate) enum WaitOutcome {
         /// It has converged and stayed so for `Update.Monitor`; of a deleted object, nothing is left.
         Converged = "converged",
         /// Not yet.
@@ -74,30 +74,30 @@ words! {
 /// The result of a wait for one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Settled {
+pub(crate) struct Settled {
     /// What the change did.
     #[serde(flatten)]
-    pub receipt: Receipt,
+    pub(crate) receipt: Receipt,
     /// How the wait has ended.
-    pub outcome: WaitOutcome,
+    pub(crate) outcome: WaitOutcome,
     /// One sentence, with the engine's own message.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// The result of a wait for an array of objects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct AllSettled {
+pub(crate) struct AllSettled {
     /// The worst outcome.
-    pub outcome: WaitOutcome,
+    pub(crate) outcome: WaitOutcome,
     /// Each object.
-    pub objects: Vec<Settled>,
+    pub(crate) objects: Vec<Settled>,
 }
 
 /// One, or an array: a response has the form of its request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum OneOrMany<T> {
+pub(crate) enum OneOrMany<T> {
     /// One.
     One(T),
     /// An array.

@@ -7,7 +7,7 @@ use super::words::words;
 
 words! {
     /// What an event is about.
-    pub enum EventKind {
+    pub(crate) enum EventKind {
         /// The daemon has started.
         Started = "started",
         /// The desired state has changed: a submit, a deletion or a rollback.
@@ -34,27 +34,27 @@ words! {
 #[serde(rename_all = "PascalCase")]
 pub struct Event {
     /// Increases with each event, also across restarts; there may be gaps.
-    pub id: u64,
+    pub(crate) id: u64,
     /// The time, RFC 3339 in UTC.
-    pub at: String,
+    pub(crate) at: String,
     /// What it is about.
-    pub kind: EventKind,
+    pub(crate) kind: EventKind,
     /// The object, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub object: Option<String>,
+    pub(crate) object: Option<String>,
     /// The generation of the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub generation: Option<u64>,
+    pub(crate) generation: Option<u64>,
     /// Who requested it: the subject of the certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
+    pub(crate) by: Option<String>,
     /// What happened: a sentence, or a line of a plan.
     pub text: String,
 }
 
 words! {
     /// The kind of [`Missed`].
-    pub enum MissedKind {
+    pub(crate) enum MissedKind {
         /// The only one.
         Missed = "missed",
     }
@@ -63,11 +63,11 @@ words! {
 /// A gap in the events of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Missed {
+pub(crate) struct Missed {
     /// Always `missed`.
-    pub kind: MissedKind,
+    pub(crate) kind: MissedKind,
     /// How many events are missing.
-    pub missed: u64,
+    pub(crate) missed: u64,
     /// The same in a sentence.
-    pub text: String,
+    pub(crate) text: String,
 }

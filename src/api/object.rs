@@ -9,37 +9,37 @@ use utoipa::openapi::Ref;
 /// fields are Docker's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct StoredObject {
+pub(crate) struct StoredObject {
     /// Increases with each changed spec.
-    pub generation: u64,
+    pub(crate) generation: u64,
     /// The spec.
     #[serde(flatten)]
-    pub spec: SubmittedSpec,
+    pub(crate) spec: SubmittedSpec,
 }
 
 /// A spec as it was submitted: all its fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SubmittedSpec(pub Map<String, Value>);
+pub(crate) struct SubmittedSpec(pub(crate) Map<String, Value>);
 
 impl SubmittedSpec {
     /// The submitted JSON, which is an object.
-    pub fn of(submitted: &Value) -> SubmittedSpec {
+    pub(crate) fn of(submitted: &Value) -> SubmittedSpec {
         SubmittedSpec(submitted.as_object().cloned().unwrap_or_default())
     }
 
     /// The name of the object.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.text("Name")
     }
 
     /// The image of its containers.
-    pub fn image(&self) -> &str {
+    pub(crate) fn image(&self) -> &str {
         self.text("Image")
     }
 
     /// The number of its containers.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.0.get("Count").and_then(Value::as_u64).unwrap_or_default()
     }
 
@@ -51,36 +51,36 @@ impl SubmittedSpec {
 /// The revisions of an object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct ObjectHistory {
+pub(crate) struct ObjectHistory {
     /// The name of the object.
-    pub name: String,
+    pub(crate) name: String,
     /// Its present generation.
-    pub generation: u64,
+    pub(crate) generation: u64,
     /// When it was deleted, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deleted: Option<String>,
+    pub(crate) deleted: Option<String>,
     /// Newest first.
-    pub revisions: Vec<Revision>,
+    pub(crate) revisions: Vec<Revision>,
 }
 
 /// A spec that an object has or had.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct Revision {
+pub(crate) struct Revision {
     /// The generation that it made.
-    pub generation: u64,
+    pub(crate) generation: u64,
     /// When it was submitted, RFC 3339.
-    pub at: String,
+    pub(crate) at: String,
     /// Who submitted it: the subject of the certificate.
     #[serde(default)]
     #[schema(required)]
-    pub by: String,
+    pub(crate) by: String,
     /// The generation whose spec this is, after a rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rolled_back_to: Option<u64>,
+    pub(crate) rolled_back_to: Option<u64>,
     /// The spec as it was submitted.
     #[schema(schema_with = submitted_spec)]
-    pub object: SubmittedSpec,
+    pub(crate) object: SubmittedSpec,
 }
 
 fn submitted_spec() -> Ref {

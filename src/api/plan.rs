@@ -8,66 +8,66 @@ use super::change::Receipt;
 /// What the manager is about to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct PendingChanges {
+pub(crate) struct PendingChanges {
     /// The number of objects with pending steps.
-    pub changes: u64,
+    pub(crate) changes: u64,
     /// All objects.
-    pub objects: Vec<PendingObject>,
+    pub(crate) objects: Vec<PendingObject>,
 }
 
 /// An object and its pending steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct PendingObject {
+pub(crate) struct PendingObject {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its generation.
-    pub generation: u64,
+    pub(crate) generation: u64,
     /// The steps.
     #[serde(flatten)]
-    pub forecast: ForecastSteps,
+    pub(crate) forecast: ForecastSteps,
 }
 
 /// The response to a dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct DryRun {
+pub(crate) struct DryRun {
     /// Always true: nothing was stored or done.
     #[serde(default)]
     #[schema(required)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// The number of objects that would change, or have pending steps.
-    pub changes: u64,
+    pub(crate) changes: u64,
     /// The objects of the request.
-    pub objects: Vec<DryRunObject>,
+    pub(crate) objects: Vec<DryRunObject>,
 }
 
 /// An object of a dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct DryRunObject {
+pub(crate) struct DryRunObject {
     /// The receipt that the change would have.
     #[serde(flatten)]
-    pub receipt: Receipt,
+    pub(crate) receipt: Receipt,
     /// The steps that would follow.
     #[serde(flatten)]
-    pub forecast: ForecastSteps,
+    pub(crate) forecast: ForecastSteps,
 }
 
 /// The steps that bring an object to its desired state, provided that each succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct ForecastSteps {
+pub(crate) struct ForecastSteps {
     /// The steps in order, one line each, with their causes.
     #[serde(default)]
     #[schema(required)]
-    pub plan: Vec<String>,
+    pub(crate) plan: Vec<String>,
     /// Why the steps are unknown: the observed state cannot be trusted now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waiting: Option<String>,
+    pub(crate) waiting: Option<String>,
     /// What will not work, as far as the endpoint says; the steps assume that it does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     /// There are more steps than these, or there was no time to compute them all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub truncated: bool,
+    pub(crate) truncated: bool,
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::core::sanitize;
 
 /// The media type of errors.
-pub const MEDIA_TYPE: &str = "application/problem+json";
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// The most bytes of a problem's detail: the names of all fields of an object fit.
 const DETAIL_MAX_BYTES: usize = 8 * 1024;
@@ -39,7 +39,7 @@ macro_rules! kinds {
             }
 
             /// The status code of the response.
-            pub fn status(self) -> StatusCode {
+            pub(crate) fn status(self) -> StatusCode {
                 match self {
                     $(ProblemKind::$kind => StatusCode::$status,)+
                 }
@@ -161,28 +161,28 @@ pub struct Problem {
     /// Always `about:blank`: the title says what is wrong.
     #[serde(rename = "type", default = "about_blank")]
     #[schema(required)]
-    pub kind: Box<str>,
+    pub(crate) kind: Box<str>,
     /// What is wrong, in a few words.
-    pub title: Cow<'static, str>,
+    pub(crate) title: Cow<'static, str>,
     /// The status code.
     #[schema(minimum = 400, maximum = 599)]
-    pub status: u16,
+    pub(crate) status: u16,
     /// What was attempted, what is wrong with it, and what is allowed.
     #[serde(default)]
     #[schema(required)]
-    pub detail: String,
+    pub(crate) detail: String,
     /// The field or parameter that is wrong, such as `HostConfig.Memory`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field: Option<Box<str>>,
+    pub(crate) field: Option<Box<str>>,
     /// Further members, which only some problems have.
     #[serde(flatten)]
-    pub members: Box<Map<String, Value>>,
+    pub(crate) members: Box<Map<String, Value>>,
     /// The header `Allow`.
     #[serde(skip)]
-    pub allow: Option<Box<str>>,
+    pub(crate) allow: Option<Box<str>>,
     /// The header `Retry-After`, in seconds.
     #[serde(skip)]
-    pub retry_after: Option<u32>,
+    pub(crate) retry_after: Option<u32>,
 }
 
 fn about_blank() -> Box<str> {
@@ -191,7 +191,7 @@ fn about_blank() -> Box<str> {
 
 impl Problem {
     /// A problem of this kind. What it repeats of a request is escaped and bounded.
-    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Problem {
+    pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Problem {
         Problem {
             kind: about_blank(),
             title: kind.title().into(),
@@ -206,7 +206,7 @@ impl Problem {
 
     /// Names the field or parameter that is wrong.
     #[must_use]
-    pub fn at(mut self, field: impl Into<String>) -> Problem {
+    pub(crate) fn at(mut self, field: impl Into<String>) -> Problem {
         let field = sanitize::message(&field.into());
         self.field = (!field.is_empty()).then(|| field.into());
         self
@@ -214,24 +214,24 @@ impl Problem {
 
     /// Says after how many seconds to try again.
     #[must_use]
-    pub fn retry_after(self, seconds: u32) -> Problem {
+    pub(crate) fn retry_after(self, seconds: u32) -> Problem {
         Problem { retry_after: Some(seconds), ..self }
     }
 
     /// Names the methods that the path allows.
     #[must_use]
-    pub fn allow(self, methods: String) -> Problem {
+    pub(crate) fn allow(self, methods: String) -> Problem {
         Problem { allow: Some(methods.into()), ..self }
     }
 
     /// Adds members for programs.
     #[must_use]
-    pub fn with(self, members: Map<String, Value>) -> Problem {
+    pub(crate) fn with(self, members: Map<String, Value>) -> Problem {
         Problem { members: Box::new(members), ..self }
     }
 
     /// The text of a further member.
-    pub fn member(&self, name: &str) -> Option<&str> {
+    pub(crate) fn member(&self, name: &str) -> Option<&str> {
         self.members.get(name).and_then(Value::as_str)
     }
 }

@@ -14,14 +14,14 @@ pub use states::{Availability, ContainerState, EngineKind, Health, Phase};
 #[serde(rename_all = "PascalCase")]
 pub struct ClusterStatus {
     /// This manager.
-    pub manager: ManagerStatus,
+    pub(crate) manager: ManagerStatus,
     /// The endpoint.
     pub engine: EngineStatus,
     /// Every object, by name; deleted ones as long as they have containers.
     pub objects: Vec<ObjectStatus>,
     /// Stored objects that cannot be read: their containers are left alone until they are submitted again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub quarantined: Vec<QuarantinedStatus>,
+    pub(crate) quarantined: Vec<QuarantinedStatus>,
     /// Containers with this cluster's label that are left alone: their object was never submitted, another manager
     /// created them, or their labels are copies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -31,43 +31,43 @@ pub struct ClusterStatus {
 /// This manager.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct ManagerStatus {
+pub(crate) struct ManagerStatus {
     /// Its version.
-    pub version: String,
+    pub(crate) version: String,
     /// The value of its label on containers.
-    pub cluster: String,
+    pub(crate) cluster: String,
     /// Where the desired state is kept, and whether it can be written.
-    pub state: String,
+    pub(crate) state: String,
     /// Its id, which its containers have in a label.
-    pub id: String,
+    pub(crate) id: String,
     /// Managers whose containers it has taken over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub taken_over: Vec<String>,
+    pub(crate) taken_over: Vec<String>,
     /// Other managers with containers in this cluster; the objects of these containers are held.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rivals: Vec<RivalStatus>,
+    pub(crate) rivals: Vec<RivalStatus>,
 }
 
 /// Another manager of the same cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct RivalStatus {
+pub(crate) struct RivalStatus {
     /// Its id.
-    pub id: String,
+    pub(crate) id: String,
     /// How many containers it has here.
-    pub containers: u64,
+    pub(crate) containers: u64,
     /// What that means, and what to do about it.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// A stored object that cannot be read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct QuarantinedStatus {
+pub(crate) struct QuarantinedStatus {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Why it cannot be read, and what to do about it.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// The endpoint.
@@ -75,33 +75,33 @@ pub struct QuarantinedStatus {
 #[serde(rename_all = "PascalCase")]
 pub struct EngineStatus {
     /// Its address.
-    pub endpoint: String,
+    pub(crate) endpoint: String,
     /// Whether it answers and can be used.
-    pub connected: bool,
+    pub(crate) connected: bool,
     /// Why it cannot be used, or why its answers are not acted upon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    pub(crate) error: Option<String>,
     /// When the next attempt to reach it is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_retry: Option<String>,
+    pub(crate) next_retry: Option<String>,
     /// Its kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<EngineKind>,
+    pub(crate) kind: Option<EngineKind>,
     /// Its version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
+    pub(crate) version: Option<String>,
     /// The API version in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub api_version: Option<String>,
+    pub(crate) api_version: Option<String>,
     /// The nodes behind it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NodeStatus>,
     /// When the last complete list was requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_complete_list: Option<String>,
+    pub(crate) last_complete_list: Option<String>,
     /// How long ago that was, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_complete_list_age_seconds: Option<u64>,
+    pub(crate) last_complete_list_age_seconds: Option<u64>,
 }
 
 /// A node behind the endpoint.
@@ -109,18 +109,18 @@ pub struct EngineStatus {
 #[serde(rename_all = "PascalCase")]
 pub struct NodeStatus {
     /// Its name, or its address as long as the endpoint does not know the name.
-    pub name: String,
+    pub(crate) name: String,
     /// The address at which the endpoint reaches it.
-    pub address: String,
+    pub(crate) address: String,
     /// Its state as the endpoint reports it: `Healthy`, `Unhealthy`, `Pending` …
     pub status: String,
     /// How far what is observed of it can be trusted.
-    pub availability: Availability,
+    pub(crate) availability: Availability,
     /// Since when it has been healthy or unhealthy.
-    pub since: String,
+    pub(crate) since: String,
     /// When its containers will no longer count, if it stays away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lost_at: Option<String>,
+    pub(crate) lost_at: Option<String>,
     /// Its error, as the endpoint reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -133,9 +133,9 @@ pub struct ObjectStatus {
     /// Its name.
     pub name: String,
     /// Its image.
-    pub image: String,
+    pub(crate) image: String,
     /// The desired number of containers; 0 once it is deleted.
-    pub count: u64,
+    pub(crate) count: u64,
     /// The generation that was submitted last.
     pub generation: u64,
     /// The generation that was acted upon last.
@@ -145,13 +145,13 @@ pub struct ObjectStatus {
     /// Containers whose process runs, without those on lost nodes.
     #[serde(default)]
     #[schema(required)]
-    pub running: u64,
+    pub(crate) running: u64,
     /// Containers that run and are not known to be unhealthy.
     pub ready: u64,
     /// Live containers of the present spec, without those on lost nodes.
     #[serde(default)]
     #[schema(required)]
-    pub updated: u64,
+    pub(crate) updated: u64,
     /// How it is doing.
     pub phase: Phase,
     /// Why, in a sentence.
@@ -170,7 +170,7 @@ pub struct ObjectStatus {
     /// Steps under way and pending, one line each.
     #[serde(default)]
     #[schema(required)]
-    pub plan: Vec<String>,
+    pub(crate) plan: Vec<String>,
     /// Its containers.
     #[serde(default)]
     #[schema(required)]
@@ -182,9 +182,9 @@ pub struct ObjectStatus {
 #[serde(rename_all = "PascalCase")]
 pub struct LastExitStatus {
     /// The name of the container.
-    pub container: String,
+    pub(crate) container: String,
     /// When, by the engine's clock if that is known.
-    pub at: String,
+    pub(crate) at: String,
     /// How, in a sentence.
     pub reason: String,
 }
@@ -196,67 +196,67 @@ pub struct ContainerStatus {
     /// The engine's full id.
     #[serde(default)]
     #[schema(required)]
-    pub id: String,
+    pub(crate) id: String,
     /// Its name.
     pub name: String,
     /// Its slot.
     #[serde(default)]
     #[schema(required)]
-    pub slot: u32,
+    pub(crate) slot: u32,
     /// Its attempt.
     #[serde(default)]
     #[schema(required)]
-    pub attempt: u32,
+    pub(crate) attempt: u32,
     /// The node it is on, if the endpoint has nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// Its node does not answer: everything else is the last known state.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unreachable: bool,
+    pub(crate) unreachable: bool,
     /// Where in its life it is.
-    pub state: ContainerState,
+    pub(crate) state: ContainerState,
     /// The result of its health check.
-    pub health: Health,
+    pub(crate) health: Health,
     /// Its image.
-    pub image: String,
+    pub(crate) image: String,
     /// The id of its image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image_id: Option<String>,
+    pub(crate) image_id: Option<String>,
     /// Its ports as `docker ps` shows them, such as `0.0.0.0:8080->80/tcp`; at most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ports: Vec<String>,
+    pub(crate) ports: Vec<String>,
     /// How often the engine has restarted it by its restart policy.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub restarts: u64,
+    pub(crate) restarts: u64,
     /// When its process started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started_at: Option<String>,
+    pub(crate) started_at: Option<String>,
     /// When its process exited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished_at: Option<String>,
+    pub(crate) finished_at: Option<String>,
     /// The exit code of its process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exit_code: Option<i64>,
+    pub(crate) exit_code: Option<i64>,
     /// The kernel killed a process of it for lack of memory.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub oom_killed: bool,
+    pub(crate) oom_killed: bool,
     /// Its error, as the engine reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    pub(crate) error: Option<String>,
     /// The last output of its health check, if that fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub health_output: Option<String>,
+    pub(crate) health_output: Option<String>,
     /// The manager that created it, if that is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub manager: Option<String>,
+    pub(crate) manager: Option<String>,
     /// Why it is left alone, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 impl ContainerStatus {
     /// Whether its process runs, or is about to.
-    pub fn live(&self) -> bool {
+    pub(crate) fn live(&self) -> bool {
         self.state.known().is_some_and(container::ContainerState::live)
     }
 }
@@ -264,7 +264,7 @@ impl ContainerStatus {
 /// A line of `/status?watch`, without its `Id`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "Kind", rename_all = "lowercase", rename_all_fields = "PascalCase")]
-pub enum StatusChange {
+pub(crate) enum StatusChange {
     /// The status of an object has changed.
     Object {
         /// The new status.

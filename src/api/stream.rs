@@ -7,7 +7,7 @@ use super::words::words;
 
 words! {
     /// The kind of [`StreamEnd`].
-    pub enum StreamEndKind {
+    pub(crate) enum StreamEndKind {
         /// The only one.
         End = "end",
     }
@@ -16,9 +16,9 @@ words! {
 /// The last line of a stream that the daemon ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct StreamEnd {
+pub(crate) struct StreamEnd {
     /// Always `end`.
-    pub kind: StreamEndKind,
+    pub(crate) kind: StreamEndKind,
     /// Why the stream ends.
-    pub text: String,
+    pub(crate) text: String,
 }

@@ -5,13 +5,13 @@
 macro_rules! words {
     (
         $(#[$meta:meta])*
-        pub enum $name:ident {
+        $vis:vis enum $name:ident {
             $($(#[$doc:meta])* $variant:ident = $word:literal,)+
         }
     ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-        pub enum $name {
+        $vis enum $name {
             $($(#[$doc])* $variant,)+
             /// A word that this version does not know.
             Other(String),
@@ -19,7 +19,7 @@ macro_rules! words {
 
         impl $name {
             /// The word on the wire.
-            pub fn as_str(&self) -> &str {
+            pub(crate) fn as_str(&self) -> &str {
                 match self {
                     $($name::$variant => $word,)+
                     $name::Other(word) => word,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use rustls::pki_types::ServerName;
+use tracing::info;
 
 use crate::app::banner::{ClientFiles, quoted};
 use crate::app::settings::Settings;
@@ -27,6 +28,9 @@ pub(super) fn certificates(settings: &Settings) -> anyhow::Result<(Files, Client
             // For an unspecified address, the certificate contains the machine's own.
             let hosts: Vec<ServerName<'static>> = settings.addresses.iter().map(|a| a.ip().into()).collect();
             let made = generate::ensure(&dir, &hosts)?;
+            if let Some(renewed) = &made.server_renewed {
+                info!("{renewed}");
+            }
             let shown = made.client();
             let client = ClientFiles {
                 options: format!(

@@ -10,25 +10,25 @@ use crate::engine::endpoint::Endpoint;
 
 /// The settings of the daemon, from its flags and environment.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The addresses to listen on.
-    pub addresses: Vec<SocketAddr>,
+    pub(crate) addresses: Vec<SocketAddr>,
     /// The endpoint.
-    pub endpoint: Endpoint,
+    pub(crate) endpoint: Endpoint,
     /// The certificate files, if given.
-    pub files: Option<Files>,
+    pub(crate) files: Option<Files>,
     /// The files for the endpoint, if they differ.
-    pub engine_files: Option<Files>,
+    pub(crate) engine_files: Option<Files>,
     /// Plain TCP to the endpoint is allowed.
-    pub allow_plain_engine: bool,
+    pub(crate) allow_plain_engine: bool,
     /// The data directory, unless it is `none`.
-    pub data_dir: Option<PathBuf>,
+    pub(crate) data_dir: Option<PathBuf>,
     /// The value of the cluster label, and whose containers and state to take over.
-    pub claims: Claims,
+    pub(crate) claims: Claims,
     /// The time between complete lists.
-    pub resync: Duration,
+    pub(crate) resync: Duration,
     /// How long a node may be down before its containers no longer count.
-    pub lost_after: Duration,
+    pub(crate) lost_after: Duration,
     /// The number of concurrent engine calls.
-    pub parallel: usize,
+    pub(crate) parallel: usize,
 }

@@ -17,11 +17,11 @@ const SUBJECT_KEPT_BYTES: usize = 448;
 
 /// SHA-256 of a certificate's DER. Printed as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint(pub [u8; 32]);
+pub(crate) struct Fingerprint(pub(crate) [u8; 32]);
 
 impl Fingerprint {
     /// The fingerprint of a certificate in DER.
-    pub fn of(der: &[u8]) -> Fingerprint {
+    pub(crate) fn of(der: &[u8]) -> Fingerprint {
         Fingerprint(Sha256::digest(der).into())
     }
 }
@@ -40,26 +40,26 @@ impl fmt::Debug for Fingerprint {
 
 /// The parts of a certificate that people and rules read.
 #[derive(Debug, Clone)]
-pub struct Details {
+pub(crate) struct Details {
     /// All parts of the subject in the certificate's order, such as `O=alice.<bootstrap>` or `O=ops, CN=bob`.
     /// A comma, plus sign or backslash within a value has a backslash before it, and control characters are
     /// written as escapes, so that no value can pose as another part or as another line. If the subject is
     /// empty or blank, the fingerprint replaces it: `sha256:` and 64 digits. A long one is cut, and ends with
     /// the beginning of the fingerprint.
-    pub subject: String,
+    pub(crate) subject: String,
     /// The DNS names it is valid for: the subject alternative names, or the common name if there are none.
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// The first moment of validity.
-    pub not_before: SystemTime,
+    pub(crate) not_before: SystemTime,
     /// The last moment of validity.
-    pub not_after: SystemTime,
+    pub(crate) not_after: SystemTime,
     /// SHA-256 of the DER.
-    pub fingerprint: Fingerprint,
+    pub(crate) fingerprint: Fingerprint,
 }
 
 impl Details {
     /// Parses a certificate in DER. The error is the parser's message.
-    pub fn read(der: &[u8]) -> Result<Details, String> {
+    pub(crate) fn read(der: &[u8]) -> Result<Details, String> {
         let (_, certificate) = x509_parser::parse_x509_certificate(der).map_err(|e| e.to_string())?;
         let fingerprint = Fingerprint::of(der);
         Ok(Details {
@@ -74,16 +74,16 @@ impl Details {
 
 /// The key usage of a certificate. A certificate without the extension may be used for everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyUsage {
+pub(crate) struct KeyUsage {
     /// `digitalSignature`: to sign handshakes.
-    pub sign_handshakes: bool,
+    pub(crate) sign_handshakes: bool,
     /// `keyCertSign`: to sign certificates.
-    pub sign_certificates: bool,
+    pub(crate) sign_certificates: bool,
 }
 
 impl KeyUsage {
     /// The key usage of a certificate in DER. A certificate that cannot be parsed may be used for nothing.
-    pub fn of(der: &[u8]) -> KeyUsage {
+    pub(crate) fn of(der: &[u8]) -> KeyUsage {
         let usage = |sign_handshakes, sign_certificates| KeyUsage { sign_handshakes, sign_certificates };
         let Ok((_, certificate)) = x509_parser::parse_x509_certificate(der) else {
             return usage(false, false);

@@ -1,4 +1,5 @@
-//! The certificate set that the daemon generates if none is configured, with docker-machine's file names: `ca.pem`, `ca-key.pem`, `cert.pem`, `key.pem`, `cert.pfx` (the same client, password `swarm`),
+//! The certificate set that the daemon generates if none is configured, with docker-machine's file names: `ca.pem`,
+//! `ca-key.pem`, `cert.pem`, `key.pem`, `cert.pfx` (the same client, password `swarm`),
 //! `server.pem`, `server-key.pem`.
 //!
 //! Runs once at start and blocks on the disk. A new set is written to a temporary directory and renamed into place, so
@@ -18,7 +19,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustls::client::verify_server_name;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ParsedCertificate;
-use tracing::info;
 
 use super::details::Details;
 use super::error::{CertificateError, Role};
@@ -26,8 +26,6 @@ use super::identity::Files;
 use super::issue::{self, RENEW_BEFORE, Set};
 use super::pem;
 use crate::clock;
-
-pub use super::issue::PFX_PASSWORD;
 
 const CA: &str = "ca.pem";
 const CA_KEY: &str = "ca-key.pem";
@@ -45,29 +43,24 @@ const DIRECTORY: u32 = 0o700;
 
 /// A complete set on disk.
 #[derive(Debug, Clone)]
-pub struct Made {
+pub(crate) struct Made {
     /// The directory of the set.
-    pub directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// Whether this call generated the set.
-    pub made_now: bool,
-    /// Why `server.pem` of an existing set was renewed, if it was.
-    pub server_renewed: Option<String>,
+    pub(crate) made_now: bool,
+    /// What was done to `server.pem` and why, if it had to be renewed.
+    pub(crate) server_renewed: Option<String>,
 }
 
 impl Made {
     /// The daemon's files.
-    pub fn server(&self) -> Files {
+    pub(crate) fn server(&self) -> Files {
         self.files(SERVER, SERVER_KEY)
     }
 
     /// A client's files.
-    pub fn client(&self) -> Files {
+    pub(crate) fn client(&self) -> Files {
         self.files(CLIENT, CLIENT_KEY)
-    }
-
-    /// The client's certificate and key as PKCS#12, with the password [`PFX_PASSWORD`].
-    pub fn client_pfx(&self) -> PathBuf {
-        self.directory.join(CLIENT_PFX)
     }
 
     fn files(&self, cert: &str, key: &str) -> Files {
@@ -80,7 +73,7 @@ impl Made {
 ///
 /// The server certificate is valid for `localhost`, `127.0.0.1`, `::1`, this machine's host name, and `hosts`, where
 /// an unspecified address (`0.0.0.0`, `::`) stands for the address that this machine has towards its network.
-pub fn ensure(directory: &Path, hosts: &[ServerName<'static>]) -> Result<Made, CertificateError> {
+pub(crate) fn ensure(directory: &Path, hosts: &[ServerName<'static>]) -> Result<Made, CertificateError> {
     // A symbolic link cannot be replaced by a directory; its target can.
     let directory = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
     let in_use = in_use(hosts);
@@ -148,7 +141,7 @@ fn write_set(directory: &Path, set: &Set) -> Result<(), CertificateError> {
     sync(directory)
 }
 
-/// Renews `server.pem` if necessary, logs that, and returns the reason.
+/// Renews `server.pem` if necessary, and returns a sentence about it for the log.
 fn renew_server(
     directory: &Path,
     in_use: &[ServerName<'static>],
@@ -172,8 +165,8 @@ fn renew_server(
     fs::rename(&draft, &server).map_err(writing(&server))?;
     sync(directory)?;
     let until = humantime::format_rfc3339_seconds(read_server(&server)?.1.not_after);
-    info!("renewed the certificate in {}, as {reason}; the new one is valid until {until}", server.display());
-    Ok(Some(reason))
+    let server = server.display();
+    Ok(Some(format!("renewed the certificate in {server}, as {reason}; the new one is valid until {until}")))
 }
 
 fn read_server(server: &Path) -> Result<(CertificateDer<'static>, Details), CertificateError> {

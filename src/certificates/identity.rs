@@ -65,38 +65,38 @@ impl Identity {
     }
 
     /// The files it was read from.
-    pub fn files(&self) -> &Files {
+    pub(crate) fn files(&self) -> &Files {
         &self.files
     }
 
     /// The certificates of the trusted CA.
-    pub fn authorities(&self) -> &Arc<RootCertStore> {
+    pub(crate) fn authorities(&self) -> &Arc<RootCertStore> {
         &self.authorities
     }
 
     /// The last moment at which all certificates of the trusted CA are valid.
-    pub fn authorities_not_after(&self) -> SystemTime {
+    pub(crate) fn authorities_not_after(&self) -> SystemTime {
         self.authorities_not_after
     }
 
     /// Our certificate.
-    pub fn certificate(&self) -> &CertificateDer<'static> {
+    pub(crate) fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
     }
 
     /// The details of our certificate.
-    pub fn details(&self) -> &Details {
+    pub(crate) fn details(&self) -> &Details {
         &self.details
     }
 
     /// The last moment at which our certificate is valid.
-    pub fn not_after(&self) -> SystemTime {
+    pub(crate) fn not_after(&self) -> SystemTime {
         self.details.not_after
     }
 
     /// A client configuration that verifies the server's name or address against the CA and presents our certificate.
     /// The system trust store is not used.
-    pub fn client_config(&self) -> Result<Arc<ClientConfig>, CertificateError> {
+    pub(crate) fn client_config(&self) -> Result<Arc<ClientConfig>, CertificateError> {
         let verifier = WebPkiServerVerifier::builder_with_provider(self.authorities.clone(), provider())
             .build()
             .map_err(|e| self.tls_error(e))?;
@@ -106,7 +106,7 @@ impl Identity {
 
     /// A client configuration for connecting to this daemon at any address: it presents our certificate and accepts
     /// only a server with the same one. For the health check, which has only the daemon's files.
-    pub fn pinned_client_config(&self) -> Result<Arc<ClientConfig>, CertificateError> {
+    pub(crate) fn pinned_client_config(&self) -> Result<Arc<ClientConfig>, CertificateError> {
         let verifier = Arc::new(Pinned::new(self.certificate.clone()));
         let config = self.client_builder()?.dangerous().with_custom_certificate_verifier(verifier);
         Ok(Arc::new(config.with_client_cert_resolver(self.resolver())))

@@ -23,7 +23,7 @@ use super::pkcs12::{self, Pair, Salts};
 use super::provider;
 
 /// The password of `cert.pfx`. It is not a secret: the file's mode protects the key, and PKCS#12 requires a password.
-pub const PFX_PASSWORD: &str = "swarm";
+const PFX_PASSWORD: &str = "swarm";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a new CA is valid.

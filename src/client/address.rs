@@ -14,9 +14,9 @@ const DEFAULT_PORT: u16 = 3476;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// A name, or an address without brackets.
-    pub host: String,
+    pub(crate) host: String,
     /// The port.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl FromStr for Address {

@@ -61,7 +61,7 @@ pub enum ClientError {
 
 impl ClientError {
     /// The pause before a retry; a daemon takes at least that long to restart.
-    pub const SOON: Duration = Duration::from_secs(1);
+    pub(crate) const SOON: Duration = Duration::from_secs(1);
 
     /// The error of a request without an answer. `connecting`: it was not sent.
     pub(super) fn of(address: &Address, connecting: bool, error: &(dyn Error + 'static)) -> ClientError {
@@ -77,7 +77,7 @@ impl ClientError {
     }
 
     /// The pause before a retry may succeed; `None` for a permanent error. Does not say whether a retry is harmless.
-    pub fn passes_after(&self) -> Option<Duration> {
+    pub(crate) fn passes_after(&self) -> Option<Duration> {
         let passes = match self {
             ClientError::NotSent { .. } | ClientError::Broken { .. } => true,
             ClientError::Refused(problem) => matches!(problem.status, 429 | 502..=504),
@@ -89,7 +89,7 @@ impl ClientError {
     }
 
     /// Whether the daemon refused the request with this status.
-    pub fn is(&self, status: StatusCode) -> bool {
+    pub(crate) fn is(&self, status: StatusCode) -> bool {
         matches!(self, ClientError::Refused(problem) if problem.status == status.as_u16())
     }
 }

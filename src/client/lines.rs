@@ -11,13 +11,13 @@ use tokio_util::codec::{Decoder, LinesCodec, LinesCodecError};
 use super::{Address, ClientError};
 
 /// A stream that is silent for longer is broken: the daemon writes something every 15 s.
-pub const SILENCE: Duration = Duration::from_secs(50);
+pub(crate) const SILENCE: Duration = Duration::from_secs(50);
 /// The longest line, in bytes: four times the status of an object with 10,000 containers.
 const LINE_MAX_BYTES: usize = 16 << 20;
 
 /// The lines of an answer.
 #[derive(Debug)]
-pub struct Lines {
+pub(crate) struct Lines {
     body: Incoming,
     address: Address,
     /// Received and not returned yet.
@@ -36,7 +36,7 @@ impl Lines {
     }
 
     /// The next non-empty line; `None` at the regular end.
-    pub async fn next(&mut self) -> Result<Option<String>, ClientError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<String>, ClientError> {
         loop {
             while let Some(line) = self.whole_line()? {
                 if !line.trim().is_empty() {

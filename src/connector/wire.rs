@@ -13,7 +13,7 @@ impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
 
 /// A connection that counts the bytes read since the last request was written: no answer, however it is framed, can be longer
 /// than `max`.
-pub struct Wire {
+pub(crate) struct Wire {
     io: Pin<Box<dyn Io>>,
     max: u64,
     left: u64,

@@ -26,14 +26,14 @@ mod claims;
 mod entry;
 mod others;
 
-pub use entry::Mark;
-pub use others::{CopySeen, Rivals};
+pub(crate) use entry::Mark;
+pub(crate) use others::{CopySeen, Rivals};
 
 /// The most removed containers remembered: as many as one object may have.
 const MAX_REMOVED: usize = 10_000;
 
 /// An object's containers.
-pub type Containers = BTreeMap<ContainerId, Arc<Container>>;
+pub(crate) type Containers = BTreeMap<ContainerId, Arc<Container>>;
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -68,12 +68,12 @@ impl Default for Cache {
 
 impl Cache {
     /// An empty cache of a manager that lives as long as its process.
-    pub fn new() -> Cache {
+    pub(crate) fn new() -> Cache {
         Cache::of(Ownership::ephemeral(""), Arc::default())
     }
 
     /// An empty cache, from which nothing may be concluded yet.
-    pub fn of(ownership: Ownership, endpoint: Arc<str>) -> Cache {
+    pub(crate) fn of(ownership: Ownership, endpoint: Arc<str>) -> Cache {
         Cache {
             inner: Mutex::default(),
             engine: watch::Sender::new(Arc::new(EngineState::unknown(endpoint))),
@@ -85,7 +85,7 @@ impl Cache {
     }
 
     /// The endpoint's name in messages.
-    pub fn endpoint(&self) -> Arc<str> {
+    pub(crate) fn endpoint(&self) -> Arc<str> {
         self.engine.borrow().endpoint.clone()
     }
 
@@ -95,7 +95,7 @@ impl Cache {
     }
 
     /// An object's containers, now and whenever they change.
-    pub fn containers(&self, object: &ObjectName) -> watch::Receiver<Arc<Containers>> {
+    pub(crate) fn containers(&self, object: &ObjectName) -> watch::Receiver<Arc<Containers>> {
         let mut inner = self.lock();
         let inner = &mut *inner;
         let sender = inner.objects.entry(object.clone()).or_insert_with(|| {
@@ -111,27 +111,27 @@ impl Cache {
     }
 
     /// The names of all objects that have containers of ours, now and whenever one comes or goes.
-    pub fn present(&self) -> watch::Receiver<Arc<BTreeSet<ObjectName>>> {
+    pub(crate) fn present(&self) -> watch::Receiver<Arc<BTreeSet<ObjectName>>> {
         self.present.subscribe()
     }
 
     /// Notifies of every change of some object's containers, once it is visible.
-    pub fn changes(&self) -> watch::Receiver<()> {
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
 
     /// One container, if it exists.
-    pub fn container(&self, id: &ContainerId) -> Option<Arc<Container>> {
+    pub(crate) fn container(&self, id: &ContainerId) -> Option<Arc<Container>> {
         self.lock().entries.get(id).map(|entry| entry.container.clone())
     }
 
     /// All containers of the cluster, by id.
-    pub fn all(&self) -> Vec<Arc<Container>> {
+    pub(crate) fn all(&self) -> Vec<Arc<Container>> {
         self.lock().entries.values().map(|entry| entry.container.clone()).collect()
     }
 
     /// Updates the endpoint's state.
-    pub fn set_engine(&self, change: impl FnOnce(&mut EngineState)) {
+    pub(crate) fn set_engine(&self, change: impl FnOnce(&mut EngineState)) {
         self.engine.send_if_modified(|state| {
             let mut next = EngineState::clone(state);
             change(&mut next);
@@ -143,7 +143,7 @@ impl Cache {
 
     /// To be called before a list or an inspect is requested; the answer goes to [`Cache::listed`] or
     /// [`Cache::inspected`].
-    pub fn begin_list(&self) -> Mark {
+    pub(crate) fn begin_list(&self) -> Mark {
         let mut inner = self.lock();
         inner.mark += 1;
         Mark(inner.mark)
@@ -151,7 +151,7 @@ impl Cache {
 
     /// Merges a list of one object, or of all. What was written since `begun` stays. A list never removes a container: those
     /// that it should contain and does not are returned, for the caller to confirm that they are missing.
-    pub fn listed(
+    pub(crate) fn listed(
         &self,
         begun: Mark,
         object: Option<&ObjectName>,
@@ -204,7 +204,7 @@ impl Cache {
     }
 
     /// Stores a container as one of our own calls left it.
-    pub fn wrote(&self, container: Container) {
+    pub(crate) fn wrote(&self, container: Container) {
         let mut guard = self.lock();
         let inner = &mut *guard;
         inner.mark += 1;
@@ -218,7 +218,7 @@ impl Cache {
     }
 
     /// Applies what one of our own calls changed about a known container.
-    pub fn changed(&self, id: &ContainerId, change: impl FnOnce(&mut Container)) {
+    pub(crate) fn changed(&self, id: &ContainerId, change: impl FnOnce(&mut Container)) {
         let mut guard = self.lock();
         let inner = &mut *guard;
         inner.mark += 1;
@@ -232,7 +232,7 @@ impl Cache {
 
     /// Records that a user sent a container a signal. KILL does not cancel an earlier request to stop: that is how a stop
     /// ends.
-    pub fn signalled(&self, id: &ContainerId, signal: Signal, at: Time) {
+    pub(crate) fn signalled(&self, id: &ContainerId, signal: Signal, at: Time) {
         if let Some(entry) = self.lock().entries.get_mut(id) {
             let before = entry.container.signalled.filter(|_| signal == Signal::KILL);
             let stop = signal != Signal::KILL || before.is_some_and(|before| before.stop);
@@ -241,7 +241,7 @@ impl Cache {
     }
 
     /// Whether a listed container contradicts its last inspect: then only another inspect can settle it.
-    pub fn contradicts(&self, listed: &Container) -> bool {
+    pub(crate) fn contradicts(&self, listed: &Container) -> bool {
         let mut inner = self.lock();
         let Some(entry) = inner.entries.get_mut(&listed.id) else { return false };
         entry.inspected.take_if(|state| *state == listed.state);
@@ -249,7 +249,7 @@ impl Cache {
     }
 
     /// Records that an inspect contradicts the list about a container.
-    pub fn overrule(&self, id: &ContainerId, state: ContainerState) {
+    pub(crate) fn overrule(&self, id: &ContainerId, state: ContainerState) {
         if let Some(entry) = self.lock().entries.get_mut(id) {
             entry.inspected = Some(state);
         }
@@ -257,7 +257,7 @@ impl Cache {
 
     /// Merges an inspect of one container. An unknown container is left to the lists; and "no such container" proves nothing by
     /// itself: a classic Swarm manager that has just started says so about everything on nodes it has not reached yet.
-    pub fn inspected(&self, begun: Mark, id: &ContainerId, found: Lookup) {
+    pub(crate) fn inspected(&self, begun: Mark, id: &ContainerId, found: Lookup) {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let Some(entry) = inner.entries.get_mut(id) else { return };
@@ -282,17 +282,17 @@ impl Cache {
     }
 
     /// Whether a container is recorded as removed: a list that shows it is old, or knows better.
-    pub fn was_removed(&self, id: &ContainerId) -> bool {
+    pub(crate) fn was_removed(&self, id: &ContainerId) -> bool {
         self.lock().removed.contains_key(id)
     }
 
     /// Records that a container which was recorded as removed exists.
-    pub fn not_removed(&self, id: &ContainerId) {
+    pub(crate) fn not_removed(&self, id: &ContainerId) {
         self.lock().removed.remove(id);
     }
 
     /// Records that a container was removed: by us, or as the engine announced.
-    pub fn removed(&self, id: &ContainerId) {
+    pub(crate) fn removed(&self, id: &ContainerId) {
         let mut guard = self.lock();
         let inner = &mut *guard;
         inner.mark += 1;
@@ -312,7 +312,7 @@ impl Cache {
     }
 
     /// Removes containers that are missing from a list begun at `begun` and proven to be gone.
-    pub fn gone(&self, begun: Mark, ids: &[ContainerId]) {
+    pub(crate) fn gone(&self, begun: Mark, ids: &[ContainerId]) {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let mut changed = BTreeSet::new();

@@ -13,33 +13,33 @@ use crate::engine::error::EngineError;
 #[derive(Debug, Clone, PartialEq)]
 pub struct EngineState {
     /// Its name in messages.
-    pub endpoint: Arc<str>,
+    pub(crate) endpoint: Arc<str>,
     /// The last answer about the engine, if there was one.
-    pub info: Option<EngineInfo>,
+    pub(crate) info: Option<EngineInfo>,
     /// Why it cannot be used, if so.
-    pub trouble: Option<Trouble>,
+    pub(crate) trouble: Option<Trouble>,
     /// When the last complete list began.
     pub listed: Option<Time>,
     /// The nodes behind it.
-    pub nodes: Nodes,
+    pub(crate) nodes: Nodes,
     /// Why it is not acted on, if it is another engine than the one that the state is for.
-    pub other_engine: Option<String>,
+    pub(crate) other_engine: Option<String>,
 }
 
 /// An endpoint that does not answer, or whose answers cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub(crate) struct Trouble {
     /// The error of the endpoint or of the connection.
-    pub error: EngineError,
+    pub(crate) error: EngineError,
     /// Since when.
-    pub since: Time,
+    pub(crate) since: Time,
     /// The next try.
-    pub retry_at: Time,
+    pub(crate) retry_at: Time,
 }
 
 impl EngineState {
     /// The state before anything was observed: nothing may be concluded from it.
-    pub fn unknown(endpoint: Arc<str>) -> EngineState {
+    pub(crate) fn unknown(endpoint: Arc<str>) -> EngineState {
         EngineState {
             endpoint,
             info: None,
@@ -51,7 +51,7 @@ impl EngineState {
     }
 
     /// Whether it answers and can be used.
-    pub fn connected(&self) -> bool {
+    pub(crate) fn connected(&self) -> bool {
         self.trouble.is_none() && self.listed.is_some()
     }
 
@@ -122,7 +122,7 @@ impl EngineState {
     }
 
     /// The kind of endpoint, once it is known.
-    pub fn kind(&self) -> Option<EngineKind> {
+    pub(crate) fn kind(&self) -> Option<EngineKind> {
         self.info.as_ref().map(|info| info.kind)
     }
 }

@@ -11,17 +11,17 @@ use crate::core::name::ObjectName;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
     /// The generation that the worker acted on last; 0 before its first pass.
-    pub observed_generation: u64,
+    pub(crate) observed_generation: u64,
     /// Which submit of that generation: see [`Object::asked`](crate::core::object::Object::asked).
-    pub asked: u64,
+    pub(crate) asked: u64,
     /// Its condition.
     pub condition: Condition,
     /// The lines of the plan: steps under way, then steps that begin now.
     pub plan: Vec<String>,
     /// How often containers ended or turned unhealthy unrequested since the last submit, as observed by this process.
-    pub restarts: u64,
+    pub(crate) restarts: u64,
     /// The last end that this manager did not cause.
-    pub last_exit: Option<LastExit>,
+    pub(crate) last_exit: Option<LastExit>,
 }
 
 impl Progress {

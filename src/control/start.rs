@@ -132,7 +132,7 @@ impl Tasks {
     }
 
     /// Waits until the workers have finished their steps, after `stop` was cancelled.
-    pub async fn finish_steps(&mut self) {
+    pub(crate) async fn finish_steps(&mut self) {
         let _ = (&mut self.dispatcher).await;
     }
 

@@ -4,7 +4,7 @@ use crate::core::name::ObjectName;
 
 /// The holder of a certificate that the server accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// A client certificate.
     Client,
     /// The daemon's own certificate, or another one for its key.
@@ -13,7 +13,7 @@ pub enum Role {
 
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub(crate) enum Access {
     /// Whether the daemon is alive or ready.
     Health,
     /// Reading anything else.
@@ -24,7 +24,7 @@ pub enum Access {
 
 /// A caller may not do what it asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Denied {
+pub(crate) enum Denied {
     /// The daemon's own certificate is for health checks only.
     #[error(
         "this is the daemon's own certificate, or one for its key, which is for /healthz and /readyz only; use a client \
@@ -35,7 +35,7 @@ pub enum Denied {
 
 /// Decides whether a caller has access to an object, or to what is not about one object. Every client may do everything;
 /// the daemon may check its own health.
-pub fn decide(role: Role, access: Access, _object: Option<&ObjectName>) -> Result<(), Denied> {
+pub(crate) fn decide(role: Role, access: Access, _object: Option<&ObjectName>) -> Result<(), Denied> {
     match (role, access) {
         (Role::Client, _) | (Role::Daemon, Access::Health) => Ok(()),
         (Role::Daemon, Access::Read | Access::Change) => Err(Denied::NotAClient),

@@ -23,7 +23,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 /// The availability of a node, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
-pub enum Availability {
+pub(crate) enum Availability {
     /// It answers.
     Up,
     /// It has answered again, but not for long.
@@ -38,36 +38,36 @@ pub enum Availability {
 
 impl Availability {
     /// The word for it in the status.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         self.into()
     }
 
     /// Whether its containers can be reached.
-    pub fn reachable(self) -> bool {
+    pub(crate) fn reachable(self) -> bool {
         matches!(self, Availability::Up | Availability::Settling)
     }
 }
 
 /// The timeouts, from the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NodeTimeouts {
+pub(crate) struct NodeTimeouts {
     /// How long a node may be unreachable before its containers do not count.
-    pub lost_after: Duration,
+    pub(crate) lost_after: Duration,
     /// How long a node must be healthy before its downtime is forgotten.
-    pub stable_after: Duration,
+    pub(crate) stable_after: Duration,
 }
 
 /// A node and what is remembered of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tracked {
+pub(crate) struct Tracked {
     /// What the endpoint last reported; a name that the endpoint no longer reports is kept.
-    pub node: Node,
+    pub(crate) node: Node,
     /// Its availability.
-    pub availability: Availability,
+    pub(crate) availability: Availability,
     /// Since when it has been healthy, or has not.
-    pub since: Time,
+    pub(crate) since: Time,
     /// When its containers stop counting, while it does not answer.
-    pub lost_at: Option<Time>,
+    pub(crate) lost_at: Option<Time>,
     /// How long it was observed away in total since it was last stable.
     away: Duration,
     /// When the endpoint last listed it.
@@ -109,14 +109,14 @@ impl Reported {
 
 /// All present and remembered nodes, by address.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Nodes {
+pub(crate) struct Nodes {
     known: BTreeMap<String, Tracked>,
     observed: Time,
 }
 
 impl Nodes {
     /// Records what the endpoint reports. Returns when the availability of a node changes next by itself.
-    pub fn observe(&mut self, now: Time, reported: &[Node], timeouts: NodeTimeouts) -> Option<Time> {
+    pub(crate) fn observe(&mut self, now: Time, reported: &[Node], timeouts: NodeTimeouts) -> Option<Time> {
         // Time without observation proves nothing: a long gap counts as a short one.
         let passed = now.since(std::mem::replace(&mut self.observed, now)).min(timeouts.stable_after);
         let named: BTreeSet<&str> = reported.iter().map(|node| node.address.as_str()).collect();
@@ -145,18 +145,18 @@ impl Nodes {
     }
 
     /// All nodes, by address.
-    pub fn all(&self) -> impl Iterator<Item = &Tracked> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Tracked> {
         self.known.values()
     }
 
     /// Whether a node that is not lost yet may have containers that no list shows.
-    pub fn may_hide_containers(&self) -> bool {
+    pub(crate) fn may_hide_containers(&self) -> bool {
         self.all().any(|tracked| tracked.availability == Availability::Unknown)
     }
 
     /// The node of a container. Of two nodes with one name it is the better one, unless the list reports that the
     /// container's host is down.
-    pub fn of(&self, container: &Container) -> Option<&Tracked> {
+    pub(crate) fn of(&self, container: &Container) -> Option<&Tracked> {
         let name = container.node.as_deref()?;
         let bearing = self.all().filter(|tracked| tracked.node.name == name);
         match container.visibility {
@@ -166,14 +166,14 @@ impl Nodes {
     }
 
     /// Whether a list would show the container if it existed.
-    pub fn would_show(&self, container: &Container) -> bool {
+    pub(crate) fn would_show(&self, container: &Container) -> bool {
         let name = container.node.as_deref();
         let bearing = self.all().filter(|tracked| Some(&*tracked.node.name) == name);
         bearing.map(|tracked| tracked.availability).min().is_none_or(Availability::reachable)
     }
 
     /// The availability of a container's node.
-    pub fn availability(&self, container: &Container) -> Availability {
+    pub(crate) fn availability(&self, container: &Container) -> Availability {
         let availability = self.of(container).map_or(Availability::Up, |tracked| tracked.availability);
         match container.visibility {
             // The list is newer than the report about the nodes.
@@ -239,17 +239,17 @@ impl Tracked {
     }
 
     /// Whether its own engine answers although the endpoint calls it unhealthy.
-    pub fn engine_answers(&self) -> bool {
+    pub(crate) fn engine_answers(&self) -> bool {
         self.condition == Reported::EngineAnswers
     }
 
     /// Its name, or its address while the name is unknown.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         if self.node.name.is_empty() { &self.node.address } else { &self.node.name }
     }
 
     /// What is wrong with it, in the endpoint's words.
-    pub fn trouble(&self) -> String {
+    pub(crate) fn trouble(&self) -> String {
         match &self.node.error {
             Some(error) => format!("{}: {error}", self.node.state.word()),
             None => self.node.state.word().to_owned(),

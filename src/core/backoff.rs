@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 /// The wait after the second failure in a row; the first failure is repaired at once.
-pub const FIRST_WAIT: Duration = Duration::from_secs(1);
+pub(crate) const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait, jitter apart.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(300);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// A run of this length ends a row of failures.
-pub const STABLE_RUN: Duration = Duration::from_secs(60);
+pub(crate) const STABLE_RUN: Duration = Duration::from_secs(60);
 
 /// The wait after `failures` failures in a row of a container that had been running: none after the first.
-pub fn after_exit(failures: u32, seed: u64) -> Duration {
+pub(crate) fn after_exit(failures: u32, seed: u64) -> Duration {
     match failures {
         0 | 1 => Duration::ZERO,
         n => doubling(n - 2, seed),
@@ -21,7 +21,7 @@ pub fn after_exit(failures: u32, seed: u64) -> Duration {
 }
 
 /// The wait after this many consecutive refusals of something that never ran: an image, a spec, an engine.
-pub fn after_refusal(failures: u32, seed: u64) -> Duration {
+pub(crate) fn after_refusal(failures: u32, seed: u64) -> Duration {
     match failures {
         0 => Duration::ZERO,
         n => doubling(n - 1, seed),

@@ -11,7 +11,7 @@ use crate::core::labels::ContainerIdentity;
 
 /// Who created a container, by its manager label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Maker {
+pub(crate) enum Maker {
     /// A version without manager ids: the manager of the cluster adopts it.
     Unlabelled,
     /// This manager, or one whose containers it took over.
@@ -22,22 +22,22 @@ pub enum Maker {
 
 /// A container with our cluster's labels, and what is known about it.
 #[derive(Debug, Clone, Copy)]
-pub struct LabelledContainer<'a> {
+pub(crate) struct LabelledContainer<'a> {
     /// Its name, without a node prefix.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// What its labels say.
-    pub identity: &'a ContainerIdentity,
+    pub(crate) identity: &'a ContainerIdentity,
     /// Who created it, by its labels.
-    pub maker: Maker,
+    pub(crate) maker: Maker,
     /// Whether its id is recorded as created or adopted by us.
-    pub recorded: bool,
+    pub(crate) recorded: bool,
     /// The present name of a recorded container with the same labels that was renamed.
-    pub renamed_original: Option<&'a str>,
+    pub(crate) renamed_original: Option<&'a str>,
 }
 
 /// The owner of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Claim {
+pub(crate) enum Claim {
     /// This manager: the container is counted, and may be started, stopped and removed.
     Ours,
     /// Another manager: its object is held, and the container is never touched.
@@ -48,7 +48,7 @@ pub enum Claim {
 
 /// Why a container with our labels is a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotOurs {
+pub(crate) enum NotOurs {
     /// Its name is not the one that its labels stand for.
     OtherName {
         /// The name that its labels stand for.
@@ -75,7 +75,7 @@ impl fmt::Display for NotOurs {
 }
 
 /// Decides who owns a container.
-pub fn claim(known: LabelledContainer<'_>) -> Claim {
+pub(crate) fn claim(known: LabelledContainer<'_>) -> Claim {
     let LabelledContainer { name, identity, maker, recorded, renamed_original } = known;
     if recorded {
         return Claim::Ours;

@@ -22,7 +22,7 @@ pub enum Phase {
 
 impl Phase {
     /// The word for it in the status.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         self.into()
     }
 }
@@ -35,17 +35,17 @@ pub struct Condition {
     /// The reason, in one sentence that keeps the engine's message.
     pub reason: String,
     /// The time of the next try, after a failure.
-    pub next_retry: Option<Time>,
+    pub(crate) next_retry: Option<Time>,
     /// It counts as failed: it is impossible, or the engine refused it, or its containers ended or turned unhealthy,
     /// [`FAILED_AFTER`](crate::core::memory::failures::FAILED_AFTER) consecutive times over at least `Update.FailAfter`.
     /// Retries continue nevertheless.
     pub failing: bool,
     /// It has converged, and all its containers have been ready for `Update.Monitor`.
-    pub proven: bool,
+    pub(crate) proven: bool,
     /// Containers whose process runs.
-    pub running: usize,
+    pub(crate) running: usize,
     /// Containers that are running and not known to be unhealthy.
-    pub ready: usize,
+    pub(crate) ready: usize,
     /// Live containers of the present template.
-    pub updated: usize,
+    pub(crate) updated: usize,
 }

@@ -49,12 +49,12 @@ pub enum ContainerState {
 
 impl ContainerState {
     /// Docker's word for it.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         self.into()
     }
 
     /// Whether a container in it holds its slot: its process exists or is about to.
-    pub fn live(self) -> bool {
+    pub(crate) fn live(self) -> bool {
         match self {
             ContainerState::Created
             | ContainerState::Running
@@ -68,7 +68,7 @@ impl ContainerState {
 /// The result of a container's health check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString)]
 #[strum(serialize_all = "kebab-case")]
-pub enum Health {
+pub(crate) enum Health {
     /// It has no health check.
     None,
     /// No result yet.
@@ -81,7 +81,7 @@ pub enum Health {
 
 /// How reliably a container's state is observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Visibility {
+pub(crate) enum Visibility {
     /// As reported.
     #[default]
     Clear,
@@ -103,41 +103,41 @@ pub struct Container {
     /// The manager that created it, by its label; `None` for a version without manager ids.
     pub manager: Option<ManagerId>,
     /// Created by another manager whose containers were not taken over: it is never touched. The cache decides this.
-    pub rival: bool,
+    pub(crate) rival: bool,
     /// Its node, if the endpoint has nodes.
     pub node: Option<String>,
     /// Its lifecycle state.
     pub state: ContainerState,
     /// The result of its health check.
-    pub health: Health,
+    pub(crate) health: Health,
     /// How reliably this is observed.
-    pub visibility: Visibility,
+    pub(crate) visibility: Visibility,
     /// Its image.
     pub image: String,
     /// The id of its image; `None` if the engine does not report it.
-    pub image_id: Option<Arc<str>>,
+    pub(crate) image_id: Option<Arc<str>>,
     /// When it was created, by the engine's clock.
-    pub created: Time,
+    pub(crate) created: Time,
     /// Details from an inspect, if there was one.
-    pub detail: Option<Arc<Detail>>,
+    pub(crate) detail: Option<Arc<Detail>>,
     /// The last signal that a user sent it, as observed.
-    pub signalled: Option<Signalled>,
+    pub(crate) signalled: Option<Signalled>,
 }
 
 /// A signal that was sent to a container through the engine, by `docker stop`, `docker kill` or `docker restart`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Signalled {
+pub(crate) struct Signalled {
     /// Which one.
-    pub signal: Signal,
+    pub(crate) signal: Signal,
     /// When it was observed, by our clock.
-    pub at: Time,
+    pub(crate) at: Time,
     /// Whether it is part of a stop, rather than KILL alone. A restart begins with a stop.
-    pub stop: bool,
+    pub(crate) stop: bool,
 }
 
 impl Container {
     /// One that was just created under the name of its identity, and was not started.
-    pub fn new(id: ContainerId, identity: ContainerIdentity, image: &str, created: Time) -> Container {
+    pub(crate) fn new(id: ContainerId, identity: ContainerIdentity, image: &str, created: Time) -> Container {
         Container {
             id,
             name: identity.container_name(),
@@ -173,37 +173,37 @@ impl Container {
 }
 
 /// The most ports shown per container.
-pub const MAX_PORTS: usize = 32;
+pub(crate) const MAX_PORTS: usize = 32;
 
 /// The most bytes kept of a health check's output.
-pub const HEALTH_OUTPUT_MAX_BYTES: usize = 512;
+pub(crate) const HEALTH_OUTPUT_MAX_BYTES: usize = 512;
 
 /// Details of a container that only an inspect reports.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Detail {
+pub(crate) struct Detail {
     /// When its process started, RFC 3339, by the engine's clock.
-    pub started_at: Option<String>,
+    pub(crate) started_at: Option<String>,
     /// When its process ended, RFC 3339, by the engine's clock.
-    pub finished_at: Option<String>,
+    pub(crate) finished_at: Option<String>,
     /// The exit code of an ended process.
-    pub exit_code: Option<i64>,
+    pub(crate) exit_code: Option<i64>,
     /// The engine's error message.
-    pub error: Option<String>,
+    pub(crate) error: Option<String>,
     /// The kernel killed one of its processes for lack of memory.
-    pub oom_killed: bool,
+    pub(crate) oom_killed: bool,
     /// The last output of its failing health check, up to [`HEALTH_OUTPUT_MAX_BYTES`], which may be empty; `None` while it
     /// is not unhealthy, or before it was requested.
-    pub health_output: Option<String>,
+    pub(crate) health_output: Option<String>,
     /// Its ports as `docker ps` shows them, such as `0.0.0.0:8080->80/tcp`; at most [`MAX_PORTS`].
-    pub ports: Vec<String>,
+    pub(crate) ports: Vec<String>,
     /// Its own grace period for a stop, if set.
-    pub stop_timeout: Option<Duration>,
+    pub(crate) stop_timeout: Option<Duration>,
     /// The signal that asks it to stop, if its spec or its image sets one.
-    pub stop_signal: Option<Signal>,
+    pub(crate) stop_signal: Option<Signal>,
     /// The interval of its health check, if its spec or its image sets one.
-    pub check_interval: Option<Duration>,
+    pub(crate) check_interval: Option<Duration>,
     /// How often its restart policy has restarted it since its last start by a user or by us.
-    pub restarts: u64,
+    pub(crate) restarts: u64,
 }
 
 #[cfg(test)]

@@ -10,18 +10,18 @@ use crate::core::object::Objects;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quarantined {
     /// Why it cannot be read.
-    pub why: String,
+    pub(crate) why: String,
     /// Its generation if that can be read, else 0; the next submit continues from there.
-    pub generation: u64,
+    pub(crate) generation: u64,
     /// The stored form.
-    pub stored: Arc<str>,
+    pub(crate) stored: Arc<str>,
 }
 
 /// The desired state.
 #[derive(Debug, Clone, Default)]
-pub struct Desired {
+pub(crate) struct Desired {
     /// The objects, and the tombstones of deleted ones.
-    pub objects: Arc<Objects>,
+    pub(crate) objects: Arc<Objects>,
     /// Objects that could not be read.
-    pub quarantined: Arc<BTreeMap<ObjectName, Quarantined>>,
+    pub(crate) quarantined: Arc<BTreeMap<ObjectName, Quarantined>>,
 }

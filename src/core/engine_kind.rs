@@ -19,7 +19,7 @@ pub enum EngineKind {
 impl EngineKind {
     /// Whether there are nodes behind the endpoint, among which it places containers. An endpoint without nodes is one host:
     /// it has each host port once, takes no placement constraints, and stays the same engine while connected.
-    pub fn has_nodes(self) -> bool {
+    pub(crate) fn has_nodes(self) -> bool {
         match self {
             EngineKind::Docker => false,
             EngineKind::ClassicSwarm | EngineKind::Simulated => true,
@@ -27,7 +27,7 @@ impl EngineKind {
     }
 
     /// Whether its containers end with this process.
-    pub fn is_simulated(self) -> bool {
+    pub(crate) fn is_simulated(self) -> bool {
         self == EngineKind::Simulated
     }
 }

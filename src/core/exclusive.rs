@@ -13,7 +13,7 @@ use crate::core::spec::{Template, TemplateHash};
 
 /// Such a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Exclusive {
+pub(crate) enum Exclusive {
     /// A host port, or one of a range.
     HostPort {
         /// The field of the create body that asks for it.
@@ -38,7 +38,7 @@ pub enum Exclusive {
 
 impl Exclusive {
     /// How many containers can have it at a time, each with its own port of the range.
-    pub fn room(&self) -> u32 {
+    pub(crate) fn room(&self) -> u32 {
         match self {
             Exclusive::HostPort { ports: (first, last), .. } => u32::from(last.saturating_sub(*first)) + 1,
             Exclusive::Address { .. } => 1,
@@ -46,14 +46,14 @@ impl Exclusive {
     }
 
     /// The field of the create body that asks for it.
-    pub fn field(&self) -> &str {
+    pub(crate) fn field(&self) -> &str {
         match self {
             Exclusive::HostPort { field, .. } | Exclusive::Address { field, .. } => field,
         }
     }
 
     /// Whether a container that has `other` prevents another from having this. In a range, any other port will do.
-    pub fn is_held_by(&self, other: &Exclusive) -> bool {
+    pub(crate) fn is_held_by(&self, other: &Exclusive) -> bool {
         match (self, other) {
             (
                 Exclusive::HostPort { ip, ports, protocol, .. },
@@ -93,7 +93,7 @@ impl fmt::Display for Exclusive {
 
 impl Template {
     /// The exclusive resources of a container of this template.
-    pub fn exclusives(&self) -> Vec<Exclusive> {
+    pub(crate) fn exclusives(&self) -> Vec<Exclusive> {
         let mut all = Vec::new();
         let host = self.body.host_config.as_ref();
         for (port, bindings) in host.and_then(|host| host.port_bindings.as_ref()).into_iter().flatten() {
@@ -143,10 +143,10 @@ fn port_range(text: &str) -> Option<(u16, u16)> {
 
 /// What prevents containers of an object from being created for now, by template: a message that names a departing container
 /// of another object that still has what they need.
-pub type InTheWay = BTreeMap<TemplateHash, String>;
+pub(crate) type InTheWay = BTreeMap<TemplateHash, String>;
 
 /// Finds what is in the way of `templates` among the containers of other objects on the same host.
-pub fn in_the_way<'a>(
+pub(crate) fn in_the_way<'a>(
     templates: impl Iterator<Item = &'a Template>,
     objects: &Objects,
     others: &[Arc<Container>],

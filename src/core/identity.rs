@@ -9,7 +9,7 @@ use crate::core::manager_id::ManagerId;
 use crate::core::name::ObjectName;
 
 /// The most managers that may be taken over. Each one means a lost state; more than this is a mistake.
-pub const MAX_TAKEN_OVER: usize = 64;
+pub(crate) const MAX_TAKEN_OVER: usize = 64;
 /// The most bytes kept of an engine's id; Docker's ids have 59 or 36.
 const MAX_ENGINE_ID_BYTES: usize = 256;
 
@@ -18,31 +18,31 @@ const MAX_ENGINE_ID_BYTES: usize = 256;
 #[serde(rename_all = "PascalCase")]
 pub struct Identity {
     /// The id that its containers carry.
-    pub manager: ManagerId,
+    pub(crate) manager: ManagerId,
     /// Managers whose containers belong to this one as well.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub taken_over: BTreeSet<ManagerId>,
+    pub(crate) taken_over: BTreeSet<ManagerId>,
     /// The cluster that the state is for.
-    pub cluster: String,
+    pub(crate) cluster: String,
     /// The engine that the state is for, once it has answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub engine: Option<EngineIdentity>,
+    pub(crate) engine: Option<EngineIdentity>,
 }
 
 /// Which engine answers at an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct EngineIdentity {
+pub(crate) struct EngineIdentity {
     /// What kind of endpoint it is.
-    pub kind: EngineKind,
+    pub(crate) kind: EngineKind,
     /// The engine's own id; empty if it has none, like a classic Swarm manager.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub id: String,
+    pub(crate) id: String,
 }
 
 impl EngineIdentity {
     /// An identity as an endpoint reports it.
-    pub fn new(kind: EngineKind, id: &str) -> EngineIdentity {
+    pub(crate) fn new(kind: EngineKind, id: &str) -> EngineIdentity {
         EngineIdentity {
             kind,
             id: id.chars().filter(char::is_ascii_graphic).take(MAX_ENGINE_ID_BYTES).collect(),
@@ -50,7 +50,7 @@ impl EngineIdentity {
     }
 
     /// Its name on the command line: its id, or its kind if it has none.
-    pub fn word(&self) -> &str {
+    pub(crate) fn word(&self) -> &str {
         match (self.id.as_str(), self.kind) {
             ("", EngineKind::Docker) => "docker",
             ("", EngineKind::ClassicSwarm) => "classic-swarm",
@@ -60,7 +60,7 @@ impl EngineIdentity {
     }
 
     /// Whether this is certainly another engine than `other`. Two engines of a kind cannot be told apart if one has no id.
-    pub fn differs_from(&self, other: &EngineIdentity) -> bool {
+    pub(crate) fn differs_from(&self, other: &EngineIdentity) -> bool {
         let both_named = !self.id.is_empty() && !other.id.is_empty();
         self.kind != other.kind || (both_named && self.id != other.id)
     }
@@ -68,22 +68,23 @@ impl EngineIdentity {
 
 /// What the command line says about the identity.
 #[derive(Debug, Clone)]
-pub struct Claims {
+pub(crate) struct Claims {
     /// The cluster to manage.
-    pub cluster: ObjectName,
+    pub(crate) cluster: ObjectName,
     /// Whether the endpoint is a simulated one.
-    pub simulated: bool,
+    pub(crate) simulated: bool,
     /// Managers to take over.
-    pub take_over: BTreeSet<ManagerId>,
+    pub(crate) take_over: BTreeSet<ManagerId>,
     /// Take over the containers of all other managers found in this run.
-    pub take_over_any: bool,
+    pub(crate) take_over_any: bool,
     /// Clusters or engines that the state may have been for and no longer is.
-    pub adopt_state: Vec<String>,
+    pub(crate) adopt_state: Vec<String>,
 }
 
 impl Claims {
     /// The claims of a manager of this cluster without further flags.
-    pub fn of_cluster(cluster: ObjectName) -> Claims {
+    #[cfg(test)]
+    pub(crate) fn of_cluster(cluster: ObjectName) -> Claims {
         Claims {
             cluster,
             simulated: false,
@@ -100,7 +101,7 @@ impl Claims {
 
 /// Why a start is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IdentityError {
+pub(crate) enum IdentityError {
     /// The state is for another cluster.
     #[error(
         "the state in {place} is for the cluster '{stored}', and --cluster is '{given}': start with --cluster={stored}, or \
@@ -122,16 +123,16 @@ pub enum IdentityError {
 
 /// The outcome of settling the stored identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settled {
+pub(crate) struct Settled {
     /// The identity from now on.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// The cluster has changed: tombstones of the old one do not apply to this one.
-    pub other_cluster: bool,
+    pub(crate) other_cluster: bool,
 }
 
 /// Settles a stored identity with the command line. A state of a version that stored none takes the present ones, and a
 /// `new` manager id.
-pub fn settle(
+pub(crate) fn settle(
     stored: Option<Identity>,
     new: impl FnOnce() -> ManagerId,
     claims: &Claims,

@@ -60,7 +60,10 @@ impl ContainerIdentity {
     }
 
     /// Reads the labels back. `None` unless all are present and well-formed for this cluster.
-    pub fn read<'a>(cluster: &str, label: impl Fn(&str) -> Option<&'a str>) -> Option<ContainerIdentity> {
+    pub(crate) fn read<'a>(
+        cluster: &str,
+        label: impl Fn(&str) -> Option<&'a str>,
+    ) -> Option<ContainerIdentity> {
         if label(LABEL_CLUSTER)? != cluster {
             return None;
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 /// The label that names the manager which created a container. Containers of versions without manager ids lack it.
-pub const LABEL_MANAGER: &str = "io.github.swarm-cluster-state-manager.manager";
+pub(crate) const LABEL_MANAGER: &str = "io.github.swarm-cluster-state-manager.manager";
 /// The length of a manager id, in characters: 128 bits in hexadecimal.
 const LENGTH: usize = 32;
 
@@ -17,21 +17,21 @@ pub struct ManagerId(Arc<str>);
 
 impl ManagerId {
     /// The allowed form, for messages.
-    pub const ALLOWED: &'static str = "32 characters of 0-9 and a-f, as /status shows them";
+    pub(crate) const ALLOWED: &'static str = "32 characters of 0-9 and a-f, as /status shows them";
 
     /// The id of these bits.
-    pub fn of_bits(bits: u128) -> ManagerId {
+    pub(crate) fn of_bits(bits: u128) -> ManagerId {
         ManagerId(format!("{bits:032x}").into())
     }
 
     /// Parses an id; `None` if `text` is not one.
-    pub fn parse(text: &str) -> Option<ManagerId> {
+    pub(crate) fn parse(text: &str) -> Option<ManagerId> {
         let hexadecimal = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
         (text.len() == LENGTH && hexadecimal).then(|| ManagerId(text.into()))
     }
 
     /// Reads the label. `None` if it is malformed: no manager created such a container.
-    pub fn read_label<'a>(label: impl Fn(&str) -> Option<&'a str>) -> Option<Option<ManagerId>> {
+    pub(crate) fn read_label<'a>(label: impl Fn(&str) -> Option<&'a str>) -> Option<Option<ManagerId>> {
         match label(LABEL_MANAGER) {
             None => Some(None),
             Some(text) => ManagerId::parse(text).map(Some),
@@ -39,7 +39,8 @@ impl ManagerId {
     }
 
     /// The id as text.
-    pub fn as_str(&self) -> &str {
+    #[cfg(test)]
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -14,14 +14,14 @@ use crate::core::memory::tries::Tries;
 use crate::core::spec::TemplateHash;
 use crate::core::time::Time;
 
-pub mod doubt;
-pub mod ends;
-pub mod failures;
+pub(crate) mod doubt;
+pub(crate) mod ends;
+pub(crate) mod failures;
 pub(crate) mod observe;
 mod read;
-pub mod report;
+pub(crate) mod report;
 mod steps;
-pub mod tries;
+pub(crate) mod tries;
 
 /// What is remembered of one container.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +57,7 @@ struct Seen {
 
 /// What an object's worker remembers.
 #[derive(Debug, Clone)]
-pub struct Memory {
+pub(crate) struct Memory {
     generation: u64,
     /// The last observed submit of that generation.
     asked: u64,
@@ -79,7 +79,7 @@ pub struct Memory {
 
 impl Memory {
     /// An empty memory. The seed spreads the waits of different objects.
-    pub fn new(seed: u64) -> Memory {
+    pub(crate) fn new(seed: u64) -> Memory {
         Memory {
             generation: 0,
             asked: 0,
@@ -98,12 +98,12 @@ impl Memory {
     }
 
     /// The same; ends before `reported_until` are no news, as an earlier process reported them.
-    pub fn resuming(seed: u64, reported_until: Option<Time>) -> Memory {
+    pub(crate) fn resuming(seed: u64, reported_until: Option<Time>) -> Memory {
         Memory { ends: Ends::reported_until(reported_until), ..Memory::new(seed) }
     }
 
     /// The memory for a forecast in which nothing fails: there no template is tried with a single container first.
-    pub fn of_success() -> Memory {
+    pub(crate) fn of_success() -> Memory {
         Memory { confident: true, ..Memory::new(0) }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The longest name of an object, in bytes: it has to fit into a label of a host name.
-pub const MAX_NAME_BYTES: usize = 63;
+pub(crate) const MAX_NAME_BYTES: usize = 63;
 
 /// An object's name: `[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}`, Docker's own rule for names, bounded.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,7 +12,7 @@ pub struct ObjectName(Arc<str>);
 
 impl ObjectName {
     /// The allowed form, for messages.
-    pub const ALLOWED: &'static str =
+    pub(crate) const ALLOWED: &'static str =
         "1 to 63 characters of a-z, A-Z, 0-9, '_', '.' and '-', beginning with a letter or a digit";
 
     /// Parses a name; `None` if `text` is not one.

@@ -4,13 +4,13 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// Its name; empty as long as the endpoint does not know it.
-    pub name: String,
+    pub(crate) name: String,
     /// Its address, which identifies it while its name is unknown.
     pub address: String,
     /// Its state.
     pub state: NodeState,
     /// What the endpoint reports as wrong with it.
-    pub error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 /// The state of a node, as the endpoint reports it.
@@ -28,7 +28,7 @@ pub enum NodeState {
 
 impl NodeState {
     /// The state that this word of the endpoint stands for.
-    pub fn of_word(word: String) -> NodeState {
+    pub(crate) fn of_word(word: String) -> NodeState {
         match word.as_str() {
             "Healthy" => NodeState::Healthy,
             "Pending" => NodeState::Pending,
@@ -37,7 +37,7 @@ impl NodeState {
     }
 
     /// The word for it, in messages.
-    pub fn word(&self) -> &str {
+    pub(crate) fn word(&self) -> &str {
         match self {
             NodeState::Healthy => "Healthy",
             NodeState::Pending => "Pending",

@@ -21,14 +21,14 @@ pub enum Outcome<T> {
 #[error("{message}")]
 pub struct Refusal {
     /// Its kind.
-    pub kind: RefusalKind,
+    pub(crate) kind: RefusalKind,
     /// The engine's message.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// Kinds of refusals that are handled differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefusalKind {
+pub(crate) enum RefusalKind {
     /// The name is held by a container.
     NameTaken,
     /// The image does not exist, or cannot be obtained.
@@ -45,17 +45,17 @@ pub enum RefusalKind {
 
 impl<T> Outcome<T> {
     /// A refusal with this message.
-    pub fn refused(kind: RefusalKind, message: impl Into<String>) -> Outcome<T> {
+    pub(crate) fn refused(kind: RefusalKind, message: impl Into<String>) -> Outcome<T> {
         Outcome::Refused(Refusal { kind, message: message.into() })
     }
 
     /// The word for it in metrics.
-    pub fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         self.into()
     }
 
     /// Maps the value of a successful call.
-    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Outcome<U> {
+    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Outcome<U> {
         match self {
             Outcome::Done(value) => Outcome::Done(f(value)),
             Outcome::Refused(refusal) => Outcome::Refused(refusal),

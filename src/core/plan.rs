@@ -13,7 +13,7 @@ use crate::core::time::Time;
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
-pub enum Action {
+pub(crate) enum Action {
     /// Ensure that the image exists.
     Pull {
         /// The image.
@@ -50,18 +50,18 @@ pub enum Action {
 
 impl Action {
     /// The first word of its line.
-    pub fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         self.into()
     }
 }
 
 /// A step and its cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub(crate) struct Step {
     /// The action.
-    pub action: Action,
+    pub(crate) action: Action,
     /// Its cause.
-    pub cause: String,
+    pub(crate) cause: String,
 }
 
 /// A plan prints as one line per step.
@@ -84,11 +84,11 @@ impl fmt::Display for Step {
 
 /// The plan for one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The steps to begin now.
-    pub steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
     /// When to plan again even if nothing happens.
-    pub wake_at: Option<Time>,
+    pub(crate) wake_at: Option<Time>,
     /// The condition of the object.
-    pub condition: Condition,
+    pub(crate) condition: Condition,
 }

@@ -23,14 +23,14 @@ mod rules;
 mod tmpfs;
 pub(crate) mod volumes;
 
-pub use rules::Violation;
+pub(crate) use rules::Violation;
 
 /// Words that a classic Swarm manager takes as commands to its scheduler if an `Env` entry begins with one of them and a
 /// colon. It compares exactly; here any case is refused, in case a manager reads it differently.
 const SCHEDULER_WORDS: [&str; 4] = ["constraint", "affinity", "reschedule", "whitelist"];
 
 /// Checks a whole submission. The first refused field is reported.
-pub fn authorize(submission: &Submission) -> Result<(), Violation> {
+pub(crate) fn authorize(submission: &Submission) -> Result<(), Violation> {
     match submission {
         Submission::One(spec) => authorize_spec(spec),
         Submission::Many(specs) => specs
@@ -42,7 +42,7 @@ pub fn authorize(submission: &Submission) -> Result<(), Violation> {
 
 /// Checks what a client asks for now: a submitted spec, or an earlier one to roll back to. Stored specs are never checked,
 /// so that a change of the policy makes none of them unreadable.
-pub fn authorize_spec(spec: &Spec) -> Result<(), Violation> {
+pub(crate) fn authorize_spec(spec: &Spec) -> Result<(), Violation> {
     check(&spec.template.body, &spec.template.constraints)
 }
 
@@ -118,7 +118,7 @@ fn check(body: &ContainerCreateBody, constraints: &[Constraint]) -> Result<(), V
 }
 
 /// Refuses mounts of volumes that hold this daemon's own data.
-pub fn check_volumes(body: &ContainerCreateBody, own: &BTreeSet<String>) -> Result<(), Violation> {
+pub(crate) fn check_volumes(body: &ContainerCreateBody, own: &BTreeSet<String>) -> Result<(), Violation> {
     let Some(config) = &body.host_config else { return Ok(()) };
     for bind in config.binds.iter().flatten() {
         let name = volumes::of_bind(bind).map(|(name, _)| name);

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Prospects {
     /// Whether the image exists; `None` if unknown.
-    pub image: Option<bool>,
+    pub(crate) image: Option<bool>,
     /// Why the create would be refused.
-    pub refusal: Option<String>,
+    pub(crate) refusal: Option<String>,
 }

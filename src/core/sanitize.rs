@@ -11,24 +11,24 @@ use std::borrow::Cow;
 /// The most bytes of a message, such as an engine's error: several sentences, and a long path in each.
 pub const MESSAGE_MAX_BYTES: usize = 1024;
 /// The most bytes of a name, a version, a state word: four times the longest host name label.
-pub const NAME_MAX_BYTES: usize = 256;
+pub(crate) const NAME_MAX_BYTES: usize = 256;
 /// The most characters of a given value that a message repeats.
 const SHOWN_CHARS: usize = 64;
 /// Room for the mark at the end of a text that was cut.
 const MARK_MAX_BYTES: usize = 32;
 
 /// A message: escaped, and cut to [`MESSAGE_MAX_BYTES`].
-pub fn message(text: &str) -> String {
+pub(crate) fn message(text: &str) -> String {
     bounded(text.trim(), MESSAGE_MAX_BYTES)
 }
 
 /// A name or another short text: escaped, and cut to [`NAME_MAX_BYTES`].
-pub fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     bounded(text.trim(), NAME_MAX_BYTES)
 }
 
 /// Escapes a text and cuts it to `max` bytes, with its whole length as a mark: `… (1048576 bytes)`.
-pub fn bounded(text: &str, max: usize) -> String {
+pub(crate) fn bounded(text: &str, max: usize) -> String {
     let mut bounded = String::with_capacity(text.len().min(max));
     let mut kept = 0;
     for c in text.chars() {
@@ -54,7 +54,7 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 /// Writes characters that are not [`harmless`] as escapes, such as `\n` and `\u{1b}`.
-pub fn escape(text: &str) -> Cow<'_, str> {
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     if text.chars().all(harmless) {
         return Cow::Borrowed(text);
     }
@@ -64,7 +64,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
 }
 
 /// As [`escape`], for a line of its own rather than a part of one: tabs stay as they are.
-pub fn escape_line(line: &str) -> Cow<'_, str> {
+pub(crate) fn escape_line(line: &str) -> Cow<'_, str> {
     if line.chars().all(|c| c == '\t' || harmless(c)) {
         return Cow::Borrowed(line);
     }

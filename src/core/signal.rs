@@ -8,14 +8,14 @@ pub struct Signal(pub u8);
 
 impl Signal {
     /// Interrupt from the keyboard.
-    pub const INT: Signal = Signal(2);
+    pub(crate) const INT: Signal = Signal(2);
     /// Ends a process unconditionally.
-    pub const KILL: Signal = Signal(9);
+    pub(crate) const KILL: Signal = Signal(9);
     /// Asks a process to end; what `docker stop` sends by default.
     pub const TERM: Signal = Signal(15);
 
     /// Parses a signal in any form that Docker accepts or reports: `15`, `TERM`, `SIGTERM`, `SIGRTMIN+3`.
-    pub fn parse(text: &str) -> Option<Signal> {
+    pub(crate) fn parse(text: &str) -> Option<Signal> {
         let upper = text.trim().to_ascii_uppercase();
         if let Ok(number) = upper.parse::<u8>() {
             return (1..=RTMAX).contains(&number).then_some(Signal(number));

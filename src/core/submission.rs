@@ -23,19 +23,19 @@ mod inspect;
 pub(crate) mod limits;
 mod neutral;
 mod object;
-pub mod strict;
+pub(crate) mod strict;
 mod update;
 mod wording;
 
-pub use canonical::as_stored;
-pub use error::SubmissionError;
+pub(crate) use canonical::as_stored;
+pub(crate) use error::SubmissionError;
 pub(crate) use fields::GENERATION;
-pub use fields::MAX_HISTORY;
+pub(crate) use fields::MAX_HISTORY;
 #[cfg(test)]
 pub(crate) use fields::OWN;
-pub use object::{fits_one_host, object, submitted};
+pub(crate) use object::{fits_one_host, object, submitted};
 pub(crate) use update::seconds_or_duration;
-pub use wording::{same_template, with_template_text_of, without_defaults};
+pub(crate) use wording::{same_template, with_template_text_of, without_defaults};
 
 /// The content of a submit.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub enum Submission {
 }
 
 /// The generations that a submit's objects must have, if they say so; 0 means that the object must not exist.
-pub type Generations = BTreeMap<ObjectName, u64>;
+pub(crate) type Generations = BTreeMap<ObjectName, u64>;
 
 /// Parses a submit's body.
 pub fn read(body: &[u8]) -> Result<Submission, SubmissionError> {
@@ -56,7 +56,7 @@ pub fn read(body: &[u8]) -> Result<Submission, SubmissionError> {
 
 /// Parses a submit's body; an array may hold up to `most` objects. Objects are parsed one by one: a refused body costs no more
 /// than the objects before the mistake.
-pub fn read_at_most(body: &[u8], most: usize) -> Result<(Submission, Generations), SubmissionError> {
+pub(crate) fn read_at_most(body: &[u8], most: usize) -> Result<(Submission, Generations), SubmissionError> {
     let mut one = None;
     let mut specs = Vec::new();
     let mut generations = Generations::new();

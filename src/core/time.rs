@@ -8,7 +8,7 @@ pub struct Time(pub u64);
 
 impl Time {
     /// A moment of the standard library's wall clock; one before 1970 is 1970.
-    pub fn of_system(moment: SystemTime) -> Time {
+    pub(crate) fn of_system(moment: SystemTime) -> Time {
         let wall = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
         Time(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX))
     }
@@ -24,7 +24,7 @@ impl Time {
     }
 
     /// A moment of a process's clock as the wall clock shows it: RFC 3339 in UTC with milliseconds.
-    pub fn shown(self, offset: WallOffset) -> String {
+    pub(crate) fn shown(self, offset: WallOffset) -> String {
         Time(self.0.saturating_add_signed(offset.0)).rfc3339()
     }
 

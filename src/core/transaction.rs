@@ -15,15 +15,15 @@ mod apply;
 mod change;
 mod rejected;
 
-pub use apply::apply;
-pub use rejected::Rejected;
+pub(crate) use apply::apply;
+pub(crate) use rejected::Rejected;
 
 /// The most tombstones kept; the oldest are dropped first. As many as objects, so that all may be deleted at once.
-pub const MAX_TOMBSTONES: usize = MAX_OBJECTS;
+pub(crate) const MAX_TOMBSTONES: usize = MAX_OBJECTS;
 
 /// The most bytes of the specs of all objects and tombstones: 10,000 objects with ten specs of 1.3 KiB. They need several times
 /// as much memory.
-pub const MAX_STATE_BYTES: usize = 128 * 1024 * 1024;
+pub(crate) const MAX_STATE_BYTES: usize = 128 * 1024 * 1024;
 
 /// One change of a transaction.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ pub enum Change {
 
 impl Change {
     /// The object.
-    pub fn name(&self) -> &ObjectName {
+    pub(crate) fn name(&self) -> &ObjectName {
         match self {
             Change::Put(spec) => &spec.name,
             Change::Delete(name) | Change::Rollback { name, .. } | Change::Converged { name, .. } => name,
@@ -62,18 +62,18 @@ impl Change {
 #[derive(Debug, Clone)]
 pub struct Transaction {
     /// The changes.
-    pub changes: Vec<Change>,
+    pub(crate) changes: Vec<Change>,
     /// What must hold for each changed object.
-    pub precondition: Precondition,
+    pub(crate) precondition: Precondition,
     /// The generations that objects must have as well, from their submitted `Generation`; 0 means that the object must not
     /// exist.
-    pub generations: Generations,
+    pub(crate) generations: Generations,
     /// Objects whose names have this prefix and that `changes` does not name are deleted as well.
-    pub prune: Option<String>,
+    pub(crate) prune: Option<String>,
     /// The author: the subject of a certificate.
-    pub by: Arc<str>,
+    pub(crate) by: Arc<str>,
     /// An unchanged spec triggers no immediate retry and resets no failures.
-    pub quiet: bool,
+    pub(crate) quiet: bool,
 }
 
 impl Transaction {
@@ -92,7 +92,7 @@ impl Transaction {
 
 /// The precondition of a transaction: `If-Match` and `If-None-Match`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Precondition {
+pub(crate) enum Precondition {
     /// None.
     #[default]
     None,
@@ -106,7 +106,7 @@ pub enum Precondition {
 
 impl Precondition {
     /// The precondition of the `Generation` of a submitted object.
-    pub fn submitted(generation: u64) -> Precondition {
+    pub(crate) fn submitted(generation: u64) -> Precondition {
         match generation {
             0 => Precondition::Absent,
             generation => Precondition::Generation(generation),
@@ -114,7 +114,7 @@ impl Precondition {
     }
 
     /// Whether both can hold.
-    pub fn agrees_with(self, other: Precondition) -> bool {
+    pub(crate) fn agrees_with(self, other: Precondition) -> bool {
         use Precondition::{Exists, Generation, None};
         match (self, other) {
             (None, _) | (_, None) => true,
@@ -127,7 +127,7 @@ impl Precondition {
 /// The effect of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
-pub enum Effect {
+pub(crate) enum Effect {
     /// A new object.
     Created,
     /// A new generation of an object.
@@ -142,7 +142,7 @@ pub enum Effect {
 
 impl Effect {
     /// The word for it in responses and logs.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         self.into()
     }
 }
@@ -151,14 +151,14 @@ impl Effect {
 #[derive(Debug, Clone)]
 pub struct Committed {
     /// The object after the change.
-    pub object: Arc<Object>,
+    pub(crate) object: Arc<Object>,
     /// The effect.
-    pub effect: Effect,
+    pub(crate) effect: Effect,
 }
 
 impl Committed {
     /// The generation whose spec was restored, if this change was a rollback.
-    pub fn rolled_back_to(&self) -> Option<u64> {
+    pub(crate) fn rolled_back_to(&self) -> Option<u64> {
         let last = self.object.revisions.last().filter(|r| r.generation == self.object.generation)?;
         last.rolled_back_to.filter(|_| matches!(self.effect, Effect::Created | Effect::Updated))
     }

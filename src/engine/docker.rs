@@ -42,11 +42,11 @@ pub mod transport;
 mod verify;
 mod wire;
 
-pub use api_fields::too_new;
+pub(crate) use api_fields::too_new;
 pub use docker_engine::DockerEngine;
-pub use own_data::OwnData;
+pub(crate) use own_data::OwnData;
 #[cfg(any(test, fuzzing))]
-pub use wire::fuzzing;
+pub(crate) use wire::fuzzing;
 
 #[async_trait]
 impl Engine for DockerEngine {

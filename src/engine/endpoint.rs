@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// The address of the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Endpoint {
+pub(crate) enum Endpoint {
     /// A socket on this machine.
     Unix(std::path::PathBuf),
     /// `HOST:PORT`, with TLS unless plain TCP is allowed.
@@ -20,7 +20,7 @@ pub enum Endpoint {
 }
 
 /// The most nodes of a simulated cluster.
-pub const MAX_SIMULATED_NODES: u32 = 1_000;
+pub(crate) const MAX_SIMULATED_NODES: u32 = 1_000;
 
 impl FromStr for Endpoint {
     type Err = String;

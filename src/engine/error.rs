@@ -17,17 +17,17 @@ impl EngineError {
     }
 
     /// There is no answer, or no whole one.
-    pub fn unanswered(message: impl AsRef<str>) -> EngineError {
+    pub(crate) fn unanswered(message: impl AsRef<str>) -> EngineError {
         EngineError { answered: false, ..EngineError::new(message) }
     }
 
     /// The message.
-    pub fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
     /// Whether the engine has answered.
-    pub fn answered(&self) -> bool {
+    pub(crate) fn answered(&self) -> bool {
         self.answered
     }
 }

@@ -18,7 +18,7 @@ const MARK_MAX_BYTES: usize = 32;
 /// The output of a line. A container with a terminal has only standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum LogStream {
+pub(crate) enum LogStream {
     /// Standard output.
     Stdout,
     /// Standard error.
@@ -31,7 +31,7 @@ pub struct LogTime(pub u64);
 
 impl LogTime {
     /// Parses RFC 3339, with `Z` or an offset, and up to nine decimals.
-    pub fn parse(text: &str) -> Option<LogTime> {
+    pub(crate) fn parse(text: &str) -> Option<LogTime> {
         let (local, offset) = match text.strip_suffix(['Z', 'z']) {
             Some(local) => (local, 0),
             None => {
@@ -58,12 +58,12 @@ impl LogTime {
 
     /// An earlier time.
     #[must_use]
-    pub fn earlier(self, by: Duration) -> LogTime {
+    pub(crate) fn earlier(self, by: Duration) -> LogTime {
         LogTime(self.0.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     /// Seconds and nanoseconds.
-    pub fn parts(self) -> (u64, u64) {
+    pub(crate) fn parts(self) -> (u64, u64) {
         (self.0 / 1_000_000_000, self.0 % 1_000_000_000)
     }
 }
@@ -91,20 +91,20 @@ impl Serialize for LogTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogRequest {
     /// The last N lines; `None` for all.
-    pub tail: Option<u32>,
+    pub(crate) tail: Option<u32>,
     /// Only lines at or after this time.
-    pub since: Option<LogTime>,
+    pub(crate) since: Option<LogTime>,
     /// Follow new lines until the container's process ends.
-    pub follow: bool,
+    pub(crate) follow: bool,
 }
 
 /// A line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
     /// The output.
-    pub stream: LogStream,
+    pub(crate) stream: LogStream,
     /// The time; `None` if the engine does not report it.
-    pub at: Option<LogTime>,
+    pub(crate) at: Option<LogTime>,
     /// The line without its newline, at most [`LINE_MAX_BYTES`] long. It is the container's raw output and must be escaped
     /// for a terminal.
     pub text: String,
@@ -138,14 +138,14 @@ pub enum LogsError {
 
 impl LogsError {
     /// Any other error message of the engine, escaped and bounded.
-    pub fn failed(message: impl AsRef<str>) -> LogsError {
+    pub(crate) fn failed(message: impl AsRef<str>) -> LogsError {
         LogsError::Failed(sanitize::message(message.as_ref()))
     }
 }
 
 /// The text of a line of `total` bytes that begins with `kept`. Invalid UTF-8 is replaced; a line that is too long is cut and
 /// ends with its full length.
-pub fn line_text(kept: &[u8], total: usize) -> String {
+pub(crate) fn line_text(kept: &[u8], total: usize) -> String {
     let mut text = String::from_utf8_lossy(kept).into_owned();
     if total > kept.len() || text.len() > LINE_MAX_BYTES {
         let mut end = text.len().min(LINE_MAX_BYTES - MARK_MAX_BYTES);

@@ -19,14 +19,14 @@ use crate::engine::{Engine, EngineEvent, EngineInfo, Lookup, NewContainer};
 use crate::telemetry::Metrics;
 
 /// An engine with metrics.
-pub struct MeasuredEngine {
+pub(crate) struct MeasuredEngine {
     engine: Arc<dyn Engine>,
     metrics: Arc<Metrics>,
 }
 
 impl MeasuredEngine {
     /// Counts the calls of `engine` in `metrics`.
-    pub fn new(engine: Arc<dyn Engine>, metrics: Arc<Metrics>) -> MeasuredEngine {
+    pub(crate) fn new(engine: Arc<dyn Engine>, metrics: Arc<Metrics>) -> MeasuredEngine {
         MeasuredEngine { engine, metrics }
     }
 

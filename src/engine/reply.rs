@@ -9,7 +9,7 @@ use crate::core::sanitize;
 
 /// The calls of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Call {
+pub(crate) enum Call {
     /// `POST /containers/create`
     Create,
     /// `POST /containers/ID/start`
@@ -24,7 +24,7 @@ pub enum Call {
 
 /// The reply to a call without a plain success.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// An unsuccessful status code, with the engine's message.
     Status(u16, String),
     /// The engine's error message inside a stream that began with 200.
@@ -40,7 +40,7 @@ pub enum Reply {
 /// The texts are those of a classic Swarm manager, which answers every failed create with 500: if its scheduler refused,
 /// nothing was created; "refresh didn't report it back" means that a container *was* created, and is in doubt like any other
 /// 500.
-pub fn read(call: Call, reply: Reply) -> Outcome<()> {
+pub(crate) fn read(call: Call, reply: Reply) -> Outcome<()> {
     let (status, message) = match reply {
         Reply::Status(status, message) => (status, message),
         Reply::InStream(message) => {

@@ -37,14 +37,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// Permits for expensive requests, and their thread. Clones share both.
 #[derive(Debug, Clone)]
-pub struct Expensive {
+pub(crate) struct Expensive {
     permits: Arc<FairShare>,
     background: Arc<Background>,
 }
 
 impl Expensive {
     /// Fails if the runtime of the thread cannot be created.
-    pub fn new() -> io::Result<Expensive> {
+    pub(crate) fn new() -> io::Result<Expensive> {
         Ok(Expensive { permits: FairShare::new(AT_ONCE), background: Arc::new(Background::new()?) })
     }
 

@@ -19,7 +19,7 @@ use super::{
 use crate::api::problem::Problem;
 
 /// The router with all routes.
-pub fn router(state: ApiState) -> Router {
+pub(crate) fn router(state: ApiState) -> Router {
     let (routes, declared) = routes().split_for_parts();
     routes
         .method_not_allowed_fallback(wrong_method)
@@ -51,11 +51,6 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(openapi::openapi))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
-}
-
-/// The OpenAPI document, as `/openapi.json` serves it.
-pub fn document() -> Vec<u8> {
-    Document::new(&routes().into_openapi()).json().to_vec()
 }
 
 /// This list

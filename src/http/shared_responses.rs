@@ -12,7 +12,7 @@ use crate::status::StatusReader;
 use crate::store::backup;
 
 /// One of each.
-pub struct SharedResponses {
+pub(crate) struct SharedResponses {
     reader: StatusReader,
     status: SharedResponse,
     objects: SharedResponse,
@@ -21,7 +21,7 @@ pub struct SharedResponses {
 
 impl SharedResponses {
     /// Nothing is built yet.
-    pub fn new(reader: &StatusReader) -> SharedResponses {
+    pub(crate) fn new(reader: &StatusReader) -> SharedResponses {
         let objects = || Sources::default().and(reader.objects.clone());
         let status =
             objects().and(reader.progresses.clone()).and(reader.cache.engine()).and(reader.cache.changes());

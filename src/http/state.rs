@@ -24,37 +24,37 @@ const LONG_RUNNING_REQUESTS: usize = 400;
 
 /// The number of long-running requests (waits and streams) for this number of connections. Each holds a connection; a
 /// fifth of the connections is left for short requests.
-pub fn long_running_requests(connections: usize) -> usize {
+pub(crate) fn long_running_requests(connections: usize) -> usize {
     (connections * 4 / 5).clamp(1, LONG_RUNNING_REQUESTS)
 }
 
 /// What all handlers share.
 #[derive(Clone)]
-pub struct ApiState {
+pub(crate) struct ApiState {
     /// Commits changes.
-    pub store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     /// Builds the status.
-    pub status: StatusReader,
+    pub(crate) status: StatusReader,
     /// The observed containers, for readiness.
-    pub cache: Arc<Cache>,
+    pub(crate) cache: Arc<Cache>,
     /// The endpoint, for questions that the cache cannot answer.
-    pub engine: Arc<dyn Engine>,
+    pub(crate) engine: Arc<dyn Engine>,
     /// Changes of the status.
-    pub status_feed: Feed,
+    pub(crate) status_feed: Feed,
     /// Permits for long-running requests: as many as [`long_running_requests`] says.
-    pub long_running: Arc<FairShare>,
+    pub(crate) long_running: Arc<FairShare>,
     /// Container output.
-    pub logs: Logs,
+    pub(crate) logs: Logs,
     /// Permits for log streams of the engine: as many as [`at_once`](crate::logs::at_once) says.
-    pub log_readers: Arc<FairShare>,
+    pub(crate) log_readers: Arc<FairShare>,
     /// Responses that show everything.
-    pub shared: Arc<SharedResponses>,
+    pub(crate) shared: Arc<SharedResponses>,
     /// What `/metrics` shows.
-    pub exposition: Arc<Exposition>,
+    pub(crate) exposition: Arc<Exposition>,
     /// Permits for expensive requests.
-    pub expensive: Expensive,
+    pub(crate) expensive: Expensive,
     /// Ends waits and streams.
-    pub stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
 }
 
 impl ApiState {

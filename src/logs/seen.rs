@@ -4,16 +4,16 @@ use crate::engine::logs::LogTime;
 
 /// The time of the last line that was read, and how many lines had exactly that time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Seen(Option<(LogTime, u32)>);
+pub(crate) struct Seen(Option<(LogTime, u32)>);
 
 impl Seen {
     /// Where to continue; `None` if nothing was read.
-    pub fn last(self) -> Option<LogTime> {
+    pub(crate) fn last(self) -> Option<LogTime> {
         self.0.map(|(at, _)| at)
     }
 
     /// Records a line.
-    pub fn note(&mut self, at: Option<LogTime>) {
+    pub(crate) fn note(&mut self, at: Option<LogTime>) {
         let Some(at) = at else { return };
         self.0 = Some(match self.0 {
             Some((last, count)) if at == last => (last, count.saturating_add(1)),
@@ -24,7 +24,7 @@ impl Seen {
 
     /// Whether a line of a repeated request was read before. To be called for each line, in order, on a copy made at the time of
     /// the request.
-    pub fn covers(&mut self, at: Option<LogTime>) -> bool {
+    pub(crate) fn covers(&mut self, at: Option<LogTime>) -> bool {
         let (Some(at), Some((last, count))) = (at, self.0) else { return false };
         if at == last && count > 0 {
             self.0 = Some((last, count - 1));

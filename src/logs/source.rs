@@ -22,7 +22,7 @@ impl Logs {
     }
 
     /// Whether there is what is asked for. A container may be missing as long as nothing was listed.
-    pub fn find(&self, asked: &LogQuery) -> Result<(), Missing> {
+    pub(crate) fn find(&self, asked: &LogQuery) -> Result<(), Missing> {
         if !self.is_there(&asked.object) {
             return Err(Missing::Object);
         }

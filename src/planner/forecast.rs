@@ -29,31 +29,31 @@ use crate::planner::{hold, plan};
 const SIMULATED: &str = "new ";
 
 /// The most lines of one object's forecast: an update of a thousand containers has two lines each, and a few more.
-pub const MAX_LINES: usize = 2_010;
+pub(crate) const MAX_LINES: usize = 2_010;
 
 /// The forecast for one object.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Forecast {
+pub(crate) struct Forecast {
     /// The steps in order, one line each, with their causes.
-    pub plan: Vec<String>,
+    pub(crate) plan: Vec<String>,
     /// Why there is no forecast: the observation may not be acted on.
-    pub waiting: Option<String>,
+    pub(crate) waiting: Option<String>,
     /// What will fail, as far as the endpoint can tell in advance; the steps assume success.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     /// The forecast exceeds its budget of lines or of time.
-    pub truncated: bool,
+    pub(crate) truncated: bool,
 }
 
 /// What one answer may cost, over all of its objects.
 #[derive(Debug, Clone)]
-pub struct Budget {
+pub(crate) struct Budget {
     /// Lines, which bounds the size of the answer.
-    pub lines: usize,
+    pub(crate) lines: usize,
     /// Visits of containers, over all simulated passes: some seconds of one thread. An update of a thousand containers, one
     /// after the other, takes three million.
-    pub visits: usize,
+    pub(crate) visits: usize,
     /// Set when the time is up, or when the client has left.
-    pub cancelled: Arc<AtomicBool>,
+    pub(crate) cancelled: Arc<AtomicBool>,
 }
 
 impl Default for Budget {
@@ -64,17 +64,17 @@ impl Default for Budget {
 
 /// The observed world that a forecast begins with.
 #[derive(Debug, Clone, Copy)]
-pub struct Present<'a> {
+pub(crate) struct Present<'a> {
     /// Whether the observation can be trusted.
-    pub evidence: &'a Evidence,
+    pub(crate) evidence: &'a Evidence,
     /// The nodes.
-    pub nodes: &'a Nodes,
+    pub(crate) nodes: &'a Nodes,
     /// The time.
-    pub now: Time,
+    pub(crate) now: Time,
 }
 
 /// Forecasts the steps for `object` with these containers; `prospects` is what its creates would meet.
-pub fn forecast(
+pub(crate) fn forecast(
     object: &Object,
     containers: Vec<Arc<Container>>,
     prospects: Prospects,

@@ -11,13 +11,13 @@ use crate::core::object::Object;
 const MAX_NAMED: usize = 3;
 
 /// The containers that are ours.
-pub fn own(containers: &[Arc<Container>]) -> Vec<Arc<Container>> {
+pub(crate) fn own(containers: &[Arc<Container>]) -> Vec<Arc<Container>> {
     containers.iter().filter(|container| !container.rival).cloned().collect()
 }
 
 /// Why nothing is planned for an object: other managers have containers of it. A deleted object is not held: our containers
 /// are removed, and theirs are left alone.
-pub fn reason(object: &Object, containers: &[Arc<Container>]) -> Option<String> {
+pub(crate) fn reason(object: &Object, containers: &[Arc<Container>]) -> Option<String> {
     if object.deleted.is_some() {
         return None;
     }

@@ -13,23 +13,23 @@ use crate::core::time::{Time, WallOffset};
 
 /// The input of the planner.
 #[derive(Debug, Clone, Copy)]
-pub struct Input<'a> {
+pub(crate) struct Input<'a> {
     /// What is wanted.
-    pub object: &'a Object,
+    pub(crate) object: &'a Object,
     /// Its containers as observed, in any order.
-    pub containers: &'a [Arc<Container>],
+    pub(crate) containers: &'a [Arc<Container>],
     /// The steps under way.
-    pub under_way: &'a [Action],
+    pub(crate) under_way: &'a [Action],
     /// Whether the observation can be trusted.
-    pub evidence: &'a Evidence,
+    pub(crate) evidence: &'a Evidence,
     /// The nodes.
-    pub nodes: &'a Nodes,
+    pub(crate) nodes: &'a Nodes,
     /// What a new container needs and departing containers of other objects still have.
-    pub in_the_way: &'a InTheWay,
+    pub(crate) in_the_way: &'a InTheWay,
     /// What is remembered.
-    pub memory: &'a Memory,
+    pub(crate) memory: &'a Memory,
     /// The present.
-    pub now: Time,
+    pub(crate) now: Time,
     /// How far the wall clock is ahead of `now`, for times in messages.
-    pub offset: WallOffset,
+    pub(crate) offset: WallOffset,
 }

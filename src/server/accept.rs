@@ -46,7 +46,7 @@ mod handshake;
 mod handshake_rate;
 mod handshakes;
 
-pub use bind::{BindError, bind};
+pub(crate) use bind::bind;
 
 /// The first wait after `accept` failed for lack of resources.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -61,7 +61,7 @@ const CUT_GRACE: Duration = Duration::from_millis(250);
 
 /// The server stopped without a stop signal.
 #[derive(Debug, thiserror::Error)]
-pub enum ServeError {
+pub(crate) enum ServeError {
     /// An accept loop ended, which only a panic can cause.
     #[error("an accept loop of the HTTPS server ended unexpectedly: {0}")]
     LoopEnded(String),
@@ -72,7 +72,7 @@ pub enum ServeError {
 ///
 /// Each new connection uses the current value of `tls`. Each request has an `Arc<Peer>` and an
 /// [`AnswerDeadline`](crate::server::connection::AnswerDeadline) among its extensions.
-pub async fn serve(
+pub(crate) async fn serve(
     listeners: Vec<TcpListener>,
     tls: Arc<ArcSwap<Tls>>,
     router: Router,

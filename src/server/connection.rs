@@ -55,8 +55,8 @@ mod linger;
 mod progress;
 mod progress_stream;
 
-pub use body::BodyError;
-pub use deadline::AnswerDeadline;
+pub(crate) use body::BodyError;
+pub(crate) use deadline::AnswerDeadline;
 pub(super) use linger::linger;
 pub(super) use progress::ConnectionProgress;
 pub(super) use progress_stream::ProgressStream;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// The pool. Share it in an [`Arc`].
-pub struct FairShare {
+pub(crate) struct FairShare {
     limit: usize,
     held: Mutex<Held>,
     given_back: Notify,
@@ -27,7 +27,7 @@ struct Held {
 
 /// Why there is no permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoPermit {
+pub(crate) enum NoPermit {
     /// All permits are held.
     #[error("all {limit} are in use")]
     Exhausted {
@@ -46,22 +46,22 @@ pub enum NoPermit {
 
 impl FairShare {
     /// A pool of `limit` permits.
-    pub fn new(limit: usize) -> Arc<FairShare> {
+    pub(crate) fn new(limit: usize) -> Arc<FairShare> {
         Arc::new(FairShare { limit, held: Mutex::default(), given_back: Notify::new() })
     }
 
     /// The size of the pool.
-    pub fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
     /// The number of permits in use.
-    pub fn in_use(&self) -> usize {
+    pub(crate) fn in_use(&self) -> usize {
         self.held().total
     }
 
     /// Returns a permit for this identity, without waiting.
-    pub fn try_acquire(self: &Arc<Self>, identity: &Arc<str>) -> Result<Permit, NoPermit> {
+    pub(crate) fn try_acquire(self: &Arc<Self>, identity: &Arc<str>) -> Result<Permit, NoPermit> {
         let limit = self.limit;
         let mut held = self.held();
         if held.total >= limit {
@@ -80,7 +80,7 @@ impl FairShare {
 
     /// Waits for a permit; returns [`NoPermit::ShareUsed`] at once if this identity holds its share. The caller sets the
     /// deadline.
-    pub async fn acquire(self: &Arc<Self>, identity: &Arc<str>) -> Result<Permit, NoPermit> {
+    pub(crate) async fn acquire(self: &Arc<Self>, identity: &Arc<str>) -> Result<Permit, NoPermit> {
         loop {
             // Registered before the attempt, so that a permit returned in between wakes this one.
             let given_back = self.given_back.notified();
@@ -92,7 +92,7 @@ impl FairShare {
     }
 
     /// Waits until a permit is free and this identity holds less than its share. The caller sets the deadline.
-    pub async fn wait_for(self: &Arc<Self>, identity: &Arc<str>) -> Permit {
+    pub(crate) async fn wait_for(self: &Arc<Self>, identity: &Arc<str>) -> Permit {
         loop {
             let given_back = self.given_back.notified();
             match self.try_acquire(identity) {
@@ -115,7 +115,7 @@ impl fmt::Debug for FairShare {
 
 /// A permit, returned when dropped.
 #[derive(Debug)]
-pub struct Permit {
+pub(crate) struct Permit {
     pool: Arc<FairShare>,
     identity: Arc<str>,
 }

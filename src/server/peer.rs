@@ -13,25 +13,25 @@ use crate::certificates::{Details, Fingerprint};
 
 /// The holder of a client certificate.
 #[derive(Debug, Clone)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// Where the connection comes from.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// All parts of the certificate's subject, such as `O=alice.<bootstrap>`; see [`Details::subject`].
-    pub subject: String,
+    pub(crate) subject: String,
     /// SHA-256 of the certificate.
-    pub fingerprint: Fingerprint,
+    pub(crate) fingerprint: Fingerprint,
     /// What limits apply to: the subject, which the CA vouches for, so that a renewed or a second certificate gets no
     /// second share; the fingerprint if the subject is empty.
-    pub identity: Arc<str>,
+    pub(crate) identity: Arc<str>,
     /// The peer has the daemon's own certificate, which is for health checks only.
-    pub health_only: bool,
+    pub(crate) health_only: bool,
     /// The last moment at which the certificate is valid.
-    pub not_after: SystemTime,
+    pub(crate) not_after: SystemTime,
 }
 
 /// The handshake has succeeded, but does not identify the client.
 #[derive(Debug, thiserror::Error)]
-pub enum PeerError {
+pub(crate) enum PeerError {
     /// The peer has shown no certificate. The TLS configuration rules this out.
     #[error("the peer has shown no certificate")]
     NoCertificate,
@@ -42,7 +42,7 @@ pub enum PeerError {
 
 impl Peer {
     /// Reads the peer's certificate.
-    pub fn new(
+    pub(crate) fn new(
         address: SocketAddr,
         certificate: &CertificateDer<'_>,
         health_only: bool,
@@ -57,12 +57,12 @@ impl Peer {
     }
 
     /// How long the certificate is still valid, at `now`.
-    pub fn validity_left(&self, now: SystemTime) -> Duration {
+    pub(crate) fn validity_left(&self, now: SystemTime) -> Duration {
         self.not_after.duration_since(now).unwrap_or_default()
     }
 
     /// Whether the certificate has expired since the handshake. Check it for each request: connections live long.
-    pub fn expired(&self, now: SystemTime) -> bool {
+    pub(crate) fn expired(&self, now: SystemTime) -> bool {
         now > self.not_after
     }
 }

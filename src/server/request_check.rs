@@ -28,11 +28,11 @@ const SHOWN_NAMES: usize = 5;
 
 /// The DNS names that the daemon's certificate is for, in lower case; `*.example.com` stands for one label.
 #[derive(Debug, Clone, Default)]
-pub struct ServedNames(Arc<[String]>);
+pub(crate) struct ServedNames(Arc<[String]>);
 
 impl ServedNames {
     /// From the names of a certificate.
-    pub fn new(names: &[String]) -> ServedNames {
+    pub(crate) fn new(names: &[String]) -> ServedNames {
         ServedNames(names.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect())
     }
 

@@ -48,7 +48,7 @@ pub(super) struct HandshakeError<S> {
 
 /// The server side of TLS for one identity. Replace it as a whole when the files change.
 #[derive(Debug, Clone)]
-pub struct Tls {
+pub(crate) struct Tls {
     config: Arc<ServerConfig>,
     admission: Arc<Admission>,
     names: ServedNames,
@@ -56,7 +56,7 @@ pub struct Tls {
 
 impl Tls {
     /// TLS 1.2 and 1.3, client certificates mandatory, no resumption, HTTP/1.1 only.
-    pub fn new(identity: &Identity) -> Result<Tls, CertificateError> {
+    pub(crate) fn new(identity: &Identity) -> Result<Tls, CertificateError> {
         let authorities =
             WebPkiClientVerifier::builder_with_provider(identity.authorities().clone(), provider())
                 .build()
@@ -92,12 +92,16 @@ impl Tls {
     }
 
     /// The names that our certificate is valid for.
-    pub fn names(&self) -> &ServedNames {
+    pub(crate) fn names(&self) -> &ServedNames {
         &self.names
     }
 
     /// The peer of a connection whose handshake has succeeded with `chain`.
-    pub fn peer(&self, address: SocketAddr, chain: &[CertificateDer<'static>]) -> Result<Peer, PeerError> {
+    pub(crate) fn peer(
+        &self,
+        address: SocketAddr,
+        chain: &[CertificateDer<'static>],
+    ) -> Result<Peer, PeerError> {
         let leaf = chain.first().ok_or(PeerError::NoCertificate)?;
         Peer::new(address, leaf, self.admission.for_health_only(leaf))
     }

@@ -2,7 +2,7 @@
 //!
 //! One task reads the desired state, the published progress and the cache, builds the status of what has changed, and writes it
 //! as a line with its own number. The newest line of each object and of the engine form a snapshot, which all readers share. A
-//! [`Watching`] reader keeps one number, that of the last line it read, and reads the lines with greater numbers from the newest
+//! [`Watching`](reader::Watching) reader keeps one number, that of the last line it read, and reads the lines with greater numbers from the newest
 //! snapshot, in order. So there is no queue: a slow reader costs nothing, never sees outdated lines, and always reaches the
 //! newest.
 //!
@@ -35,21 +35,21 @@ use crate::status::{StatusReader, object_status};
 
 mod reader;
 
-pub use reader::{Feed, Watching};
+pub(crate) use reader::Feed;
 
 /// The pause between two refreshes: short for a user, and a bound on the work for a busy cluster.
-pub const PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 /// The most `gone` lines kept: as many as objects, so that all may be deleted at once. A reader that was away for longer starts
 /// over.
-pub const MAX_GONE: usize = crate::core::object::MAX_OBJECTS;
+pub(crate) const MAX_GONE: usize = crate::core::object::MAX_OBJECTS;
 
 /// The id of a line: `EPOCH-NUMBER`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LineId {
+pub(crate) struct LineId {
     /// Identifies the process: its start, in milliseconds since the Unix epoch.
-    pub epoch: u64,
+    pub(crate) epoch: u64,
     /// Grows from line to line, from 1.
-    pub number: u64,
+    pub(crate) number: u64,
 }
 
 impl std::fmt::Display for LineId {
@@ -61,7 +61,7 @@ impl std::fmt::Display for LineId {
 /// A text that is no [`LineId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("allowed is the Id of a line, such as 1764021600000-7")]
-pub struct NoLineId;
+pub(crate) struct NoLineId;
 
 impl std::str::FromStr for LineId {
     type Err = NoLineId;
@@ -76,7 +76,7 @@ impl std::str::FromStr for LineId {
 /// The kind of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
-pub enum LineKind {
+pub(crate) enum LineKind {
     /// The status of an object.
     Object,
     /// Nothing is left of an object.
@@ -87,20 +87,20 @@ pub enum LineKind {
 
 impl LineKind {
     /// The word for it.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         self.into()
     }
 }
 
 /// One change.
 #[derive(Debug, Clone)]
-pub struct Line {
+pub(crate) struct Line {
     /// Its id.
-    pub id: LineId,
+    pub(crate) id: LineId,
     /// Its kind.
-    pub kind: LineKind,
+    pub(crate) kind: LineKind,
     /// JSON, and a newline.
-    pub json: Bytes,
+    pub(crate) json: Bytes,
     /// The object; `None` for the engine.
     subject: Option<ObjectName>,
 }
@@ -150,7 +150,7 @@ impl Parts {
 }
 
 /// The task that writes the lines; readers always get the newest.
-pub struct Reporter {
+pub(crate) struct Reporter {
     sources: StatusReader,
     engine: watch::Receiver<Arc<EngineState>>,
     containers: watch::Receiver<()>,
@@ -164,7 +164,7 @@ pub struct Reporter {
 }
 
 /// A feed for readers, and the task that writes it.
-pub fn new(sources: StatusReader) -> (Feed, Reporter) {
+pub(crate) fn new(sources: StatusReader) -> (Feed, Reporter) {
     let epoch = sources.clock.now().0;
     let (begun, published) = (watch::Sender::new(0), watch::Sender::new(Arc::default()));
     let reporter = Reporter {
@@ -183,7 +183,7 @@ pub fn new(sources: StatusReader) -> (Feed, Reporter) {
 
 impl Reporter {
     /// Runs until one of its sources ends.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         loop {
             if self.published.receiver_count() == 0 {
                 self.rest();

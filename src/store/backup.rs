@@ -50,7 +50,7 @@ struct Foot {
 
 /// Why a text is refused as a backup.
 #[derive(Debug, thiserror::Error)]
-pub enum BackupError {
+pub(crate) enum BackupError {
     /// It is no backup.
     #[error("this is no backup of {}: its first line does not say so", env!("CARGO_PKG_NAME"))]
     Other,
@@ -66,17 +66,21 @@ pub enum BackupError {
 
 /// The content of a backup.
 #[derive(Debug)]
-pub struct Backup {
+pub(crate) struct Backup {
     /// The desired state.
-    pub desired: Desired,
+    pub(crate) desired: Desired,
     /// The identity of the manager.
-    pub identity: Option<Identity>,
+    pub(crate) identity: Option<Identity>,
     /// When it was created, RFC 3339.
-    pub at: String,
+    pub(crate) at: String,
 }
 
 /// Writes a backup. The time goes into its first line.
-pub fn write(desired: &Desired, identity: Option<&Identity>, now: Time) -> Result<String, serde_json::Error> {
+pub(crate) fn write(
+    desired: &Desired,
+    identity: Option<&Identity>,
+    now: Time,
+) -> Result<String, serde_json::Error> {
     let unreadable = desired.quarantined.iter().filter(|(name, _)| !desired.objects.contains_key(*name));
     let objects = desired.objects.len() + unreadable.clone().count();
     let backup_of = env!("CARGO_PKG_NAME").to_owned();
@@ -113,7 +117,7 @@ fn digest(text: &str) -> String {
 }
 
 /// Reads a backup.
-pub fn read(text: &str) -> Result<Backup, BackupError> {
+pub(crate) fn read(text: &str) -> Result<Backup, BackupError> {
     let damaged = |why: &str| BackupError::Damaged(why.to_owned());
     let (first, _) = text.split_once('\n').ok_or(BackupError::Other)?;
     let head: Head = serde_json::from_str(first).map_err(|_| BackupError::Other)?;

@@ -18,9 +18,9 @@ use crate::core::time::Time;
 use crate::core::transaction::{Committed, Effect};
 
 /// The most events kept: some days of a quiet cluster, about 3 MB.
-pub const MAX_EVENTS: usize = 10_000;
+pub(crate) const MAX_EVENTS: usize = 10_000;
 /// The most bytes of all kept events, without their fixed fields: twice what [`MAX_EVENTS`] usually have.
-pub const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
 /// The most bytes of an event's text: an engine's message and the step that it is about.
 const TEXT_MAX_BYTES: usize = 2 * 1024;
 
@@ -28,7 +28,7 @@ const TEXT_MAX_BYTES: usize = 2 * 1024;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
     /// How many events the reader missed: they are no longer kept.
-    pub missed: u64,
+    pub(crate) missed: u64,
     /// The next events, oldest first.
     pub events: Vec<Arc<Event>>,
 }
@@ -79,12 +79,12 @@ fn bytes(event: &Event) -> usize {
 
 impl EventLog {
     /// An empty log.
-    pub fn new(clock: Clock) -> EventLog {
+    pub(crate) fn new(clock: Clock) -> EventLog {
         EventLog::resuming(Vec::new(), 0, clock)
     }
 
     /// A log that continues after `tail`, with numbers greater than `last`.
-    pub fn resuming(tail: Vec<Event>, last: u64, clock: Clock) -> EventLog {
+    pub(crate) fn resuming(tail: Vec<Event>, last: u64, clock: Clock) -> EventLog {
         let newest = tail.last().and_then(|event| humantime::parse_rfc3339(&event.at).ok());
         let resumed_after = newest.map(Time::of_system);
         let last = tail.last().map_or(0, |event| event.id).max(last);
@@ -95,22 +95,28 @@ impl EventLog {
     }
 
     /// The time of the last event of an earlier process, if there was one: earlier happenings were reported.
-    pub fn resumed_after(&self) -> Option<Time> {
+    pub(crate) fn resumed_after(&self) -> Option<Time> {
         self.inner.resumed_after
     }
 
     /// Adds an event about an object.
-    pub fn note(&self, kind: EventKind, object: &ObjectName, generation: u64, text: impl Into<String>) {
+    pub(crate) fn note(
+        &self,
+        kind: EventKind,
+        object: &ObjectName,
+        generation: u64,
+        text: impl Into<String>,
+    ) {
         self.push(kind, Some((object, generation)), None, text.into());
     }
 
     /// Adds an event about the manager or the engine.
-    pub fn note_general(&self, kind: EventKind, text: impl Into<String>) {
+    pub(crate) fn note_general(&self, kind: EventKind, text: impl Into<String>) {
         self.push(kind, None, None, text.into());
     }
 
     /// Adds the events of a committed transaction.
-    pub fn committed(&self, committed: &[Committed], by: &str) {
+    pub(crate) fn committed(&self, committed: &[Committed], by: &str) {
         let wanted = |one: &&Committed| !matches!(one.effect, Effect::Unchanged | Effect::Converged);
         for one in committed.iter().filter(wanted) {
             let object = &one.object;
@@ -157,12 +163,12 @@ impl EventLog {
     }
 
     /// The number before the last `count` events, from which to read them.
-    pub fn before_last(&self, count: usize) -> u64 {
+    pub(crate) fn before_last(&self, count: usize) -> u64 {
         self.before_last_of(count, |_| true)
     }
 
     /// The number before the last `count` events that are `wanted`.
-    pub fn before_last_of(&self, count: usize, wanted: impl Fn(&Event) -> bool) -> u64 {
+    pub(crate) fn before_last_of(&self, count: usize, wanted: impl Fn(&Event) -> bool) -> u64 {
         let tail = &self.tail().events;
         let last = *self.inner.last.borrow();
         let first = tail.iter().rev().filter(|event| wanted(event)).take(count).last();
@@ -170,7 +176,7 @@ impl EventLog {
     }
 
     /// The number of the last event, now and whenever there is a new one.
-    pub fn last(&self) -> watch::Receiver<u64> {
+    pub(crate) fn last(&self) -> watch::Receiver<u64> {
         self.inner.last.subscribe()
     }
 

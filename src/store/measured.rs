@@ -17,14 +17,14 @@ use crate::store::ownership::Ownership;
 use crate::telemetry::Metrics;
 
 /// A store whose commits are counted.
-pub struct Measured {
+pub(crate) struct Measured {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
 }
 
 impl Measured {
     /// Counts the commits of `store` in `metrics`.
-    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Measured {
+    pub(crate) fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Measured {
         Measured { store, metrics }
     }
 }

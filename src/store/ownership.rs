@@ -22,7 +22,7 @@ use crate::store::manager_id;
 
 /// The most recorded container ids: ten objects of the greatest `Count`, about 10 MB of memory and of disk. Further containers
 /// are identified by their names.
-pub const MAX_RECORDED: usize = 100_000;
+pub(crate) const MAX_RECORDED: usize = 100_000;
 
 /// The identity of this manager and its recorded containers. Clones share it.
 #[derive(Debug, Clone)]
@@ -52,11 +52,11 @@ struct Data {
 
 /// Changes since the last write.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Unwritten {
+pub(crate) struct Unwritten {
     /// The identity, if it changed.
-    pub identity: Option<Identity>,
+    pub(crate) identity: Option<Identity>,
     /// Records: whether they shall exist.
-    pub records: BTreeMap<ContainerId, bool>,
+    pub(crate) records: BTreeMap<ContainerId, bool>,
 }
 
 impl Ownership {
@@ -122,7 +122,7 @@ impl Ownership {
     }
 
     /// Decides who owns a container. `renamed` finds the present name of a renamed recorded container with the same labels.
-    pub fn claim(
+    pub(crate) fn claim(
         &self,
         container: &Container,
         renamed: impl Fn(&ContainerIdentity) -> Option<String>,
@@ -143,7 +143,7 @@ impl Ownership {
     }
 
     /// Records when this process first observes its engine.
-    pub fn begin(&self, now: Time) {
+    pub(crate) fn begin(&self, now: Time) {
         self.data().began.get_or_insert(now);
     }
 
@@ -156,12 +156,12 @@ impl Ownership {
     }
 
     /// Whether a container is recorded as created or adopted by us.
-    pub fn is_recorded(&self, id: &ContainerId) -> bool {
+    pub(crate) fn is_recorded(&self, id: &ContainerId) -> bool {
         self.data().recorded.contains(id)
     }
 
     /// Records a container as created or adopted by us.
-    pub fn record(&self, id: &ContainerId) {
+    pub(crate) fn record(&self, id: &ContainerId) {
         let mut data = self.data();
         if data.recorded.contains(id) {
             return;
@@ -181,7 +181,7 @@ impl Ownership {
     }
 
     /// Drops the record of a container that is gone.
-    pub fn forget(&self, id: &ContainerId) {
+    pub(crate) fn forget(&self, id: &ContainerId) {
         let mut data = self.data();
         if data.recorded.remove(id) {
             data.unwritten.insert(id.clone(), false);
@@ -192,19 +192,19 @@ impl Ownership {
     }
 
     /// Drops the records of all containers that do not exist.
-    pub fn forget_all_but(&self, there: impl Fn(&ContainerId) -> bool) {
+    pub(crate) fn forget_all_but(&self, there: impl Fn(&ContainerId) -> bool) {
         let gone: Vec<ContainerId> = self.data().recorded.iter().filter(|id| !there(id)).cloned().collect();
         gone.iter().for_each(|id| self.forget(id));
     }
 
     /// All recorded containers.
-    pub fn recorded(&self) -> BTreeSet<ContainerId> {
+    pub(crate) fn recorded(&self) -> BTreeSet<ContainerId> {
         self.data().recorded.clone()
     }
 
     /// Checks the engine that answers against the one that the state is for; the first engine is stored. The error is the engine
     /// that the state is for.
-    pub fn meet(&self, found: EngineIdentity) -> Result<(), EngineIdentity> {
+    pub(crate) fn meet(&self, found: EngineIdentity) -> Result<(), EngineIdentity> {
         if found.kind.is_simulated() {
             // A simulated engine has its own state, and starts empty in each process.
             return Ok(());
@@ -224,20 +224,20 @@ impl Ownership {
     }
 
     /// The changes to write.
-    pub fn unwritten(&self) -> Unwritten {
+    pub(crate) fn unwritten(&self) -> Unwritten {
         let data = self.data();
         let identity = data.identity_unwritten.then(|| data.identity.clone());
         Unwritten { identity, records: data.unwritten.clone() }
     }
 
     /// Whether there are changes to write.
-    pub fn has_unwritten(&self) -> bool {
+    pub(crate) fn has_unwritten(&self) -> bool {
         let data = self.data();
         data.identity_unwritten || !data.unwritten.is_empty()
     }
 
     /// Records what was written.
-    pub fn written(&self, written: &Unwritten) {
+    pub(crate) fn written(&self, written: &Unwritten) {
         let mut data = self.data();
         if written.identity.as_ref() == Some(&data.identity) {
             data.identity_unwritten = false;
@@ -246,7 +246,7 @@ impl Ownership {
     }
 
     /// Notifies of new changes to write.
-    pub fn versions(&self) -> watch::Receiver<u64> {
+    pub(crate) fn versions(&self) -> watch::Receiver<u64> {
         self.inner.version.subscribe()
     }
 }

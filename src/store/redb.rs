@@ -36,10 +36,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use file::OpenError;
-pub use lock::Lock;
-pub use place::{place, prepare};
-pub use writer::Writer;
+pub(crate) use file::OpenError;
+pub(crate) use lock::Lock;
+pub(crate) use place::{place, prepare};
+pub(crate) use writer::Writer;
 
 /// Transactions that may be queued for the writer; further ones wait for room in the queue.
 const QUEUE: usize = 1_024;
@@ -69,7 +69,7 @@ struct Shared {
 }
 
 /// Keeps the desired state on disk.
-pub struct RedbStore {
+pub(crate) struct RedbStore {
     shared: Arc<Shared>,
     requests: mpsc::Sender<Request>,
 }
@@ -77,7 +77,7 @@ pub struct RedbStore {
 impl RedbStore {
     /// Opens the state of a data directory that is locked with [`Lock`], or creates an empty one. The caller runs the [`Writer`].
     /// A state for another cluster than that of `claims` is refused and left unchanged.
-    pub fn open(
+    pub(crate) fn open(
         dir: &Path,
         lock: Option<&Lock>,
         claims: &Claims,
@@ -181,7 +181,7 @@ fn take_identity(
 }
 
 /// The content and the identity of a directory's state, for a backup; the directory must not be in use.
-pub fn export(dir: &Path) -> Result<(Desired, Option<Identity>), OpenError> {
+pub(crate) fn export(dir: &Path) -> Result<(Desired, Option<Identity>), OpenError> {
     let path = dir.join(file::FILE);
     path.metadata().map_err(OpenError::io(&path, "read"))?;
     let (file, content) = StateFile::open(dir)?;
@@ -198,7 +198,7 @@ pub fn export(dir: &Path) -> Result<(Desired, Option<Identity>), OpenError> {
 ///
 /// The restored state continues as the manager that it was saved from; the manager of the former state is taken over. The
 /// engine stays that of the directory, or the first one that answers.
-pub fn restore(
+pub(crate) fn restore(
     dir: &Path,
     desired: Desired,
     identity: Option<Identity>,

@@ -13,7 +13,7 @@ type Label = (&'static str, &'static str);
 
 /// Counts by kind and outcome, and durations by kind.
 #[derive(Debug, Clone)]
-pub struct CallMetrics {
+pub(crate) struct CallMetrics {
     /// The name of the label that holds the kind.
     label: &'static str,
     outcomes: Family<[Label; 2], Counter>,
@@ -42,7 +42,7 @@ impl CallMetrics {
     }
 
     /// Begins a call. The kind is a constant of the source: each new one is another series.
-    pub fn begin(&self, kind: &'static str) -> Ongoing<'_> {
+    pub(crate) fn begin(&self, kind: &'static str) -> Ongoing<'_> {
         Ongoing { metrics: self, kind, begun: clock::monotonic(), outcome: ABANDONED }
     }
 
@@ -63,7 +63,7 @@ impl CallMetrics {
 
 /// A call in progress. It is counted when dropped: with the outcome given to [`Ongoing::ended`], else as abandoned.
 #[derive(Debug)]
-pub struct Ongoing<'a> {
+pub(crate) struct Ongoing<'a> {
     metrics: &'a CallMetrics,
     kind: &'static str,
     begun: Instant,
@@ -72,7 +72,7 @@ pub struct Ongoing<'a> {
 
 impl Ongoing<'_> {
     /// The call has ended.
-    pub fn ended(mut self, outcome: &'static str) {
+    pub(crate) fn ended(mut self, outcome: &'static str) {
         self.outcome = outcome;
     }
 }

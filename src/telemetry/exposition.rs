@@ -19,7 +19,7 @@ use crate::telemetry::Metrics;
 
 /// How metrics are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// The Prometheus text format, which every scraper understands.
     Prometheus,
     /// OpenMetrics 1.0, for scrapers that ask for it: it includes units.
@@ -28,7 +28,7 @@ pub enum Format {
 
 impl Format {
     /// The value of `Content-Type`.
-    pub fn content_type(self) -> &'static str {
+    pub(crate) fn content_type(self) -> &'static str {
         match self {
             Format::Prometheus => prometheus_text::CONTENT_TYPE,
             Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -37,16 +37,16 @@ impl Format {
 }
 
 /// The expiry of a certificate: its label and its last valid moment.
-pub type Expiry = (&'static str, SystemTime);
+pub(crate) type Expiry = (&'static str, SystemTime);
 
 /// Everything that `/metrics` shows.
 #[derive(Debug)]
-pub struct Exposition(Registry);
+pub(crate) struct Exposition(Registry);
 
 impl Exposition {
     /// Exposes `metrics`, and gauges that are read from the other arguments at each scrape; `long` has the permits for
     /// long-running requests.
-    pub fn new(
+    pub(crate) fn new(
         metrics: &Metrics,
         sources: StatusReader,
         long: Arc<FairShare>,
@@ -67,7 +67,7 @@ impl Exposition {
     }
 
     /// The text of a scrape; it ends with a newline.
-    pub fn write(&self, format: Format) -> Result<String, fmt::Error> {
+    pub(crate) fn write(&self, format: Format) -> Result<String, fmt::Error> {
         let mut written = String::new();
         match format {
             Format::Prometheus => prometheus_text::encode(&mut written, &self.0)?,

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::clock;
 
-/// Bounds in seconds: from an answer out of a snapshot to [the longest](crate::server::accept::HANDLER).
+/// Bounds in seconds: from an answer out of a snapshot to [the longest](crate::server::limits::HANDLER).
 const ANSWERS: [f64; 14] =
     [5e-4, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
@@ -35,7 +35,7 @@ struct Answered {
 
 /// Counts and times requests.
 #[derive(Debug, Clone)]
-pub struct Requests {
+pub(crate) struct Requests {
     answers: Family<Answered, Counter>,
     durations: Family<Asking, Histogram, fn() -> Histogram>,
 }
@@ -49,7 +49,7 @@ impl Default for Requests {
 
 impl Requests {
     /// Begins a request whose head has arrived.
-    pub fn begin(&self, method: &Method) -> RequestInProgress {
+    pub(crate) fn begin(&self, method: &Method) -> RequestInProgress {
         RequestInProgress {
             requests: self.clone(),
             method: word(method),
@@ -68,18 +68,18 @@ impl Requests {
 
 /// Where the router records the route of a request: an extension of the request.
 #[derive(Debug, Clone, Default)]
-pub struct Route(Arc<OnceLock<Arc<str>>>);
+pub(crate) struct Route(Arc<OnceLock<Arc<str>>>);
 
 impl Route {
     /// The request took this route: a template such as `/objects/{name}`, never the path itself.
-    pub fn found(&self, template: &str) {
+    pub(crate) fn found(&self, template: &str) {
         self.0.get_or_init(|| template.into());
     }
 }
 
 /// A request in progress.
 #[derive(Debug)]
-pub struct RequestInProgress {
+pub(crate) struct RequestInProgress {
     requests: Requests,
     method: &'static str,
     begun: Instant,
@@ -88,13 +88,13 @@ pub struct RequestInProgress {
 
 impl RequestInProgress {
     /// Where to record its route.
-    pub fn route(&self) -> Route {
+    pub(crate) fn route(&self) -> Route {
         self.route.clone()
     }
 
     /// Ends the request. One that waits is not timed: its duration depends on the containers. Nor is one with a method that its
     /// route does not allow: that would add a histogram per method that a client tries.
-    pub fn answered(self, status: StatusCode, waited: bool) {
+    pub(crate) fn answered(self, status: StatusCode, waited: bool) {
         let RequestInProgress { requests, method, begun, route } = self;
         let route = route.0.get().cloned().unwrap_or_else(|| NO_ROUTE.into());
         let took: Duration = begun.elapsed();

@@ -92,7 +92,7 @@ fn whatever_fails_exactly_count_run_in_the_end_and_never_more_than_granted() {
         assert!(result.violations.is_empty(), "{:#?}", result.violations);
         return;
     }
-    let seeds = by_tier(1_500, 10_000);
+    let seeds = by_tier(800, 10_000);
     let (next, failed) = (AtomicU64::new(0), AtomicUsize::new(0));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let work = || {

@@ -67,7 +67,7 @@ impl From<container::ContainerState> for ContainerState {
 
 impl ContainerState {
     /// The state, if this version knows it.
-    pub fn known(&self) -> Option<container::ContainerState> {
+    pub(crate) fn known(&self) -> Option<container::ContainerState> {
         self.as_str().parse().ok()
     }
 }

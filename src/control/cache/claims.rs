@@ -49,22 +49,22 @@ fn sticky(claim: Claim, known: Option<&CopySeen>) -> Claim {
 
 impl Cache {
     /// This manager's identity and its recorded containers.
-    pub fn ownership(&self) -> &Ownership {
+    pub(crate) fn ownership(&self) -> &Ownership {
         &self.ownership
     }
 
     /// How many containers other managers have in this cluster, now and whenever that changes.
-    pub fn rivals(&self) -> watch::Receiver<Arc<Rivals>> {
+    pub(crate) fn rivals(&self) -> watch::Receiver<Arc<Rivals>> {
         self.rivals.subscribe()
     }
 
     /// Containers that merely carry our labels.
-    pub fn copies(&self) -> Vec<Arc<CopySeen>> {
+    pub(crate) fn copies(&self) -> Vec<Arc<CopySeen>> {
         self.lock().copies.values().cloned().collect()
     }
 
     /// Decides who owns the container that a name or an id stands for. A copy is foreign.
-    pub fn resolve_owner(&self, holder: Lookup) -> Lookup {
+    pub(crate) fn resolve_owner(&self, holder: Lookup) -> Lookup {
         let Lookup::Ours(mut found) = holder else { return holder };
         let (renamed, known) = {
             let inner = self.lock();

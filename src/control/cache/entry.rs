@@ -6,7 +6,7 @@ use crate::core::container::{Container, ContainerState, Health};
 
 /// When something was written; later is greater. A list has the mark of its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark(pub(super) u64);
+pub(crate) struct Mark(pub(super) u64);
 
 #[derive(Debug)]
 pub(super) struct Entry {

@@ -7,13 +7,13 @@ use crate::core::container::Container;
 use crate::core::manager_id::ManagerId;
 
 /// How many containers other managers have in this cluster.
-pub type Rivals = BTreeMap<ManagerId, usize>;
+pub(crate) type Rivals = BTreeMap<ManagerId, usize>;
 
 /// A container that merely carries our labels.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CopySeen {
+pub(crate) struct CopySeen {
     /// The container.
-    pub container: Container,
+    pub(crate) container: Container,
     /// Why it is not ours.
-    pub reason: NotOurs,
+    pub(crate) reason: NotOurs,
 }

@@ -10,13 +10,13 @@ pub(super) const DOUBT_LIFETIME: Duration = Duration::from_secs(300);
 
 /// A create whose outcome is unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doubt {
+pub(crate) struct Doubt {
     /// The template of the container.
-    pub template: TemplateHash,
+    pub(crate) template: TemplateHash,
     /// Why it is unknown.
-    pub why: String,
+    pub(crate) why: String,
     /// When the same name may be retried.
-    pub retry_at: Time,
+    pub(crate) retry_at: Time,
     pub(super) since: Time,
     pub(super) tries: u32,
 }

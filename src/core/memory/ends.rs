@@ -23,20 +23,20 @@ const MAX_UNREPORTED: usize = 1_000;
 
 /// The last end of a container of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastExit {
+pub(crate) struct LastExit {
     /// The container's name.
-    pub container: String,
+    pub(crate) container: String,
     /// When it ended, RFC 3339, by the engine's clock, if known.
-    pub finished: Option<String>,
+    pub(crate) finished: Option<String>,
     /// When its end was observed.
-    pub seen: Time,
+    pub(crate) seen: Time,
     /// How it ended, in a sentence that begins with the container's name.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// The kind of an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndKind {
+pub(crate) enum EndKind {
     /// The process ended.
     Ended,
     /// The process ended, and the engine started it again by its restart policy.
@@ -76,7 +76,7 @@ struct Slot {
 
 /// The ends of an object's containers.
 #[derive(Debug, Clone, Default)]
-pub struct Ends {
+pub(crate) struct Ends {
     restarts: u64,
     last: Option<LastExit>,
     slots: BTreeMap<u32, Slot>,
@@ -138,34 +138,34 @@ impl Ends {
     }
 
     /// Ends to report, each once.
-    pub fn take_unreported(&mut self) -> Vec<(EndKind, String)> {
+    pub(crate) fn take_unreported(&mut self) -> Vec<(EndKind, String)> {
         std::mem::take(&mut self.unreported)
     }
 
     /// How often containers of the present spec ended or turned unhealthy unrequested.
-    pub fn restarts(&self) -> u64 {
+    pub(crate) fn restarts(&self) -> u64 {
         self.restarts
     }
 
     /// The last end.
-    pub fn last(&self) -> Option<&LastExit> {
+    pub(crate) fn last(&self) -> Option<&LastExit> {
         self.last.as_ref()
     }
 
     /// Why a slot is empty, as a message, if its last container ended by itself.
-    pub fn cause_of(&self, slot: u32) -> Option<&str> {
+    pub(crate) fn cause_of(&self, slot: u32) -> Option<&str> {
         self.slots.get(&slot).filter(|slot| slot.empty)?.last.as_deref()
     }
 
     /// The last end in a slot, as a message.
-    pub fn last_of(&self, slot: u32) -> Option<&str> {
+    pub(crate) fn last_of(&self, slot: u32) -> Option<&str> {
         self.slots.get(&slot)?.last.as_deref()
     }
 
     /// How often a slot's containers ended recently, and how long the next one must run before the slot counts as steady:
     /// twice the longest run, at least [`STABLE_RUN`], at most five minutes. `None` for fewer than two ends: a single one may
     /// be bad luck.
-    pub fn unsteady(&self, slot: u32) -> Option<(usize, Duration)> {
+    pub(crate) fn unsteady(&self, slot: u32) -> Option<(usize, Duration)> {
         let recent = &self.slots.get(&slot)?.recent;
         let longest = recent.iter().map(|(_, ran)| *ran).max().filter(|_| recent.len() > 1)?;
         Some((recent.len(), (longest * 2).clamp(STABLE_RUN, LONGEST_ASKED)))

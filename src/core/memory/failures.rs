@@ -6,11 +6,11 @@ use crate::core::time::Time;
 
 /// After this many consecutive definite failures, over at least `Update.FailAfter`, a wait ends as failed. Retries continue,
 /// since the cause may be temporary.
-pub const FAILED_AFTER: u32 = 3;
+pub(crate) const FAILED_AFTER: u32 = 3;
 
 /// What a failure says about the spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Says {
+pub(crate) enum Says {
     /// Nothing: the engine is unreachable, or the outcome is unknown.
     Nothing,
     /// It did not work this time: the engine refused, or a container of the template ended or turned unhealthy.
@@ -21,17 +21,17 @@ pub enum Says {
 
 /// A streak of failures.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Failures {
+pub(crate) struct Failures {
     /// Its length.
-    pub count: u32,
+    pub(crate) count: u32,
     /// How many of the latest ones say something about the spec.
-    pub definite: u32,
+    pub(crate) definite: u32,
     /// The time from the first definite failure to the last.
-    pub lasted: Duration,
+    pub(crate) lasted: Duration,
     /// When the next try may begin.
-    pub retry_at: Time,
+    pub(crate) retry_at: Time,
     /// The last one, with the engine's message if there is one.
-    pub error: String,
+    pub(crate) error: String,
     since: Time,
     impossible: bool,
 }
@@ -39,7 +39,7 @@ pub struct Failures {
 impl Failures {
     /// Whether this counts as failed: it is impossible, or there were [`FAILED_AFTER`] consecutive failures, the last at least
     /// `fail_after` after the first. Time alone proves nothing: a try that is due or under way may succeed.
-    pub fn failing(&self, fail_after: Duration) -> bool {
+    pub(crate) fn failing(&self, fail_after: Duration) -> bool {
         self.impossible || (self.definite >= FAILED_AFTER && self.lasted >= fail_after)
     }
 

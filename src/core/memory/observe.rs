@@ -26,7 +26,7 @@ const END_SLACK: Duration = Duration::from_secs(5);
 impl Memory {
     /// Records an observation: a new generation resets all streaks of failures, an ended container adds a failure, and a run
     /// of [`backoff::STABLE_RUN`] resets its slot's streak.
-    pub fn observe(&mut self, object: &Object, containers: &[Arc<Container>], now: Time) {
+    pub(crate) fn observe(&mut self, object: &Object, containers: &[Arc<Container>], now: Time) {
         self.follow(object, now);
         let first = !std::mem::replace(&mut self.observed, true);
 

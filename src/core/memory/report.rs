@@ -5,7 +5,7 @@ use crate::core::outcome::Outcome;
 
 /// How a step ended, as the actuator reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Report {
+pub(crate) enum Report {
     /// The image was ensured.
     Image(Outcome<()>),
     /// A create, followed by the start of the container.
@@ -24,7 +24,7 @@ pub enum Report {
 
 impl Report {
     /// The word for its outcome in metrics; see [`Outcome::word`].
-    pub fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Report::Created(outcome) => outcome.word(),
             Report::CreateInFlight(_) => "in_doubt",

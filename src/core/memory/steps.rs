@@ -14,7 +14,7 @@ use crate::core::time::Time;
 
 impl Memory {
     /// Records that a step begins. A slot whose old container we remove belongs to the present template from then on.
-    pub fn begun(&mut self, action: &Action) {
+    pub(crate) fn begun(&mut self, action: &Action) {
         let Action::Remove { id, .. } = action else { return };
         let seen = self.seen.entry(id.clone()).or_default();
         seen.ending = true;
@@ -27,7 +27,7 @@ impl Memory {
     }
 
     /// Records how a step ended.
-    pub fn ended(&mut self, action: &Action, report: Report, now: Time) {
+    pub(crate) fn ended(&mut self, action: &Action, report: Report, now: Time) {
         match (action, report) {
             (Action::Pull { image, .. }, Report::Image(outcome)) => {
                 self.pull_ended(image, outcome, now);

@@ -13,11 +13,11 @@ use crate::core::time::Time;
 
 /// The most concurrent creates of one object; engine calls have a common limit besides. Small enough that an object with
 /// thousands of missing containers queues only a few before those of other objects.
-pub const MAX_WINDOW: u32 = 16;
+pub(crate) const MAX_WINDOW: u32 = 16;
 
 /// What is remembered of the tries at one template.
 #[derive(Debug, Clone)]
-pub struct Tries {
+pub(crate) struct Tries {
     pub(super) hash: Option<TemplateHash>,
     pub(super) image: String,
     pub(super) image_ensured: bool,
@@ -98,22 +98,22 @@ impl Tries {
     }
 
     /// Whether the image was found or pulled.
-    pub fn image_ensured(&self) -> bool {
+    pub(crate) fn image_ensured(&self) -> bool {
         self.image_ensured
     }
 
     /// The failures of the template as a whole: its image, its spec, the engine.
-    pub fn whole(&self) -> Option<&Failures> {
+    pub(crate) fn whole(&self) -> Option<&Failures> {
         (self.whole.count > 0).then_some(&self.whole)
     }
 
     /// The failures of a slot.
-    pub fn slot(&self, slot: u32) -> Option<&Failures> {
+    pub(crate) fn slot(&self, slot: u32) -> Option<&Failures> {
         self.slots.get(&slot)
     }
 
     /// When a create in this slot may be retried after failures; `None` if there are none.
-    pub fn retry_at(&self, slot: u32) -> Option<Time> {
+    pub(crate) fn retry_at(&self, slot: u32) -> Option<Time> {
         let waits = [self.whole(), self.slot(slot)];
         waits.into_iter().flatten().map(|failures| failures.retry_at).max()
     }

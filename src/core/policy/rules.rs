@@ -5,18 +5,18 @@ use crate::core::submission::strict::path_in_array;
 /// A refused field and the rule that refuses it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is refused by the rule '{rule}': {why}")]
-pub struct Violation {
+pub(crate) struct Violation {
     /// The path of the field.
-    pub field: String,
+    pub(crate) field: String,
     /// The rule's name.
-    pub rule: &'static str,
+    pub(crate) rule: &'static str,
     /// What the rule protects.
-    pub why: &'static str,
+    pub(crate) why: &'static str,
 }
 
 impl Violation {
     /// The same violation, in the object at this index of a submitted array.
-    pub fn at_index(self, index: usize) -> Violation {
+    pub(crate) fn at_index(self, index: usize) -> Violation {
         Violation { field: path_in_array(index, &self.field), ..self }
     }
 }

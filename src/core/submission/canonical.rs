@@ -29,7 +29,7 @@ pub(super) fn template_part(canonical: &Value) -> Value {
 }
 
 /// An object in its stored form, for comparing two objects field by field.
-pub fn as_stored(object: &Value) -> Value {
+pub(crate) fn as_stored(object: &Value) -> Value {
     let mut canonical = canonical(&forms::plain(object));
     if let Value::Object(fields) = &mut canonical {
         fields.remove(GENERATION);

@@ -15,7 +15,7 @@ pub enum SubmissionError {
 
 impl SubmissionError {
     /// The message after the path of its field, for output that has no place of its own for the path.
-    pub fn with_field(&self) -> String {
+    pub(crate) fn with_field(&self) -> String {
         match self {
             SubmissionError::Field(error) => error.with_field(),
             SubmissionError::Syntax(error) => error.to_string(),

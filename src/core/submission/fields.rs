@@ -1,7 +1,7 @@
 //! Our own fields of an object.
 
 /// The most ended containers that may be kept per slot.
-pub const MAX_HISTORY: u32 = 100;
+pub(crate) const MAX_HISTORY: u32 = 100;
 /// Ended containers kept per slot by default.
 pub(super) const DEFAULT_HISTORY: u32 = 1;
 /// The field that names the generation that the object must have. It is a precondition of the submit, not part of the spec.

@@ -17,7 +17,7 @@ use crate::core::submission::update::update;
 use crate::core::submission::{foreign, forms, limits};
 
 /// Parses an object that a client asks for now: of a submit, or of an earlier revision. It does not check the policy.
-pub fn submitted(value: &Value) -> Result<Spec, SubmissionError> {
+pub(crate) fn submitted(value: &Value) -> Result<Spec, SubmissionError> {
     limits::check(value)?;
     let spec = object(value)?;
     if let Some(problem) = image_reference::problem(&spec.template.image) {
@@ -45,7 +45,7 @@ fn check_kind(body: &ContainerCreateBody) -> Result<(), FieldError> {
 }
 
 /// Whether `Count` containers of the spec can run, and be updated, on one host.
-pub fn fits_one_host(spec: &Spec) -> Result<(), FieldError> {
+pub(crate) fn fits_one_host(spec: &Spec) -> Result<(), FieldError> {
     fits(spec, spec.template.exclusives().into_iter())
 }
 
@@ -71,7 +71,7 @@ fn fits(spec: &Spec, exclusives: impl Iterator<Item = Exclusive>) -> Result<(), 
 }
 
 /// Parses a stored object. What was accepted once stays readable, even if it would be refused now.
-pub fn object(value: &Value) -> Result<Spec, SubmissionError> {
+pub(crate) fn object(value: &Value) -> Result<Spec, SubmissionError> {
     let mut value = forms::plain(value);
     if let Value::Object(map) = &mut value {
         map.remove(GENERATION);

@@ -9,13 +9,13 @@ mod parse;
 mod read;
 mod suggestion;
 
-pub use error::FieldError;
+pub(crate) use error::FieldError;
 pub(crate) use error::path_in_array;
 pub(crate) use parse::unmarked;
-pub use parse::{Item, parse, parse_each};
+pub(crate) use parse::{Item, parse, parse_each};
 pub(crate) use read::fields;
-pub use read::read;
-pub use suggestion::did_you_mean;
+pub(crate) use read::read;
+pub(crate) use suggestion::did_you_mean;
 
 pub(crate) use crate::core::sanitize::shown;
 

@@ -10,7 +10,7 @@ use crate::core::submission::neutral;
 use crate::core::submission::object::object;
 
 /// An object in its stored form without stated defaults.
-pub fn without_defaults(value: &Value) -> Value {
+pub(crate) fn without_defaults(value: &Value) -> Value {
     // The defaults of an object that this version cannot read are unknown.
     let Ok(spec) = object(value) else { return as_stored(value) };
     let Value::Object(mut fields) = neutral::meaning(&template_part(&spec.submitted)) else {
@@ -47,14 +47,14 @@ pub fn without_defaults(value: &Value) -> Value {
 }
 
 /// Whether two canonical objects ask for the same containers, however they are written.
-pub fn same_template(one: &Value, other: &Value) -> bool {
+pub(crate) fn same_template(one: &Value, other: &Value) -> bool {
     let (one, other) = (template_part(one), template_part(other));
     one == other || neutral::meaning(&one) == neutral::meaning(&other)
 }
 
 /// Rewrites a spec with the template text of `stored`, which asks for the same containers, so that it gets the same hash.
 /// `None` if `stored` can no longer be read.
-pub fn with_template_text_of(spec: &Spec, stored: &Value) -> Option<Spec> {
+pub(crate) fn with_template_text_of(spec: &Spec, stored: &Value) -> Option<Spec> {
     let own = spec.submitted.as_object()?.iter().filter(|(name, _)| NOT_IN_TEMPLATE.contains(&name.as_str()));
     let mut text = template_part(stored);
     text.as_object_mut()?.extend(own.map(|(name, value)| (name.clone(), value.clone())));

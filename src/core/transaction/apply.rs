@@ -12,7 +12,7 @@ use crate::core::object::{MAX_OBJECTS, MAX_REVISIONS, MAX_TOMBSTONE_BYTES, Objec
 use crate::core::time::Time;
 
 /// Applies a transaction: returns the new snapshot and what happened to each object.
-pub fn apply(
+pub(crate) fn apply(
     before: &Desired,
     transaction: &Transaction,
     now: Time,

@@ -52,7 +52,7 @@ const SEVERAL_NETWORKS: ApiVersion = ApiVersion(1, 44);
 
 /// The field of a template that an endpoint with this API version would drop, and why; `None` if it has all fields or speaks
 /// no version.
-pub fn too_new(template: &Template, api: &str) -> Option<(String, String)> {
+pub(crate) fn too_new(template: &Template, api: &str) -> Option<(String, String)> {
     let spoken = ApiVersion::parse(api)?;
     let body = serde_json::to_value(&template.body).ok()?;
     let (field, since) = unknown(&body, spoken)?;

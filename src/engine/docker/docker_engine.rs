@@ -51,7 +51,7 @@ impl DockerEngine {
     }
 
     /// Protects this data from submitted objects.
-    pub fn protecting(self, own: OwnData) -> DockerEngine {
+    pub(crate) fn protecting(self, own: OwnData) -> DockerEngine {
         DockerEngine { own, ..self }
     }
 

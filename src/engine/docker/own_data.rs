@@ -7,16 +7,16 @@ const PROC_MAX_BYTES: u64 = 1024 * 1024;
 
 /// What submitted objects must not reach.
 #[derive(Debug, Clone, Default)]
-pub struct OwnData {
+pub(crate) struct OwnData {
     /// Files and directories of this process: its data, certificates and keys.
-    pub paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<PathBuf>,
     /// Ids or names that this process's container may have at the endpoint, the most certain first.
-    pub containers: Vec<String>,
+    pub(crate) containers: Vec<String>,
 }
 
 impl OwnData {
     /// These paths, and the container that this process runs in, as far as it can be found.
-    pub fn of_this_process(paths: Vec<PathBuf>) -> OwnData {
+    pub(crate) fn of_this_process(paths: Vec<PathBuf>) -> OwnData {
         // Mounts have paths without links.
         let paths = paths.into_iter().map(|path| path.canonicalize().unwrap_or(path)).collect();
         let mounts = read("/proc/self/mountinfo");

@@ -28,7 +28,7 @@ const LOG_AHEAD_BYTES: usize = 64 * 1024;
 
 /// A request without an answer.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum TransportError {
+pub(crate) enum TransportError {
     /// The request cannot have reached the endpoint.
     #[error("{0}")]
     NeverSent(String),

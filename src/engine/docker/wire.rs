@@ -18,7 +18,7 @@ mod container;
 mod events;
 mod framing;
 #[cfg(any(test, fuzzing))]
-pub mod fuzzing;
+pub(crate) mod fuzzing;
 mod info;
 mod lenient;
 mod list;

@@ -59,7 +59,7 @@ struct Thing {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Real {
     /// The value of its cluster label; empty for a container that is not ours.
-    pub cluster: String,
+    pub(crate) cluster: String,
     /// The container.
     pub container: Container,
     /// Whether its node answers.

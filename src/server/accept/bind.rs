@@ -10,7 +10,7 @@ const BACKLOG: u32 = 1024;
 
 /// A listen address that cannot be bound.
 #[derive(Debug, thiserror::Error)]
-pub enum BindError {
+pub(crate) enum BindError {
     /// Another process listens there.
     #[error(
         "cannot listen on {address}: something else already does. Choose another with --addr or stop what listens there (`ss -ltnp 'sport = :{}'` shows it)",
@@ -58,7 +58,7 @@ pub enum BindError {
 }
 
 /// Binds all of `addresses`, or none. Call within a tokio runtime.
-pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
+pub(crate) fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
     let mut listeners: Vec<TcpListener> = Vec::with_capacity(addresses.len());
     for &address in addresses {
         let listener = listen(address).map_err(|source| match source.kind() {

@@ -16,7 +16,7 @@ use crate::server::connection::progress::ConnectionProgress;
 
 /// Why a request's body ended early.
 #[derive(Debug, thiserror::Error)]
-pub enum BodyError {
+pub(crate) enum BodyError {
     /// It was not complete in time. Respond with 408.
     #[error("the request's body was not complete within {}", humantime::format_duration(*.0))]
     TooSlow(Duration),
@@ -27,7 +27,7 @@ pub enum BodyError {
 
 impl BodyError {
     /// Whether `error` or one of its sources is a request body that was not complete in time. For errors wrapped by axum.
-    pub fn is_too_slow(error: &(dyn Error + 'static)) -> bool {
+    pub(crate) fn is_too_slow(error: &(dyn Error + 'static)) -> bool {
         let mut causes = std::iter::successors(Some(error), |&error| error.source());
         causes.any(|cause| matches!(cause.downcast_ref(), Some(BodyError::TooSlow(_))))
     }

@@ -14,7 +14,7 @@ use crate::clock;
 ///
 /// It ends with the head of the response: a streamed body may take as long as the client reads.
 #[derive(Debug, Clone)]
-pub struct AnswerDeadline {
+pub(crate) struct AnswerDeadline {
     usual: Duration,
     until: Arc<Mutex<Instant>>,
     extended: Arc<AtomicBool>,
@@ -30,7 +30,7 @@ impl AnswerDeadline {
     }
 
     /// Extends the deadline by `wait` from now plus the usual time. Never shortens it.
-    pub fn allow(&self, wait: Duration) {
+    pub(crate) fn allow(&self, wait: Duration) {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         *until = (*until).max(clock::monotonic() + wait + self.usual);
         self.extended.store(true, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use crate::status::watch::{Line, LineId, LineKind, LinesSnapshot};
 
 /// The feed that readers subscribe to. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Feed {
+pub(crate) struct Feed {
     epoch: u64,
     /// How many readers have begun.
     begun: watch::Sender<u64>,
@@ -34,7 +34,7 @@ impl Feed {
     /// Begins to watch everything, or `only` one object: from a full snapshot, or from the lines after `since`, if that is a
     /// line of this process. Waits for the next refresh, which begins within [`PAUSE`](crate::status::watch::PAUSE). `None` if
     /// `only` does not exist and the reader never had a line about it.
-    pub async fn watch(&self, since: Option<LineId>, only: Option<ObjectName>) -> Option<Watching> {
+    pub(crate) async fn watch(&self, since: Option<LineId>, only: Option<ObjectName>) -> Option<Watching> {
         let mut snapshots = self.published.subscribe();
         let mut ticket = 0;
         self.begun.send_modify(|begun| {
@@ -61,7 +61,7 @@ impl Feed {
 
 /// A reader.
 #[derive(Debug)]
-pub struct Watching {
+pub(crate) struct Watching {
     snapshots: watch::Receiver<Arc<LinesSnapshot>>,
     only: Option<ObjectName>,
     /// The number of the last line that was read or skipped.
@@ -72,7 +72,7 @@ pub struct Watching {
 
 impl Watching {
     /// The next line, as soon as there is one; `None` once the feed has ended. Cancel-safe.
-    pub async fn next(&mut self) -> Option<Line> {
+    pub(crate) async fn next(&mut self) -> Option<Line> {
         loop {
             let snapshot = self.snapshots.borrow_and_update().clone();
             let mut newer = snapshot.lines.range((Bound::Excluded(self.taken), Bound::Unbounded));

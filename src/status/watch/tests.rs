@@ -3,6 +3,7 @@
 use serde_json::Value;
 use tokio::time::{Instant, advance, timeout};
 
+use super::reader::Watching;
 use super::*;
 use crate::clock::Clock;
 use crate::control::cache::Cache;

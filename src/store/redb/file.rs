@@ -30,7 +30,7 @@ mod tables;
 
 pub(super) use batch::Batch;
 pub(super) use content::Content;
-pub use error::OpenError;
+pub(crate) use error::OpenError;
 
 /// The file's name in the data directory.
 pub(super) const FILE: &str = "state.redb";

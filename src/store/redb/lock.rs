@@ -12,14 +12,14 @@ const FILE: &str = "lock";
 
 /// The lock on a data directory, released when dropped.
 #[derive(Debug)]
-pub struct Lock {
+pub(crate) struct Lock {
     file: File,
     path: PathBuf,
 }
 
 impl Lock {
     /// Locks the directory, and creates it if necessary; fails if another process has the lock.
-    pub fn take(dir: &Path) -> Result<Lock, OpenError> {
+    pub(crate) fn take(dir: &Path) -> Result<Lock, OpenError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::io(dir, "made"))?;
         let path = dir.join(FILE);
         let mut options = OpenOptions::new();

@@ -18,13 +18,13 @@ const SIMULATED: &str = "simulated";
 const ON_SIMULATED: &str = " on simulated://";
 
 /// The directory of the state of real or of simulated endpoints. It is not created.
-pub fn place(dir: &Path, simulated: bool) -> PathBuf {
+pub(crate) fn place(dir: &Path, simulated: bool) -> PathBuf {
     if simulated { dir.join(SIMULATED) } else { dir.to_owned() }
 }
 
 /// The same, created if necessary. A state of simulated endpoints that an earlier version kept in the data directory itself is
 /// moved there.
-pub fn prepare(dir: &Path, simulated: bool) -> Result<PathBuf, OpenError> {
+pub(crate) fn prepare(dir: &Path, simulated: bool) -> Result<PathBuf, OpenError> {
     let own = place(dir, true);
     if let Some(state) = misplaced(dir, &own)? {
         make(&own)?;

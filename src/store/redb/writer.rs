@@ -50,7 +50,7 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Writes the state of a [`RedbStore`](super::RedbStore).
-pub struct Writer {
+pub(crate) struct Writer {
     dir: PathBuf,
     disk: Disk,
     guard: Guard,
@@ -84,7 +84,7 @@ impl Writer {
     }
 
     /// Runs until it is stopped or has no more clients; then writes the rest of the event log and closes the file.
-    pub async fn run(mut self, stop: CancellationToken) {
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut requests = Vec::with_capacity(MAX_BATCH);
         let mut noted = self.shared.event_log.last();
         let mut owned = self.shared.ownership.versions();

@@ -12,24 +12,24 @@ use crate::core::sanitize::shown;
 #[error("{message}")]
 pub struct FieldError {
     /// The path from the top of the object, such as `HostConfig.Memory`; empty for the whole.
-    pub field: String,
+    pub(crate) field: String,
     /// The given and the allowed value.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl FieldError {
     /// A mistake in this field.
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> FieldError {
+    pub(crate) fn new(field: impl Into<String>, message: impl Into<String>) -> FieldError {
         FieldError { field: field.into(), message: message.into() }
     }
 
     /// The same error, in the object at this index of an array.
-    pub fn at_index(self, index: usize) -> FieldError {
+    pub(crate) fn at_index(self, index: usize) -> FieldError {
         FieldError { field: path_in_array(index, &self.field), ..self }
     }
 
     /// The message after the path of its field, for output that has no place of its own for the path.
-    pub fn with_field(&self) -> String {
+    pub(crate) fn with_field(&self) -> String {
         match self.field.as_str() {
             "" => self.message.clone(),
             field => format!("{field}: {}", self.message),

@@ -17,7 +17,7 @@ fn in_utf_8(text: &[u8]) -> Result<&[u8], serde_json::Error> {
 }
 
 /// Parses JSON text. Errors carry line and column.
-pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
+pub(crate) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(in_utf_8(text)?);
     let value = Unique.deserialize(&mut deserializer)?;
     deserializer.end()?;
@@ -26,7 +26,7 @@ pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
 
 /// Parses JSON text and passes on its value; the items of an array one by one, so that they are never all in memory. An error of
 /// `each` ends the parsing.
-pub fn parse_each<E: From<serde_json::Error>>(
+pub(crate) fn parse_each<E: From<serde_json::Error>>(
     text: &[u8],
     mut each: impl FnMut(Item) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -51,7 +51,7 @@ pub fn parse_each<E: From<serde_json::Error>>(
 
 /// What [`parse_each`] passes on.
 #[derive(Debug)]
-pub enum Item {
+pub(crate) enum Item {
     /// The value of a text that is no array.
     Only(Value),
     /// The next item of an array.

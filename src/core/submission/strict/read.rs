@@ -9,7 +9,7 @@ use super::suggestion::did_you_mean;
 use crate::core::sanitize::shown;
 
 /// Deserializes `value` as a `T`. `aside` names top-level fields that are read elsewhere.
-pub fn read<T: de::DeserializeOwned>(value: &Value, aside: &[&'static str]) -> Result<T, FieldError> {
+pub(crate) fn read<T: de::DeserializeOwned>(value: &Value, aside: &[&'static str]) -> Result<T, FieldError> {
     T::deserialize(Strict { value, path: String::new(), aside })
 }
 

@@ -4,7 +4,7 @@
 const CANDIDATE_MAX_BYTES: usize = 64;
 
 /// The nearest of `known` to `given`, if one is near enough.
-pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A longer text is no typo, and the distance needs memory proportional to the product of the lengths.
     if given.len() > CANDIDATE_MAX_BYTES {
         return None;

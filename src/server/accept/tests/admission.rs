@@ -241,7 +241,7 @@ async fn curl_is_accepted_with_the_generated_pem_and_pkcs12_files() {
     let path = |name: &str| made.directory.join(name).display().to_string();
     let (ca, cert, key, pfx) = (path("ca.pem"), path("cert.pem"), path("key.pem"), path("cert.pfx"));
     let data = ["-d", r#"{"Name": "nginx", "Image": "nginx:1.9.6", "Count": 5}"#, "--cacert", &ca];
-    let p12 = ["--cert", &pfx, "--cert-type", "P12", "--pass", generate::PFX_PASSWORD];
+    let p12 = ["--cert", &pfx, "--cert-type", "P12", "--pass", "swarm"];
     assert_eq!(
         curl(&server, "https://HOST/length", &[&data[..], &p12].concat()).await,
         (Some(0), "53\n".to_owned())

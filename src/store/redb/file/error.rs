@@ -9,7 +9,7 @@ use crate::store::redb::mark;
 
 /// Why the state cannot be opened. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub(crate) enum OpenError {
     /// Another process uses the directory.
     #[error(
         "the data directory {dir} is in use by process {by}: stop that one first, or give this one another --data-dir"

@@ -9,7 +9,7 @@ pub(super) const FORMAT_WITHOUT_IDENTITY: u64 = 1;
 
 /// Numbers by name: the format, the store's number, its commits, and the last reserved event number.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-/// Objects by name, see [`record`].
+/// Objects by name, see [`record`](crate::store::record).
 pub(super) const OBJECTS: TableDefinition<'_, &str, &str> = TableDefinition::new("objects");
 /// The tail of the event log by number, as JSON.
 pub(super) const EVENTS: TableDefinition<'_, u64, &str> = TableDefinition::new("events");
