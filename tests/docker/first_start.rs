@@ -67,7 +67,7 @@ fn without_configuration_it_generates_certificates_and_prints_a_curl_command_tha
     drop(first);
     let second = start();
     assert_eq!(std::fs::read(certificates.ca()).unwrap(), before, "a second start keeps the CA");
-    assert_eq!(second.client.get("/healthz").status, 200, "yesterday's certificates still open the door");
+    assert_eq!(second.client.get("/healthz").status, 200, "the earlier certificates are still accepted");
 }
 
 #[test]

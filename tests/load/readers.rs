@@ -98,7 +98,7 @@ fn stalled_readers_cost_little_memory_get_the_newest_state_when_they_resume_and_
     for stream in &mut stopped {
         stream.signal("CONT");
         let end = stream.ended(SOON).expect("the connection was cut");
-        assert!(!end.success(), "and curl reports it");
+        assert!(!end.success(), "curl reports it");
     }
 }
 

@@ -118,9 +118,9 @@ impl Running {
     }
 
     #[track_caller]
-    fn says(&self, words: &str) {
-        let found = holds_within(SOON, || self.output().contains(words));
-        assert!(found.is_some(), "not printed: {words}\n{}", self.output());
+    fn says(&self, text: &str) {
+        let found = holds_within(SOON, || self.output().contains(text));
+        assert!(found.is_some(), "not printed: {text}\n{}", self.output());
     }
 
     /// Waits until it ends by itself.
@@ -156,16 +156,16 @@ impl CommandResult {
 
     /// It printed this on standard output.
     #[track_caller]
-    fn says(self, words: &str) -> CommandResult {
-        assert!(self.out.contains(words), "not printed: {words}\n{self:?}");
+    fn says(self, text: &str) -> CommandResult {
+        assert!(self.out.contains(text), "not printed: {text}\n{self:?}");
         self
     }
 
     /// Its last line on standard error begins with `error: ` and contains this text.
     #[track_caller]
-    fn complains(self, words: &str) -> CommandResult {
+    fn complains(self, text: &str) -> CommandResult {
         let last = self.err.lines().last().unwrap_or_default();
-        assert!(last.starts_with("error: ") && last.contains(words), "no error with {words}\n{self:?}");
+        assert!(last.starts_with("error: ") && last.contains(text), "no error with {text}\n{self:?}");
         self
     }
 

@@ -111,7 +111,7 @@ fn a_new_address_renews_the_server_certificate_alone() {
     let changed: Vec<_> =
         after.iter().filter(|(name, text)| before.get(*name) != Some(*text)).map(|(name, _)| name).collect();
     assert_eq!(changed, ["server.pem"]);
-    Identity::load(&made.server()).expect("the key still fits");
+    Identity::load(&made.server()).expect("the key still belongs to the certificate");
     assert!(
         openssl(&directory, "verify -x509_strict -CAfile ca.pem -verify_ip 192.0.2.8 server.pem")
             .contains("OK")

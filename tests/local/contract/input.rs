@@ -91,7 +91,7 @@ fn bad_input_is_refused_by_field_value_and_what_is_allowed_and_changes_nothing()
     assert_eq!(not_text.status, 400, "{not_text:?}");
     not_text.problem();
     let nested = "[".repeat(100_000);
-    assert_eq!(daemon.client.post("/submit", &nested).status, 400, "nesting has an end");
+    assert_eq!(daemon.client.post("/submit", &nested).status, 400, "nesting is limited");
 
     // Size, to the byte.
     let padded = |length: usize| {

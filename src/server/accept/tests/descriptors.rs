@@ -44,7 +44,7 @@ async fn descriptors_run_out() {
         assert!(crowd.len() < 100);
     }
     drop(crowd.pop());
-    let waiting = TcpStream::connect(server.address).await.expect("the kernel still takes it");
+    let waiting = TcpStream::connect(server.address).await.expect("the kernel still accepts it");
     let before = processor_time(&statistics);
     sleep(ms(1500)).await;
     let spent = processor_time(&statistics) - before;
