@@ -90,8 +90,10 @@ fn a_backup_of_a_running_daemon_is_restored_by_one_command() {
     let path = file.to_str().unwrap();
     let daemon = start(data.path());
     daemon.client.submit(&object("web", 1));
-    // The record of its convergence is part of a backup.
-    daemon.converges("web", SOON);
+    // The record of its convergence is part of a backup, and is committed after the status shows it.
+    daemon.wait_until(SOON, "its convergence is recorded", || {
+        daemon.client.get("/backup").body.contains(r#""Converged":1"#)
+    });
     let address = daemon.url.trim_start_matches("https://").to_owned();
     let addr = format!("--addr={address}");
     let (code, _, message) = tool(data.path(), &["backup", path, &addr], b"");
