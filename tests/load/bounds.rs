@@ -21,11 +21,11 @@ use serde_json::json;
 use support::connection::{Connection, Identity, new_client};
 use support::daemon::Setup;
 use support::tier::number;
-use support::{Daemon, alone};
+use support::{Daemon, alone, by_tier};
 
-/// The duration of the quiet period, and of an attack.
-const QUIET: Duration = Duration::from_secs(3);
-const ATTACK: Duration = Duration::from_secs(6);
+/// The duration of the quiet period and of an attack in seconds, in the quick and the full tier.
+const QUIET: [u64; 2] = [2, 3];
+const ATTACK: [u64; 2] = [4, 6];
 /// The period of complete lists.
 const RESYNC: Duration = Duration::from_secs(2);
 /// The pause between two requests of the well-behaved client.
@@ -42,6 +42,10 @@ const MEMORY_BACK: Duration = Duration::from_secs(60);
 const MEMORY_FLOOR: f64 = 32.0;
 /// The most memory during an attack, in MiB.
 const MEMORY_PEAK: f64 = 400.0;
+
+fn by_tier_seconds([quick, full]: [u64; 2]) -> Duration {
+    Duration::from_secs(by_tier(quick, full))
+}
 
 /// One line of the table.
 #[derive(Debug)]
@@ -161,10 +165,10 @@ impl Scene {
     /// Runs an attack until it ends or its time is over, and waits until the memory is back.
     fn under(&self, attack: &'static str, run: impl FnOnce(Instant) + Send) -> Row {
         let calm = WellBehaved::start(&self.daemon, &self.calm);
-        thread::sleep(QUIET);
+        thread::sleep(by_tier_seconds(QUIET));
         let (quiet_p99, before) = (calm.p99(), self.memory());
         let (mut peak, mut oldest_list) = (before, 0.0_f64);
-        let until = Instant::now() + ATTACK;
+        let until = Instant::now() + by_tier_seconds(ATTACK);
         thread::scope(|scope| {
             let attacker = scope.spawn(|| {
                 // The threads that it starts inherit the priority.
