@@ -149,7 +149,7 @@ impl App {
         } = self;
         let State { store, writer, _lock } = state;
         let store: Arc<dyn Store> = Arc::new(store::Measured::new(store, metrics.clone()));
-        // Before anybody is told that it runs: from then on a signal means an orderly stop.
+        // Before readiness is announced: from then on a signal means an orderly stop.
         let signals = {
             let _inside = control.enter();
             supervision::Signals {

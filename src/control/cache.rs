@@ -6,7 +6,7 @@
 //! better: the rule "newer than our last write", per container.
 //!
 //! Workers and the status read snapshots. Every object has its own channel; a worker is woken when something about its object
-//! changed, without being told what.
+//! changed, but does not learn what.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,7 +1,7 @@
 //! Reconciles one object.
 //!
 //! A worker sleeps until something may have changed: the desired state, the containers, the evidence, a step that ended, or
-//! the time that a plan named. It is not told which; it reconciles: asks the planner, begins the steps and publishes the
+//! the time that a plan named. It does not learn which; it reconciles: asks the planner, begins the steps and publishes the
 //! object's progress. It never waits for a step before the next pass, and no other object's step can block it.
 //!
 //! A worker ends when its object is deleted and nothing of it is left.

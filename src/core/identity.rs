@@ -59,7 +59,7 @@ impl EngineIdentity {
         }
     }
 
-    /// Whether this is certainly another engine than `other`. Two engines of a kind cannot be told apart if one has no id.
+    /// Whether this is certainly another engine than `other`. Two engines of a kind cannot be distinguished if one has no id.
     pub(crate) fn differs_from(&self, other: &EngineIdentity) -> bool {
         let both_named = !self.id.is_empty() && !other.id.is_empty();
         self.kind != other.kind || (both_named && self.id != other.id)

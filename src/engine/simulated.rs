@@ -39,7 +39,7 @@ pub use world::{Fate, Real};
 const PULL: Duration = Duration::from_millis(300);
 /// The duration of any other change; about that of a create on an idle machine.
 const CHANGE: Duration = Duration::from_millis(20);
-/// Events buffered for a slow listener; beyond that, it is told that anything may have changed.
+/// Events buffered for a slow listener; beyond that, it is notified that anything may have changed.
 const EVENTS: usize = 1_024;
 
 /// The engine.

@@ -90,9 +90,9 @@ pub(super) async fn logs(
         true => Format::Text,
         false => Format::asked_for(&headers),
     };
-    let items = state.logs.read(asked, permits).map(move |told| match format {
-        Format::Text => line::text(&told, timestamps),
-        Format::Lines | Format::ServerSentEvents => line::json(&told),
+    let items = state.logs.read(asked, permits).map(move |item| match format {
+        Format::Text => line::text(&item, timestamps),
+        Format::Lines | Format::ServerSentEvents => line::json(&item),
     });
     Ok(stream::response_as(format, items, permit, End::of(&caller.peer, state.status.clock)))
 }

@@ -1,6 +1,6 @@
 //! `?wait=`: a response that comes when the change has settled.
 //!
-//! The handler checks the snapshots that the status is built from whenever one of them has changed; it is not told what
+//! The handler checks the snapshots that the status is built from whenever one of them has changed; it does not know what
 //! has changed, so that it misses nothing, and waits cost the workers nothing. An object has settled when it has converged
 //! and stayed so, when it has failed for certain, or when a later generation has replaced it. Otherwise the wait ends with
 //! the given time, or with the daemon, and the response says how far the object is.

@@ -162,7 +162,7 @@ impl Reading {
     /// Notes which containers may have had more lines since the requested time.
     fn note_cut(&mut self, lines: &BTreeMap<Arc<str>, u32>) {
         let tail = self.reader.query.tail;
-        let cut = lines.iter().filter(|(_, told)| self.reader.query.since.is_some() && **told >= tail);
+        let cut = lines.iter().filter(|(_, shown)| self.reader.query.since.is_some() && **shown >= tail);
         for container in cut.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             self.reader.note(
                 Some(container),

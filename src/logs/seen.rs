@@ -47,9 +47,9 @@ mod tests {
         assert_eq!(seen.last(), at(7));
         // An engine that is asked for lines since that time includes lines of exactly that time.
         let mut before = seen;
-        let told: Vec<bool> =
+        let new: Vec<bool> =
             [at(6), at(7), at(7), at(7), at(8), None].into_iter().map(|at| before.covers(at)).collect();
-        assert_eq!(told, [true, true, true, false, false, false]);
+        assert_eq!(new, [true, true, true, false, false, false]);
         assert!(!Seen::default().covers(at(1)));
     }
 }

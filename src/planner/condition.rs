@@ -44,7 +44,7 @@ impl Counts {
     fn of(input: &Input<'_>, ready: &dyn Fn(&Container) -> bool) -> Counts {
         let count = |test: &dyn Fn(&Container) -> bool| input.containers.iter().filter(|c| test(c)).count();
         let hash = &input.object.spec.template.hash;
-        // What a lost node runs is not known.
+        // What a lost node runs is unknown.
         let lost = |c: &Container| input.nodes.availability(c) == Availability::Lost;
         Counts {
             running: count(&|c| c.state == ContainerState::Running && !lost(c)),

@@ -172,7 +172,7 @@ impl ClientCertVerifier for Admission {
             Err(_) if *end_entity == self.own => Ok(ClientCertVerified::assertion()),
             Err(error) => {
                 if let Ok(details) = Details::read(end_entity) {
-                    // Outside of a handshake of ours, nobody asks for it.
+                    // Outside of a handshake of ours, it is not needed.
                     let _ = REFUSED.try_with(|refused| refused.set(details));
                 }
                 Err(error)

@@ -13,8 +13,8 @@ use crate::http::stream::Item;
 use crate::logs::LogItem;
 
 /// As JSON.
-pub(super) fn json(told: &LogItem) -> Item {
-    let item = match told {
+pub(super) fn json(item: &LogItem) -> Item {
+    let item = match item {
         LogItem::Line { container, line: LogLine { stream, at, text } } => {
             let at = at.map(|at| at.to_string());
             let stream = match stream {
@@ -41,8 +41,8 @@ fn note(kind: LogNoteKind, container: Option<&str>, text: &str) -> Item {
 }
 
 /// As `web.1.1 | line`. Notes about the stream itself have another mark, which no container can write.
-pub(super) fn text(told: &LogItem, timestamps: bool) -> Item {
-    let (kind, text) = match told {
+pub(super) fn text(item: &LogItem, timestamps: bool) -> Item {
+    let (kind, text) = match item {
         LogItem::Line { container, line: LogLine { at, text, .. } } => {
             let at = at.filter(|_| timestamps).map(|at| format!("{at} ")).unwrap_or_default();
             ("line", format!("{container} | {at}{}\n", sanitize::escape_line(text)))

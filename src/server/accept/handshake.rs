@@ -125,9 +125,9 @@ impl HandshakeRefusal {
 }
 
 async fn answer_plain_http(mut tcp: TcpStream) -> HandshakeRefusal {
-    let told = tcp.write_all(USE_HTTPS.as_bytes()).await.is_ok();
+    let sent = tcp.write_all(USE_HTTPS.as_bytes()).await.is_ok();
     let reason = "it speaks plain HTTP; this port is HTTPS with a client certificate";
-    HandshakeRefusal { farewell: told.then_some(tcp), ..HandshakeRefusal::new("plain", reason) }
+    HandshakeRefusal { farewell: sent.then_some(tcp), ..HandshakeRefusal::new("plain", reason) }
 }
 
 /// Why the handshake failed. `certificate` is the client's, if that was refused.

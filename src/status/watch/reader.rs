@@ -45,7 +45,7 @@ impl Feed {
         let first = looked.map(|snapshot| snapshot.clone()).unwrap_or_default();
         let ours =
             |id: &LineId| id.epoch == self.epoch && (first.forgotten..=first.last).contains(&id.number);
-        let (taken, told) = match since.filter(ours) {
+        let (taken, seen) = match since.filter(ours) {
             Some(id) => (id.number, id.number),
             None => {
                 let there = |line: &Line| line.kind == LineKind::Object && line.subject == only;
@@ -55,7 +55,7 @@ impl Feed {
                 (0, first.last)
             }
         };
-        Some(Watching { snapshots, only, taken, told })
+        Some(Watching { snapshots, only, taken, seen })
     }
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct Watching {
     /// The number of the last line that was read or skipped.
     taken: u64,
     /// `gone` lines up to this number are no news to the reader.
-    told: u64,
+    seen: u64,
 }
 
 impl Watching {
@@ -86,7 +86,7 @@ impl Watching {
     }
 
     fn concerns(&self, line: &Line) -> bool {
-        let news = line.kind != LineKind::Gone || line.id.number > self.told;
+        let news = line.kind != LineKind::Gone || line.id.number > self.seen;
         news && (self.only.is_none() || self.only == line.subject)
     }
 }

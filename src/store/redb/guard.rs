@@ -115,7 +115,7 @@ impl Guard {
     }
 
     /// Whether the state file may be replaced: the directory is locked, and contains no other file.
-    pub(super) fn allows_writing_anew(&self) -> Result<(), Displaced> {
+    pub(super) fn allows_recreation(&self) -> Result<(), Displaced> {
         match self.check() {
             Ok(()) | Err(Displaced::Removed(_) | Displaced::Altered(_)) => Ok(()),
             Err(displaced) => Err(displaced),

@@ -60,7 +60,7 @@ pub(crate) enum Item {
     End,
 }
 
-/// Passes values on as they are parsed, until it is told to stop.
+/// Passes values on as they are parsed, until the function returns false.
 struct Each<'a>(&'a mut dyn FnMut(Item) -> bool);
 
 impl Each<'_> {

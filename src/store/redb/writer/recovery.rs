@@ -117,7 +117,7 @@ impl Writer {
         let dir = self.dir.clone();
         // The failed commit may have reached the disk.
         let made = spawn_blocking(move || {
-            guard.allows_writing_anew().map_err(SettleError::Displaced)?;
+            guard.allows_recreation().map_err(SettleError::Displaced)?;
             let file = StateFile::create(&dir, &content, commit + 2).map_err(SettleError::Open)?;
             guard.renew().map_err(OpenError::io(&dir, "read")).map_err(SettleError::Open)?;
             Ok((file, guard))
