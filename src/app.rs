@@ -8,7 +8,6 @@
 //! The loops run forever: those of [`control`], the writer of the state, the reporter of the status and the
 //! server. When one of them ends, the process ends with an error: there is never a live server over a dead loop.
 
-use crate::app::certificates::absolute;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use self::certificates::absolute;
 use self::settings::Settings;
 use crate::api::event::EventKind;
 use crate::certificates::Identity;
