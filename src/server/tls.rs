@@ -69,7 +69,8 @@ impl Tls {
             .map_err(|e| identity.tls_error(e))?
             .with_client_cert_verifier(admission.clone())
             .with_cert_resolver(identity.resolver());
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // curl --http1.0 requests nothing else.
+        config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         let names = ServedNames::new(&identity.details().names);

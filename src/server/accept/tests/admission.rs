@@ -247,7 +247,7 @@ async fn curl_is_accepted_with_the_generated_pem_and_pkcs12_files() {
         (Some(0), "53\n".to_owned())
     );
     let pem = ["--cert", &cert, "--key", &key];
-    for protocol in [&["--http1.1"][..], &["--http2"], &["--tlsv1.2", "--tls-max", "1.2"]] {
+    for protocol in [&["--http1.1"][..], &["--http1.0"], &["--http2"], &["--tlsv1.2", "--tls-max", "1.2"]] {
         assert_eq!(
             curl(&server, "https://HOST/length", &[&data[..], &pem, protocol].concat()).await,
             (Some(0), "53\n".to_owned())
