@@ -103,6 +103,8 @@ kinds! {
     PreconditionFailed: PRECONDITION_FAILED "Precondition failed",
     /// The body is too large.
     BodyTooLarge: PAYLOAD_TOO_LARGE "Body too large",
+    /// The body is compressed.
+    CompressedBody: UNSUPPORTED_MEDIA_TYPE "Compressed body",
     /// The body is a multipart form.
     MultipartBody: UNSUPPORTED_MEDIA_TYPE "Multipart body",
     /// The request is for a host that the certificate does not name.
@@ -129,6 +131,8 @@ kinds! {
     NoMetrics: INTERNAL_SERVER_ERROR "No metrics",
     /// The work on a request has panicked.
     RequestFailed: INTERNAL_SERVER_ERROR "Request failed",
+    /// The body is encoded for its transfer in a way that is not supported.
+    TransferCoding: NOT_IMPLEMENTED "Unsupported transfer coding",
     /// A handler took too long.
     NoAnswerInTime: SERVICE_UNAVAILABLE "No answer in time",
     /// The daemon cannot serve yet, or not now.

@@ -15,6 +15,7 @@ use crate::core::spec::Spec;
 use crate::core::submission::strict::{FieldError, Item, shown};
 
 mod canonical;
+mod certain_failures;
 mod error;
 mod fields;
 mod foreign;
@@ -69,12 +70,7 @@ pub(crate) fn read_at_most(body: &[u8], most: usize) -> Result<(Submission, Gene
                 generations.extend(generation(&value)?.map(|generation| (spec.name.clone(), generation)));
                 one = Some(spec);
             }
-            Item::Next(_) if i >= most => {
-                let message = format!(
-                    "given more than {most} objects; allowed are up to {most}: submit in several parts"
-                );
-                return Err(FieldError::new("", message).into());
-            }
+            Item::Next(_) if i >= most => return Err(SubmissionError::TooMany(most)),
             Item::Next(value) => {
                 let spec = submitted(&value).map_err(|e| inside(i, e))?;
                 if !names.insert(spec.name.clone()) {
@@ -107,7 +103,7 @@ pub(crate) fn read_at_most(body: &[u8], most: usize) -> Result<(Submission, Gene
 fn inside(index: usize, error: SubmissionError) -> SubmissionError {
     match error {
         SubmissionError::Field(error) => error.at_index(index).into(),
-        SubmissionError::Syntax(error) => error.into(),
+        other => other,
     }
 }
 

@@ -76,7 +76,7 @@ fn takes_no_body(method: &Method, path: &str) -> bool {
 /// The client may mean something by its body that would not be done.
 fn body_not_taken(method: &Method, path: &str) -> Problem {
     let detail = format!(
-        "{method} {} takes no body, but the request has one; parameters go after the '?', such as ?wait=60s; nothing was done",
+        "{method} {} takes no body, but the request has one; parameters go after the '?'; nothing was done",
         shown(path)
     );
     Problem::new(ProblemKind::BodyNotAllowed, detail)

@@ -170,6 +170,7 @@ fn complete(operation: &mut Value) {
         ("421", "The Host is a name that the daemon's certificate does not have."),
         ("429", "Too many requests of this identity."),
         ("500", "A bug in the daemon; its log has more."),
+        ("501", "The Transfer-Encoding is not chunked."),
         ("503", "The daemon did not respond in time, or is stopping."),
     ] {
         responses.entry(status).or_insert_with(|| json!({"description": meaning}));

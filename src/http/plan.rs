@@ -92,8 +92,8 @@ pub(super) async fn dry_run(state: &ApiState, transaction: &Transaction) -> Resu
     let containers: u64 = transaction.changes.iter().map(count).sum();
     if containers > DRY_RUN_CONTAINERS {
         let detail = format!(
-            "the sum of Count is {containers}; allowed in one dry run are up to {DRY_RUN_CONTAINERS}: submit fewer \
-             objects at a time; nothing was done"
+            "the sum of Count is {containers}; allowed in one dry run are up to {DRY_RUN_CONTAINERS}: take fewer \
+             objects at a time; only dry runs have this limit; nothing was done"
         );
         return Err(Problem::new(ProblemKind::DryRunTooLarge, detail).at("Count"));
     }

@@ -5,6 +5,7 @@ use axum::http::Method;
 use crate::api::problem::{Problem, ProblemKind};
 use crate::core::access::Denied;
 use crate::core::name::ObjectName;
+use crate::core::object::MAX_OBJECTS;
 use crate::core::policy::Violation;
 use crate::core::submission::SubmissionError;
 use crate::core::submission::strict::{FieldError, did_you_mean};
@@ -60,6 +61,13 @@ impl From<SubmissionError> for Problem {
                 format!("{e}; the body must be one JSON object, or an array of them"),
             ),
             SubmissionError::Field(error) => error.into(),
+            SubmissionError::TooMany(MAX_OBJECTS) => {
+                Problem::new(ProblemKind::BodyTooLarge, format!("{error}; nothing was done"))
+            }
+            SubmissionError::TooMany(_) => {
+                let detail = format!("a dry run of several objects: {error}; only dry runs have this limit");
+                Problem::new(ProblemKind::DryRunTooLarge, detail)
+            }
         }
     }
 }

@@ -62,7 +62,7 @@ impl FromQuery for SubmitParameters {
          headers(("ETag" = String, description = "The object's generation, in quotes; not for arrays."))),
         (status = 403, description = "Refused by policy: the object asks for something that submitters may not have."),
         (status = 408, description = "The body did not arrive in time."),
-        (status = 415, description = "The body is a multipart form, as curl's -F sends it."),
+        (status = 415, description = "The body is compressed, or a multipart form, as curl's -F sends it."),
         (status = 413, description = "The body is too large; submit fewer objects at a time."),
         ChangeResponses,
     )
@@ -72,6 +72,7 @@ pub(super) async fn submit(
     ChangeRequest { options, parameters: SubmitParameters { prune } }: ChangeRequest<SubmitParameters>,
     request: Request,
 ) -> Result<Response, Problem> {
+    not_compressed(request.headers())?;
     not_multipart(request.headers())?;
     // Before the body is read: in a flood, clients wait with their bodies unsent.
     let expensive = options.dry_run || Expensive::is_large(request.body());
@@ -127,6 +128,19 @@ fn agree(header: Precondition, generation: u64) -> Result<(), Problem> {
         if header == Precondition::Absent { "If-None-Match" } else { "If-Match" },
     );
     Err(Problem::new(ProblemKind::ContradictingPreconditions, detail).at("Generation"))
+}
+
+/// Refuses a compressed body.
+fn not_compressed(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let Some(coding) = codings.find(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) else {
+        return Ok(());
+    };
+    let detail = format!(
+        "Content-Encoding: given {:?}; allowed is none: send the body uncompressed, without this header; nothing was done",
+        shown(&String::from_utf8_lossy(coding.as_bytes()))
+    );
+    Err(Problem::new(ProblemKind::CompressedBody, detail).at("Content-Encoding"))
 }
 
 /// Refuses a multipart form. Any other type is accepted, as curl's `-d` sends that of a form.

@@ -27,7 +27,8 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use governor::clock::Clock;
 use governor::{DefaultKeyedRateLimiter, Quota};
-use http::{Request, Response, StatusCode};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -42,6 +43,7 @@ use tracing::{debug, warn};
 
 use self::body::{AnswerBody, Exchange, RequestBody};
 use self::progress::Overdue;
+use self::request_heads::{RequestHeads, WatchedStream};
 use super::peer::Peer;
 use super::request_check::ServedNames;
 use crate::api::problem::{Problem, ProblemKind};
@@ -54,6 +56,7 @@ mod deadline;
 mod linger;
 mod progress;
 mod progress_stream;
+mod request_heads;
 
 pub(crate) use body::BodyError;
 pub(crate) use deadline::AnswerDeadline;
@@ -119,12 +122,19 @@ pub(super) async fn serve_connection(
     shared: &Arc<Shared>,
 ) {
     progress.greeted();
-    let service = Answering { peer: peer.clone(), names, progress: progress.clone(), shared: shared.clone() };
+    let heads = Arc::new(RequestHeads::default());
+    let service = Answering {
+        peer: peer.clone(),
+        names,
+        progress: progress.clone(),
+        heads: heads.clone(),
+        shared: shared.clone(),
+    };
     let mut connection = http1::Builder::new()
         // `ConnectionProgress` has the finer deadlines.
         .header_read_timeout(None)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(WatchedStream::new(stream, heads)), service);
 
     let mut stopped = pin!(shared.stop.cancelled());
     let mut stopping = false;
@@ -146,7 +156,7 @@ pub(super) async fn serve_connection(
     })
     .await;
 
-    let stream = connection.into_parts().io.into_inner();
+    let stream = connection.into_parts().io.into_inner().into_inner();
     let limits = &shared.limits;
     match end {
         Ok(Ok(())) => close(stream, progress.is_unread(), limits.linger).await,
@@ -193,6 +203,7 @@ struct Answering {
     peer: Arc<Peer>,
     names: ServedNames,
     progress: Arc<ConnectionProgress>,
+    heads: Arc<RequestHeads>,
     shared: Arc<Shared>,
 }
 
@@ -201,11 +212,18 @@ impl Service<Request<Incoming>> for Answering {
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let exchange = Exchange::begin(self.progress.clone());
+        if let Some(length) = self.heads.dropped_length() {
+            request.headers_mut().insert(CONTENT_LENGTH, length);
+        }
         let this = self.clone();
         Box::pin(async move {
-            let answer = this.answer(request).await;
+            let last = request.headers().contains_key(TRANSFER_ENCODING);
+            let mut answer = this.answer(request).await;
+            if last {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok(answer.map(|body| AnswerBody::new(body, &this.shared.stop, exchange)))
         })
     }

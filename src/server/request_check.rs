@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::http::header::{CONTENT_LENGTH, HOST, HeaderName, ORIGIN, REFERER, TRANSFER_ENCODING, USER_AGENT};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Uri, Version};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, Version};
 
 use crate::api::problem::{Problem, ProblemKind};
 use crate::core::sanitize::shown;
@@ -115,11 +115,22 @@ pub(crate) fn check(head: &Parts, names: &ServedNames) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses two lengths of one body, which allow request smuggling.
+/// Refuses two lengths of one body, which allow request smuggling, and a body that is encoded for its transfer.
 fn framing(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
-        let detail = "Content-Length and Transfer-Encoding are both given; allowed is one of them";
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(first) = codings.next() else { return Ok(()) };
+    if headers.contains_key(CONTENT_LENGTH) {
+        let detail =
+            "Content-Length and Transfer-Encoding are both given; allowed is one of them; nothing was done";
         return Err(Problem::new(ProblemKind::AmbiguousLength, detail));
+    }
+    if codings.next().is_some() || !first.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        let all: Vec<_> = headers.get_all(TRANSFER_ENCODING).iter().map(HeaderValue::as_bytes).collect();
+        let given = shown(&String::from_utf8_lossy(&all.join(&b", "[..])));
+        let detail = format!(
+            "Transfer-Encoding: given {given:?}; allowed is \"chunked\": send the body uncompressed; nothing was done"
+        );
+        return Err(Problem::new(ProblemKind::TransferCoding, detail).at("Transfer-Encoding"));
     }
     Ok(())
 }
@@ -274,6 +285,20 @@ mod tests {
     fn the_length_of_a_body_is_given_in_one_way() {
         let both = [("Host", "localhost"), ("Content-Length", "3"), ("Transfer-Encoding", "chunked")];
         assert_eq!(status("POST /submit HTTP/1.1", &both), 400);
+    }
+
+    #[test]
+    fn chunked_is_the_only_transfer_coding() {
+        let coded = |codings: &[&str]| {
+            let headers = codings.iter().map(|coding| ("Transfer-Encoding", *coding));
+            let headers: Vec<_> = [("Host", "localhost")].into_iter().chain(headers).collect();
+            status("POST /submit HTTP/1.1", &headers)
+        };
+        assert_eq!([coded(&["chunked"]), coded(&["Chunked"])], [200; 2]);
+        for refused in [&["gzip, chunked"][..], &["gzip", "chunked"], &["chunked", "chunked"], &["identity"]]
+        {
+            assert_eq!(coded(refused), 501, "{refused:?}");
+        }
     }
 
     #[test]

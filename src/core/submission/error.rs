@@ -11,6 +11,9 @@ pub enum SubmissionError {
     /// A field is unknown, ill-typed, out of range or missing.
     #[error(transparent)]
     Field(#[from] FieldError),
+    /// An array has more objects than this.
+    #[error("given more than {0} objects; allowed are up to {0}: submit in several parts")]
+    TooMany(usize),
 }
 
 impl SubmissionError {
@@ -18,7 +21,7 @@ impl SubmissionError {
     pub(crate) fn with_field(&self) -> String {
         match self {
             SubmissionError::Field(error) => error.with_field(),
-            SubmissionError::Syntax(error) => error.to_string(),
+            SubmissionError::Syntax(_) | SubmissionError::TooMany(_) => self.to_string(),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::core::submission::error::SubmissionError;
 use crate::core::submission::fields::{DEFAULT_HISTORY, GENERATION, MAX_HISTORY, OWN};
 use crate::core::submission::strict::{self, FieldError, shown};
 use crate::core::submission::update::update;
-use crate::core::submission::{foreign, forms, limits};
+use crate::core::submission::{certain_failures, foreign, forms, limits};
 
 /// Parses an object that a client asks for now: of a submit, or of an earlier revision. It does not check the policy.
 pub(crate) fn submitted(value: &Value) -> Result<Spec, SubmissionError> {
@@ -24,6 +24,7 @@ pub(crate) fn submitted(value: &Value) -> Result<Spec, SubmissionError> {
         return Err(FieldError::new("Image", problem).into());
     }
     check_kind(&spec.template.body)?;
+    certain_failures::check(&spec.template.body)?;
     let addresses = spec.template.exclusives().into_iter();
     fits(&spec, addresses.filter(|one| matches!(one, Exclusive::Address { .. })))?;
     Ok(spec)
@@ -78,11 +79,8 @@ pub(crate) fn object(value: &Value) -> Result<Spec, SubmissionError> {
     }
     let value = &value;
     let Value::Object(map) = value else {
-        return Err(FieldError::new(
-            "",
-            "allowed is an object such as {\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}",
-        )
-        .into());
+        let allowed = "an object such as {\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}";
+        return Err(strict::wrong_type(value, allowed).into());
     };
     if let Some(problem) = foreign::problem(map) {
         return Err(FieldError::new("", problem).into());

@@ -15,6 +15,7 @@ pub(crate) use parse::unmarked;
 pub(crate) use parse::{Item, parse, parse_each};
 pub(crate) use read::fields;
 pub(crate) use read::read;
+pub(crate) use read::wrong_type;
 pub(crate) use suggestion::did_you_mean;
 
 pub(crate) use crate::core::sanitize::shown;

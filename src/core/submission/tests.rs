@@ -114,6 +114,17 @@ fn missing_and_invalid_fields_are_named() {
 }
 
 #[test]
+fn an_array_has_at_most_so_many_objects() {
+    let objects: Vec<_> =
+        (0..3).map(|n| json!({"Name": format!("x{n}"), "Image": "a", "Count": 1})).collect();
+    let body = Value::from(objects).to_string();
+    assert!(read_at_most(body.as_bytes(), 3).is_ok());
+    let error = read_at_most(body.as_bytes(), 2).unwrap_err();
+    assert!(matches!(error, SubmissionError::TooMany(2)), "{error}");
+    assert!(error.to_string().contains("allowed are up to 2: submit in several parts"), "{error}");
+}
+
+#[test]
 fn a_stored_object_stays_readable_even_if_a_submit_of_it_is_refused() {
     for (refused, field) in [
         (r#"{"Name": "x", "Count": 1, "Image": "hub.example.com/MyOrg/app:1"}"#, "Image"),
@@ -122,13 +133,14 @@ fn a_stored_object_stays_readable_even_if_a_submit_of_it_is_refused() {
             r#"{"Name": "x", "Count": 1, "Image": "a", "HostConfig": {"BlkioDeviceReadBps": [{"Path": "/dev/sda", "Rate": 1}]}}"#,
             "HostConfig.BlkioDeviceReadBps",
         ),
+        (r#"{"Name": "x", "Count": 1, "Image": "a", "Env": ["=A"], "StopSignal": "SIGFOO"}"#, "Env[0]"),
     ] {
         let value = strict::parse(refused.as_bytes()).unwrap();
         assert!(object(&value).is_ok(), "{refused}");
         let named = match submitted(&value) {
             Ok(spec) => crate::core::policy::authorize_spec(&spec).unwrap_err().field,
             Err(SubmissionError::Field(error)) => error.field,
-            Err(SubmissionError::Syntax(error)) => panic!("{error}"),
+            Err(error) => panic!("{error}"),
         };
         assert_eq!(named, field);
     }

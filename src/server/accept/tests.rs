@@ -22,6 +22,7 @@ use crate::certificates::testing::FIXTURE;
 use crate::certificates::{Files, Identity, provider};
 use crate::server::connection::{AnswerDeadline, BodyError};
 use crate::server::peer::Peer;
+use crate::server::request_check;
 
 mod admission;
 mod deadlines;
@@ -98,6 +99,16 @@ fn router() -> Router {
             }),
         )
         .route("/length", any(length))
+        .route(
+            "/checked",
+            any(async |Extension(names): Extension<ServedNames>, request: Request<Body>| {
+                let (head, body) = request.into_parts();
+                match request_check::check(&head, &names) {
+                    Ok(()) => length(Request::from_parts(head, body)).await.into_response(),
+                    Err(problem) => problem.into_response(),
+                }
+            }),
+        )
         .route("/ignore", any(async || (StatusCode::PAYLOAD_TOO_LARGE, "too large\n".repeat(1000))))
         .route("/hang", get(async || sleep(ms(60_000)).await))
         .route(

@@ -59,7 +59,8 @@ fn bad_input_is_refused_by_field_value_and_what_is_allowed_and_changes_nothing()
         (r#"{"Name": "web", "Image": "nginx:1.9.6"}"#.to_owned(), "Count", vec!["Count"]),
         (r#""web""#.to_owned(), "", vec!["object"]),
         ("[]".to_owned(), "", vec!["array"]),
-        ("null".to_owned(), "", vec!["object"]),
+        ("null".to_owned(), "", vec!["given null", "object"]),
+        (web("Env", r#"["=A"]"#), "Env[0]", vec!["=A", "NAME=VALUE"]),
     ];
     for (request, field, words) in &cases {
         let reply = daemon.client.post("/submit", request);
@@ -104,6 +105,18 @@ fn bad_input_is_refused_by_field_value_and_what_is_allowed_and_changes_nothing()
     let chunked = ["--header", "Transfer-Encoding: chunked", "--data-binary", "@-"];
     assert_eq!(daemon.client.request("/submit", &chunked, padded(2 * MIB).as_bytes()).status, 413);
 
+    // And the number of objects.
+    for (path, count, status, words) in [
+        ("/submit", 10_001, 413, "allowed are up to 10000"),
+        ("/submit?dry_run", 1_001, 422, "only dry runs have this limit"),
+    ] {
+        let objects: Vec<String> =
+            (0..count).map(|n| format!("{{\"Name\":\"o{n}\",\"Image\":\"a\",\"Count\":1}}")).collect();
+        let reply = daemon.client.post(path, format!("[{}]", objects.join(",")));
+        assert_eq!(reply.status, status, "{path}: {reply:?}");
+        assert!(reply.problem().0.contains(words), "{path}: {reply:?}");
+    }
+
     assert_eq!(daemon.client.get("/objects").body, before, "nothing was changed by any of these");
     assert_eq!(daemon.client.post("/submit", padded(MIB)).status, 201, "1 MiB itself is allowed");
 }
@@ -127,7 +140,8 @@ fn unsupported_parameters_and_bodies_are_refused_and_not_ignored() {
             let arguments = [&["--request", method, "--data-binary", "@-"], more].concat();
             let reply = daemon.client.request(path, &arguments, br#"{"to": 1}"#);
             assert_eq!(reply.status, 400, "{method} {path} {more:?}: {reply:?}");
-            assert!(reply.problem().0.contains("takes no body"), "{reply:?}");
+            let (detail, _) = reply.problem();
+            assert!(detail.contains("takes no body") && !detail.contains("wait"), "{reply:?}");
         }
     }
     let of = |file: &str, arguments: &[&str]| {
@@ -137,6 +151,10 @@ fn unsupported_parameters_and_bodies_are_refused_and_not_ignored() {
     let form = of("--x", &["--header", "Content-Type: multipart/form-data; boundary=x"]);
     assert_eq!(form.status, 415, "{form:?}");
     assert!(form.problem().0.contains("Content-Type") && form.problem().0.contains("-d @FILE"), "{form:?}");
+    let gzip = of("\u{1f}\u{8b}", &["--header", "Content-Encoding: gzip"]);
+    assert_eq!(gzip.status, 415, "{gzip:?}");
+    assert!(gzip.problem().0.contains("send the body uncompressed"), "{gzip:?}");
+    assert_eq!(of(&object("plain", 1).to_string(), &["--header", "Content-Encoding: identity"]).status, 201);
     for encoded in ["%7B%22Name%22%3A%22x%22%7D", "%5b%7b%7d%5d"] {
         let reply = of(encoded, &[]);
         assert!(reply.status == 400 && reply.problem().0.contains("--data-urlencode"), "{reply:?}");

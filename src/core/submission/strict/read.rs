@@ -88,7 +88,7 @@ impl<'a> Strict<'a> {
                 let entries = map
                     .iter()
                     .filter(|(name, _)| !self.aside.contains(&name.as_str()))
-                    .map(|(name, v)| (name.as_str(), self.child(v, name)));
+                    .map(|(name, v)| (Key(name.as_str().into_deserializer()), self.child(v, name)));
                 visitor.visit_map(MapDeserializer::new(entries))
             }
         };
@@ -170,12 +170,55 @@ impl<'de> Deserializer<'de> for Strict<'_> {
     }
 }
 
+/// The name of a map's entry.
+struct Key<'a>(StrDeserializer<'a, FieldError>);
+
+impl<'de> Deserializer<'de> for Key<'_> {
+    type Error = FieldError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
+        self.0.deserialize_any(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, FieldError> {
+        self.0.deserialize_enum(name, variants, visitor)
+    }
+
+    /// The models have a map with such names where only an empty one is allowed.
+    fn deserialize_unit<V: Visitor<'de>>(self, _: V) -> Result<V::Value, FieldError> {
+        Err(FieldError::new("", "given an object with fields; allowed is {}"))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit_struct
+        newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+impl<'de> IntoDeserializer<'de, FieldError> for Key<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
 impl<'de> IntoDeserializer<'de, FieldError> for Strict<'_> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
         self
     }
+}
+
+/// The error of a value that has another type than this one.
+pub(crate) fn wrong_type(value: &Value, allowed: &'static str) -> FieldError {
+    de::Error::invalid_type(unexpected(value), &allowed)
 }
 
 fn unexpected(value: &Value) -> Unexpected<'_> {

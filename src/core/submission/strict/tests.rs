@@ -39,6 +39,8 @@ fn wrong_types_are_reported_as_json_types() {
         "given 1.5; allowed is a whole number",
     );
     refused(r#"{"HostConfig": []}"#, "HostConfig", "allowed is an object");
+    refused(r#"{"Volumes": {"/x": {"a": 1}}}"#, "Volumes./x", "given an object with fields; allowed is {}");
+    refused(r#"{"Volumes": {"/x": "a"}}"#, "Volumes./x", "given the string \"a\"");
     refused(
         r#"{"HostConfig": {"RestartPolicy": {"Name": "alway"}}}"#,
         "HostConfig.RestartPolicy.Name",

@@ -54,6 +54,45 @@ async fn invalid_framing_is_refused() {
 }
 
 #[tokio::test]
+async fn two_lengths_and_encoded_transfers_are_refused_and_the_connection_is_closed() {
+    let server = TestServer::start(Limits::default());
+    let body = "3\r\nabc\r\n0\r\n\r\n";
+    let before = "POST /checked HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n{}\n";
+    for (headers, status, title) in [
+        ("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", 400, "Ambiguous length"),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", 400, "Ambiguous length"),
+        ("Transfer-Encoding: gzip, chunked\r\n", 501, "Unsupported transfer coding"),
+        ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", 501, "Unsupported transfer coding"),
+    ] {
+        for previous in ["", before] {
+            let request = format!("POST /checked HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n{body}");
+            // In two reads, the first of which ends within the head of the refused request.
+            let all = format!("{previous}{request}{GET}");
+            let (first, second) = all.split_at(previous.len() + 60);
+            let mut client = server.client().await;
+            client.write_all(first.as_bytes()).await.unwrap();
+            client.flush().await.unwrap();
+            sleep(ms(50)).await;
+            client.write_all(second.as_bytes()).await.unwrap();
+            let mut response = String::new();
+            let _ = timeout(ms(5000), client.read_to_string(&mut response)).await.expect("it is closed");
+            let last = response.rfind("HTTP/1.1 ").map(|at| &response[at..]).unwrap_or_default();
+            assert!(
+                last.starts_with(&format!("HTTP/1.1 {status} "))
+                    && last.contains("connection: close")
+                    && last.contains(title),
+                "{headers:?}: {response}"
+            );
+            assert_eq!(response.matches("HTTP/1.1 200").count(), usize::from(!previous.is_empty()));
+        }
+    }
+    let request =
+        format!("POST /checked HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+    let response = send(&mut server.client().await, &request).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 200") && response.contains("connection: close"), "{response}");
+}
+
+#[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
     let server = TestServer::start(Limits::default());
     let mut client = server.client().await;
