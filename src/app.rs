@@ -45,6 +45,7 @@ mod banner;
 mod certificates;
 mod descriptors;
 mod engine;
+mod expiry;
 pub(crate) mod settings;
 mod supervision;
 
@@ -89,8 +90,9 @@ pub(crate) fn start(settings: Settings) -> anyhow::Result<App> {
     let lock = || settings.data_dir.as_deref().map(Lock::take).transpose();
     // Where certificates are to be made the directory is needed now; else not before the given ones are found good.
     let early = settings.files.is_none().then(lock).transpose()?;
-    let (files, client) = certificates::certificates(&settings)?;
+    let (files, mut client) = certificates::certificates(&settings)?;
     let identity = Identity::load(&files)?;
+    expiry::of_authorities(&identity, settings.files.is_none(), &mut client);
     let tls = Tls::new(&identity)?;
     let clock = {
         let _inside = control.enter();

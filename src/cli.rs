@@ -96,12 +96,11 @@ pub fn main() -> ExitCode {
 }
 
 fn run_daemon(flags: DaemonFlags) -> ExitCode {
-    let log_format = flags.log_format;
-    let settings = match flags.settle() {
+    let settings = logging::to_stderr(flags.log_format).and_then(|()| flags.settle());
+    let settings = match settings {
         Ok(settings) => settings,
         Err(message) => return fail(USAGE, &message),
     };
-    logging::to_stderr(log_format);
     match app::start(settings) {
         Ok(app) => match app.run() {
             Ok(()) => ExitCode::SUCCESS,

@@ -24,6 +24,7 @@ use crate::connector::{self, Connector, Target};
 
 mod address;
 mod error;
+mod hints;
 mod lines;
 mod tls;
 
@@ -208,7 +209,10 @@ impl Daemon {
 
 fn refused(address: &Address, status: StatusCode, body: &[u8]) -> ClientError {
     match serde_json::from_slice::<Problem>(body) {
-        Ok(problem) => ClientError::Refused(Box::new(problem)),
+        Ok(mut problem) => {
+            problem.detail = hints::with_subcommands(&problem.detail);
+            ClientError::Refused(Box::new(problem))
+        }
         Err(_) => {
             let text = String::from_utf8_lossy(body).trim().chars().take(200).collect();
             ClientError::unexpected(address, status, text)

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -11,10 +12,19 @@ use crate::engine::endpoint::Endpoint;
 
 /// What a client on this machine needs, for the banner.
 pub(super) struct ClientFiles {
-    /// curl's options.
-    pub(super) options: String,
+    /// curl's options, unless curl would fail.
+    pub(super) options: Option<String>,
     /// Where the certificates are, and whether they are new.
     pub(super) note: String,
+}
+
+impl ClientFiles {
+    /// Notes that a certificate has expired.
+    pub(super) fn has_expired(&mut self, file: &Path) {
+        self.options = None;
+        let name = file.file_name().unwrap_or_default().display();
+        self.note += &format!("; {name} has expired, see the log");
+    }
 }
 
 /// Quotes a word for a shell.
@@ -48,7 +58,7 @@ pub(super) fn greet(
     text += &format!("  engine        {}{simulated}\n", settings.endpoint);
     text += &format!("  certificates  {}\n", client.note);
     text += &format!("  state         {durability}\n");
-    if let Some(first) = bound.first() {
+    if let (Some(first), Some(options)) = (bound.first(), &client.options) {
         let host = if first.ip().is_unspecified() {
             format!("127.0.0.1:{}", first.port())
         } else {
@@ -56,8 +66,7 @@ pub(super) fn greet(
         };
         text += &format!(
             "\nTry it:\n  curl https://{host}/submit {options} -d '{{\"Name\": \"nginx\", \"Image\": \"nginx:1.9.6\", \"Count\": 5}}'\n  \
-             curl https://{host}/status {options}\n",
-            options = client.options
+             curl https://{host}/status {options}\n"
         );
     }
     let mut stdout = std::io::stdout().lock();

@@ -7,6 +7,7 @@ use rustls::pki_types::ServerName;
 use tracing::info;
 
 use crate::app::banner::{ClientFiles, quoted};
+use crate::app::expiry;
 use crate::app::settings::Settings;
 use crate::certificates::{Files, generate};
 
@@ -16,7 +17,7 @@ pub(super) fn certificates(settings: &Settings) -> anyhow::Result<(Files, Client
         (Some(files), _) => {
             let ca = files.ca.display();
             let client = ClientFiles {
-                options: format!("--cacert {ca} --cert CLIENT-CERT.pem --key CLIENT-KEY.pem"),
+                options: Some(format!("--cacert {ca} --cert CLIENT-CERT.pem --key CLIENT-KEY.pem")),
                 note: format!(
                     "as configured; clients need a certificate signed by {ca}, such as docker-machine's"
                 ),
@@ -32,19 +33,22 @@ pub(super) fn certificates(settings: &Settings) -> anyhow::Result<(Files, Client
                 info!("{renewed}");
             }
             let shown = made.client();
-            let client = ClientFiles {
-                options: format!(
+            let mut client = ClientFiles {
+                options: Some(format!(
                     "--cacert {} --cert {} --key {}",
                     quoted(&shown.ca.display().to_string()),
                     quoted(&shown.cert.display().to_string()),
                     quoted(&shown.key.display().to_string())
-                ),
+                )),
                 note: format!(
                     "{} ({})",
                     dir.display(),
                     if made.made_now { "generated now" } else { "generated earlier" }
                 ),
             };
+            if let Some(not_after) = made.client_not_after() {
+                expiry::of_client(&shown.cert, not_after, &mut client);
+            }
             Ok((made.server(), client))
         }
         (None, None) => bail!("neither certificates nor a data directory to generate them in"),

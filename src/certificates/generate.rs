@@ -58,6 +58,11 @@ impl Made {
         self.files(SERVER, SERVER_KEY)
     }
 
+    /// The last moment at which the client certificate is valid, if it can be read.
+    pub(crate) fn client_not_after(&self) -> Option<SystemTime> {
+        read(&self.client().cert).ok().map(|(_, details)| details.not_after)
+    }
+
     /// A client's files.
     pub(crate) fn client(&self) -> Files {
         self.files(CLIENT, CLIENT_KEY)
@@ -149,14 +154,14 @@ fn renew_server(
 ) -> Result<Option<String>, CertificateError> {
     let server = directory.join(SERVER);
     let Some(reason) = outdated(&server, in_use, now)? else { return Ok(None) };
-    let read = |role, name: &str| {
+    let text = |role, name: &str| {
         let path = directory.join(name);
         fs::read_to_string(&path).map_err(|source| CertificateError::Unreadable { role, path, source })
     };
     let content = issue::server_again(
-        &read(Role::Authority, CA)?,
-        &read(Role::Key, CA_KEY)?,
-        &read(Role::Key, SERVER_KEY)?,
+        &text(Role::Authority, CA)?,
+        &text(Role::Key, CA_KEY)?,
+        &text(Role::Key, SERVER_KEY)?,
         &names(in_use),
         now,
     )?;
@@ -164,23 +169,23 @@ fn renew_server(
     write_new(&draft, content.as_bytes(), PUBLIC_FILE)?;
     fs::rename(&draft, &server).map_err(writing(&server))?;
     sync(directory)?;
-    let until = humantime::format_rfc3339_seconds(read_server(&server)?.1.not_after);
+    let until = humantime::format_rfc3339_seconds(read(&server)?.1.not_after);
     let server = server.display();
     Ok(Some(format!("renewed the certificate in {server}, as {reason}; the new one is valid until {until}")))
 }
 
-fn read_server(server: &Path) -> Result<(CertificateDer<'static>, Details), CertificateError> {
-    let certificates = pem::read(Role::Certificate, server)?.certificates;
+fn read(file: &Path) -> Result<(CertificateDer<'static>, Details), CertificateError> {
+    let certificates = pem::read(Role::Certificate, file)?.certificates;
     let first = certificates.into_iter().next();
-    let certificate = first.ok_or_else(|| bad(server, "no certificate in it"))?;
-    let details = Details::read(&certificate).map_err(|detail| bad(server, detail))?;
+    let certificate = first.ok_or_else(|| bad(file, "no certificate in it"))?;
+    let details = Details::read(&certificate).map_err(|detail| bad(file, detail))?;
     Ok((certificate, details))
 }
 
-fn bad(server: &Path, detail: impl ToString) -> CertificateError {
+fn bad(file: &Path, detail: impl ToString) -> CertificateError {
     CertificateError::BadCertificate {
         role: Role::Certificate,
-        path: server.into(),
+        path: file.into(),
         detail: detail.to_string(),
     }
 }
@@ -190,7 +195,7 @@ fn outdated(
     in_use: &[ServerName<'static>],
     now: SystemTime,
 ) -> Result<Option<String>, CertificateError> {
-    let (certificate, details) = read_server(server)?;
+    let (certificate, details) = read(server)?;
     if details.not_after < now + RENEW_BEFORE {
         let date = humantime::format_rfc3339_seconds(details.not_after);
         return Ok(Some(format!("it was valid only until {date}")));

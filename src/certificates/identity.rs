@@ -1,5 +1,6 @@
 //! An identity: the trusted CA, our certificate with its chain, and our key, checked against each other.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -34,7 +35,8 @@ pub struct Files {
 pub struct Identity {
     files: Files,
     authorities: Arc<RootCertStore>,
-    authorities_not_after: SystemTime,
+    /// The earliest and the latest expiry among them.
+    authorities_not_after: RangeInclusive<SystemTime>,
     pair: Arc<CertifiedKey>,
     certificate: CertificateDer<'static>,
     details: Details,
@@ -76,7 +78,12 @@ impl Identity {
 
     /// The last moment at which all certificates of the trusted CA are valid.
     pub(crate) fn authorities_not_after(&self) -> SystemTime {
-        self.authorities_not_after
+        *self.authorities_not_after.start()
+    }
+
+    /// The last moment at which any certificate of the trusted CA is valid.
+    pub(crate) fn authorities_last_not_after(&self) -> SystemTime {
+        *self.authorities_not_after.end()
     }
 
     /// Our certificate.
@@ -145,8 +152,8 @@ impl Identity {
     }
 }
 
-/// The CA's certificates, and the earliest expiry among them.
-fn authorities(files: &Files) -> Result<(RootCertStore, SystemTime), CertificateError> {
+/// The CA's certificates, and the earliest and the latest expiry among them.
+fn authorities(files: &Files) -> Result<(RootCertStore, RangeInclusive<SystemTime>), CertificateError> {
     let (role, path) = (Role::Authority, &files.ca);
     let contents = pem::read(role, path)?;
     if contents.certificates.is_empty() {
@@ -159,7 +166,9 @@ fn authorities(files: &Files) -> Result<(RootCertStore, SystemTime), Certificate
         ends.push(Details::read(&certificate).map_err(bad)?.not_after);
         store.add(certificate).map_err(|e| bad(e.to_string()))?;
     }
-    Ok((store, ends.into_iter().min().unwrap_or(SystemTime::UNIX_EPOCH)))
+    let first = ends.iter().min().copied().unwrap_or(SystemTime::UNIX_EPOCH);
+    let last = ends.into_iter().max().unwrap_or(first);
+    Ok((store, first..=last))
 }
 
 fn chain(files: &Files) -> Result<Vec<CertificateDer<'static>>, CertificateError> {

@@ -1,5 +1,8 @@
 //! Arguments that several commands share.
 
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
@@ -32,6 +35,25 @@ impl ChangeFlags {
 /// Parses the name of an object.
 pub(super) fn object_name(text: &str) -> Result<ObjectName, String> {
     ObjectName::parse(text).ok_or_else(|| format!("expected {}", ObjectName::ALLOWED))
+}
+
+/// Parses a number in this range.
+pub(super) fn number<T>(allowed: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone
+where
+    T: FromStr + PartialOrd + Display + Clone,
+{
+    move |text| {
+        let number = text.parse().ok().filter(|number| allowed.contains(number));
+        number.ok_or_else(|| format!("expected a number from {} to {}", allowed.start(), allowed.end()))
+    }
+}
+
+/// Parses a generation; `shown` is the command that shows it.
+pub(super) fn generation(shown: &'static str) -> impl Fn(&str) -> Result<u64, String> + Clone {
+    move |text| {
+        let number = text.parse().ok().filter(|generation| *generation > 0);
+        number.ok_or_else(|| format!("expected a generation, which is a number from 1, as in `{shown}`"))
+    }
 }
 
 /// Parses a `--wait`; a plain number is in seconds, as everywhere else.

@@ -98,7 +98,9 @@ fn keep(text: &str, file: &Path) -> anyhow::Result<()> {
         written.sync_all()?;
         fs::rename(&new, file)
     };
-    write().with_context(|| format!("cannot write {}", file.display()))?;
+    write()
+        .inspect_err(|_| drop(fs::remove_file(&new)))
+        .with_context(|| format!("cannot write {}", file.display()))?;
     output::note(format!("{}: {}", file.display(), contents(&desired)));
     Ok(())
 }

@@ -134,6 +134,7 @@ pub(super) fn read() -> Result<CommandLine, ExitCode> {
     let name = found.as_deref().unwrap_or_default();
     read.map_err(|error| {
         let error = with_plain_usage(with_example(error, name), &mut described, name);
+        let error = with_variable(error, &mut described, name);
         // If standard error is closed, the exit code still reports the error.
         let _ = error.print();
         match error.kind() {
@@ -141,6 +142,24 @@ pub(super) fn read() -> Result<CommandLine, ExitCode> {
             _ => ExitCode::from(usage_code(name)),
         }
     })
+}
+
+/// Names the variable instead of the flag if an invalid value is from there.
+fn with_variable(mut error: clap::Error, program: &mut clap::Command, command: &str) -> clap::Error {
+    let Some(ContextValue::String(invalid)) = error.get(ContextKind::InvalidArg) else { return error };
+    program.build();
+    let command = program.find_subcommand(command).unwrap_or(program);
+    let variable = command.get_arguments().find(|arg| arg.to_string() == *invalid).and_then(|arg| {
+        let flag = format!("--{}", arg.get_long()?);
+        let given =
+            std::env::args_os().any(|word| word.to_string_lossy().split('=').next() == Some(flag.as_str()));
+        let variable = arg.get_env().filter(|variable| !given && std::env::var_os(variable).is_some())?;
+        Some(variable.to_string_lossy().into_owned())
+    });
+    if let Some(variable) = variable {
+        error.insert(ContextKind::InvalidArg, ContextValue::String(variable));
+    }
+    error
 }
 
 /// Replaces the usage in an error: clap adds options that are set by environment variables as if they were required.

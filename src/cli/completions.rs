@@ -7,7 +7,7 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_complete::env::Shells;
 
-use super::exit::{USAGE, finish};
+use super::exit::{REFUSED, finish};
 use super::output;
 
 /// The environment variable with which the script asks for completions.
@@ -23,7 +23,7 @@ pub(super) struct CompletionsFlags {
 
 pub(super) fn run(flags: &CompletionsFlags, command: &Command) -> ExitCode {
     let script = script(&flags.shell.to_string(), command.get_name());
-    finish(script.and_then(|script| Ok(output::raw(&script)?)), USAGE)
+    finish(script.and_then(|script| Ok(output::raw(&script)?)), REFUSED)
 }
 
 fn script(shell: &str, name: &str) -> anyhow::Result<Vec<u8>> {

@@ -13,7 +13,7 @@ use self::command_line::CommandLine;
 use self::draft::Draft;
 use self::finish::finish as finish_draft;
 use self::local_input::{LocalInput, Process};
-use super::arguments::object_name;
+use super::arguments::{number, object_name};
 use super::exit::{REFUSED, fail, finish};
 use super::{output, yaml};
 use crate::core::name::ObjectName;
@@ -46,7 +46,7 @@ pub(super) struct ConvertFlags {
     #[arg(long, value_name = "NAME", value_parser = object_name)]
     name: Option<ObjectName>,
     /// The number of containers.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_COUNT)))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = number(0..=MAX_COUNT))]
     count: u32,
     /// The output format.
     #[arg(long, short, value_name = "FORMAT", default_value = "yaml")]

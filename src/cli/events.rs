@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use http::Method;
 
-use super::arguments::object_name;
+use super::arguments::{number, object_name};
 use super::connection::Connection;
 use super::exit::REFUSED;
 use super::follow::follow;
@@ -22,7 +22,7 @@ pub(super) struct EventsFlags {
     #[arg(long, short)]
     follow: bool,
     /// Begin with the last N events, up to 10000.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = number(0..=10_000_u16))]
     tail: u16,
     /// Only events of this object.
     #[arg(long, value_name = "NAME", value_parser = object_name)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::arguments::object_name;
+use super::arguments::{number, object_name};
 use super::environment::variable;
 use crate::app::settings::Settings;
 use crate::certificates::Files;
@@ -79,7 +79,7 @@ pub(super) struct DaemonFlags {
     lost_after: Duration,
 
     /// The maximum number of concurrent engine calls.
-    #[arg(long, env = "SCSM_PARALLEL", value_name = "N", default_value_t = DEFAULT_PARALLEL, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, env = "SCSM_PARALLEL", value_name = "N", default_value_t = DEFAULT_PARALLEL, value_parser = number(1..=256_u16))]
     parallel: u16,
 
     /// The log format on standard error. SCSM_LOG sets the level: error, warn, info, debug, or a filter such as

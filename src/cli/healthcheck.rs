@@ -48,7 +48,14 @@ pub(super) fn run(flags: &HealthcheckFlags) -> ExitCode {
     let Some(address) = flags.addr.first().copied().map(reachable) else {
         return fail(2, "--addr is empty");
     };
-    match block_on(ask(address, &files)) {
+    let identity = match Identity::load(&files) {
+        Ok(identity) => identity,
+        Err(error) => {
+            let advice = "give the daemon's --data-dir, or its --tlscacert, --tlscert and --tlskey";
+            return fail(1, &format!("no certificates for the health check: {error}; {advice}"));
+        }
+    };
+    match block_on(ask(address, &identity)) {
         Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => ExitCode::SUCCESS,
         Ok(answer) => fail(1, &format!("the daemon at {address} is unhealthy: {}", answer.trim_end())),
         Err(error) => fail(1, &format!("the daemon at {address} does not answer: {error:#}")),
@@ -74,8 +81,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// Returns the whole answer, beginning with the status line.
-async fn ask(address: SocketAddr, files: &Files) -> anyhow::Result<String> {
-    let tls = Some(Identity::load(files)?.pinned_client_config()?.into());
+async fn ask(address: SocketAddr, identity: &Identity) -> anyhow::Result<String> {
+    let tls = Some(identity.pinned_client_config()?.into());
     let host = match address {
         SocketAddr::V6(ip) if ip.scope_id() > 0 => format!("{}%{}", ip.ip(), ip.scope_id()),
         address => address.ip().to_string(),

@@ -8,6 +8,7 @@ use std::fmt::{self, Debug};
 use std::io::{self, IsTerminal};
 
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
@@ -26,13 +27,37 @@ const VARIABLE: &str = "SCSM_LOG";
 /// The longest value, in bytes.
 const VALUE_MAX_BYTES: usize = 8 * 1024;
 
-/// Starts logging to standard error: by default as text on a terminal and as JSON elsewhere.
-pub(super) fn to_stderr(format: Option<LogFormat>) {
+/// Starts logging to standard error: by default as text on a terminal and as JSON elsewhere. The error is one message for the
+/// user.
+pub(super) fn to_stderr(format: Option<LogFormat>) -> Result<(), String> {
     let terminal = io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
-    let filter = variable(VARIABLE).and_then(|directives| EnvFilter::try_new(directives).ok());
-    let filter = filter.unwrap_or_else(|| EnvFilter::new("info"));
+    let filter = match variable(VARIABLE) {
+        Some(text) => filter(&text).ok_or_else(|| {
+            format!(
+                "{VARIABLE}: invalid filter '{}': expected off, error, warn, info, debug or trace, or a filter such as \
+                 info,hyper=debug",
+                sanitize::bounded(&text, VALUE_MAX_BYTES)
+            )
+        })?,
+        None => EnvFilter::new("info"),
+    };
     subscriber(format, filter, terminal, io::stderr).init();
+    Ok(())
+}
+
+/// Parses levels and `TARGET=LEVEL`, separated by commas. The library accepts more: a misspelt level would be a target.
+fn filter(text: &str) -> Option<EnvFilter> {
+    let level = |text: &str| !text.is_empty() && text.parse::<LevelFilter>().is_ok();
+    let target = |text: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-'))
+    };
+    let directives: Vec<&str> = text.split(',').map(str::trim).collect();
+    let valid = directives.iter().all(|directive| match directive.split_once('=') {
+        Some((name, limit)) => target(name) && level(limit),
+        None => level(directive),
+    });
+    EnvFilter::try_new(directives.join(",")).ok().filter(|_| valid)
 }
 
 fn subscriber<W>(format: LogFormat, filter: EnvFilter, ansi: bool, writer: W) -> impl Subscriber + Send + Sync

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use http::Method;
 
-use super::arguments::object_name;
+use super::arguments::{number, object_name};
 use super::connection::Connection;
 use super::environment::variable;
 use super::exit::REFUSED;
@@ -44,10 +44,10 @@ pub(super) struct LogsFlags {
     #[arg(long, short)]
     follow: bool,
     /// Begin with the last N lines of each container, up to 10000. [default: 100, and 10000 with --since]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    #[arg(long, value_name = "N", value_parser = number(0..=10_000_u16))]
     tail: Option<u16>,
     /// Omit lines before this: a duration such as 10m, or a time such as 2026-11-26T16:00:00Z.
-    #[arg(long, value_name = "10m|TIME")]
+    #[arg(long, value_name = "10m|TIME", value_parser = since)]
     since: Option<String>,
     /// Show containers that have exited, instead of running ones; with --follow, both.
     #[arg(long, short)]
@@ -70,6 +70,17 @@ pub(super) fn run(flags: &LogsFlags) -> ExitCode {
         read(daemon, Shown::new(flags)).await?;
         Ok(0)
     })
+}
+
+/// Checks a `--since`, which the daemon parses.
+fn since(text: &str) -> Result<String, String> {
+    match humantime::parse_duration(text).is_ok() || LogTime::parse(text).is_some() {
+        true => Ok(text.to_owned()),
+        false => Err(
+            "expected a duration such as 10m or 1h30m, or a time with a zone, such as 2026-11-26T16:00:00Z"
+                .to_owned(),
+        ),
+    }
 }
 
 /// What was shown so far, and how to continue.

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Args, Command};
 use clap_mangen::Man;
 
-use super::exit::{USAGE, finish};
+use super::exit::{REFUSED, finish};
 use super::output;
 
 /// Flags of `man`.
@@ -21,7 +21,7 @@ pub(super) struct ManFlags {
 }
 
 pub(super) fn run(flags: &ManFlags, command: Command) -> ExitCode {
-    finish(write(flags, command), USAGE)
+    finish(write(flags, command), REFUSED)
 }
 
 fn write(flags: &ManFlags, command: Command) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use http::Method;
 
-use super::arguments::{ChangeFlags, object_name};
+use super::arguments::{ChangeFlags, generation, object_name};
 use super::change::{conclude, outcome_unknown};
 use super::connection::Connection;
 use super::exit::REFUSED;
@@ -19,7 +19,7 @@ pub(super) struct RollbackFlags {
     #[arg(value_name = "NAME", value_parser = object_name)]
     name: ObjectName,
     /// The generation whose spec to restore; `history` lists them. [default: the last one that differs]
-    #[arg(long, value_name = "GENERATION")]
+    #[arg(long, value_name = "GENERATION", allow_negative_numbers = true, value_parser = generation("history"))]
     to: Option<u64>,
     #[command(flatten)]
     change: ChangeFlags,

@@ -7,7 +7,7 @@ use clap::Args;
 use http::{Method, StatusCode, header};
 use serde_json::{Map, Value};
 
-use super::arguments::{ChangeFlags, object_name};
+use super::arguments::{ChangeFlags, number, object_name};
 use super::change::{conclude, outcome_unknown};
 use super::connection::Connection;
 use super::exit::REFUSED;
@@ -25,7 +25,7 @@ pub(super) struct ScaleFlags {
     #[arg(value_name = "NAME", value_parser = object_name)]
     name: ObjectName,
     /// The number of containers; 0 stops all of them.
-    #[arg(value_name = "COUNT", value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_COUNT)))]
+    #[arg(value_name = "COUNT", allow_negative_numbers = true, value_parser = number(0..=MAX_COUNT))]
     count: u32,
     #[command(flatten)]
     change: ChangeFlags,

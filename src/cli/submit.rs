@@ -7,7 +7,7 @@ use clap::Args;
 use http::header;
 use tokio::time::sleep;
 
-use super::arguments::wait_duration;
+use super::arguments::{generation, wait_duration};
 use super::change::{conclude, outcome_unknown};
 use super::connection::Connection;
 use super::dry_run::{self, summary};
@@ -35,7 +35,7 @@ pub(super) struct SubmitFlags {
     #[arg(long, value_name = "PREFIX")]
     prune: Option<String>,
     /// Submit only if the object still has this generation. For a single object.
-    #[arg(long, value_name = "GENERATION", conflicts_with_all = ["create_only", "prune"])]
+    #[arg(long, value_name = "GENERATION", allow_negative_numbers = true, value_parser = generation("get"), conflicts_with_all = ["create_only", "prune"])]
     if_match: Option<u64>,
     /// Submit only if no object has this name. For a single object.
     #[arg(long, conflicts_with = "prune")]

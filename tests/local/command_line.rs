@@ -141,7 +141,44 @@ fn a_port_in_use_and_an_unwritable_directory_are_named() {
         let data = format!("--data-dir={}", directory.display());
         let message = refused(&flags(&["--addr=127.0.0.1:0", "--swarm-manager=simulated://3", &data]));
         assert!(message.contains(&file.display().to_string()), "{message}");
+        assert!(message.contains("--data-dir") && message.contains("a directory"), "{message}");
     }
+}
+
+#[test]
+fn an_invalid_log_filter_is_refused() {
+    let refused = |filter: &str| {
+        let mut command = program();
+        command.env("SCSM_LOG", filter).args(["--addr=127.0.0.1:0", "--data-dir=none", "--swarm-manager=x"]);
+        let output = run(&mut command);
+        assert_eq!(output.status.code(), Some(2), "{filter}: {}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    for filter in ["inof", "&&&", "trace==", "info,", "info,hyper", "hyper=loud", "a b=info", "=info"] {
+        let message = refused(filter);
+        assert!(message.contains(&format!("SCSM_LOG: invalid filter '{filter}'")), "{message}");
+        assert!(message.contains("error, warn, info, debug"), "{message}");
+    }
+    for filter in ["info", "WARN", "off", "info,hyper=debug", "tokio_util::codec=trace, debug"] {
+        let message = refused(filter);
+        assert!(!message.contains("SCSM_LOG"), "{filter} is a filter: {message}");
+    }
+}
+
+#[test]
+fn an_invalid_variable_is_named() {
+    for (command, variable, value) in [
+        (&["status"] as &[_], "SCSM_ADDR", "bogus:"),
+        (&["healthcheck"], "SCSM_ADDR", "bogus:"),
+        (&[], "SCSM_ADDR", "bogus:"),
+        (&[], "SCSM_PARALLEL", "many"),
+        (&[], "SCSM_LOG_FORMAT", "xml"),
+    ] {
+        let message = text(&run(program().env(variable, value).args(command)).stderr);
+        assert!(message.contains(&format!("invalid value '{value}' for '{variable}'")), "{message}");
+    }
+    let output = run(program().env("SCSM_ADDR", "bogus:").args(["status", "--addr=worse:"]));
+    assert!(text(&output.stderr).contains("'worse:' for '--addr <HOST:PORT>'"), "{}", text(&output.stderr));
 }
 
 #[test]
@@ -236,6 +273,17 @@ fn the_healthcheck_subcommand_distinguishes_a_healthy_daemon_from_none() {
         text(&output.stderr)
     );
     assert!(text(&output.stderr).contains(&free), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_healthcheck_subcommand_without_certificates_blames_no_daemon() {
+    let output = run(program().args(["healthcheck", "--data-dir=/nowhere"]));
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(!message.contains("does not answer"), "it was not asked: {message}");
+    for named in ["/nowhere/certs/ca.pem", "--data-dir", "--tlscacert"] {
+        assert!(message.contains(named), "{named}: {message}");
+    }
 }
 
 /// The environment variables that a help text names.
@@ -339,6 +387,17 @@ fn help_and_manual_fit_eighty_columns() {
         let page = fs::read_to_string(page.unwrap().path()).unwrap();
         let title = page.lines().find(|line| line.starts_with(".TH")).unwrap();
         assert!(title.starts_with(".TH swarm-cluster-state-manager 1 \" \" \"swarm"), "{title}");
+    }
+}
+
+#[test]
+fn text_that_cannot_be_written_is_a_failure_but_no_wrong_usage() {
+    let output = run(program().args(["man", "/proc/x"]));
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    for line in [&["man"] as &[_], &["completions", "bash"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let status = program().args(line).stdout(full).status().unwrap();
+        assert_eq!(status.code(), Some(1), "{line:?}");
     }
 }
 

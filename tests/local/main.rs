@@ -20,6 +20,7 @@ mod contract;
 mod dashboard;
 mod documents;
 mod examples;
+mod expiry;
 mod failing;
 mod fake_docker;
 mod faults;

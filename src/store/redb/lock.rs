@@ -20,7 +20,7 @@ pub(crate) struct Lock {
 impl Lock {
     /// Locks the directory, and creates it if necessary; fails if another process has the lock.
     pub(crate) fn take(dir: &Path) -> Result<Lock, OpenError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::io(dir, "made"))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::no_directory(dir))?;
         let path = dir.join(FILE);
         let mut options = OpenOptions::new();
         let mut file = options

@@ -45,7 +45,7 @@ pub(crate) fn prepare(dir: &Path, simulated: bool) -> Result<PathBuf, OpenError>
 }
 
 fn make(dir: &Path) -> Result<(), OpenError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::io(dir, "made"))
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(OpenError::no_directory(dir))
 }
 
 /// The state file in the data directory itself, if an earlier version kept it there and all of its known starts had simulated

@@ -66,14 +66,57 @@ fn scale_changes_the_count_and_nothing_else() {
     user.runs(&["scale", "web", "0", "--wait=50s"]).ends_with(0).says("generation 3");
 
     user.runs(&["scale", "missing", "1"]).ends_with(1).complains("missing");
-    for bad in [
-        &["scale", "web"] as &[_],
-        &["scale", "web", "-1"],
-        &["scale", "web", "10001"],
-        &["scale", "web", "x"],
-    ] {
-        user.runs(bad).ends_with(1);
+    user.runs(&["scale", "web"]).ends_with(1);
+    for bad in ["-1", "10001", "1e9", "x"] {
+        let ran = user.runs(&["scale", "web", bad]).ends_with(1);
+        let expected = format!("invalid value '{bad}' for '<COUNT>': expected a number from 0 to 10000");
+        assert!(ran.err.contains(&expected), "{ran:?}");
     }
+}
+
+#[test]
+fn a_number_that_is_not_allowed_is_refused_with_the_range() {
+    let daemon = Daemon::simulated();
+    let user = User::of(&daemon);
+    for (line, range) in [
+        (&["submit", "--if-match=x", "-"] as &[_], "a generation, which is a number from 1, as in `get`"),
+        (&["rollback", "web", "--to=-1"], "a generation, which is a number from 1, as in `history`"),
+        (&["events", "--tail=1e3"], "a number from 0 to 10000"),
+        (&["logs", "web", "--tail=x"], "a number from 0 to 10000"),
+        (&["convert", "--count=10001", "--", "docker", "run", "nginx"], "a number from 0 to 10000"),
+    ] {
+        let ran = user.runs(line).ends_with(1);
+        assert!(ran.err.contains(&format!("expected {range}")), "{ran:?}");
+    }
+}
+
+#[test]
+fn hints_name_subcommands_instead_of_requests() {
+    let daemon = Daemon::simulated();
+    let user = User::of(&daemon);
+    for line in [&["status", "nope"] as &[_], &["scale", "nope", "1"], &["delete", "nope"], &["logs", "nope"]]
+    {
+        let ran = user.runs(line).ends_with(1);
+        ran.complains("there is no object 'nope'; `swarm-cluster-state-manager status` lists the objects");
+    }
+    user.runs(&["submit", "--wait=50s", &user.file("web.yaml", &object("web", "nginx:1", 1))]).ends_with(0);
+    let ran = user.runs(&["logs", "web", "--container=nothing"]).ends_with(1);
+    ran.complains("`swarm-cluster-state-manager status web` lists its containers");
+    let ran = user.runs(&["logs", "web", "--since=2026-11-26T16:00:00"]).ends_with(1);
+    assert!(ran.err.contains("a time with a zone, such as 2026-11-26T16:00:00Z"), "{ran:?}");
+    assert!(!ran.err.contains("%2B"), "{ran:?}");
+    user.runs(&["logs", "web", "--since=2026-11-26T16:00:00+01:00"]).ends_with(0);
+}
+
+#[test]
+fn a_backup_that_cannot_be_written_leaves_no_file() {
+    let daemon = Daemon::simulated();
+    let user = User::of(&daemon);
+    let directory = user.files.path().join("directory");
+    fs::create_dir(&directory).unwrap();
+    user.runs(&["backup", directory.to_str().unwrap()]).ends_with(1).complains("cannot write");
+    let left: Vec<_> = fs::read_dir(user.files.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["directory"]);
 }
 
 #[test]

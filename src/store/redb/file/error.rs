@@ -20,6 +20,16 @@ pub(crate) enum OpenError {
         /// The process id that it recorded.
         by: String,
     },
+    /// The directory cannot be used.
+    #[error(
+        "the data directory {dir} cannot be made ({error}): --data-dir must be a directory, or a path to make one at"
+    )]
+    NoDirectory {
+        /// The directory.
+        dir: PathBuf,
+        /// The error.
+        error: io::Error,
+    },
     /// The file is missing although there was one.
     #[error(
         "{path} is missing, and yet {commit} commits were acknowledged here: put it back, or `restore` a backup; to start \
@@ -103,6 +113,11 @@ impl OpenError {
     pub(in crate::store::redb) fn io(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> OpenError {
         let path = path.to_owned();
         move |error| OpenError::Io { path, what, error }
+    }
+
+    pub(in crate::store::redb) fn no_directory(dir: &Path) -> impl FnOnce(io::Error) -> OpenError {
+        let dir = dir.to_owned();
+        move |error| OpenError::NoDirectory { dir, error }
     }
 
     pub(in crate::store::redb) fn damaged(path: &Path, why: impl ToString) -> OpenError {
