@@ -181,7 +181,7 @@ fn complete(operation: &mut Value) {
             let problem = json!({MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}});
             response.entry("content").or_insert(problem);
         }
-        if matches!(status.as_str(), "429" | "503") {
+        if matches!(status.as_str(), "429" | "503" | "507") {
             let seconds = json!({
                 "description": "When to try again, in seconds.",
                 "schema": {"type": "integer", "minimum": 1},

@@ -86,19 +86,48 @@ impl From<Violation> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
-        let kind = match &error {
-            StoreError::Rejected(rejected) => match rejected {
-                Rejected::NotFound(_) => ProblemKind::NoSuchObject,
-                Rejected::Precondition { .. } => ProblemKind::PreconditionFailed,
-                Rejected::NoRevision { .. } => ProblemKind::NoSuchRevision,
-                Rejected::Quarantined { .. } => ProblemKind::ObjectUnreadable,
-                Rejected::Full => ProblemKind::TooManyObjects,
-                Rejected::TooLarge => ProblemKind::StateTooLarge,
-            },
-            StoreError::NoSpace(_) => ProblemKind::DiskFull,
-            StoreError::Unsettled(_) => ProblemKind::StateNotWritable,
-            StoreError::Stopping => ProblemKind::Stopping,
-        };
-        Problem::new(kind, error.to_string())
+        let problem = Problem::new(kind(&error), error.to_string());
+        match error {
+            StoreError::Failing { retry, .. } => {
+                problem.retry_after(u32::try_from(retry.as_secs()).unwrap_or(u32::MAX))
+            }
+            _ => problem,
+        }
+    }
+}
+
+fn kind(error: &StoreError) -> ProblemKind {
+    match error {
+        StoreError::Rejected(rejected) => match rejected {
+            Rejected::NotFound(_) => ProblemKind::NoSuchObject,
+            Rejected::Precondition { .. } => ProblemKind::PreconditionFailed,
+            Rejected::NoRevision { .. } => ProblemKind::NoSuchRevision,
+            Rejected::Quarantined { .. } => ProblemKind::ObjectUnreadable,
+            Rejected::Full => ProblemKind::TooManyObjects,
+            Rejected::TooLarge => ProblemKind::StateTooLarge,
+        },
+        StoreError::NoSpace(_) => ProblemKind::DiskFull,
+        StoreError::Unsettled(_) => ProblemKind::StateNotWritable,
+        StoreError::Failing { error, .. } => kind(error),
+        StoreError::Stopping => ProblemKind::Stopping,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_failing_disk_is_answered_with_the_time_of_the_next_attempt() {
+        let full = StoreError::NoSpace("No space left on device".to_owned());
+        let failing = StoreError::Failing { error: Box::new(full), retry: Duration::from_secs(8) };
+        let problem = Problem::from(failing);
+        assert_eq!((problem.status, problem.retry_after), (507, Some(8)));
+        assert!(
+            problem.detail.contains("make room") && problem.detail.ends_with("again within 8s"),
+            "{problem}"
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! Why a transaction was not committed.
 
+use std::time::Duration;
+
 use crate::core::transaction::Rejected;
 
 /// Why a transaction was not committed. Nothing of it was, except where [`StoreError::Unsettled`] says so.
@@ -15,6 +17,9 @@ pub enum StoreError {
     /// change was taken as soon as the store can be written again.
     #[error("the state cannot be written: {0}; nothing is acknowledged until it can be")]
     Unsettled(String),
+    /// The state cannot be written, for this reason. The next attempt is made within this time.
+    #[error("{error}; the daemon tries again within {}", humantime::format_duration(*.retry))]
+    Failing { error: Box<StoreError>, retry: Duration },
     /// The daemon is stopping.
     #[error("the daemon is stopping; nothing was changed")]
     Stopping,

@@ -36,8 +36,8 @@ impl Store for Measured {
         let result = self.store.commit(transaction).await;
         ongoing.ended(match &result {
             Ok(_) => "done",
-            Err(StoreError::NoSpace(_) | StoreError::Unsettled(_) | StoreError::Stopping) => "failed",
             Err(StoreError::Rejected(_)) => "refused",
+            Err(_) => "failed",
         });
         result
     }

@@ -92,6 +92,8 @@ fn a_full_disk_refuses_with_507_and_loses_nothing() {
                 assert_eq!(reply.content_type, "application/problem+json");
                 let detail = reply.json()["detail"].as_str().unwrap().to_owned();
                 assert!(detail.contains("disk is full") && detail.contains("make room"), "{detail}");
+                assert!(detail.contains("the daemon tries again within"), "{detail}");
+                assert!(reply.headers.iter().any(|line| line.starts_with("retry-after: ")), "{reply:?}");
                 refusals += 1;
             }
             _ => panic!("{reply:?}"),

@@ -135,8 +135,7 @@ impl Writer {
 
     /// Serves a batch of transactions.
     async fn serve(&mut self, requests: Vec<Request>) {
-        if let Disk::Failed { error, .. } | Disk::Displaced { error, .. } = &self.disk {
-            let error = error.clone();
+        if let Some(error) = self.disk.failing() {
             requests.into_iter().for_each(|request| drop(request.answer.send(Err(error.clone()))));
             return;
         }
@@ -160,8 +159,7 @@ impl Writer {
         if changed.is_empty() {
             // Nothing is written, but an answer says that the submitted state is durable.
             self.look().await;
-            if let Disk::Failed { error, .. } | Disk::Displaced { error, .. } = &self.disk {
-                let error = error.clone();
+            if let Some(error) = self.disk.failing() {
                 decided.into_iter().for_each(|d| drop(d.request.answer.send(Err(error.clone()))));
                 return;
             }
@@ -175,6 +173,7 @@ impl Writer {
             batch.forgotten =
                 before.objects.keys().filter(|name| !after.objects.contains_key(*name)).cloned().collect();
             if let Err(error) = self.write(batch).await {
+                let error = self.disk.failing().unwrap_or(error);
                 decided.into_iter().for_each(|d| drop(d.request.answer.send(Err(error.clone()))));
                 self.retry().await;
                 return;

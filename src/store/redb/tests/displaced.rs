@@ -35,7 +35,7 @@ impl Held {
 
     async fn refused(&self) -> String {
         let refused = self.running.store.commit(Transaction::of([put("web", 2)])).await.unwrap_err();
-        assert!(matches!(refused, StoreError::Unsettled(_)), "{refused:?}");
+        assert!(matches!(refused, StoreError::Failing { .. }), "{refused:?}");
         refused.to_string()
     }
 
@@ -58,11 +58,12 @@ async fn a_data_directory_that_is_removed_or_replaced_in_use_accepts_nothing() {
     held.lose_directory();
     let unchanged = held.running.store.commit(Transaction::of([put("web", 1)])).await;
     assert!(
-        matches!(unchanged, Err(StoreError::Unsettled(_))),
+        matches!(unchanged, Err(StoreError::Failing { .. })),
         "a submit without a change is refused, too: {unchanged:?}"
     );
     let error = held.refused().await;
     assert!(error.contains("was removed, moved or replaced") && error.contains("`backup`"), "{error}");
+    assert!(error.ends_with("; the daemon tries again within 1s"), "{error}");
     assert!(held.running.store.durability().contains("CANNOT BE WRITTEN"));
     // Another daemon starts there: this one leaves its files alone.
     let other = Lock::take(&held.data()).unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::store::StoreError;
 use crate::store::redb::file::StateFile;
 use crate::store::redb::guard::Displaced;
@@ -26,6 +27,21 @@ pub(super) enum Disk {
     },
     /// A blocking task uses it.
     Away,
+}
+
+impl Disk {
+    /// The answer to transactions while nothing can be written.
+    pub(super) fn failing(&self) -> Option<StoreError> {
+        match self {
+            Disk::Failed { error, retry_at, .. } | Disk::Displaced { error, retry_at, .. } => {
+                let left = retry_at.saturating_duration_since(clock::monotonic());
+                // Rounded up, so that it is never 0.
+                let retry = Duration::from_secs(left.as_secs() + 1);
+                Some(StoreError::Failing { error: Box::new(error.clone()), retry })
+            }
+            Disk::Good(_) | Disk::Away => None,
+        }
+    }
 }
 
 /// Why a batch is not on disk.
