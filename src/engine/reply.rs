@@ -35,6 +35,11 @@ pub(crate) enum Reply {
     Broken(String),
 }
 
+/// The message of a call that was not sent.
+pub(crate) fn unreachable(why: &str) -> String {
+    sanitize::message(&format!("the engine cannot be reached: {why}"))
+}
+
 /// The meaning of a reply.
 ///
 /// The texts are those of a classic Swarm manager, which answers every failed create with 500: if its scheduler refused,
@@ -46,7 +51,7 @@ pub(crate) fn read(call: Call, reply: Reply) -> Outcome<()> {
         Reply::InStream(message) => {
             return Outcome::refused(RefusalKind::NoImage, sanitize::message(&message));
         }
-        Reply::NeverSent(why) => return Outcome::NotSent(sanitize::message(&why)),
+        Reply::NeverSent(why) => return Outcome::NotSent(unreachable(&why)),
         Reply::Broken(why) => return Outcome::InDoubt(sanitize::message(&why)),
     };
     let message = message.trim();

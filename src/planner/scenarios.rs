@@ -243,7 +243,9 @@ fn run(world: &str) -> String {
                     "taken" => refused(RefusalKind::NameTaken),
                     "image" => refused(RefusalKind::NoImage),
                     "node" => refused(RefusalKind::NoNode),
-                    "unsent" => Outcome::NotSent("connection refused".to_owned()),
+                    "unsent" => {
+                        Outcome::NotSent("the engine cannot be reached: connection refused".to_owned())
+                    }
                     "unknown" => Outcome::InDoubt("connection reset".to_owned()),
                     other => panic!("{other}"),
                 };

@@ -160,9 +160,14 @@ impl Memory {
                 let error = format!("{name} was created but cannot start: {}", refusal.message);
                 self.tries_mut(template).failed(says, error, seed, now);
             }
+            // It stays, and is started again.
+            Outcome::NotSent(why) => {
+                let error = format!("{name} was created and not started: {why}");
+                self.tries_mut(template).failed(Says::Nothing, error, seed, now);
+            }
             // It may be running. It stays, and is started again.
-            other => {
-                let error = format!("{name} was created; whether it started is unknown: {}", why(other));
+            Outcome::InDoubt(why) => {
+                let error = format!("{name} was created; whether it started is unknown: {why}");
                 self.tries_mut(template).failed(Says::Nothing, error, seed, now);
             }
         }
@@ -190,7 +195,6 @@ fn why<T>(outcome: Outcome<T>) -> String {
     match outcome {
         Outcome::Done(_) => String::new(),
         Outcome::Refused(refusal) => refusal.message,
-        Outcome::NotSent(why) => format!("the engine cannot be reached: {why}"),
-        Outcome::InDoubt(why) => why,
+        Outcome::NotSent(why) | Outcome::InDoubt(why) => why,
     }
 }

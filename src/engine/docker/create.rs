@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 use tokio::time::timeout;
 
-use super::answer::no_answer;
+use super::answer::{no_answer, refusal};
 use super::docker_engine::DockerEngine;
 use super::transport::TransportError;
 use super::{api_fields, verify, wire};
@@ -103,8 +103,9 @@ impl DockerEngine {
         let path = format!("/containers/{}/json", id.0);
         let (status, body) = match self.answer(&path).await {
             Ok(answer) => answer,
-            Err(TransportError::NeverSent(why) | TransportError::Broken(why)) => {
-                return Outcome::NotSent(why);
+            Err(TransportError::NeverSent(why)) => return Outcome::NotSent(reply::unreachable(&why)),
+            Err(TransportError::Broken(why)) => {
+                return Outcome::NotSent(format!("asked for its inspect: {why}"));
             }
         };
         if status == 404 {
@@ -113,7 +114,9 @@ impl DockerEngine {
         let found: serde_json::Value = match (status, serde_json::from_slice(&body)) {
             (200, Ok(found)) => found,
             (200, Err(error)) => return Outcome::NotSent(format!("cannot read its inspect: {error}")),
-            (status, _) => return Outcome::NotSent(format!("{status}: {}", wire::error_message(&body))),
+            (status, _) => {
+                return Outcome::NotSent(format!("the engine answered {}", refusal(status, &body)));
+            }
         };
         let wanted = match serde_json::to_value(&template.body) {
             Ok(wanted) => wanted,

@@ -64,7 +64,7 @@ impl DockerEngine {
             Ok((400, body)) => Outcome::refused(RefusalKind::Impossible, refusal(400, &body)),
             Ok((status @ 400..=499, body)) => Outcome::refused(RefusalKind::NoImage, refusal(status, &body)),
             Ok((status, body)) => Outcome::InDoubt(refusal(status, &body)),
-            Err(TransportError::NeverSent(why)) => Outcome::NotSent(why),
+            Err(TransportError::NeverSent(why)) => Outcome::NotSent(reply::unreachable(&why)),
             Err(TransportError::Broken(why)) => Outcome::InDoubt(why),
         }
     }

@@ -10,6 +10,7 @@ use super::answer::{no_answer, read_whole};
 use super::docker_engine::DockerEngine;
 use super::transport::TransportError;
 use super::wire;
+use crate::engine::reply;
 
 /// The deadline of short questions: who are you, what is this container.
 pub(super) const QUESTION: Duration = Duration::from_secs(10);
@@ -47,11 +48,12 @@ impl DockerEngine {
         let unanswered = |status, why: String| Unanswered { status, why };
         let answer = self.answer(path).await;
         let (status, body) = answer.map_err(|error| match error {
-            TransportError::NeverSent(why) => unanswered(None, why),
+            TransportError::NeverSent(why) => unanswered(None, reply::unreachable(&why)),
             TransportError::Broken(why) => unanswered(None, format!("asked for {what}: {why}")),
         })?;
         if status != 200 {
-            let why = format!("asked for {what}: {status}: {}", wire::error_message(&body));
+            let why =
+                format!("the engine answered {status} when asked for {what}: {}", wire::error_message(&body));
             return Err(unanswered(Some(status), why));
         }
         serde_json::from_slice(&body).map_err(|error| {

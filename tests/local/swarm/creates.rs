@@ -82,6 +82,18 @@ async fn fact_3_a_container_that_was_created_despite_an_answer_of_500_is_found()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_container_that_cannot_be_verified_is_reported_as_not_started() {
+    let fake = FakeDocker::swarm(1);
+    fake.add_image("app:1");
+    fake.fault(Call::Inspect, 1, Fault::Error500);
+    let manager = Manager::start(&fake);
+    manager.submit(web(1)).await;
+    reason_contains(&manager, "web.1.1 was created and not started: the engine answered 500: ").await;
+    manager.converges("web", 1, SOON).await;
+    assert_eq!(effects(&fake, EffectKind::Create), 1, "{}", fake.effects());
+}
+
+#[tokio::test(start_paused = true)]
 async fn fact_4_while_a_create_may_still_take_effect_no_other_name_is_tried() {
     let fake = FakeDocker::swarm(3);
     fake.add_image("app:1");
