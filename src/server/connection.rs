@@ -37,13 +37,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
+use tokio_util::io::InspectReader;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use self::body::{AnswerBody, Exchange, RequestBody};
 use self::progress::Overdue;
-use self::request_heads::{RequestHeads, WatchedStream};
+use self::request_heads::RequestHeads;
 use super::peer::Peer;
 use super::request_check::ServedNames;
 use crate::api::problem::{Problem, ProblemKind};
@@ -123,6 +124,10 @@ pub(super) async fn serve_connection(
 ) {
     progress.greeted();
     let heads = Arc::new(RequestHeads::default());
+    let watch = {
+        let heads = heads.clone();
+        move |bytes: &[u8]| heads.watch(bytes)
+    };
     let service = Answering {
         peer: peer.clone(),
         names,
@@ -134,7 +139,7 @@ pub(super) async fn serve_connection(
         // `ConnectionProgress` has the finer deadlines.
         .header_read_timeout(None)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(WatchedStream::new(stream, heads)), service);
+        .serve_connection(TokioIo::new(InspectReader::new(stream, watch)), service);
 
     let mut stopped = pin!(shared.stop.cancelled());
     let mut stopping = false;

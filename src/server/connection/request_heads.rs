@@ -7,13 +7,9 @@
 //! It skips bodies by their `Content-Length`, so that it finds the heads of pipelined requests. A chunked request is the last
 //! one of its connection: what follows is not watched, and the response closes the connection.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::HeaderValue;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The bytes of a header line that are kept: enough for the name and the value of both headers.
 const LINE_BYTES: usize = 64;
@@ -47,6 +43,11 @@ enum Next {
 }
 
 impl RequestHeads {
+    /// Takes the next bytes that hyper reads.
+    pub(super) fn watch(&self, bytes: &[u8]) {
+        self.state().watch(bytes);
+    }
+
     /// The `Content-Length` that hyper has dropped from the request that the service is given now.
     pub(super) fn dropped_length(&self) -> Option<HeaderValue> {
         let mut state = self.state();
@@ -127,62 +128,6 @@ impl State {
     }
 }
 
-/// A stream whose reads pass by its [`RequestHeads`].
-#[derive(Debug)]
-pub(super) struct WatchedStream<S> {
-    stream: S,
-    heads: Arc<RequestHeads>,
-}
-
-impl<S> WatchedStream<S> {
-    pub(super) fn new(stream: S, heads: Arc<RequestHeads>) -> WatchedStream<S> {
-        WatchedStream { stream, heads }
-    }
-
-    pub(super) fn into_inner(self) -> S {
-        self.stream
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.heads.state().watch(buffer.filled().get(before..).unwrap_or_default());
-        read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,7 +135,7 @@ mod tests {
     /// The dropped length of each request, whose bytes come in pieces of this size.
     fn dropped(requests: &str, piece: usize, count: usize) -> Vec<Option<HeaderValue>> {
         let heads = RequestHeads::default();
-        requests.as_bytes().chunks(piece).for_each(|piece| heads.state().watch(piece));
+        requests.as_bytes().chunks(piece).for_each(|piece| heads.watch(piece));
         (0..count).map(|_| heads.dropped_length()).collect()
     }
 
